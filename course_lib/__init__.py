@@ -1,0 +1,28 @@
+"""What the notebooks of the course import.
+
+``check``, ``hint``, ``check_quiz`` and ``panel`` are loaded on first use, so that
+``import course_lib`` alone costs a few milliseconds and needs neither torch nor matplotlib.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["check", "check_quiz", "hint", "panel"]
+
+_HOME = {
+    "check": "course_lib.exercises.check",
+    "hint": "course_lib.exercises.check",
+    "check_quiz": "course_lib.quiz",
+    "panel": "course_lib.panels",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'course_lib' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

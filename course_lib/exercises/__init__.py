@@ -1,0 +1,35 @@
+"""The public half of every exercise: one module per chapter, and what they share."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+
+from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.exercises.model import Exercise
+
+
+def chapter_exercises(chapter: Chapter) -> tuple[Exercise, ...]:
+    """The chapter's exercises in the order of the notebook; empty while it is not written."""
+    name = f"course_lib.exercises.{chapter.module}"
+    if find_spec(name) is None:
+        return ()
+    return import_module(name).EXERCISES
+
+
+@cache
+def all_exercises() -> dict[str, Exercise]:
+    """Every exercise of the course by name."""
+    return {
+        exercise.name: exercise for chapter in CHAPTERS for exercise in chapter_exercises(chapter)
+    }
+
+
+def find_exercise(name: str) -> Exercise:
+    """The exercise called ``name``; ``LookupError`` with the nearest names when there is none."""
+    exercises = all_exercises()
+    if name not in exercises:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, exercises, n=3) or sorted(exercises)[:5]
+        raise LookupError(f"no exercise called {name!r}. Did you mean {', '.join(near)}?")
+    return exercises[name]

@@ -1,0 +1,101 @@
+"""The shapes of an exercise's public half. Every chapter module in this folder is a list of these."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: One test case: plain data and tensors under string keys (what ``wire`` can carry).
+Case = Mapping[str, Any]
+
+
+@dataclass
+class Notes:
+    """What a driver writes down while it runs the learner's code on one case.
+
+    ``values`` are outcomes under field names; ``events`` are the letters of the beats in the order
+    they happened ("FLZBS"). Both survive an exception: what happened before it is still known.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.values[name] = value
+
+
+@dataclass(frozen=True)
+class ErrorNote:
+    """An exception of the learner's code: its type, its message, the learner's line that raised."""
+
+    type: str
+    message: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What happened when the learner's code met one case. ``values`` holds the driver's fields."""
+
+    values: Mapping[str, Any]
+    events: tuple[str, ...] = ()
+    error: ErrorNote | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self.values.get(name, default)
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """A part of the exercise that earns points of its own.
+
+    ``fields`` are the observation's fields that must equal the reference's. ``after`` names aspects
+    that must be right first: side conditions earn nothing for doing nothing.
+    """
+
+    name: str
+    text: str
+    points: float
+    fields: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a check's answer: was it right, and what to say about it."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """The public half of one exercise.
+
+    ``observe(subject, case, notes)`` calls the learner's code; ``subject`` is the function or class
+    named in ``subjects`` (a tuple of them when there are several). ``public_cases()`` and
+    ``properties(case, observation)`` serve ``check(...)``: the properties must hold for every right
+    answer and are written without a solution. ``forbidden`` are the built-ins that the exercise
+    builds (see ``forbid``). ``allowed_order`` is a legitimate sequence of beats of one batch.
+    """
+
+    name: str
+    points: int
+    task: str
+    aspects: tuple[Aspect, ...]
+    hints: tuple[str, str]
+    observe: Callable[[Any, Case, Notes], None]
+    public_cases: Callable[[], list[Case]]
+    properties: Callable[[Case, Observation], Iterable[Finding]]
+    forbidden: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    allowed_order: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.subjects:
+            object.__setattr__(self, "subjects", (self.name,))
+        total = sum(aspect.points for aspect in self.aspects)
+        if abs(total - self.points) > 1e-9:
+            raise ValueError(f"{self.name}: aspects add up to {total}, not to {self.points} points")

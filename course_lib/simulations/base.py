@@ -1,0 +1,102 @@
+"""What a simulation is: headless, deterministic, drawn on a Matplotlib ``Figure``, without widgets.
+
+``course_lib.panels`` turns any simulation into sliders and pictures; the benchmarks, the tests and
+the static twins use the same five methods without a widget in sight.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number. ``log=True``: ``low``, ``high`` and ``default`` are values (not exponents), moved in
+    equal ratios; ``step`` is then the step of the base-10 exponent. ``integer=True``: whole numbers."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    default: float
+    step: float
+    unit: str = ""
+    log: bool = False
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few options: pairs of (value, what the reader sees)."""
+
+    name: str
+    label: str
+    options: tuple[tuple[Any, str], ...]
+    default: Any
+
+
+@dataclass(frozen=True)
+class Toggle:
+    """On or off."""
+
+    name: str
+    label: str
+    default: bool
+
+
+Control = Slider | Choice | Toggle
+Settings = Mapping[str, Any]
+Artists = Mapping[str, Artist]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A one-click experiment: these settings are set, then a live run plays to ``stop_at`` steps."""
+
+    label: str
+    settings: Mapping[str, Any]
+    stop_at: int | None = None
+
+
+@runtime_checkable
+class Simulation(Protocol):
+    """``name`` is also the module's name; ``title`` is the panel's heading; ``size`` is in inches.
+
+    ``layout`` draws everything once and returns the artists that ``update`` changes; all other
+    artists are background. The panel notices by itself when an update moved an axis.
+    """
+
+    name: str
+    title: str
+    size: tuple[float, float]
+    controls: tuple[Control, ...]
+
+    def compute(self, settings: Settings) -> Any:
+        """Run PyTorch with these settings (one value per control); same settings, same state."""
+
+    def layout(self, figure: Figure) -> Artists:
+        """Build axes, labels and artists on an empty figure; called once."""
+
+    def update(self, artists: Artists, state: Any) -> None:
+        """Write a state into the artists; creates no new ones."""
+
+    def describe(self, state: Any) -> str:
+        """One sentence with the numbers now shown: the text alternative of the picture."""
+
+
+@runtime_checkable
+class LiveSimulation(Simulation, Protocol):
+    """A run that goes on: the panel owns the clock and decides how many steps to take."""
+
+    presets: tuple[Preset, ...]
+
+    def step(self, state: Any, n: int) -> Any:
+        """Train ``n`` more optimizer steps and return the new state."""
+
+
+def defaults(simulation: Simulation) -> dict[str, Any]:
+    """The default value of each control."""
+    return {control.name: control.default for control in simulation.controls}

@@ -1,0 +1,61 @@
+"""The shapes of an exercise's secret half. Every chapter module in this folder is a list of these."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from course_lib.exercises.model import Case, Observation
+
+#: Compares one aspect on one case: (case, expected, got) -> what is wrong, or None when right.
+Comparison = Callable[[Case, Observation, Observation], str | None]
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A named wrong solution. ``solution`` is real, runnable code (a function, or a tuple of them
+    when the exercise has several subjects).
+
+    A submission behaves like it when, on every case, the fields of all aspects plus ``also`` are
+    equal to this solution's, or when ``recognise(case, got)`` holds on every case.
+    ``sentence`` explains it to the learner, in the second person.
+    """
+
+    name: str
+    solution: Any
+    sentence: str
+    also: tuple[str, ...] = ()
+    recognise: Callable[[Case, Observation], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The secret half of one exercise.
+
+    ``cases(generator)`` draws fresh cases; ``tolerance`` is (rtol, atol) of the comparison with the
+    reference, per dtype-independent field unless ``tolerances`` names the field. ``oracle``
+    replaces the source notebook's solution as reference where torch itself is the judge.
+    ``compare`` overrides the field-by-field comparison of single aspects, by aspect name: for
+    outcomes of which several are right. ``variants`` are differently written right solutions.
+    """
+
+    exercise: str
+    cases: Callable[[torch.Generator], list[Case]]
+    misconceptions: tuple[Misconception, ...]
+    variants: tuple[Any, ...]
+    tolerance: tuple[float, float] = (1e-5, 1e-7)
+    tolerances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    oracle: Any = None
+    compare: Mapping[str, Comparison] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QuizKey:
+    """The key of one quiz question: the right letter, one line per option on why, and - where the
+    key states behaviour - a snippet that returns the letter that is right, computed by running it."""
+
+    id: str
+    key: str
+    why: Mapping[str, str]
+    proof: Callable[[], str] | None = None
