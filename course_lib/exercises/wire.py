@@ -1,0 +1,163 @@
+"""Cases and observations as bytes: JSON for the structure, safetensors for the tensors, never pickle.
+
+The grader sends cases into the learner's process and reads observations that a hostile process may
+have written, so ``unpack`` bounds size, depth and number of nodes before it builds anything.
+Known types come back as what they were; any other object becomes a ``Foreign`` note.
+"""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+MAGIC = b"TLW1"
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 16
+MAX_NODES = 200_000
+_TEXT_LIMIT = 2_000
+
+
+class WireError(ValueError):
+    """The bytes are no message of this format, or are larger or deeper than allowed."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Stands for an object that is not carried: the name of its type and the start of its repr."""
+
+    type_name: str
+    text: str = ""
+
+
+def type_name(value: Any) -> str:
+    """What a learner would call the type: ``float``, ``Tensor``, ``numpy.float64``."""
+    if isinstance(value, Foreign):
+        return value.type_name
+    kind = type(value)
+    if isinstance(value, torch.Tensor):
+        return "Tensor"
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def pack(value: Any) -> bytes:
+    """``value`` as bytes: None, bool, int, float, str, list, tuple, dict with scalar keys, Tensor."""
+    from safetensors.torch import save
+
+    tensors: dict[str, torch.Tensor] = {}
+    text = json.dumps(_encode(value, tensors, 0), allow_nan=False).encode()
+    return MAGIC + struct.pack("<I", len(text)) + text + (save(tensors) if tensors else b"")
+
+
+def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> Any:
+    """The value that ``pack`` was given. Raises ``WireError`` for anything malformed or too large."""
+    from safetensors.torch import load
+
+    if len(data) > max_bytes:
+        raise WireError(f"message of {len(data)} bytes; at most {max_bytes} are read")
+    if data[:4] != MAGIC or len(data) < 8:
+        raise WireError("not a message of this format")
+    (length,) = struct.unpack("<I", data[4:8])
+    if 8 + length > len(data):
+        raise WireError("the message is cut short")
+    try:
+        tree = json.loads(data[8 : 8 + length].decode(), parse_constant=_no_constant)
+        blob = data[8 + length :]
+        tensors = load(blob) if blob else {}
+        return _Decoder(tensors).decode(tree, 0)
+    except WireError:
+        raise
+    except Exception as error:  # a hostile writer may provoke any error of the two parsers
+        raise WireError(f"malformed message: {type(error).__name__}") from None
+
+
+def _no_constant(name: str) -> None:
+    raise WireError(f"bare {name} in a message")
+
+
+def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        return ["o", "nested too deeply", ""]
+    kind = type(value)
+    if value is None or kind is bool:
+        return value
+    if kind is str:
+        return value
+    if kind is int:
+        return value if abs(value) < 2**63 else ["o", "int", "too large"]
+    if kind is float:
+        return value if math.isfinite(value) else ["f", repr(value)]
+    if isinstance(value, torch.Tensor):
+        return _encode_tensor(value, tensors)
+    if kind in (list, tuple, torch.Size):
+        tag = "l" if kind is list else "t"
+        return [tag, [_encode(item, tensors, depth + 1) for item in value]]
+    if kind is dict and all(type(key) in (str, int, float, bool) for key in value):
+        pairs = [
+            [_encode(key, tensors, depth + 1), _encode(item, tensors, depth + 1)]
+            for key, item in value.items()
+        ]
+        return ["d", pairs]
+    if isinstance(value, Foreign):
+        return ["o", value.type_name, value.text]
+    return ["o", type_name(value), _short_repr(value)]
+
+
+def _encode_tensor(value: torch.Tensor, tensors: dict[str, torch.Tensor]) -> Any:
+    if value.layout != torch.strided or value.device.type == "meta":
+        return ["o", f"Tensor ({value.layout}, {value.device.type})", ""]
+    name = str(len(tensors))
+    tensors[name] = value.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+    return ["x", name, bool(value.requires_grad)]
+
+
+def _short_repr(value: Any) -> str:
+    try:
+        return repr(value)[:200]
+    except Exception:  # a learner's __repr__ may fail; the type's name is enough
+        return ""
+
+
+class _Decoder:
+    def __init__(self, tensors: dict[str, torch.Tensor]) -> None:
+        self.tensors = tensors
+        self.nodes = 0
+
+    def decode(self, tree: Any, depth: int) -> Any:
+        self.nodes += 1
+        if depth > 2 * MAX_DEPTH or self.nodes > MAX_NODES:
+            raise WireError("the message is nested too deeply or has too many parts")
+        if tree is None or isinstance(tree, bool | int | float | str):
+            return tree
+        if not isinstance(tree, list) or not tree or not isinstance(tree[0], str):
+            raise WireError("unexpected part in a message")
+        tag, *rest = tree
+        if tag in ("l", "t") and len(rest) == 1 and isinstance(rest[0], list):
+            items = [self.decode(item, depth + 1) for item in rest[0]]
+            return items if tag == "l" else tuple(items)
+        if tag == "d" and len(rest) == 1 and isinstance(rest[0], list):
+            return {
+                self._key(pair, depth): self.decode(pair[1], depth + 1) for pair in rest[0]
+            }
+        if tag == "f" and rest in (["nan"], ["inf"], ["-inf"]):
+            return float(rest[0])
+        if tag == "x" and len(rest) == 2 and rest[0] in self.tensors:
+            return self._tensor(*rest)
+        if tag == "o" and len(rest) == 2 and all(isinstance(part, str) for part in rest):
+            return Foreign(rest[0][:_TEXT_LIMIT], rest[1][:_TEXT_LIMIT])
+        raise WireError(f"unexpected tag {tag[:20]!r} in a message")
+
+    def _key(self, pair: Any, depth: int) -> Any:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise WireError("unexpected pair in a message")
+        key = self.decode(pair[0], depth + 1)
+        if not isinstance(key, str | int | float):
+            raise WireError("unexpected key in a message")
+        return key
+
+    def _tensor(self, name: str, requires_grad: Any) -> torch.Tensor:
+        tensor = self.tensors[name]
+        differentiable = tensor.is_floating_point() or tensor.is_complex()
+        return tensor.requires_grad_(bool(requires_grad) and differentiable)
