@@ -78,7 +78,8 @@ class Exercise:
     named in ``subjects`` (a tuple of them when there are several). ``public_cases()`` and
     ``properties(case, observation)`` serve ``check(...)``: the properties must hold for every right
     answer and are written without a solution. ``forbidden`` are the built-ins that the exercise
-    builds (see ``forbid``). ``allowed_order`` is a legitimate sequence of beats of one batch.
+    builds (see ``forbid``). ``allowed_orders`` are legitimate sequences of beats of one
+    batch ("FLZBS"), shown beside the learner's own.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Exercise:
     properties: Callable[[Case, Observation], Iterable[Finding]]
     forbidden: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
-    allowed_order: str = ""
+    allowed_orders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.subjects:

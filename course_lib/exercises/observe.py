@@ -193,6 +193,8 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
 
 
 def _limit_data() -> None:
+    if sys.platform != "linux":
+        return
     import resource
 
     with open("/proc/self/statm") as statm:

@@ -1,0 +1,66 @@
+"""The quizzes' public half: questions and options, and the check that a letter was given.
+
+A chapter's questions stand beside its exercises (``course_lib.exercises.ch05_complete_loop``).
+Keys and explanations are on the grading side only.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+from course_lib.chapters import CHAPTERS, Chapter
+
+LETTERS = ("A", "B", "C", "D")
+
+
+@dataclass(frozen=True)
+class Question:
+    """``id`` is the variable that holds the answer (``q05_1``); ``options`` maps letter to text."""
+
+    id: str
+    text: str
+    options: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if tuple(self.options) != LETTERS:
+            raise ValueError(f"{self.id}: options must be A, B, C and D, in this order")
+
+
+def chapter_questions(chapter: Chapter) -> tuple[Question, ...]:
+    """The chapter's questions in order; empty while it is not written."""
+    name = f"course_lib.exercises.{chapter.module}"
+    if find_spec(name) is None:
+        return ()
+    return import_module(name).QUESTIONS
+
+
+@cache
+def all_questions() -> dict[str, Question]:
+    """Every question of the course by id."""
+    return {question.id: question for chapter in CHAPTERS for question in chapter_questions(chapter)}
+
+
+def find_question(id: str) -> Question:
+    """The question with this id; ``LookupError`` when there is none."""
+    questions = all_questions()
+    if id not in questions:
+        raise LookupError(f"no question {id!r}. Known: {', '.join(questions)}.")
+    return questions[id]
+
+
+def is_letter(answer: Any) -> bool:
+    """Whether a quiz answer is one of the letters, in either case and with spaces around it."""
+    return isinstance(answer, str) and answer.strip().upper() in LETTERS
+
+
+def check_quiz(id: str, answer: Any) -> None:
+    """Say whether an answer was given. Whether it is right comes with the grading."""
+    if answer is None:
+        print(f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.')
+    elif is_letter(answer):
+        print(f"\u2713 {id}: {answer.strip().upper()} is noted. Key and reasons come with grading.")
+    else:
+        print(f'\u2717 {id}: {answer!r:.40} is no answer. Set it to "A", "B", "C" or "D".')
