@@ -1,0 +1,79 @@
+"""``python -m grading``: the commands of authors and instructors.
+
+Each command lives in a module of its own and is imported when it is called, so that ``--help``
+answers at once. What a person can put right ends in one line on stderr and exit status 2.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grading.places import COURSE_FOLDER
+from grading.problems import Problem
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Make the course's notebooks and grade what learners hand in.",
+)
+
+Chapters = Annotated[
+    list[str] | None, typer.Argument(help="Chapters by name or number (05); all when none.")
+]
+Course = Annotated[Path, typer.Option("--course", help="The instructor's working folder.")]
+
+
+@contextmanager
+def clear_problems() -> Iterator[None]:
+    """One line on stderr and exit status 2 for a ``Problem``."""
+    try:
+        yield
+    except Problem as problem:
+        typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command()
+def build(
+    chapters: Chapters = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Chapters built at a time; default: one per core.")
+    ] = None,
+) -> None:
+    """Author: make the solved, executed notebooks from the text sources."""
+    from grading.build import build as build_chapters
+
+    with clear_problems():
+        build_chapters(chapters or [], jobs, report=_report)
+
+
+@app.command()
+def verify(chapters: Chapters = None) -> None:
+    """Author: prove that every exercise and quiz is complete and its tests work."""
+    from grading.verify import verify as verify_chapters
+
+    with clear_problems():
+        if not verify_chapters(chapters or []):
+            raise typer.Exit(1)
+
+
+@app.command()
+def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
+    """Author, instructor: make what learners open, and the course directory ready to grade."""
+    from grading.release import release as release_chapters
+
+    with clear_problems():
+        release_chapters(chapters or [], course, report=_report)
+        typer.echo(f"The course directory is {course.resolve()}.")
+
+
+def _report(chapter, changed: bool) -> None:
+    typer.echo(f"{chapter.id}: {'written' if changed else 'unchanged'}")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m grading")

@@ -1,0 +1,121 @@
+"""``python -m grading build``: text sources -> solved, executed notebooks in ``grading/source``."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from course_lib.chapters import Chapter
+from grading.chapter_source import read_chapter
+from grading.execute import execute_notebook
+from grading.expand import expand_chapter
+from grading.places import CHAPTERS_FOLDER, SOURCE_FOLDER, solved_notebook, text_source
+from grading.problems import Problem, chapters_called
+
+#: What Jupyter leaves beside an open notebook.
+_IGNORED = {".ipynb_checkpoints"}
+
+
+def written_chapters(names: list[str], folder: Path = CHAPTERS_FOLDER) -> list[Chapter]:
+    """The chapters to work on: those named, or every chapter whose text source exists."""
+    chapters = chapters_called(names)
+    if names:
+        return chapters
+    written = [chapter for chapter in chapters if text_source(chapter, folder).exists()]
+    if not written:
+        raise Problem(f"{folder} holds no chapter's text source, such as {chapters[0].id}.py.")
+    return written
+
+
+def expand_text(chapter: Chapter, chapters_folder: Path = CHAPTERS_FOLDER) -> NotebookNode:
+    """The chapter's solved notebook as its text source says, not executed."""
+    return expand_chapter(chapter, read_chapter(text_source(chapter, chapters_folder)))
+
+
+def build_chapter(
+    chapter: Chapter,
+    chapters_folder: Path = CHAPTERS_FOLDER,
+    source_folder: Path = SOURCE_FOLDER,
+) -> bool:
+    """Build one chapter; whether its notebook changed. A failed build leaves the old one in place."""
+    notebook = expand_text(chapter, chapters_folder)
+    path = solved_notebook(chapter, source_folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    execute_notebook(notebook, path.parent, chapter.id)
+    _check_points(notebook, chapter.id)
+    _check_nothing_left(path)
+    return write_if_changed(path, notebook_text(notebook))
+
+
+def build(
+    names: list[str],
+    jobs: int | None = None,
+    report: Callable[[Chapter, bool], None] = lambda chapter, changed: None,
+    source_folder: Path = SOURCE_FOLDER,
+) -> list[Chapter]:
+    """Build the chapters, several at a time; ``report(chapter, changed)`` as each is done."""
+    chapters = written_chapters(names)
+    with ThreadPoolExecutor(jobs or min(len(chapters), os.cpu_count() or 1)) as pool:
+        running = {
+            pool.submit(build_chapter, chapter, source_folder=source_folder): chapter
+            for chapter in chapters
+        }
+        try:
+            for done in as_completed(running):
+                report(running[done], done.result())
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return chapters
+
+
+def notebook_text(notebook: NotebookNode) -> str:
+    """The file's content: valid, keys sorted, one final newline."""
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, version=nbformat.NO_CONVERT).rstrip("\n") + "\n"
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Write ``text`` unless the file holds it already, so that nothing looks newer than it is."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return True
+
+
+def _check_points(notebook: NotebookNode, name: str) -> None:
+    """The solution earns full marks in its own hidden tests: test cells may raise, so a failure
+    there would else go unseen."""
+    for cell in notebook.cells:
+        graded = cell.metadata.get("nbgrader", {})
+        if not graded.get("grade"):
+            continue
+        where = f"{name}, {graded['grade_id']}"
+        for output in cell.outputs:
+            if output.output_type == "error":
+                raise Problem(f"{where}: {output.ename}: {output.evalue}")
+        results = [output for output in cell.outputs if output.output_type == "execute_result"]
+        shown = results[-1].data.get("text/plain", "") if results else "nothing"
+        try:
+            points = float(shown)
+        except ValueError:
+            raise Problem(f"{where}: the hidden test must give points, not {shown}.") from None
+        if points != graded["points"]:
+            raise Problem(
+                f"{where}: the solution earns {points:g} of {graded['points']} points: "
+                "mend the solution cell or the answers."
+            )
+
+
+def _check_nothing_left(path: Path) -> None:
+    """nbgrader hands every file beside a source notebook to the learners."""
+    left = {item.name for item in path.parent.iterdir()} - {path.name} - _IGNORED
+    if left:
+        raise Problem(
+            f"{path.parent} holds {', '.join(sorted(left))}: learners would get it too. Delete it, "
+            "and let the chapter's cells write to a temporary folder."
+        )
