@@ -4,7 +4,7 @@
 the static twins use the same five methods without a widget in sight.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,8 +14,11 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Slider:
-    """A number. ``log=True``: ``low``, ``high`` and ``default`` are values (not exponents), moved in
-    equal ratios; ``step`` is then the step of the base-10 exponent. ``integer=True``: whole numbers."""
+    """A number. ``integer=True``: whole numbers only.
+
+    ``log=True``: ``low``, ``high`` and ``default`` are values (not exponents), moved in equal
+    ratios; ``step`` is then the step of the base-10 exponent.
+    """
 
     name: str
     label: str
@@ -49,7 +52,8 @@ class Toggle:
 
 Control = Slider | Choice | Toggle
 Settings = Mapping[str, Any]
-Artists = Mapping[str, Artist]
+#: What ``layout`` returns: by name, an artist or several of one kind (the bars of a bar chart).
+Artists = Mapping[str, Artist | Sequence[Artist]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,11 @@ class Simulation(Protocol):
     """``name`` is also the module's name; ``title`` is the panel's heading; ``size`` is in inches.
 
     ``layout`` draws everything once and returns the artists that ``update`` changes; all other
-    artists are background. The panel notices by itself when an update moved an axis.
+    artists are background. The panel notices by itself when an update moved an axis (limits,
+    scale, ticks, labels, title), at the price of a full redraw: keep axes fixed where you can, and
+    return ``axes.title`` among the artists when its words change.
+
+    Any simulation may also have ``presets``: each becomes a button.
     """
 
     name: str
@@ -89,7 +97,12 @@ class Simulation(Protocol):
 
 @runtime_checkable
 class LiveSimulation(Simulation, Protocol):
-    """A run that goes on: the panel owns the clock and decides how many steps to take."""
+    """A run that goes on: the panel owns the clock and decides how many steps to take.
+
+    Optional: ``adjust(state, settings) -> state | None`` takes over changed settings in the middle
+    of a run, such as a new learning rate. ``None`` means that these settings need a new run, and
+    the panel then calls ``compute``, as it always does without ``adjust``.
+    """
 
     presets: tuple[Preset, ...]
 

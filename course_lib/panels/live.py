@@ -1,0 +1,152 @@
+"""A panel for a run that goes on: Train, Pause, Step, and a button per preset.
+
+The clock is a hidden ``Play`` widget. Each of its ticks is a message from the page, which trains
+for some milliseconds and draws one picture; between two ticks the kernel is free for other cells.
+No threads and no asyncio: pausing is instant, and closing the page stops the run.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+
+from course_lib.panels.panel import Panel
+from course_lib.simulations.base import LiveSimulation, Preset
+
+#: Seconds of training per tick.
+BUDGET = 0.045
+#: Milliseconds between ticks when the kernel is faster than that; the page merges the others.
+INTERVAL = 50
+#: A run starts at one step a picture, for the first steps change most, and speeds up by this.
+SPEED_UP = 1.25
+#: A preset with an end plays in about this many pictures, which is 5 seconds.
+PRESET_PICTURES = 80
+
+
+class LivePanel(Panel):
+    """``steps`` counts the optimizer steps of the run now shown; ``running`` is the clock."""
+
+    simulation: LiveSimulation
+
+    def __init__(self, simulation: LiveSimulation, **settings: Any) -> None:
+        self.steps = 0
+        self._stop_at: int | None = None
+        self._forget_pace()
+        self.play = widgets.Play(min=0, max=10**9, interval=INTERVAL)
+        # ipywidgets 7 calls it _playing; the page's half listens to the name that its version has.
+        self._switch = "playing" if self.play.has_trait("playing") else "_playing"
+        super().__init__(simulation, **settings)
+        self.play.observe(self._on_tick, names="value")
+        self.play.observe(self._on_switch, names=self._switch)
+
+    @property
+    def running(self) -> bool:
+        return getattr(self.play, self._switch)
+
+    def train(self) -> None:
+        """Start the clock."""
+        self._set_running(True)
+
+    def pause(self) -> None:
+        """Stop the clock; the run stays as it is."""
+        self._set_running(False)
+        self._draw()
+
+    def toggle(self) -> None:
+        """What the Train/Pause button does."""
+        if self.running:
+            self.pause()
+        else:
+            self._stop_at = None
+            self.train()
+
+    def single_step(self) -> None:
+        """One optimizer step, then a picture."""
+        self._set_running(False)
+        self._advance(1)
+        self._draw()
+
+    def reset(self) -> None:
+        """Stop, and go back to the settings and the untrained network of the start."""
+        self._set_running(False)
+        self._stop_at = None
+        super().reset()
+
+    def apply(self, preset: Preset) -> None:
+        """A new run with the preset's settings, played to its end."""
+        self._set_running(False)
+        super().apply(preset)
+        self._stop_at = preset.stop_at
+        if preset.stop_at:
+            self._most = max(1.0, preset.stop_at / PRESET_PICTURES)
+        self.train()
+
+    def tick(self) -> None:
+        """One beat of the clock: train for the budget, draw. Public for tests and benchmarks."""
+        if not self.running:  # a tick that was under way when Pause was pressed
+            return
+        goal = self.steps + int(min(self._pace, self._most))
+        if self._stop_at is not None:
+            goal = min(goal, self._stop_at)
+        end = time.perf_counter() + BUDGET
+        while self.steps < goal and (seconds_left := end - time.perf_counter()) > 0:
+            affordable = int(seconds_left / self._seconds_per_step)
+            self._advance(max(1, min(affordable, goal - self.steps)))
+        if self.steps == goal:  # there was time for more
+            self._pace *= SPEED_UP
+        if self._stop_at is not None and self.steps >= self._stop_at:
+            self._set_running(False)
+        self._draw()
+
+    def _advance(self, n: int) -> None:
+        start = time.perf_counter()
+        self.state = self.simulation.step(self.state, n)
+        self._seconds_per_step = max(1e-7, (time.perf_counter() - start) / n)
+        self.steps += n
+
+    def _settings_changed(self) -> None:
+        """Changed in the middle of a run: carry on with it where the simulation can."""
+        adjust = getattr(self.simulation, "adjust", None)
+        adjusted = adjust(self.state, self.settings) if adjust else None
+        if adjusted is None:
+            self._restart()
+        else:
+            self.state = adjusted
+            self._draw()
+
+    def _restart(self) -> None:
+        self.steps = 0
+        self._forget_pace()
+        super()._restart()
+
+    def _forget_pace(self) -> None:
+        self._pace = 1.0
+        self._most = float("inf")
+        # Not known yet. Assuming a slow step, the first one shows.
+        self._seconds_per_step = 1.0
+
+    def _button_row(self) -> list[widgets.Widget]:
+        self._toggle = self._button("Train", self.toggle)
+        self._toggle.button_style = "primary"
+        step = self._button("Step", self.single_step)
+        self.play.layout.display = "none"
+        return [self._toggle, step, *super()._button_row(), self.play]
+
+    def _set_running(self, running: bool) -> None:
+        setattr(self.play, self._switch, running)
+
+    def _on_switch(self, _: Any) -> None:
+        self._toggle.description = "Pause" if self.running else "Train"
+
+    def _on_tick(self, _: Any) -> None:
+        self._guarded(self.tick)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        super()._guarded(action)
+        if self.error is not None and self.running:
+            self._set_running(False)
+
+    @property
+    def _announce(self) -> bool:
+        return not self.running

@@ -1,0 +1,19 @@
+"""The simulations by name. ``load("zero_grad")`` imports one; listing them imports none."""
+
+from importlib import import_module
+
+from course_lib.simulations.base import Simulation
+
+#: Name, which is also the module's, and class; in the order of the chapters.
+SIMULATIONS: dict[str, str] = {
+    "loss_landscape": "LossLandscape",
+}
+
+
+def load(name: str) -> Simulation:
+    """The simulation called ``name``. Raises ``LookupError`` with the list when there is none."""
+    if name not in SIMULATIONS:
+        known = ", ".join(SIMULATIONS)
+        raise LookupError(f"no simulation called {name!r}. Known simulations: {known}.")
+    module = import_module(f"course_lib.simulations.{name}")
+    return getattr(module, SIMULATIONS[name])()

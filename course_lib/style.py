@@ -1,0 +1,59 @@
+"""The looks that all figures of the course share: ``with house_style(): ...``.
+
+Used by the panels' canvas, the static twins, the benchmarks and the chapters' own figures.
+Colours with a meaning are not here but in ``course_lib.beats``.
+"""
+
+from contextlib import AbstractContextManager
+
+import matplotlib
+
+from course_lib.beats import INK
+
+#: Pixels per inch of every picture: 10 pt text is then about 14 pixels high.
+DPI = 100
+
+HOUSE_STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9.0,
+    "axes.labelsize": 10.5,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.edgecolor": "#8A8A8A",
+    "axes.linewidth": 0.9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.8,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "xtick.color": "#5A5A5A",
+    "ytick.color": "#5A5A5A",
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.size": 3.5,
+    "ytick.major.size": 3.5,
+    "xtick.minor.size": 0.0,
+    "ytick.minor.size": 0.0,
+    "text.color": INK,
+    "lines.linewidth": 2.2,
+    "lines.solid_capstyle": "round",
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "figure.facecolor": "white",
+    "axes.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.constrained_layout.w_pad": 0.09,
+    "figure.constrained_layout.h_pad": 0.09,
+}
+
+
+def house_style() -> AbstractContextManager[None]:
+    """Matplotlib's settings as the course wants them, until the ``with`` block ends."""
+    return matplotlib.rc_context(HOUSE_STYLE)
