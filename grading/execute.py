@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 
 from grading.expand import KERNEL_METADATA
 from grading.places import REPOSITORY
@@ -83,7 +83,7 @@ def _describe(cell: NotebookNode, index: int) -> str:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, CellExecutionError):
-        return f"{error.ename}: {error.evalue}"
+        return " ".join(f"{error.ename}: {error.evalue}".split())
     if isinstance(error, CellTimeoutError):
         return f"still running after {CELL_TIMEOUT} s."
     return "it killed the kernel."
@@ -93,7 +93,7 @@ def clean_outputs(notebook: NotebookNode) -> None:
     """Drop or settle whatever differs between two runs that show the same: widget ids, widget
     state, object addresses, software names in pictures, the kernel's patch version."""
     accelerator = notebook.metadata.get("accelerator")
-    notebook.metadata = NotebookNode(KERNEL_METADATA)
+    notebook.metadata = from_dict(KERNEL_METADATA)
     if accelerator:
         notebook.metadata.accelerator = accelerator
     for cell in notebook.cells:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from course_lib.about import colab_badge, colab_requirement
@@ -36,13 +36,12 @@ KERNEL_METADATA = {
     },
 }
 
-#: Plain Python (no magic), so that whatever runs the reference solutions can run it too.
+#: Plain Python wherever it runs, so that whatever executes the reference solutions can run it too.
 SETUP = """\
-import subprocess
 import sys
 
-if "google.colab" in sys.modules:  # on Colab only: install the course's own small library
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "{requirement}"])
+if "google.colab" in sys.modules:  # on Colab only: fetch the course's own small library
+    get_ipython().run_line_magic("pip", "install -q --no-deps {requirement}")
 
 import torch
 
@@ -59,7 +58,7 @@ from grading.inprocess import {function}
 
 def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     """The chapter's notebook, solved and not yet executed."""
-    notebook = new_notebook(metadata=KERNEL_METADATA)
+    notebook = new_notebook(metadata=from_dict(KERNEL_METADATA))
     ids = _CellIds(chapter)
     for cell in cells:
         for expanded, wanted_id in _expand(chapter, cell):
