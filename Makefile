@@ -1,0 +1,73 @@
+# The course's commands. `make` alone lists them; each works on a fresh clone.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := .venv
+# On Windows' own Python the folder is called Scripts; README.md has the lines for that system.
+IN_VENV := $(VENV)/bin/python
+# The first of these that is Python 3.11 or newer makes the environment. PYTHON=... chooses one.
+PYTHONS := $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14 python)
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+WORKERS := -n auto --maxprocesses 4 --dist loadscope
+
+# A stamp says for which folder the environment was made and by which versions. It does not count
+# when the folder was moved or its Python is gone.
+LEARNER := $(VENV)/.made-for-learners
+EVERYONE := $(VENV)/.made-for-everyone
+ifneq ($(shell cat $(VENV)/.made-in 2>/dev/null && $(IN_VENV) -c "" 2>/dev/null && echo works),$(CURDIR) works)
+$(shell rm -f $(LEARNER) $(EVERYONE))
+endif
+
+.PHONY: help
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
+
+.PHONY: learn
+learn: $(LEARNER)  ## learner: prepare the environment and open the course in JupyterLab
+	@$(IN_VENV) -m course_lib lab
+
+.PHONY: setup
+setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that grading and tests need
+
+.PHONY: test
+test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
+	$(IN_VENV) -m pytest $(WORKERS) tests
+
+.PHONY: lint
+lint: $(EVERYONE)  ## maintainer: ruff's rules and format
+	$(IN_VENV) -m ruff check .
+	$(IN_VENV) -m ruff format --check .
+
+.PHONY: build
+build: $(EVERYONE)  ## author: make the notebooks, solved and released, from grading/chapters
+	$(IN_VENV) -m grading build
+	$(IN_VENV) -m grading release
+
+.PHONY: clean
+clean:  ## everyone: remove the environment and what tests leave; your notebooks stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache build dist screenshots *.egg-info
+
+$(LEARNER): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory install EXTRAS=lab
+	@touch $(LEARNER)
+
+$(EVERYONE): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,test
+	@touch $(LEARNER) $(EVERYONE)
+
+# PyTorch comes first and on a line of its own: it is most of the download, and where another build
+# is wanted (CUDA, CPU only) it can be installed beforehand by hand.
+.PHONY: install
+install:
+	@command -v git >/dev/null || { echo "git is missing. Debian or Ubuntu: sudo apt install git" >&2; exit 1; }
+	@python=; for name in $(PYTHONS); do \
+	    if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	done; \
+	test -n "$$python" || { echo "Python 3.11 or newer is missing. Debian or Ubuntu: sudo apt install python3 python3-venv (older releases: python3.11 python3.11-venv)" >&2; exit 1; }; \
+	$$python -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
+	$(IN_VENV) -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) with $$($$python --version)"; $$python -m venv --clear $(VENV); }
+	@echo "Installing PyTorch ($(TORCH)); the first time this takes some minutes"
+	@$(IN_VENV) -m pip install --disable-pip-version-check $(TORCH) -c constraints.txt
+	@echo "Installing the course and what it needs ($(EXTRAS))"
+	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@printf '%s\n' "$(CURDIR)" > $(VENV)/.made-in

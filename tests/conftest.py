@@ -1,0 +1,57 @@
+"""What all tests share: a private place for progress, one thread for torch, needed programs.
+
+A test that needs a part of the system says so through ``needs_program`` or ``needs``: without it
+the test is skipped with the reason, except where ``CI=true`` promises that it is there.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Before anything imports torch: results then do not depend on the number of cores, and several
+# workers do not fight over them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _progress_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Checks that run in tests, and in kernels that tests start, do not count as anyone's."""
+    os.environ["COURSE_HOME"] = str(tmp_path_factory.mktemp("course-home"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[bool, str], None]:
+    """``needs(available, reason)``: skip with the reason when not available; under CI, fail."""
+
+    def require(available: bool, reason: str) -> None:
+        if available:
+            return
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{reason} (CI=true: it has to be there)", pytrace=False)
+        pytest.skip(reason)
+
+    return require
+
+
+@pytest.fixture(scope="session")
+def needs_program(needs: Callable[[bool, str], None]) -> Callable[..., Path]:
+    """``needs_program("bwrap", package="bubblewrap") -> Path`` of a program that must be there."""
+
+    def require(program: str, package: str | None = None) -> Path:
+        path = shutil.which(program)
+        needs(path is not None, f"{program} is missing: apt install {package or program}")
+        return Path(path)
+
+    return require
