@@ -40,7 +40,9 @@ def chapter_questions(chapter: Chapter) -> tuple[Question, ...]:
 @cache
 def all_questions() -> dict[str, Question]:
     """Every question of the course by id."""
-    return {question.id: question for chapter in CHAPTERS for question in chapter_questions(chapter)}
+    return {
+        question.id: question for chapter in CHAPTERS for question in chapter_questions(chapter)
+    }
 
 
 def find_question(id: str) -> Question:

@@ -75,9 +75,7 @@ def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, 
         case "head":
             yield new_markdown_cell(_head(chapter, cell.text)), "head"
         case "setup":
-            requirement = colab_requirement()
-            source = SETUP.format(requirement=requirement)
-            yield _code(source, tags=["setup"]), "setup"
+            yield _code(setup_source(), tags=["setup"]), "setup"
         case "panel":
             source = cell.text or f'panel("{cell.name}")'
             yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
@@ -91,6 +89,11 @@ def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, 
             yield new_markdown_cell(cell.text, metadata=_tags_only(cell)), ""
         case _:
             yield new_code_cell(cell.text, metadata=_tags_only(cell)), ""
+
+
+def setup_source() -> str:
+    """The set-up cell, the same in every chapter."""
+    return SETUP.format(requirement=colab_requirement())
 
 
 def _head(chapter: Chapter, text: str) -> str:

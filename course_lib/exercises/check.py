@@ -17,6 +17,7 @@ from course_lib.exercises.observe import observe
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
+_MARK = {True: "\u2713 right", False: "\u2717 wrong"}
 _WIDTH = 80
 _MOST_WRONG, _MOST_RIGHT = 4, 5
 _hints_shown: dict[str, int] = {}
@@ -82,7 +83,9 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         observation = observe(exercise, subjects, case)
         error = observation.error
         if error is not None and error.type == "NotImplementedError":
-            advice = f'Write your solution above, then run this cell. Stuck? hint("{exercise.name}")'
+            advice = (
+                f'Write your solution above, then run this cell. Stuck? hint("{exercise.name}")'
+            )
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=advice)
         if error is not None:
             findings.append(Finding(False, _error_text(observation)))
@@ -121,7 +124,9 @@ def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | 
     longest = -1
     for order in exercise.allowed_orders:
         repeated = order * (len(own) // len(order) + 1)
-        same = next((i for i, (a, b) in enumerate(zip(own, repeated, strict=False)) if a != b), None)
+        same = next(
+            (i for i, (a, b) in enumerate(zip(own, repeated, strict=False)) if a != b), None
+        )
         length = len(own) if same is None else same
         if length > longest:
             longest, best, difference = length, repeated, same
@@ -203,8 +208,7 @@ def _result_html(result: CheckResult) -> str:
     ]
     if result.findings:
         items = "".join(
-            f'<li style="list-style:none">{"\u2713 right" if finding.ok else "\u2717 wrong"}: '
-            f"{html.escape(finding.text)}</li>"
+            f'<li style="list-style:none">{_MARK[finding.ok]}: {html.escape(finding.text)}</li>'
             for finding in result.findings
         )
         parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
@@ -218,14 +222,20 @@ def _result_html(result: CheckResult) -> str:
 def _sequence_html(sequence: Sequence) -> str:
     rows = "".join(
         f'<tr><th scope="row" style="text-align:left;padding-right:.8em">{label}</th>'
-        + "".join(_beat_cell(letter, i == sequence.first_difference) for i, letter in enumerate(row))
+        + "".join(
+            _beat_cell(letter, i == sequence.first_difference) for i, letter in enumerate(row)
+        )
         + "</tr>"
         for label, row in (
             ("your beats", sequence.own),
             ("allowed order", sequence.allowed[: len(sequence.own)]),
         )
     )
-    note = "The framed column is the first difference." if sequence.first_difference is not None else ""
+    note = (
+        "The framed column is the first difference."
+        if sequence.first_difference is not None
+        else ""
+    )
     return f'<table style="border-collapse:separate;border-spacing:3px">{rows}</table><div>{note}</div>'
 
 

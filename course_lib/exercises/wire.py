@@ -138,9 +138,7 @@ class _Decoder:
             items = [self.decode(item, depth + 1) for item in rest[0]]
             return items if tag == "l" else tuple(items)
         if tag == "d" and len(rest) == 1 and isinstance(rest[0], list):
-            return {
-                self._key(pair, depth): self.decode(pair[1], depth + 1) for pair in rest[0]
-            }
+            return {self._key(pair, depth): self.decode(pair[1], depth + 1) for pair in rest[0]}
         if tag == "f" and rest in (["nan"], ["inf"], ["-inf"]):
             return float(rest[0])
         if tag == "x" and len(rest) == 2 and rest[0] in self.tensors:

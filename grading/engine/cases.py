@@ -1,0 +1,73 @@
+"""The secret cases of an exercise with what the reference and each misconception make of them.
+
+Which of a few prepared sets a submission meets depends on a secret (``choose_seed``), so expected
+values are computed once per set, and regrading is reproducible.
+"""
+
+import hmac
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any
+
+import torch
+
+from course_lib.exercises import find_exercise
+from course_lib.exercises.model import Case, Exercise, Observation
+from course_lib.exercises.observe import observe
+from grading.answers import find_answer
+from grading.answers.model import Answer
+
+#: How many case sets an exercise has.
+SETS = 4
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """``expected[i]`` belongs to ``cases[i]``; ``wrong`` has one list per misconception."""
+
+    exercise: Exercise
+    answer: Answer
+    cases: tuple[Case, ...]
+    expected: tuple[Observation, ...]
+    wrong: tuple[tuple[Observation, ...], ...]
+
+
+def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:
+    """The seed of the case set for this submission: HMAC(secret, exercise and submission)."""
+    digest = hmac.new(secret, exercise.encode() + b"\0" + submission, sha256).digest()
+    index = digest[0] % SETS
+    own = hmac.new(secret, f"{exercise} set {index}".encode(), sha256).digest()
+    return int.from_bytes(own[:6], "big")
+
+
+@lru_cache(maxsize=512)
+def case_set(name: str, seed: int) -> CaseSet:
+    """Cases drawn from ``seed``, observed with the reference and with every misconception."""
+    from grading.reference import reference
+
+    exercise, answer = find_exercise(name), find_answer(name)
+    # The oracle and the misconceptions may use what a learner may not.
+    free = replace(exercise, forbidden=())
+    cases = tuple(answer.cases(torch.Generator().manual_seed(seed)))
+    if answer.oracle is None:
+        expected = _observe_all(exercise, reference(name), cases)
+    else:
+        expected = _observe_all(free, as_subjects(answer.oracle), cases)
+    for observation in expected:
+        if observation.error is not None:
+            raise ValueError(f"{name}: the reference itself fails: {observation.error}")
+    wrong = tuple(
+        _observe_all(free, as_subjects(misconception.solution), cases)
+        for misconception in answer.misconceptions
+    )
+    return CaseSet(exercise, answer, cases, expected, wrong)
+
+
+def as_subjects(solution: Any) -> tuple[Any, ...]:
+    """A solution as the tuple of its subjects: one function or class, or several."""
+    return solution if isinstance(solution, tuple) else (solution,)
+
+
+def _observe_all(exercise: Exercise, subjects: tuple, cases: tuple) -> tuple[Observation, ...]:
+    return tuple(observe(exercise, subjects, case) for case in cases)
