@@ -35,6 +35,9 @@ class Canvas:
             simulation.update(self.artists, state)
             self._agg.draw()
         self.figure.set_layout_engine("none")
+        for axes in self.figure.axes:
+            # Else each full draw would place the titles anew, and lose the hidden ones.
+            axes._autotitlepos = False
         self._moving = sorted(_flat(self.artists.values()), key=lambda artist: artist.zorder)
         self._stamps = TextStamps(self._agg.get_renderer())
         self._background: Any = None

@@ -35,7 +35,8 @@ class TextStamps:
         """Stamp ``text``; False when it is not of the plain kind that can be stamped."""
         if not text.get_visible() or not text.get_text():
             return True
-        if text.get_clip_on() or text.get_bbox_patch() or text.get_path_effects():
+        clipped = text.get_clip_on() and text.get_clip_box() is not None
+        if clipped or text.get_bbox_patch() or text.get_path_effects():
             return False
         box = text.get_window_extent(self._scratch)
         left, right = floor(box.x0) - _MARGIN, ceil(box.x1) + _MARGIN
@@ -75,6 +76,6 @@ def _looks(text: Text) -> tuple:
 
 
 def _premultiplied(rgba: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Colour times opacity ``[rows, columns, 3]``, and what shines through ``[rows, columns, 1]``."""
+    """Colour times opacity ``[rows, columns, 3]``, what shines through ``[rows, columns, 1]``."""
     opacity = rgba[..., 3:].astype(np.float32) / 255
     return rgba[..., :3] * opacity, 1 - opacity

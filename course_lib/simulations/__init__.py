@@ -7,6 +7,7 @@ from course_lib.simulations.base import Simulation
 #: Name, which is also the module's, and class; in the order of the chapters.
 SIMULATIONS: dict[str, str] = {
     "loss_landscape": "LossLandscape",
+    "zero_grad": "ZeroGrad",
 }
 
 

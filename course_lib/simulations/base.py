@@ -58,7 +58,10 @@ Artists = Mapping[str, Artist | Sequence[Artist]]
 
 @dataclass(frozen=True)
 class Preset:
-    """A one-click experiment: these settings are set, then a live run plays to ``stop_at`` steps."""
+    """A one-click experiment: the starting settings, changed by these.
+
+    A live panel then plays a new run to ``stop_at`` steps, or until Pause.
+    """
 
     label: str
     settings: Mapping[str, Any]

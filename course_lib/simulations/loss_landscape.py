@@ -21,7 +21,7 @@ _CLASSES = ("class 0 (target)", "class 1", "class 2")
 
 @dataclass(frozen=True)
 class State:
-    """One probability with its losses and their slopes; three logits with what follows from them."""
+    """One probability, its losses and their slopes; three logits and what follows from them."""
 
     p: float
     log_loss: float

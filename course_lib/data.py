@@ -1,0 +1,110 @@
+"""The course's data: real handwritten digits, two circles, two curves; and loaders for them.
+
+Everything random takes a ``torch.Generator`` or a seed of its own and leaves the global random
+state as it was. Called by the chapters, the exercises and the simulations.
+"""
+
+import math
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+
+def digits(size: int = 28) -> tuple[Tensor, Tensor]:
+    """Handwritten digits: X float32 ``[1797, size * size]`` in [0, 1], y int64 ``[1797]``, 0 to 9.
+
+    They are scikit-learn's ``load_digits``: real handwriting, 8x8 grey values from the UCI archive,
+    read from the installed package without a download. ``size=8`` gives the pictures as they are.
+    ``size=28`` enlarges them by bilinear interpolation to the 784 inputs that textbooks use; this
+    adds pixels, not detail.
+    """
+    if size not in (8, 28):
+        raise ValueError(f"size is 8 or 28, not {size!r}")
+    X, y = _digits(size)
+    return X.clone(), y.clone()  # a learner may write into them
+
+
+@lru_cache
+def _digits(size: int) -> tuple[Tensor, Tensor]:
+    from sklearn.datasets import load_digits  # half a second, needed by few chapters
+
+    pictures, labels = load_digits(return_X_y=True)
+    X = torch.tensor(pictures, dtype=torch.float32) / 16
+    if size != 8:
+        square = X.reshape(-1, 1, 8, 8)
+        X = F.interpolate(square, size=(size, size), mode="bilinear", align_corners=False)
+    return X.reshape(-1, size * size), torch.tensor(labels, dtype=torch.int64)
+
+
+def circles(
+    n: int = 160, noise: float = 0.1, generator: torch.Generator | None = None, seed: int = 0
+) -> tuple[Tensor, Tensor]:
+    """Two concentric circles: X float32 ``[n, 2]``, y int64 ``[n]``.
+
+    Class 0 has radius 1 and comes first, class 1 has radius 0.5; half of the points each, angles
+    uniform, Gaussian noise of standard deviation ``noise`` on both coordinates. Drawn from
+    ``generator``, or from a fresh one with ``seed``.
+    """
+    generator = generator or generator_of(seed)
+    y = (torch.arange(n) >= n - n // 2).long()
+    radius = 1.0 - 0.5 * y
+    angle = 2 * math.pi * torch.rand(n, generator=generator)
+    X = torch.stack([radius * angle.cos(), radius * angle.sin()], dim=1)
+    return X + noise * torch.randn(n, 2, generator=generator), y
+
+
+def sine(n: int = 128) -> tuple[Tensor, Tensor]:
+    """A curve: X ``[n, 1]`` evenly from -2 to 2, y = sin(2x), ``[n, 1]``, both float32."""
+    X = torch.linspace(-2, 2, n).unsqueeze(1)
+    return X, torch.sin(2 * X)
+
+
+def regression(
+    n: int = 128,
+    slope: float = 2.0,
+    intercept: float = 1.0,
+    noise: float = 0.3,
+    generator: torch.Generator | None = None,
+    seed: int = 0,
+) -> tuple[Tensor, Tensor]:
+    """A noisy straight line: X ``[n, 1]`` uniform in [-2, 2], y ``[n, 1]``, both float32."""
+    generator = generator or generator_of(seed)
+    X = 4 * torch.rand(n, 1, generator=generator) - 2
+    return X, slope * X + intercept + noise * torch.randn(n, 1, generator=generator)
+
+
+def loader(
+    X: Tensor,
+    y: Tensor,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    generator: torch.Generator | None = None,
+    seed: int = 0,
+) -> DataLoader:
+    """A ``DataLoader`` of (x, y) batches whose order comes from its own generator."""
+    return DataLoader(
+        TensorDataset(X, y),
+        batch_size=batch_size,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        generator=generator or generator_of(seed),
+    )
+
+
+def batches(
+    X: Tensor, y: Tensor, batch_size: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """One shuffled pass: what ``loader`` gives, at a tenth of its cost for small tensors."""
+    order = torch.randperm(len(X), generator=generator)
+    for rows in order.split(batch_size):
+        yield X[rows], y[rows]
+
+
+def generator_of(seed: int) -> torch.Generator:
+    """A new CPU generator, seeded."""
+    return torch.Generator().manual_seed(seed)

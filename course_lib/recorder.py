@@ -1,0 +1,184 @@
+"""Writes down what somebody else's training loop does, event by event, without changing it.
+
+::
+
+    with LoopRecorder(model, optimizer, loader, loss_fn) as recorder:
+        train_one_epoch(model, recorder.loader, recorder.loss_fn, optimizer)
+    recorder.sequence     # "FLZBSFLZBS..."
+    recorder.events[3]    # backward of batch 0, with the gradient norm of each layer
+
+Used by the chapters and by ``run_gone_wrong``. What it cannot see is a loop that clears gradients
+by hand (``p.grad = None``) or moves weights without the optimizer.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from course_lib.beats import BY_NAME
+
+Kind = Literal["forward", "loss", "zero_grad", "backward", "step"]
+
+
+@dataclass
+class Event:
+    """One event of the loop. ``batch`` counts from 0 over all epochs, -1 before the first.
+
+    ``training``: the model's mode (forward). ``value``: the loss. ``grad_norms``: L2 norm per
+    layer, after backward and before a step. ``weight_norms``: the same of the weights after a step.
+    """
+
+    kind: Kind
+    batch: int
+    training: bool | None = None
+    value: float | None = None
+    grad_norms: dict[str, float] | None = None
+    weight_norms: dict[str, float] | None = None
+
+
+class LoopRecorder:
+    """Watches while the ``with`` block runs. ``loader`` and ``loss_fn`` are to be used in place of
+    those given; model and optimizer stay the same objects."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | None = None,
+        loader: Iterable | None = None,
+        loss_fn: Callable[..., Tensor] | None = None,
+    ) -> None:
+        self.events: list[Event] = []
+        self.model, self.optimizer = model, optimizer
+        self.loader = None if loader is None else _WatchedLoader(loader, self)
+        self.loss_fn = None if loss_fn is None else self._watched_loss(loss_fn)
+        self._batch = -1
+        self._awaits_norms: Event | None = None
+        self._undo: list[Callable[[], Any]] = []
+
+    @property
+    def sequence(self) -> str:
+        """One letter per event: F, L, Z, B, S."""
+        return "".join(BY_NAME[event.kind].letter for event in self.events)
+
+    def of_kind(self, kind: Kind) -> list[Event]:
+        return [event for event in self.events if event.kind == kind]
+
+    def __enter__(self) -> Self:
+        self._undo.append(self.model.register_forward_pre_hook(self._before_forward).remove)
+        self._undo.append(self.model.register_forward_hook(self._after_forward).remove)
+        self._watch_zero_grad(self.model)
+        if self.optimizer is not None:
+            self._watch_zero_grad(self.optimizer)
+            before = self.optimizer.register_step_pre_hook(self._before_step)
+            after = self.optimizer.register_step_post_hook(self._after_step)
+            self._undo += [before.remove, after.remove]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._settle()
+        while self._undo:
+            self._undo.pop()()
+
+    def _note(self, kind: Kind, **details: Any) -> Event:
+        event = Event(kind, self._batch, **details)
+        self.events.append(event)
+        return event
+
+    def _settle(self) -> None:
+        """Backward has no end that one could hook into: its norms are read at the next event."""
+        if self._awaits_norms is not None:
+            self._awaits_norms.grad_norms = layer_norms(self.model, "grad")
+            self._awaits_norms = None
+
+    def _before_forward(self, module: nn.Module, inputs: tuple) -> None:
+        self._settle()
+
+    def _after_forward(self, module: nn.Module, inputs: tuple, output: Any) -> None:
+        self._note("forward", training=module.training)
+        if self.loss_fn is None:
+            self._watch_backward(output)
+
+    def _watched_loss(self, loss_fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def watched(*args: Any, **kwargs: Any) -> Tensor:
+            loss = loss_fn(*args, **kwargs)
+            self._note("loss", value=_number(loss))
+            self._watch_backward(loss)
+            return loss
+
+        return watched
+
+    def _watch_backward(self, tensor: Any) -> None:
+        if isinstance(tensor, Tensor) and tensor.requires_grad:
+            tensor.register_hook(self._on_backward)
+
+    def _on_backward(self, gradient: Tensor) -> None:
+        self._settle()
+        self._awaits_norms = self._note("backward")
+
+    def _watch_zero_grad(self, owner: nn.Module | Optimizer) -> None:
+        original = owner.zero_grad
+
+        def zero_grad(*args: Any, **kwargs: Any) -> None:
+            self._settle()
+            self._note("zero_grad")
+            original(*args, **kwargs)
+
+        owner.zero_grad = zero_grad
+        self._undo.append(lambda: delattr(owner, "zero_grad"))
+
+    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        self._settle()
+
+    def _after_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
+        self._note("step", weight_norms=layer_norms(self.model, "weight"))
+
+
+class _WatchedLoader:
+    """The loader, counting batches."""
+
+    def __init__(self, loader: Iterable, recorder: LoopRecorder) -> None:
+        self._loader, self._recorder = loader, recorder
+
+    def __iter__(self) -> Iterator:
+        for batch in self._loader:
+            self._recorder._batch += 1
+            yield batch
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
+@torch.no_grad()
+def layer_norms(model: nn.Module, of: Literal["grad", "weight"]) -> dict[str, float]:
+    """L2 norm of the gradients or the weights of each layer, bias included.
+
+    A layer is a module that owns parameters. One without any gradient is left out.
+    """
+    norms = {}
+    for name, module in model.named_modules():
+        own = list(module.parameters(recurse=False))
+        tensors = [p.grad if of == "grad" else p for p in own]
+        tensors = [tensor for tensor in tensors if tensor is not None]
+        if tensors:
+            per_tensor = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])
+            norms[name] = torch.linalg.vector_norm(per_tensor).item()
+    return norms
+
+
+def _number(loss: Any) -> float | None:
+    if isinstance(loss, Tensor) and loss.numel() != 1:
+        return None
+    return float(loss)

@@ -1,0 +1,227 @@
+"""Gradients that nobody clears (chapter 05): ``course_lib.panel("zero_grad")``.
+
+The same run twice, on y = sin(2x): once with the gradients cleared before each backward pass, once
+never. Same weights at the start, same batches, plain SGD.
+
+All learning rates of the slider are trained at once, as one batch of small networks, so that moving
+the slider costs nothing afterwards. They do not touch each other: each has its own weights and its
+own ``.grad``, and the sum of their losses has as its gradients those of each alone.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from torch import nn
+
+from course_lib.beats import BACKWARD, FORWARD, INK, LOSS
+from course_lib.data import batches, generator_of, sine
+from course_lib.models import MLP
+from course_lib.simulations.base import Artists, Settings, Slider
+
+STEPS = 300
+BATCH_SIZE = 32
+_LAST = 20  # steps whose mean loss is the result
+_EXPONENTS = [round(-3 + 0.1 * i, 1) for i in range(26)]
+_RATES = tuple(float(f"{10**exponent:.10g}") for exponent in _EXPONENTS)
+#: The logarithmic axes stay as they are: what leaves them is drawn at their edge.
+_LOSS_LIMITS = (1e-3, 1e5)
+_NORM_LIMITS = (1e-2, 1e6)
+_CURVE = torch.linspace(-2, 2, 101).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One network's run: ``losses`` and ``norms`` (of ``.grad`` at the step) ``[STEPS]``, what the
+    trained network says on the curve's points ``[101]``."""
+
+    losses: np.ndarray
+    norms: np.ndarray
+    fit: np.ndarray
+
+    @property
+    def result(self) -> float:
+        """Mean loss of the last steps; NaN when the run blew up."""
+        return float(self.losses[-_LAST:].mean())
+
+    @property
+    def first_bad(self) -> int | None:
+        """The first step whose loss is infinite or NaN."""
+        bad = np.flatnonzero(~np.isfinite(self.losses))
+        return int(bad[0]) if len(bad) else None
+
+
+@dataclass(frozen=True)
+class State:
+    lr: float
+    cleared: Run
+    kept: Run
+
+
+class ZeroGrad:
+    name = "zero_grad"
+    title = "zero_grad: the same run with and without clearing the gradients"
+    size = (10.2, 4.4)
+    controls = (
+        Slider(
+            "lr", "Learning rate", low=_RATES[0], high=_RATES[-1], default=0.1, step=0.1, log=True
+        ),
+    )
+
+    def compute(self, settings: Settings) -> State:
+        lr = float(settings["lr"])
+        nearest = min(_RATES, key=lambda rate: abs(rate - lr))
+        if abs(nearest - lr) < 1e-6 * lr:
+            pairs, place = _train(_RATES), _RATES.index(nearest)
+        else:
+            pairs, place = _train((lr,)), 0
+        return State(lr, *pairs[place])
+
+    def layout(self, figure: Figure) -> Artists:
+        losses, norms, fit = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
+        losses.set(xlabel="optimizer step", ylabel="batch loss (mean squared error)")
+        losses.set(xlim=(0, STEPS), yscale="log", ylim=_LOSS_LIMITS)
+        norms.set(xlabel="optimizer step", ylabel="L2 norm of .grad when step() reads it")
+        norms.set(xlim=(0, STEPS), yscale="log", ylim=_NORM_LIMITS)
+        fit.set(xlabel="x", ylabel="y", xlim=(-2, 2), ylim=(-2.2, 2.2), yticks=(-2, -1, 0, 1, 2))
+        fit.plot(*sine(), color="#C4C4C4", lw=7, zorder=1)
+        fit.text(-0.78, -1.32, "sin(2x)", color="#6A6A6A", ha="center", va="top")
+        norms.set_title("Uncleared gradients pile up")
+        fit.set_title("What each run learned")
+        artists = {
+            "loss title": losses.set_title(" "),
+        }
+        kept_style = {}
+        for key, axes, beat in (
+            ("losses", losses, LOSS),
+            ("norms", norms, BACKWARD),
+            ("fit", fit, FORWARD),
+        ):
+            (artists[f"kept {key}"],) = axes.plot([], [], color=beat.color, lw=2.0, zorder=3)
+            (artists[f"cleared {key}"],) = axes.plot([], [], color=INK, lw=1.6, ls=_DASHES)
+            kept_style[key] = Line2D([], [], color=beat.color, lw=2.4)
+        for key, axes in (("losses", losses), ("norms", norms)):
+            (artists[f"bad {key}"],) = axes.plot(
+                [], [], "X", color=INK, ms=11, mec="white", zorder=6, clip_on=False, in_layout=False
+            )
+        artists["fit words"] = fit.text(
+            -1.9, 1.75, "", va="center", color=FORWARD.color, fontweight="bold", in_layout=False
+        )
+        artists["bad words"] = losses.text(
+            0, 2.2e4, "", va="center", fontweight="bold", in_layout=False
+        )
+        figure.legend(
+            [tuple(kept_style.values()), Line2D([], [], color=INK, lw=1.6, ls=_DASHES)],
+            ["zero_grad() never called", "zero_grad() before each backward()"],
+            handler_map={tuple: HandlerTuple(ndivide=None, pad=0.3)},
+            loc="outside lower center",
+            ncols=2,
+            handlelength=4.5,
+        )
+        return artists
+
+    def update(self, artists: Artists, state: State) -> None:
+        steps = np.arange(STEPS)
+        for which, run in (("cleared", state.cleared), ("kept", state.kept)):
+            artists[f"{which} losses"].set_data(steps, _within(run.losses, _LOSS_LIMITS))
+            artists[f"{which} norms"].set_data(steps, _within(run.norms, _NORM_LIMITS))
+            artists[f"{which} fit"].set_data(_CURVE[:, 0], np.clip(run.fit, -1e6, 1e6))
+        bad = state.kept.first_bad
+        for key, limits in (("losses", _LOSS_LIMITS), ("norms", _NORM_LIMITS)):
+            artists[f"bad {key}"].set_data(
+                [] if bad is None else [bad], [limits[1]][: bad is not None]
+            )
+        artists["bad words"].set_text("" if bad is None else f"infinite or NaN\nfrom step {bad}")
+        artists["bad words"].set_x((bad or 0) + 12)
+        artists["loss title"].set_text(_verdict(state))
+        seen = bool((np.abs(state.kept.fit) < 2.2).any())
+        lost = not np.isfinite(state.kept.fit).all()
+        words = "never cleared:\n" + ("no numbers left" if lost else "off the picture")
+        artists["fit words"].set_text("" if seen else words)
+
+    def describe(self, state: State) -> str:
+        lost = state.kept.first_bad is not None
+        ends = f"infinite or NaN from step {state.kept.first_bad}" if lost else ""
+        return (
+            f"{_verdict(state)}: at learning rate {state.lr:.3g} the last {_LAST} of {STEPS} steps "
+            f"have a mean loss of {_plain(state.cleared.result)} with cleared gradients, and "
+            f"{ends or _plain(state.kept.result)} without clearing. The largest gradient norm is "
+            f"{_peak(state.cleared.norms)} with and {_peak(state.kept.norms)} without."
+        )
+
+
+_DASHES = (0, (4, 2))
+
+
+@lru_cache(maxsize=8)
+def _train(rates: tuple[float, ...]) -> list[tuple[Run, Run]]:
+    """For each rate the run with cleared and the one with kept gradients."""
+    n = 2 * len(rates)  # networks: all cleared ones first
+    lr = torch.tensor(rates).repeat(2).reshape(n, 1, 1)
+    start = MLP(1, 16, 1, activation=nn.Tanh, seed=0).layers
+    # Per network [in, out] for the weights and [1, out] for the biases, as baddbmm takes them.
+    parameters = [
+        tensor.detach().reshape(tensor.shape[0], -1).T.repeat(n, 1, 1).requires_grad_()
+        for tensor in (start[0].weight, start[0].bias, start[2].weight, start[2].bias)
+    ]
+    W1, b1, W2, b2 = parameters
+
+    def predict(x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.tanh(torch.baddbmm(b1, x.expand(n, -1, -1), W1))
+        return torch.baddbmm(b2, hidden, W2)
+
+    X, y = sine()
+    generator = generator_of(0)
+    losses, norms = torch.empty(STEPS, n), torch.empty(STEPS, n)
+    step = 0
+    while step < STEPS:
+        for x, target in batches(X, y, BATCH_SIZE, generator):
+            loss = (predict(x) - target).square().mean(dim=(1, 2))
+            loss.sum().backward()
+            with torch.no_grad():
+                squares = [p.grad.square().sum(dim=(1, 2)) for p in parameters]
+                norms[step] = torch.stack(squares).sum(dim=0).sqrt()
+                for p in parameters:
+                    p -= lr * p.grad
+                    p.grad[: n // 2].zero_()  # cleared after the step is as good as before backward
+            losses[step] = loss.detach()
+            step += 1
+            if step == STEPS:
+                break
+    with torch.no_grad():
+        fits = predict(_CURVE)[..., 0]
+    runs = [Run(losses[:, i].numpy(), norms[:, i].numpy(), fits[i].numpy()) for i in range(n)]
+    return list(zip(runs[: n // 2], runs[n // 2 :], strict=True))
+
+
+def _verdict(state: State) -> str:
+    kept, cleared = state.kept.result, state.cleared.result
+    if not isfinite(kept):
+        return "Never cleared, the run is lost"
+    ratio = kept / cleared
+    if ratio > 100:
+        return "Never cleared, the loss explodes"
+    if ratio > 1.1:
+        return "Never cleared, the loss ends higher"
+    if ratio > 0.9:
+        return "Both losses end about alike"
+    return "Never cleared, the loss ends lower"
+
+
+def _peak(norms: np.ndarray) -> str:
+    return _plain(norms.max()) if np.isfinite(norms).all() else "infinity"
+
+
+def _plain(value: float) -> str:
+    """Two significant digits, without an exponent up to a million."""
+    return f"{value:,.0f}" if 100 <= value < 1e6 else f"{value:.2g}"
+
+
+def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
+    """Values at the edge of the axes where they leave them; gaps where they are no numbers."""
+    return np.where(np.isfinite(values), np.clip(values, *limits), np.nan)
