@@ -59,5 +59,5 @@ def load_course(course: Path) -> Config:
     prepare_process()
     try:
         return PyFileConfigLoader(CONFIG_NAME, path=str(course.resolve())).load_config()
-    except Exception as error:  # noqa: BLE001 - it runs an instructor's own lines
+    except Exception as error:  # it runs an instructor's own lines
         raise Problem(f"cannot read {path}: {type(error).__name__}: {error}") from None

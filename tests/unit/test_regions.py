@@ -63,7 +63,8 @@ def test_a_stub_keeps_its_inner_indentation_blank_lines_and_comments():
 
 def test_several_regions_of_a_cell_are_all_cut():
     stub = cut_solutions(f"{FUNCTION}\n\n\n{CLINIC}", "double")
-    assert "SOLUTION" not in stub and "STUB" not in stub
+    assert "SOLUTION" not in stub
+    assert "STUB" not in stub
     assert [node.name for node in ast.parse(stub).body] == ["double", "clinic"]
 
 

@@ -1,0 +1,120 @@
+"""The committed notebooks are what the text sources build, and building again changes nothing."""
+
+import json
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from course_lib.chapters import find_chapter
+from grading.build import build_chapter
+from grading.places import released_notebook, solved_notebook
+from grading.problems import Problem
+from grading.release import check_up_to_date, release
+
+from .conftest import WRITTEN
+
+MADE_UP = """\
+# %% [markdown] head=true
+# After this chapter you can print.
+
+# %% setup=true
+
+# %%
+print(torch.arange(3))
+
+# %% tags=["panel"]
+from matplotlib.figure import Figure
+
+figure = Figure(figsize=(1, 1))
+figure.subplots().plot([0, 1])
+figure
+
+# %%
+object()
+"""
+
+
+def without_images(path: Path) -> dict:
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output["data"]["image/png"] = "a picture"
+    return notebook
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory):
+    """Every written chapter, built anew into one folder; one build for all tests of this module."""
+    folder = tmp_path_factory.mktemp("source")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        builds: dict[str, Future] = {
+            chapter.id: pool.submit(build_chapter, chapter, source_folder=folder)
+            for chapter in WRITTEN
+        }
+    return folder, builds
+
+
+@pytest.mark.slow
+def test_the_committed_solved_notebook_is_what_its_source_builds(chapter, rebuilt):
+    folder, builds = rebuilt
+    builds[chapter.id].result()
+    committed = solved_notebook(chapter)
+    assert committed.exists(), f"run `python -m grading build {chapter.number}` and commit it"
+    assert without_images(committed) == without_images(solved_notebook(chapter, folder)), (
+        f"run `python -m grading build {chapter.number}` and commit what changes"
+    )
+
+
+@pytest.mark.slow
+def test_the_committed_released_notebook_is_what_its_source_releases(chapter, tmp_path):
+    release([chapter.id], tmp_path / "course", notebooks_folder=tmp_path / "notebooks")
+    again = released_notebook(chapter, tmp_path / "notebooks")
+    committed = released_notebook(chapter)
+    assert committed.exists(), f"run `python -m grading release {chapter.number}` and commit it"
+    assert committed.read_bytes() == again.read_bytes(), (
+        f"run `python -m grading release {chapter.number}` and commit what changes"
+    )
+
+
+def build_made_up(tmp_path: Path, text: str) -> bool:
+    chapter = find_chapter("05")
+    (tmp_path / "chapters").mkdir(exist_ok=True)
+    (tmp_path / "chapters" / f"{chapter.id}.py").write_text(text)
+    return build_chapter(chapter, tmp_path / "chapters", tmp_path / "source")
+
+
+def test_building_twice_changes_no_byte(tmp_path):
+    path = solved_notebook(find_chapter("05"), tmp_path / "source")
+    assert build_made_up(tmp_path, MADE_UP)
+    first, time = path.read_bytes(), path.stat().st_mtime_ns
+    assert b"tensor([0, 1, 2])" in first
+    assert not build_made_up(tmp_path, MADE_UP)
+    assert path.read_bytes() == first
+    assert path.stat().st_mtime_ns == time
+
+
+def test_a_failing_cell_leaves_the_old_notebook_in_place(tmp_path):
+    path = solved_notebook(find_chapter("05"), tmp_path / "source")
+    build_made_up(tmp_path, MADE_UP)
+    before = path.read_bytes()
+    with pytest.raises(Problem, match=r"05_complete_loop, cell .*NameError"):
+        build_made_up(tmp_path, MADE_UP + "\n# %%\nno_such_name\n")
+    assert path.read_bytes() == before
+
+
+def test_a_cell_that_leaves_a_file_for_learners_is_refused(tmp_path):
+    text = MADE_UP + '\n# %%\nopen("checkpoint.pt", "w").close()\n'
+    with pytest.raises(Problem, match=r"checkpoint\.pt"):
+        build_made_up(tmp_path, text)
+
+
+def test_an_outdated_solved_notebook_is_not_released(tmp_path):
+    build_made_up(tmp_path, MADE_UP)
+    chapter, source, chapters = find_chapter("05"), tmp_path / "source", tmp_path / "chapters"
+    check_up_to_date(chapter, source, chapters)
+    (chapters / f"{chapter.id}.py").write_text(MADE_UP + "\n# %%\nnew = 1\n")
+    with pytest.raises(Problem, match="grading build 05"):
+        check_up_to_date(chapter, source, chapters)
