@@ -1,0 +1,73 @@
+"""The first thing that runs inside the sandbox: sets limits, then becomes the learner's kernel.
+
+``sandbox`` starts it as a plain file (of the package ``grading`` nothing else exists in there):
+``python inside.py '{"work": ..., "course": ..., ...}' CONNECTION_FILE``. Standard library only.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    settings = json.loads(sys.argv[1])
+    connection_file = sys.argv[2]
+    _limit(settings)
+    work = Path(settings["work"])
+    work.mkdir(parents=True, exist_ok=True)
+    if settings["companions"]:
+        shutil.copytree(settings["companions"], work, dirs_exist_ok=True)
+    os.chdir(work)
+    _set_path(settings["course"], work)
+    _become_kernel(connection_file)
+
+
+def _limit(settings: dict) -> None:
+    """Per-process limits; what they cannot bound (memory of all processes) the watch outside does.
+
+    The address space stays free: torch reserves much more of it than it uses.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    wanted = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, settings["file_bytes"])]
+    if sys.platform == "linux":
+        wanted.append((resource.RLIMIT_DATA, settings["memory_bytes"]))
+    if settings["private"]:  # outside a sandbox the limit would count all of the user's processes
+        wanted.append((resource.RLIMIT_NPROC, settings["processes"]))
+    for limit, value in wanted:
+        hard = resource.getrlimit(limit)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (bound, bound))
+
+
+def _set_path(course: str, work: Path) -> None:
+    """``course_lib`` comes from the course and the current folder comes last: a companion file
+    called ``random.py`` or ``torch.py`` shadows nothing."""
+    sys.path[0:1] = []
+    if course not in sys.path:
+        sys.path.append(course)
+    sys.path.append(str(work))
+
+
+def _become_kernel(connection_file: str) -> None:
+    sys.argv = [
+        "ipykernel",
+        "-f",
+        connection_file,
+        "--HistoryManager.hist_file=:memory:",
+        "--InteractiveShellApp.ignore_cwd=True",
+    ]
+    from ipykernel.kernelapp import IPKernelApp
+    from ipykernel.zmqshell import ZMQInteractiveShell
+
+    # ``exit()`` in a cell would end the kernel a moment later, in the middle of some other cell.
+    ZMQInteractiveShell.ask_exit = lambda self: None
+    IPKernelApp.launch_instance()
+
+
+if __name__ == "__main__":
+    main()

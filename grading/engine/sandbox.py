@@ -1,0 +1,264 @@
+"""Where a learner's kernel runs: in bubblewrap, or - only when told so - unprotected.
+
+``run`` opens one ``Box`` per kernel. A kernel sees the interpreter and its libraries, ``course_lib``
+and its own submission, all read-only, a private /tmp and nothing else: no network, no home, no
+``grading``. ``SandboxProvisioner`` is the jupyter_client provisioner that starts it there.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
+
+import course_lib
+import grading
+from grading.engine import inside
+from grading.engine.limits import Limits
+from grading.problems import Problem
+
+COURSE = Path(course_lib.__file__).resolve().parent
+GRADING = Path(grading.__file__).resolve().parent
+PROVISIONER = "training-loop-sandbox"
+NOBODY = 65534
+_INSIDE_WORK = "/tmp/work"
+_SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/fonts")
+
+UNPROTECTED = (
+    "Submissions run unprotected, with your rights: they can read and change your files, "
+    "this repository and the network."
+)
+
+
+@dataclass
+class Box:
+    """One kernel's place. ``folder`` holds its sockets and is all that it shares with outside."""
+
+    folder: Path
+    command: list[str]
+    environment: dict[str, str]
+    private: bool
+    uid: int | None = None
+
+
+def check_protection(sandbox: bool) -> None:
+    """``Problem`` when a sandbox is wanted and cannot be had."""
+    if not sandbox:
+        return
+    reason = unavailable()
+    if reason:
+        raise Problem(f"{reason}; --no-sandbox grades without it. {UNPROTECTED}")
+
+
+@cache
+def unavailable() -> str:
+    """Why there is no sandbox on this machine; "" when there is one."""
+    if sys.platform != "linux":
+        return "the sandbox needs Linux (on Windows: WSL 2)"
+    program = shutil.which("bwrap")
+    if program is None:
+        return "the sandbox needs bubblewrap (install the package `bubblewrap`)"
+    failed = _probe(program, None)
+    return f"bubblewrap cannot start here ({failed})" if failed else ""
+
+
+@cache
+def _unprivileged_uid() -> int | None:
+    """The user to run as when the grader is root and the environment is readable to others."""
+    if os.geteuid() != 0 or _probe(shutil.which("bwrap") or "bwrap", NOBODY):
+        return None
+    return NOBODY
+
+
+def _probe(program: str, uid: int | None) -> str:
+    """Start Python in a sandbox once; what went wrong, or ""."""
+    command = [program, *_isolation(), *_libraries(Limits()), sys.executable, "-c", "import zmq"]
+    identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=60, cwd="/", **identity
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return str(error)
+    lines = done.stderr.strip().splitlines()
+    return "" if done.returncode == 0 else (lines[-1] if lines else f"status {done.returncode}")
+
+
+@contextlib.contextmanager
+def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> Iterator[Box]:
+    """A fresh place for one kernel; wiped afterwards."""
+    uid = _unprivileged_uid() if sandbox else None
+    # Socket paths may have 107 characters, so not the user's own, perhaps long, TMPDIR.
+    with tempfile.TemporaryDirectory(
+        prefix="ptl-", dir="/tmp" if os.path.isdir("/tmp") else None, ignore_cleanup_errors=True
+    ) as name:
+        root = Path(name)
+        sockets, handed_in = root / "k", root / "submitted"
+        sockets.mkdir(mode=0o700)
+        handed_in.mkdir()
+        _write_companions(handed_in, companions)
+        if uid is not None:
+            os.chown(sockets, uid, uid)
+            root.chmod(0o755)
+        settings = {
+            "work": _INSIDE_WORK if sandbox else str(root / "work"),
+            "course": str(COURSE.parent),
+            "companions": str(handed_in) if companions else "",
+            "file_bytes": limits.file_bytes,
+            "memory_bytes": limits.memory_bytes,
+            "processes": limits.processes,
+            "private": sandbox,
+        }
+        kernel = [sys.executable, inside.__file__, json.dumps(settings)]
+        if sandbox:
+            shared = ["--bind", str(sockets), str(sockets)]
+            shared += ["--ro-bind", str(handed_in), str(handed_in)]
+            shared += ["--ro-bind", inside.__file__, inside.__file__]
+            shared += ["--ro-bind", str(COURSE), str(COURSE)]
+            program = shutil.which("bwrap") or "bwrap"
+            kernel = [program, *_isolation(), *_libraries(limits), *shared, "--", *kernel]
+        yield Box(sockets, kernel, _environment(root, sandbox), sandbox, uid)
+
+
+def _write_companions(folder: Path, companions: Mapping[str, bytes]) -> None:
+    for name, data in companions.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def _isolation() -> list[str]:
+    options = ["--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    return [*options, "--die-with-parent", "--new-session", "--hostname", "sandbox"]
+
+
+def _libraries(limits: Limits) -> list[str]:
+    """The file system inside, read-only but for temporary files of bounded size."""
+    size = str(limits.temporary_bytes)
+    options = ["--proc", "/proc", "--dev", "/dev", "--size", size, "--tmpfs", "/dev/shm"]
+    options += ["--size", size, "--tmpfs", "/tmp", "--dir", "/tmp/home"]
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            options += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            options += ["--ro-bind", path, path]
+    for path in _SYSTEM_FILES:
+        options += ["--ro-bind-try", path, path]
+    visible = [path for path in _python_folders() if not path.is_relative_to("/usr")]
+    for path in visible:
+        options += ["--ro-bind", str(path), str(path)]
+    # A course installed into the environment brings ``grading`` along, and a repository may lie
+    # below a folder that is visible: neither exists inside.
+    for path in (GRADING, GRADING.parent / ".git", GRADING.parent / "tests"):
+        if path.is_dir() and any(path.is_relative_to(top) for top in (*visible, "/usr")):
+            options += ["--tmpfs", str(path)]
+    fonts = _font_cache()
+    if fonts:
+        options += ["--ro-bind", str(fonts), f"/tmp/matplotlib/{fonts.name}"]
+    return options
+
+
+def _python_folders() -> list[Path]:
+    """The interpreter, its environment and every folder of installed packages, outermost first."""
+    folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix)}
+    folders |= {Path(sys.executable).resolve().parent.parent}
+    folders |= {Path(p) for p in sys.path if p.rstrip("/").endswith(("-packages", "lib-dynload"))}
+    found: list[Path] = []
+    for folder in sorted(folders, key=lambda path: len(path.parts)):
+        inner = any(folder.is_relative_to(outer) for outer in found)
+        if folder.is_dir() and not inner and folder != Path("/"):
+            found.append(folder)
+    return found
+
+
+@cache
+def _font_cache() -> Path | None:
+    """Matplotlib's list of fonts, made once here: it would cost every kernel seconds."""
+    try:
+        import matplotlib
+        from matplotlib import font_manager
+    except ImportError:
+        return None
+    version = font_manager.FontManager.__version__
+    path = Path(matplotlib.get_cachedir()) / f"fontlist-v{version}.json"
+    return path if path.is_file() else None
+
+
+def _environment(root: Path, sandbox: bool) -> dict[str, str]:
+    """All that a kernel's environment holds: nothing of the grader's reaches it in a sandbox."""
+    own = {
+        "HOME": "/tmp/home" if sandbox else str(root / "home"),
+        "TMPDIR": "/tmp" if sandbox else str(root),
+        "MPLCONFIGDIR": "/tmp/matplotlib" if sandbox else str(root / "matplotlib"),
+        "PATH": os.pathsep.join((str(Path(sys.executable).parent), "/usr/bin", "/bin")),
+        "LANG": "C.UTF-8",
+        "USER": "learner",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
+    kept = {} if sandbox else {k: v for k, v in os.environ.items() if k != "JPY_PARENT_PID"}
+    return {**kept, **own}
+
+
+class SandboxProvisioner(LocalProvisioner):
+    """Starts the command of a ``Box``, which its kernel spec carries, in place of a bare kernel."""
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        kwargs = await super().pre_launch(**kwargs)
+        box: Box = self.kernel_spec.metadata["box"]
+        if box.uid is not None:
+            os.chown(self.parent.connection_file, box.uid, box.uid)
+            identity = {"user": box.uid, "group": box.uid, "extra_groups": []}
+            kwargs.update(identity)
+        # ipykernel ends itself when the parent that JPY_PARENT_PID names is not there: inside, it
+        # never is. bubblewrap's --die-with-parent does that work.
+        kwargs["independent"] = box.private
+        kwargs["env"] = dict(box.environment)
+        kwargs["cwd"] = "/"
+        kwargs["stdout"] = kwargs["stderr"] = subprocess.DEVNULL
+        return kwargs
+
+
+class BoxSpecManager(KernelSpecManager):
+    """Knows one kernel: the one that starts in ``box``."""
+
+    def __init__(self, box: Box) -> None:
+        super().__init__()
+        self.box = box
+
+    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
+        _announce_provisioner()
+        return KernelSpec(
+            argv=[*self.box.command, "{connection_file}"],
+            display_name="Sandboxed Python",
+            language="python",
+            interrupt_mode="message",
+            metadata={
+                "box": self.box,
+                "kernel_provisioner": {"provisioner_name": PROVISIONER},
+            },
+        )
+
+
+def _announce_provisioner() -> None:
+    """Make the provisioner known without installing this repository as a distribution."""
+    factory = KernelProvisionerFactory.instance()
+    place = f"{__name__}:{SandboxProvisioner.__name__}"
+    factory.provisioners.setdefault(
+        PROVISIONER, EntryPoint(PROVISIONER, place, KernelProvisionerFactory.GROUP_NAME)
+    )

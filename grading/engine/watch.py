@@ -1,0 +1,73 @@
+"""Ends a kernel whose processes together take too much: memory, processes, or files in the one
+folder that they share with outside. A thread beside every kernel, started by ``kernel``.
+
+bubblewrap caps neither memory nor processes, and per-process limits do not add up.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+
+from grading.engine.limits import MIB, Limits
+
+_SECONDS = 0.1
+
+
+class Watch(threading.Thread):
+    """``reason`` says in words which limit was hit; "" while none was."""
+
+    def __init__(self, pid: int, folder: Path, limits: Limits) -> None:
+        super().__init__(name=f"watch-{pid}", daemon=True)
+        self.pid, self.folder, self.limits = pid, folder, limits
+        self.reason = ""
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        while not self._done.wait(_SECONDS):
+            with contextlib.suppress(psutil.Error, OSError):
+                self.reason = self._exceeded()
+            if self.reason:
+                self._kill()
+                return
+
+    def stop(self) -> None:
+        self._done.set()
+
+    def _exceeded(self) -> str:
+        processes = [self.pid, *(p.pid for p in psutil.Process(self.pid).children(recursive=True))]
+        if len(processes) > self.limits.processes:
+            return f"it started more than {self.limits.processes} processes"
+        memory = sum(_private_bytes(pid) for pid in processes)
+        if memory > self.limits.memory_bytes:
+            return f"it needed more than {self.limits.memory_bytes // MIB} MB of memory"
+        with os.scandir(self.folder) as entries:
+            written = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+        if written > MIB:
+            return "it wrote into the grader's folder"
+        return ""
+
+    def _kill(self) -> None:
+        """The kernel leads a process group; in a sandbox its end is the end of all processes."""
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process(self.pid).children(recursive=True)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            for child in children:
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+
+
+def _private_bytes(pid: int) -> int:
+    """Memory that a process does not share with files: what is left if it alone ended. Pages that
+    a fork still shares with its parent count twice, which a generous limit allows for."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            fields = dict(line.split(":", 1) for line in status if line.startswith(("Rss", "VmSw")))
+    except FileNotFoundError:
+        return psutil.Process(pid).memory_info().rss if psutil.pid_exists(pid) else 0
+    wanted = ("RssAnon", "RssShmem", "VmSwap")
+    return sum(int(fields[name].split()[0]) * 1024 for name in wanted if name in fields)
