@@ -71,6 +71,50 @@ def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
         typer.echo(f"The course directory is {course.resolve()}.")
 
 
+Sandbox = Annotated[
+    bool, typer.Option("--sandbox/--no-sandbox", help="Run submissions in bubblewrap, or as you.")
+]
+
+
+@app.command("grade-notebook")
+def grade_notebook(
+    file: Annotated[Path, typer.Argument(help="A submitted notebook.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    chapter: Annotated[
+        str | None, typer.Option(help="Its chapter; recognised by name or content when left out.")
+    ] = None,
+    sandbox: Sandbox = True,
+    course: Course = COURSE_FOLDER,
+) -> None:
+    """Instructor: grade one notebook now, without a database."""
+    from grading.grade_notebook import grade_notebook as grade_file
+
+    with clear_problems():
+        grade_file(file, chapter, json, sandbox, course)
+
+
+@app.command()
+def grade(
+    chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
+    course: Course = COURSE_FOLDER,
+    sandbox: Sandbox = True,
+) -> None:
+    """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages."""
+    from grading.grade_class import grade_class
+
+    with clear_problems():
+        grade_class(chapter, course, sandbox)
+
+
+@app.command()
+def demo() -> None:
+    """Instructor: grade the sample class that ships with the repository, in a fresh folder."""
+    from grading.demo import demo as grade_sample_class
+
+    with clear_problems():
+        grade_sample_class()
+
+
 def _report(chapter, changed: bool) -> None:
     typer.echo(f"{chapter.id}: {'written' if changed else 'unchanged'}")
 

@@ -5,6 +5,7 @@
 needs nothing but its job and may be sent anywhere.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,8 @@ from grading.engine.outcomes import ItemOutcome, NotebookOutcome
 from grading.engine.repair import Repaired, repair
 from grading.engine.run import Job, Question, RunRecord, Stopped
 from grading.problems import Problem
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,13 @@ def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutc
         )
     if question.name in prepared.untouched and item.score == 0:
         return replace(item, status="not_attempted", misconception=None, message="Not attempted.")
-    return item
+    aspects = tuple(replace(a, problem=_printable(a.problem)) for a in item.aspects)
+    return replace(item, message=_printable(item.message), aspects=aspects)
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that a learner's error message may bring to a terminal."""
+    return _CONTROL.sub(" ", text)
 
 
 def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:
@@ -151,9 +160,7 @@ def _quiz_answer(result: Any) -> Any:
     return result.get("value")
 
 
-def _why_missing(
-    name: str, failure: Failure, prepared: Prepared, record: RunRecord
-) -> Failure:
+def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRecord) -> Failure:
     """Where a name is not defined: was its cell deleted, or did it raise?"""
     if name in prepared.repaired.missing:
         return Failure("missing", f"The cell of {name} was missing from the submission.")

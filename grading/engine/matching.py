@@ -122,9 +122,7 @@ def top_level(source: str) -> list[ast.stmt]:
     """The statements of a cell, with IPython's magics and shell lines taken for comments."""
     if len(source) > _PARSED_CHARACTERS:
         return []
-    lines = [
-        "pass" if line.startswith(("%", "!", "?")) else line for line in source.split("\n")
-    ]
+    lines = ["pass" if line.startswith(("%", "!", "?")) else line for line in source.split("\n")]
     try:
         return ast.parse("\n".join(lines)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -206,7 +206,9 @@ class _Repair:
                 return
             item = placed.pop(here)
             solution_at -= 1
-            self.mended.append(f"The check of {name} stood before its cell; it was moved behind it.")
+            self.mended.append(
+                f"The check of {name} stood before its cell; it was moved behind it."
+            )
         else:
             item = _Placed(_pristine(self.index.cells[index]), index)
             self.mended.append(f"The check of {name} was missing; it was put back.")
