@@ -8,6 +8,7 @@ The format is jupytext's py:percent with a few short metadata keys, at most one 
     # %% panel="zero_grad"         a simulation (empty body: panel("zero_grad"))
     # %% solution="train_one_epoch"   the exercise with its solution between the marks
     # %% tests="train_one_epoch"   its check and hidden test (empty body)
+    # %% paste="own_adam_step"     a cell to fill that is not graded; its region has a stub
     # %% quiz="q05_1"              question, answer and check (empty body)
 
 Text sources are only read, never written: jupytext's first write would change them.
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from grading.problems import Problem
 
-ROLES = ("head", "setup", "panel", "solution", "tests", "quiz")
+ROLES = ("head", "setup", "panel", "solution", "tests", "paste", "quiz")
 #: Roles whose body the build writes.
 EMPTY_ROLES = ("setup", "tests", "quiz")
 #: Metadata keys beside the roles: nbformat's tags, and Colab's choice of machine on the head cell.
@@ -125,7 +126,7 @@ def _check_order(cells: list[SourceCell], file_name: str) -> None:
         raise Problem(f'{file_name}: its first code cell must be its one "# %% setup=true" cell.')
     seen: dict[tuple[str, str], str] = {}
     for cell in cells:
-        if cell.role not in ("solution", "tests", "quiz"):
+        if cell.role not in ("solution", "tests", "paste", "quiz"):
             continue
         if (cell.role, cell.name) in seen:
             first = seen[cell.role, cell.name]

@@ -80,9 +80,12 @@ def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, 
             source = cell.text or f'panel("{cell.name}")'
             yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
         case "solution":
-            yield _solution_cell(cell), cell.name
+            marker = exercise_marker(cell.name, _exercise(cell).points)
+            yield _solution_cell(cell, f"{marker}\n{cell.text}"), cell.name
         case "tests":
             yield _tests_cell(cell), f"{cell.name}__test"
+        case "paste":
+            yield _solution_cell(cell, cell.text), cell.name
         case "quiz":
             yield from _quiz_cells(cell)
         case _ if cell.kind == "markdown":
@@ -104,13 +107,11 @@ def _head(chapter: Chapter, text: str) -> str:
     )
 
 
-def _solution_cell(cell: SourceCell) -> NotebookNode:
-    points = _exercise(cell).points
+def _solution_cell(cell: SourceCell, source: str) -> NotebookNode:
     try:
-        cut_solutions(cell.text, cell.name)
+        cut_solutions(source, cell.name)
     except RegionError as error:
-        raise Problem(f'{cell.where}: solution="{cell.name}": {error}.') from None
-    source = f"{exercise_marker(cell.name, points)}\n{cell.text}"
+        raise Problem(f'{cell.where}: {cell.role}="{cell.name}": {error}.') from None
     return _code(source, tags=list(cell.tags), nbgrader=_solution_metadata(cell.name))
 
 

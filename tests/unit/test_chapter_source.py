@@ -58,6 +58,7 @@ def test_the_head_cell_can_ask_colab_for_a_gpu():
         (HEAD + '\n# %% solution="count"\nx = 1\n', "no tests"),
         (HEAD + '\n# %% tests="count"\n', "no solution"),
         (HEAD + EXERCISE + EXERCISE, "already used"),
+        (HEAD + '\n# %% paste="a"\nx = 1\n' * 2, "already used"),
         (HEAD + '\n# %% solution="a" tests="b"\nx = 1\n', "one role"),
         (HEAD + '\n# %% solution="not a name"\nx = 1\n', "letters"),
         (HEAD + "\n# %% panel=true\n", "write panel="),

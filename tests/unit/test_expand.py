@@ -109,6 +109,15 @@ def test_a_quiz_becomes_question_answer_and_check():
     assert test.metadata.nbgrader.points == 1
 
 
+def test_a_cell_to_paste_into_is_a_solution_cell_that_earns_nothing():
+    region = "### BEGIN SOLUTION\nown = min\n### STUB\n# own = None\n### END SOLUTION"
+    cells = cells_of(HEAD + f'\n# %% paste="own"\n{region}\n')
+    assert cells["own"].source == region
+    assert cells["own"].metadata.nbgrader.solution
+    assert not cells["own"].metadata.nbgrader.grade
+    assert "own__test" not in cells
+
+
 def test_inserting_a_cell_changes_no_other_id():
     text = HEAD + "\n# %%\nx = 1\n\n# %%\nx = 1\n" + EXERCISE + REST
     longer = text.replace("\n# %%\nx = 1\n", "\n# %%\nnew = 0\n\n# %%\nx = 1\n", 1)
