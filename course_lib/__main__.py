@@ -1,0 +1,71 @@
+"""``python -m course_lib lab | doctor | status``: the learner's commands.
+
+What a learner can put right ends in one line on stderr and a non-zero exit status. Each command
+lives in a module of its own, imported when called: ``doctor`` works where torch does not.
+"""
+
+import argparse
+import sys
+from typing import NoReturn
+
+from course_lib.problem import Problem
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_complain(f"{message}. See: python -m course_lib --help"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except Problem as problem:
+        return _complain(str(problem))
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m course_lib", description="The PyTorch training loop.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    lab = commands.add_parser("lab", help="open the course in JupyterLab")
+    lab.add_argument("--no-browser", action="store_true", help="print the address only")
+    lab.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
+    lab.set_defaults(run=_lab)
+
+    doctor = commands.add_parser("doctor", help="report what works here, and what to do otherwise")
+    doctor.set_defaults(run=_doctor)
+
+    status = commands.add_parser("status", help="show which checks you have passed")
+    status.set_defaults(run=_status)
+    return parser
+
+
+def _lab(options: argparse.Namespace) -> int:
+    from course_lib.lab import open_lab
+
+    return open_lab(browser=not options.no_browser, port=options.port)
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from course_lib.doctor import examine
+
+    return examine()
+
+
+def _status(_: argparse.Namespace) -> int:
+    from course_lib.status import show_status
+
+    return show_status()
+
+
+def _complain(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

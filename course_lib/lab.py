@@ -1,0 +1,126 @@
+"""``python -m course_lib lab``: JupyterLab on the learner's copies, without pop-ups.
+
+The server runs in this process, so that the address can be printed once the port is known.
+"""
+
+import json
+import os
+import secrets
+import sys
+from pathlib import Path
+
+from course_lib import my_course
+from course_lib.problem import Problem
+
+#: A Markdown file opens as a page, not as its source.
+_SETTINGS = {
+    "@jupyterlab/docmanager-extension:plugin": {
+        "defaultViewers": {"markdown": "Markdown Preview"},
+    },
+}
+
+
+def open_lab(browser: bool = True, port: int = 8888) -> int:
+    """Prepare ``my-course/`` and serve it until stopped; returns the exit status."""
+    try:
+        from jupyter_server.serverapp import list_running_servers
+        from jupyterlab.labapp import LabApp
+    except ImportError as error:
+        raise Problem(
+            f"JupyterLab is not installed here ({error.name} is missing): run `make learn`, or "
+            'pip install -c constraints.txt -e ".[lab]"'
+        ) from error
+
+    for note in my_course.prepare():
+        print(f"note: {note}")
+    folder = my_course.MY_COURSE
+    running = [server for server in list_running_servers() if server["root_dir"] == str(folder)]
+    if running:
+        print(_announcement(f"{running[0]['url']}lab?token={running[0]['token']}"))
+        print("It was started before and is still running.")
+        return 0
+
+    browser = browser and has_display()
+    private = folder / my_course.PRIVATE
+    _write_settings(private)
+    _write_first_layout(private / "workspaces", my_course.first_chapter())
+    token = secrets.token_hex(24)
+    server = LabApp.initialize_server(
+        argv=[
+            f"--ServerApp.root_dir={folder}",
+            f"--ServerApp.port={port}",
+            f"--ServerApp.open_browser={browser}",
+            f"--ServerApp.allow_root={_is_root()}",
+            f"--IdentityProvider.token={token}",
+            "--ServerApp.log_level=ERROR",
+            f"--LabApp.workspaces_dir={private / 'workspaces'}",
+            "--LabApp.news_url=None",
+            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+            # Extensions, and rebuilding for them, are no part of the course.
+            "--LabApp.extension_manager=readonly",
+        ]
+    )
+    server.web_app.settings["page_config_data"]["buildCheck"] = False
+    print(_announcement(f"http://localhost:{server.port}/lab?token={token}"))
+    if browser:
+        print("Your browser opens it now.")
+    print("To stop: Ctrl+C, twice. Your work is saved in", folder, flush=True)
+    server.start()
+    return 0
+
+
+def has_display() -> bool:
+    """Whether a browser window could open on this machine and be seen."""
+    if os.environ.get("SSH_CONNECTION"):
+        return False
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _announcement(address: str) -> str:
+    return f"\nThe course is open at\n\n    {address}\n"
+
+
+def _is_root() -> bool:
+    return hasattr(os, "geteuid") and os.geteuid() == 0
+
+
+def _write_settings(private: Path) -> None:
+    """Defaults of the course, below the learner's own settings of JupyterLab."""
+    file = private / "config" / "labconfig" / "default_setting_overrides.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(_SETTINGS, indent=1), encoding="utf-8")
+    paths = [str(private / "config"), os.environ.get("JUPYTER_CONFIG_PATH")]
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
+
+
+def _write_first_layout(workspaces: Path, chapter: Path) -> None:
+    """What is open at the very first start: the start page, and the first chapter behind it.
+
+    Later starts show what the learner left open.
+    """
+    from jupyterlab_server.workspaces_handler import WorkspacesManager
+
+    if workspaces.is_dir() and any(workspaces.iterdir()):
+        return
+    page = f"markdownviewer-widget:{my_course.START_PAGE}"
+    notebook = f"notebook:{chapter.name}"
+    layout = {
+        "main": {
+            "dock": {"type": "tab-area", "currentIndex": 0, "widgets": [page, notebook]},
+            "current": page,
+        },
+        "left": {"collapsed": False, "visible": True, "current": "filebrowser"},
+        "right": {"collapsed": True, "visible": True},
+        "relativeSizes": [0.22, 0.78, 0],
+    }
+    workspace = {
+        "data": {
+            "layout-restorer:data": layout,
+            page: {"data": {"path": my_course.START_PAGE, "factory": "Markdown Preview"}},
+            notebook: {"data": {"path": chapter.name, "factory": "Notebook"}},
+        },
+        "metadata": {"id": "default"},
+    }
+    WorkspacesManager(str(workspaces)).save("default", json.dumps(workspace))
