@@ -19,7 +19,7 @@ NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
 _MARK = {True: "\u2713 right", False: "\u2717 wrong"}
 _WIDTH = 80
-_MOST_WRONG, _MOST_RIGHT = 4, 5
+_MOST_WRONG, _MOST_RIGHT = 4, 8
 _hints_shown: dict[str, int] = {}
 
 
