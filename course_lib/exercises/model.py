@@ -64,10 +64,12 @@ class Aspect:
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of a check's answer: was it right, and what to say about it."""
+    """One line of a check's answer. ``text`` states what is so in a right solution; ``got`` says
+    what was seen instead ("yours is a Tensor"), and is shown only when it is not."""
 
     ok: bool
     text: str
+    got: str = ""
 
 
 @dataclass(frozen=True)
