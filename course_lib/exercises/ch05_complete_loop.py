@@ -16,6 +16,7 @@ from course_lib.exercises.loop_watch import (
     watching,
 )
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
 # --- what the three drivers share: a small classifier, its data and its optimizer ---------------
@@ -128,19 +129,22 @@ def properties_train_one_epoch(case: Case, observation: Observation) -> Iterator
         yield Finding(observation["training"] is True, "the model is in train mode afterwards")
         return
     made = observation.events.count("S")
-    yield Finding(made == batches, "optimizer.step() is called once for every batch")
+    text = "optimizer.step() is called once for every batch"
+    yield Finding(made == batches, text, f"{batches} batches, {made} steps")
     yield Finding(_moved(case, observation), "the parameters have moved")
     pairs = observation["losses"]
     yield Finding(len(pairs) == batches, "the loss is computed once for every batch")
     returned = observation["returned"]
     is_float = isinstance(returned, float)
-    yield Finding(is_float, "the result is a Python float, not a tensor and not None")
+    got = f"yours is {type_name(returned)}"
+    yield Finding(is_float, "the result is a Python float, not a tensor and not None", got)
     seen = sum(size for _, size in pairs)
     if is_float and seen:
         mean = sum(loss * size for loss, size in pairs) / seen
         yield Finding(
             math.isclose(returned, mean, rel_tol=1e-6),
             "the result is the mean over examples (the last batch is smaller than the others)",
+            f"that is {mean:.4f} here, and yours is {returned:.4f}",
         )
     yield Finding(
         _steps_use_their_own_gradient(case, observation),
@@ -243,10 +247,12 @@ def properties_fit(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(returned == [], "zero epochs give an empty list")
         return
     is_list = isinstance(returned, list)
-    yield Finding(is_list, "the result is a list")
+    yield Finding(is_list, "the result is a list", f"yours is {type_name(returned)}")
     if is_list:
         yield Finding(
-            len(returned) == epochs, f"with epochs={epochs} the list has {epochs} entries"
+            len(returned) == epochs,
+            f"with epochs={epochs} the list has {epochs} entries",
+            f"yours has {len(returned)}",
         )
     if is_list and observation["stand_in_used"]:
         yield Finding(
@@ -311,11 +317,16 @@ def properties_train_with_accumulation(case: Case, observation: Observation) -> 
     groups = math.ceil(batches / steps)
     made = observation.events.count("S")
     text = f"{batches} batches in groups of {steps} make {groups} optimizer steps"
-    yield Finding(made == groups, text)
+    yield Finding(made == groups, text, f"yours made {made}")
     yield Finding(
         observation.events.count("B") >= groups, "backward() runs before each optimizer step"
     )
-    yield Finding(observation["returned"] == made, "the result is the number of optimizer steps")
+    returned = observation["returned"]
+    yield Finding(
+        type(returned) is int and returned == made,
+        "the result is the number of optimizer steps",
+        f"{made} steps were made, and yours is {returned!r:.30}",
+    )
     if made:
         yield Finding(
             _same(_after_first_step(case), observation["first_step"]),

@@ -17,7 +17,7 @@ from course_lib.exercises.observe import observe
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
-_MARK = {True: "\u2713 right", False: "\u2717 wrong"}
+_MARK = {True: "\u2713 right", False: "\u2717 not yet"}
 _WIDTH = 80
 _MOST_WRONG, _MOST_RIGHT = 4, 8
 _hints_shown: dict[str, int] = {}
@@ -45,7 +45,7 @@ class CheckResult:
     def __repr__(self) -> str:
         lines = _wrap(f"{_SYMBOL[self.state]} {self.name}: {self.state}", "")
         for finding in self.findings:
-            lines += _wrap(f"{'right' if finding.ok else 'wrong'}: {finding.text}", "  ")
+            lines += _wrap(f"{_MARK[finding.ok]}: {_finding_text(finding)}", "  ")
         if self.sequence:
             lines += _sequence_text(self.sequence)
         if self.advice:
@@ -88,7 +88,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
             )
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=advice)
         if error is not None:
-            findings.append(Finding(False, _error_text(observation)))
+            findings.append(Finding(False, "your code runs to its end", _error_text(observation)))
         else:
             findings += exercise.properties(case, observation)
         sequence = sequence or _compare_orders(exercise, observation)
@@ -105,15 +105,20 @@ def _error_text(observation: Observation) -> str:
     error = observation.error
     where = f" at your line: {error.line}" if error.line else ""
     message = textwrap.shorten(error.message, 240, placeholder=" ...")
-    return f"your code raised {error.type}: {message}{where}"
+    return f"it raised {error.type}: {message}{where}"
 
 
 def _worst_of_each(findings: list[Finding]) -> list[Finding]:
     """Each text once, in order of appearance; a text that is wrong on any case is wrong."""
-    verdicts: dict[str, bool] = {}
+    worst: dict[str, Finding] = {}
     for finding in findings:
-        verdicts[finding.text] = verdicts.get(finding.text, True) and finding.ok
-    return [Finding(ok, text) for text, ok in verdicts.items()]
+        if finding.text not in worst or (worst[finding.text].ok and not finding.ok):
+            worst[finding.text] = finding
+    return list(worst.values())
+
+
+def _finding_text(finding: Finding) -> str:
+    return f"{finding.text}; {finding.got}" if finding.got and not finding.ok else finding.text
 
 
 def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | None:
@@ -208,7 +213,7 @@ def _result_html(result: CheckResult) -> str:
     ]
     if result.findings:
         items = "".join(
-            f'<li style="list-style:none">{_MARK[finding.ok]}: {html.escape(finding.text)}</li>'
+            f'<li style="list-style:none">{_MARK[finding.ok]}: {html.escape(_finding_text(finding))}</li>'
             for finding in result.findings
         )
         parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
