@@ -3,6 +3,10 @@
 The clock is a hidden ``Play`` widget. Each of its ticks is a message from the page, which trains
 for some milliseconds and draws one picture; between two ticks the kernel is free for other cells.
 No threads and no asyncio: pausing is instant, and closing the page stops the run.
+
+ipywidgets 8 starts ``Play`` when the kernel says so. The page of ipywidgets 7 (Colab) only starts
+it on a click: there the picture's snippet clicks, and where snippets are blocked the reader still
+can, for ``Play`` stays visible.
 """
 
 import time
@@ -34,8 +38,9 @@ class LivePanel(Panel):
         self._stop_at: int | None = None
         self._forget_pace()
         self.play = widgets.Play(min=0, max=10**9, interval=INTERVAL)
-        # ipywidgets 7 calls it _playing; the page's half listens to the name that its version has.
-        self._switch = "playing" if self.play.has_trait("playing") else "_playing"
+        self._listens = self.play.has_trait("playing")  # ipywidgets 8
+        self._switch = "playing" if self._listens else "_playing"
+        self._starts = 0
         super().__init__(simulation, **settings)
         self.play.observe(self._on_tick, names="value")
         self.play.observe(self._on_switch, names=self._switch)
@@ -46,7 +51,9 @@ class LivePanel(Panel):
 
     def train(self) -> None:
         """Start the clock."""
+        self._starts += 1
         self._set_running(True)
+        self._draw()
 
     def pause(self) -> None:
         """Stop the clock; the run stays as it is."""
@@ -130,7 +137,8 @@ class LivePanel(Panel):
         self._toggle = self._button("Train", self.toggle)
         self._toggle.button_style = "primary"
         step = self._button("Step", self.single_step)
-        self.play.layout.display = "none"
+        if self._listens:
+            self.play.layout.display = "none"
         return [self._toggle, step, *super()._button_row(), self.play]
 
     def _set_running(self, running: bool) -> None:
@@ -150,3 +158,7 @@ class LivePanel(Panel):
     @property
     def _announce(self) -> bool:
         return not self.running
+
+    @property
+    def _clock_start(self) -> int | None:
+        return self._starts if self.running and not self._listens else None

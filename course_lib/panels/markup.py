@@ -12,8 +12,9 @@ _TEXT = "color: var(--jp-content-font-color1, inherit); font-family: inherit;"
 
 # Runs in the page after each picture. The words come from the labels that are already there. Where
 # a page forbids such snippets, nothing happens. The live region has to be an element that stays,
-# which is the widget around the sentence: its text is replaced each time.
-_NAME_THE_HANDLES = (
+# which is the widget around the sentence: its text is replaced each time. The last line starts the
+# clock of a live panel on ipywidgets 7, whose page does not listen to the kernel (see live.py).
+_WHEN_LOADED = (
     "var p=this.closest('.course-panel');if(p){"
     "p.querySelectorAll('.noUi-handle,.ui-slider-handle').forEach(function(h){"
     "var w=h.closest('.widget-slider,.widget-hslider,.widget-inline-hbox'),"
@@ -22,7 +23,9 @@ _NAME_THE_HANDLES = (
     "if(l)h.setAttribute('aria-label',l.textContent);"
     "if(r)h.setAttribute('aria-valuetext',r.textContent);});"
     "var s=p.querySelector('.course-sentence'),i=s&&s.querySelector('[aria-live]');"
-    "if(i)s.setAttribute('aria-live',i.getAttribute('aria-live'));}"
+    "if(i)s.setAttribute('aria-live',i.getAttribute('aria-live'));"
+    "var t=this.dataset.start,b=p.querySelector('.widget-play button');"
+    "if(t&&b&&p.dataset.started!==t){p.dataset.started=t;b.click();}}"
 )
 
 _RULES = (
@@ -44,14 +47,18 @@ def heading(title: str) -> str:
     )
 
 
-def picture(png: bytes, alt: str, size: tuple[int, int]) -> str:
-    """The picture: fixed size and decoded at once, so that a new one does not flicker."""
+def picture(png: bytes, alt: str, size: tuple[int, int], start: int | None = None) -> str:
+    """The picture: fixed size and decoded at once, so that a new one does not flicker.
+
+    ``start``: a number that the page has not seen yet starts the clock, once.
+    """
     width, height = size
+    mark = "" if start is None else f'data-start="{start}" '
     data = base64.b64encode(png).decode("ascii")
     return (
         f'<img alt="{escape(alt)}" width="{width}" height="{height}" decoding="sync" '
         f'style="max-width: 100%; height: auto; border-radius: 4px; background: white;" '
-        f'onload="{_NAME_THE_HANDLES}" src="data:image/png;base64,{data}">'
+        f'{mark}onload="{_WHEN_LOADED}" src="data:image/png;base64,{data}">'
     )
 
 

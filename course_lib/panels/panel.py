@@ -131,12 +131,18 @@ class Panel:
         """Bring picture and sentence up to the state."""
         self.png = self._canvas.draw(self.state)
         self.sentence = self.simulation.describe(self.state)
-        self._picture.value = markup.picture(self.png, self.sentence, self._canvas.pixels)
+        self._picture.value = markup.picture(
+            self.png, self.sentence, self._canvas.pixels, self._clock_start
+        )
         self._sentence.value = markup.sentence(self.sentence, announce=self._announce)
 
     @property
     def _announce(self) -> bool:
         return True
+
+    @property
+    def _clock_start(self) -> int | None:
+        return None
 
     def _show_settings(self, settings: Mapping[str, Any]) -> None:
         with self._quietly():
