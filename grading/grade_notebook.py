@@ -11,7 +11,7 @@ from rich.table import Table
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from grading.engine.grade import Graded, Submission, conclude, prepare, read_release
 from grading.engine.matching import ReleaseIndex, grade_id_of
-from grading.engine.outcomes import ItemOutcome, NotebookOutcome
+from grading.engine.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
 from grading.engine.reading import Unreadable, read_notebook
 from grading.engine.run import run
 from grading.engine.sandbox import UNPROTECTED, check_protection
@@ -19,15 +19,7 @@ from grading.places import COURSE_FOLDER, released_notebook
 from grading.problems import Problem
 from grading.secret import own_secret
 
-SYMBOLS = {
-    "passed": ("✓", "green", "right"),
-    "partial": ("◐", "yellow", "partly right"),
-    "failed": ("✗", "red", "not right"),
-    "error": ("!", "red", "error"),
-    "timeout": ("⧗", "red", "took too long"),
-    "missing": ("∅", "red", "missing"),
-    "not_attempted": ("○", "dim", "not attempted"),
-}
+_STYLES = {"passed": "green", "partial": "yellow", "not_attempted": "dim"}
 
 
 def grade_notebook(
@@ -105,7 +97,8 @@ def print_outcome(outcome: NotebookOutcome, console: Console) -> None:
     table.add_column("verdict", no_wrap=True)
     table.add_column("what was found", overflow="fold")
     for item in outcome.items:
-        symbol, style, word = SYMBOLS[item.status]
+        symbol, word = VERDICTS[item.status]
+        style = _STYLES.get(item.status, "red")
         table.add_row(
             item.grade_id.removesuffix("__test"),
             f"{item.score:g} / {item.max_score:g}",

@@ -5,6 +5,17 @@ from typing import Any, Literal
 
 Status = Literal["passed", "partial", "failed", "error", "timeout", "missing", "not_attempted"]
 
+#: How a status is said: a symbol and words, so that nothing depends on colour.
+VERDICTS: dict[Status, tuple[str, str]] = {
+    "passed": ("✓", "right"),
+    "partial": ("◐", "partly right"),
+    "failed": ("✗", "not right"),
+    "error": ("!", "error"),
+    "timeout": ("⧗", "took too long"),
+    "missing": ("∅", "missing"),
+    "not_attempted": ("○", "not attempted"),
+}
+
 
 @dataclass(frozen=True)
 class AspectOutcome:

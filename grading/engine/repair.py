@@ -131,6 +131,7 @@ class _Repair:
                 f"it is a {target.cell_type} cell again."
             )
         cell = _pristine(target)
+        cell.metadata.pop("released", None)
         cell.source = read.source
         return cell
 
@@ -279,6 +280,8 @@ def _pristine(target: NotebookNode) -> NotebookNode:
     cell = copy.deepcopy(target)
     if cell.cell_type == "code":
         cell.outputs, cell.execution_count = [], None
+    else:
+        cell.metadata.released = True  # its text is the course's: it may be shown as it is
     return cell
 
 

@@ -55,7 +55,7 @@ class Job:
     notebook: NotebookNode
     questions: Mapping[str, Question]
     companions: Mapping[str, bytes] = field(default_factory=dict)
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
 
 

@@ -1,0 +1,229 @@
+"""Writes outcomes into nbgrader: gradebook, ``autograded/`` and ``feedback/``. Called by ``grade``.
+
+nbgrader's own conversion does the work, with one step of ours in place of executing the notebook;
+so formgrader, comments, manual scores, late penalties and ``export`` are nbgrader's own.
+"""
+
+import logging
+import math
+import shutil
+import warnings
+from pathlib import Path
+
+import nbformat
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_output
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde, GenerateFeedback
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    LimitOutput,
+    SaveAutoGrades,
+)
+from nbgrader.utils import parse_utc
+from sqlalchemy.exc import SAWarning
+from traitlets.config import Config
+
+from grading.engine.matching import grade_id_of, is_test
+from grading.engine.outcomes import NotebookOutcome
+from grading.nbgrader.verdict import summary_html, verdict_html
+from grading.problems import Problem
+
+STAGING = "staging"
+
+# nbgrader's gradebook is written for SQLAlchemy 1: harmless, and a screenful per learner.
+warnings.filterwarnings("ignore", category=SAWarning, module=r"nbgrader\.")
+
+
+class ApplyOutcomes(Preprocessor):
+    """Gives each test cell its one output: the points, which nbgrader records as partial credit,
+    and the verdict, which the learner reads."""
+
+    def __init__(self, outcome: NotebookOutcome, **settings) -> None:
+        super().__init__(enabled=True, **settings)
+        self.items = {item.grade_id: item for item in outcome.items}
+        self.outcome = outcome
+
+    def preprocess(self, nb: NotebookNode, resources: dict) -> tuple[NotebookNode, dict]:
+        graded = [cell for cell in nb.cells if is_test(cell)]
+        if sorted(map(grade_id_of, graded)) != sorted(self.items):
+            raise ValueError("the verdicts do not fit the notebook's checks")
+        for cell in graded:
+            item = self.items[grade_id_of(cell)]
+            maximum = float(cell.metadata.nbgrader.points)
+            # nbgrader takes nan, a negative number or no output at all for full marks.
+            if not (math.isfinite(item.score) and 0 <= item.score <= maximum):
+                raise ValueError(f"{item.grade_id}: a score of {item.score} out of {maximum}")
+            data = {"text/plain": repr(float(item.score)), "text/html": verdict_html(item)}
+            cell.outputs = [new_output("execute_result", data)]
+        nb.cells.insert(0, new_markdown_cell(summary_html(self.outcome), id="graded-summary"))
+        return nb, resources
+
+
+class _WriteOutcomes(Autograde):
+    """``nbgrader autograde`` from staging, without executing anything."""
+
+    def __init__(self, learner: str, outcome: NotebookOutcome, **settings) -> None:
+        super().__init__(**settings)
+        self.learner, self.outcome = learner, outcome
+        self.force = True
+
+    @property
+    def _input_directory(self) -> str:
+        return STAGING
+
+    def init_notebooks(self) -> None:
+        """Exactly one notebook, by its path: a learner's folder may be called ``[a-z]*``."""
+        folder = self._format_source(self.coursedir.assignment_id, self.learner)
+        self.assignments = {folder: [str(Path(folder) / f"{self.outcome.notebook}.ipynb")]}
+
+    def convert_single_notebook(self, notebook_filename: str) -> None:
+        self.exporter._preprocessors = []
+        self.exporter.register_preprocessor(ApplyOutcomes(self.outcome))
+        for step in (LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata):
+            self.exporter.register_preprocessor(step)
+        super(Autograde, self).convert_single_notebook(notebook_filename)
+
+
+class _WriteFeedback(GenerateFeedback):
+    """``nbgrader generate_feedback`` for exactly one notebook."""
+
+    def __init__(self, learner: str, **settings) -> None:
+        super().__init__(**settings)
+        self.learner = learner
+        self.force = True
+
+    def init_notebooks(self) -> None:
+        assignment = self.coursedir.assignment_id
+        folder = self._format_source(assignment, self.learner)
+        self.assignments = {folder: [str(Path(folder) / f"{assignment}.ipynb")]}
+
+
+class Writer:
+    """Writes the outcomes of one assignment of a course; ``config`` is ``load_course``'s."""
+
+    def __init__(self, course: Path, config: Config, assignment: str) -> None:
+        self.course, self.config, self.assignment = course.resolve(), config, assignment
+        self.log = logging.getLogger("grading.nbgrader")
+        self.log.setLevel(logging.CRITICAL)
+        with self._gradebook() as gradebook:
+            try:
+                gradebook.find_assignment(assignment)
+            except MissingEntry:
+                raise Problem(
+                    f"{assignment} is not in the gradebook of {course}: "
+                    f"run `python -m grading release {assignment} --course {course}`."
+                ) from None
+
+    def begin(self, learner: str, timestamp: str | None) -> None:
+        """Before an attempt: the automatic scores and the pages of an earlier one are gone, whatever
+        happens next. Manual scores and comments stay."""
+        for step in (STAGING, "autograded", "feedback"):
+            _remove(self._folder(step, learner))
+        when = {} if timestamp is None else {"timestamp": timestamp}
+        with self._gradebook() as gradebook:
+            gradebook.update_or_create_student(learner)
+            submission = gradebook.update_or_create_submission(self.assignment, learner, **when)
+            for notebook in submission.notebooks:
+                notebook.late_submission_penalty = None
+                for grade in notebook.grades:
+                    grade.auto_score = None
+                    grade.needs_manual_grade = True
+            gradebook.db.commit()
+
+    def write(
+        self, learner: str, notebook: NotebookNode, outcome: NotebookOutcome, timestamp: str | None
+    ) -> None:
+        """Into the gradebook and ``autograded/``. ``Problem`` when nbgrader refuses."""
+        folder = self.stage(learner)
+        nbformat.write(_safe_to_show(notebook), folder / f"{outcome.notebook}.ipynb")
+        if timestamp is not None:
+            (folder / "timestamp.txt").write_text(timestamp, encoding="utf-8")
+        coursedir = self._coursedir(learner)
+        converter = _WriteOutcomes(
+            learner, outcome, coursedir=coursedir, config=self.config, log=self.log
+        )
+        self._start(converter, learner)
+
+    def feedback(self, learner: str) -> Path:
+        """Make the feedback page; its path."""
+        coursedir = self._coursedir(learner)
+        self._start(
+            _WriteFeedback(learner, coursedir=coursedir, config=self.config, log=self.log), learner
+        )
+        return self._folder("feedback", learner) / f"{self.assignment}.html"
+
+    def stage(self, learner: str) -> Path:
+        """The folder between submission and gradebook."""
+        folder = self._folder(STAGING, learner)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def set_aside(self, learner: str, data: bytes, reason: str) -> None:
+        """Keep what could not be read, with the reason beside it."""
+        folder = self.stage(learner)
+        (folder / f"{self.assignment}.unreadable").write_bytes(data)
+        (folder / "reason.txt").write_text(reason + "\n", encoding="utf-8")
+
+    def _folder(self, step: str, learner: str) -> Path:
+        """A learner's folder of one step; nbgrader's settings may give the steps other names."""
+        coursedir = CourseDirectory(config=self.config)
+        name = getattr(coursedir, f"{step}_directory", step)
+        return Path(coursedir.format_path(name, learner, self.assignment))
+
+    def _coursedir(self, learner: str) -> CourseDirectory:
+        config = Config()
+        config.merge(self.config)
+        config.CourseDirectory.student_id = learner
+        config.CourseDirectory.assignment_id = self.assignment
+        return CourseDirectory(config=config)
+
+    def _gradebook(self) -> Gradebook:
+        coursedir = CourseDirectory(config=self.config)
+        return Gradebook(coursedir.db_url, coursedir.course_id)
+
+    def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
+        try:
+            converter.start()
+        except (NbGraderException, SystemExit, OSError) as error:
+            raise Problem(f"nbgrader could not write the result of {learner}: {error}") from None
+
+
+def is_timestamp(text: str) -> bool:
+    """Can nbgrader read this as the time of a submission?"""
+    try:
+        return parse_utc(text) is not None
+    except (ValueError, OverflowError, AttributeError, TypeError):
+        return False
+
+
+def _safe_to_show(notebook: NotebookNode) -> NotebookNode:
+    """A learner's own Markdown as plain text: raw HTML in it would run in the instructor's browser.
+
+    The released notebook's own cells keep their look; attachments are not kept at all.
+    """
+    shown = nbformat.from_dict(notebook)
+    for cell in shown.cells:
+        cell.pop("attachments", None)
+        if cell.cell_type != "code" and not cell.metadata.get("released"):
+            fence = "~" * (3 + max(map(len, _tildes(cell.source)), default=0))
+            cell.cell_type = "markdown"
+            cell.source = f"{fence}text\n{cell.source}\n{fence}"
+        cell.metadata.pop("released", None)
+    return shown
+
+
+def _tildes(text: str) -> list[str]:
+    return [part for part in "".join(c if c == "~" else " " for c in text).split() if part]
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink():
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                path.chmod(0o644)  # nbgrader leaves read-only files behind
+        shutil.rmtree(folder)

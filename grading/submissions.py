@@ -1,0 +1,106 @@
+"""Finds what learners handed in: ``<course>/submitted/<learner>/<chapter>/<chapter>.ipynb`` and the
+files beside it. Reads with bounds and follows no link: a submission's folder is a stranger's."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course_lib.chapters import Chapter
+from grading.engine.reading import MAX_BYTES, Unreadable
+
+_COMPANION_BYTES = 20 * 2**20
+_COMPANION_FILES = 200
+#: What is never handed to the kernel: other notebooks, nbgrader's own file, editors' folders.
+_LEFT_OUT = ("timestamp.txt", ".ipynb_checkpoints", "__pycache__")
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """One learner's folder for a chapter. ``mended`` says what was unusual about its files."""
+
+    learner: str
+    folder: Path
+    mended: list[str] = field(default_factory=list)
+
+    def notebook(self, chapter: Chapter) -> bytes:
+        """The notebook's bytes. Raises ``Unreadable``."""
+        path = self.folder / f"{chapter.id}.ipynb"
+        if not path.exists() and not path.is_symlink():
+            path = self._other_name(chapter)
+        return _read(path, MAX_BYTES)
+
+    def timestamp(self) -> str | None:
+        """When it was handed in, as nbgrader's file says; None without one."""
+        try:
+            return _read(self.folder / "timestamp.txt", 200).decode().strip() or None
+        except (Unreadable, UnicodeDecodeError):
+            return None
+
+    def companions(self) -> dict[str, bytes]:
+        """The files beside the notebook, by their path inside the folder."""
+        found: dict[str, bytes] = {}
+        left = _COMPANION_BYTES
+        for path in sorted(_files(self.folder)):
+            try:
+                data = _read(path, left)
+            except Unreadable as error:
+                self.mended.append(f"{path.name} was not used: {error}.")
+                continue
+            if len(found) == _COMPANION_FILES:
+                self.mended.append(f"Only {_COMPANION_FILES} of the files beside it were used.")
+                break
+            left -= len(data)
+            found[str(path.relative_to(self.folder))] = data
+        return found
+
+    def _other_name(self, chapter: Chapter) -> Path:
+        """A browser or learner may have renamed it: ``05_complete_loop (1).ipynb``."""
+        notebooks = sorted(self.folder.glob("*.ipynb"))
+        named = [path for path in notebooks if chapter.id in path.name] or notebooks
+        if len(named) != 1:
+            raise Unreadable(
+                f"{chapter.id}.ipynb is missing"
+                + (f", and {len(named)} notebooks could be meant" if named else "")
+            )
+        self.mended.append(f"The notebook was called {named[0].name!r}.")
+        return named[0]
+
+
+def submissions(folder: Path, chapter: Chapter) -> list[HandedIn]:
+    """Everyone who has a folder for the chapter below ``folder`` (``<course>/submitted``)."""
+    if not folder.is_dir():
+        return []
+    return [
+        HandedIn(learner.name, learner / chapter.id)
+        for learner in sorted(folder.iterdir())
+        if not learner.is_symlink()
+        and not learner.name.startswith(".")
+        and (learner / chapter.id).is_dir()
+        and not (learner / chapter.id).is_symlink()
+    ]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        for name in names:
+            if name not in _LEFT_OUT and not name.endswith(".ipynb"):
+                yield Path(top) / name
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A regular file's bytes; no link is followed, no pipe is waited for."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not path.is_file():
+                raise Unreadable(f"{path.name} is no ordinary file")
+            data = file.read(most + 1)
+    except OSError as error:
+        if path.is_symlink():
+            raise Unreadable(f"{path.name} is a link, and links are not followed") from None
+        raise Unreadable(f"{path.name} cannot be read ({error.strerror})") from None
+    if len(data) > most:
+        raise Unreadable(f"{path.name} is larger than {most // 2**20} MB")
+    return data
