@@ -9,14 +9,12 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.chapters import Chapter
+from grading.acceptance import check_nothing_left, check_pictures, check_points
 from grading.chapter_source import read_chapter
 from grading.execute import execute_notebook
 from grading.expand import expand_chapter
 from grading.places import CHAPTERS_FOLDER, SOURCE_FOLDER, solved_notebook, text_source
 from grading.problems import Problem, chapters_called
-
-#: What Jupyter leaves beside an open notebook.
-_IGNORED = {".ipynb_checkpoints"}
 
 
 def written_chapters(names: list[str], folder: Path = CHAPTERS_FOLDER) -> list[Chapter]:
@@ -45,8 +43,9 @@ def build_chapter(
     path = solved_notebook(chapter, source_folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     execute_notebook(notebook, path.parent, chapter.id)
-    _check_points(notebook, chapter.id)
-    _check_nothing_left(path)
+    check_points(notebook, chapter.id)
+    check_pictures(notebook, chapter.id)
+    check_nothing_left(path)
     return write_if_changed(path, notebook_text(notebook))
 
 
@@ -85,37 +84,3 @@ def write_if_changed(path: Path, text: str) -> bool:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return True
-
-
-def _check_points(notebook: NotebookNode, name: str) -> None:
-    """The solution earns full marks in its own hidden tests: test cells may raise, so a failure
-    there would else go unseen."""
-    for cell in notebook.cells:
-        graded = cell.metadata.get("nbgrader", {})
-        if not graded.get("grade"):
-            continue
-        where = f"{name}, {graded['grade_id']}"
-        for output in cell.outputs:
-            if output.output_type == "error":
-                raise Problem(f"{where}: {output.ename}: {output.evalue}")
-        results = [output for output in cell.outputs if output.output_type == "execute_result"]
-        shown = results[-1].data.get("text/plain", "") if results else "nothing"
-        try:
-            points = float(shown)
-        except ValueError:
-            raise Problem(f"{where}: the hidden test must give points, not {shown}.") from None
-        if points != graded["points"]:
-            raise Problem(
-                f"{where}: the solution earns {points:g} of {graded['points']} points: "
-                "mend the solution cell or the answers."
-            )
-
-
-def _check_nothing_left(path: Path) -> None:
-    """nbgrader hands every file beside a source notebook to the learners."""
-    left = {item.name for item in path.parent.iterdir()} - {path.name} - _IGNORED
-    if left:
-        raise Problem(
-            f"{path.parent} holds {', '.join(sorted(left))}: learners would get it too. Delete it, "
-            "and let the chapter's cells write to a temporary folder."
-        )

@@ -70,9 +70,10 @@ def execute_notebook(notebook: NotebookNode, folder: Path, name: str) -> None:
 
 
 def _environment(profile: str) -> dict[str, str]:
-    """The kernel's: it imports this repository and reads nobody's start-up files."""
+    """The kernel's: it imports this repository, reads nobody's start-up files and leaves the record
+    of checks that the person who builds may have as a learner alone."""
     path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
-    return {**os.environ, "PYTHONPATH": path, "IPYTHONDIR": profile}
+    return {**os.environ, "PYTHONPATH": path, "IPYTHONDIR": profile, "COURSE_HOME": profile}
 
 
 def _describe(cell: NotebookNode, index: int) -> str:

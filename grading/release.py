@@ -31,10 +31,10 @@ def release(
 ) -> list[Chapter]:
     """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``."""
     chapters = written_chapters(names)
-    for chapter in chapters:
-        check_up_to_date(chapter, source_folder)
     course = course.resolve()
     make_course(course)
+    for chapter in chapters:
+        check_up_to_date(chapter, source_folder)
     for chapter in chapters:
         _copy_source(solved_notebook(chapter, source_folder), course)
         _generate(chapter, course)

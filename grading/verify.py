@@ -4,7 +4,7 @@ stub earns nothing, the reference and its variants everything, and each misconce
 under its own name. A quiz is complete when key, explanations and proofs agree."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -14,8 +14,9 @@ from rich.table import Table
 from course_lib.chapters import Chapter
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.model import Exercise
-from course_lib.quiz import LETTERS, chapter_questions
+from course_lib.quiz import LETTERS, Question, chapter_questions
 from grading.answers import quiz_key
+from grading.answers.model import QuizKey
 from grading.build import written_chapters
 from grading.chapter_source import SourceCell, read_chapter
 from grading.matrix import rows
@@ -58,12 +59,12 @@ def chapter_findings(chapter: Chapter) -> Iterator[Finding]:
     yield from _cells_findings(chapter, cells, exercises)
     stubs = {cell.name: cell for cell in cells if cell.role == "solution"}
     for exercise in exercises:
-        yield from _exercise_findings(exercise, stubs.get(exercise.name))
+        yield from exercise_findings(exercise, stubs.get(exercise.name))
     for row in rows(chapter):
         score = f"{row.score:g} of {row.max_score:g} points"
         detail = f"{row.label}: {score}. {row.detail}".strip()
         yield Finding(row.exercise, row.kind, row.ok, detail)
-    yield from _quiz_findings(chapter)
+    yield from quiz_findings(chapter.number, chapter_questions(chapter))
 
 
 def _cells_findings(
@@ -83,7 +84,8 @@ def _names(names: list[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _exercise_findings(exercise: Exercise, solution: SourceCell | None) -> Iterator[Finding]:
+def exercise_findings(exercise: Exercise, solution: SourceCell | None) -> Iterator[Finding]:
+    """Whether the parts that an author writes by hand are there."""
     hints = [hint for hint in exercise.hints if hint.strip()]
     detail = f"{len(hints)} of {STAGES_OF_HINTS} hints are written"
     yield Finding(exercise.name, "hints", len(set(hints)) == STAGES_OF_HINTS, detail)
@@ -112,29 +114,34 @@ def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
     return ""
 
 
-def _quiz_findings(chapter: Chapter) -> Iterator[Finding]:
-    questions = chapter_questions(chapter)
+def quiz_findings(number: str, questions: Sequence[Question]) -> Iterator[Finding]:
+    """Whether the quiz of chapter ``number`` is complete."""
     detail = f"{len(questions)} questions, not {QUESTIONS_PER_CHAPTER}"
     yield Finding("chapter", "questions", len(questions) == QUESTIONS_PER_CHAPTER, detail)
-    for number, question in enumerate(questions, 1):
-        wanted = f"q{chapter.number}_{number}"
-        detail = f"the chapter's question {number} must be called {wanted}"
+    for position, question in enumerate(questions, 1):
+        wanted = f"q{number}_{position}"
+        detail = f"question {position} of the chapter must be called {wanted}"
         yield Finding(question.id, "id", question.id == wanted, detail)
-        options = [question.options[letter].strip() for letter in LETTERS]
+        options = [text.strip() for text in question.options.values()]
         different = all(options) and len(set(options)) == len(options)
         yield Finding(question.id, "options", different, "options must be four different texts")
         try:
             key = quiz_key(question.id)
         except LookupError as error:
             yield Finding(question.id, "key", False, str(error))
-            continue
-        yield Finding(question.id, "key", key.key in LETTERS, f"its key is {key.key!r}")
-        missing = [letter for letter in LETTERS if not key.why.get(letter, "").strip()]
-        yield Finding(question.id, "why", not missing, f"no explanation of {_names(missing)}")
-        if key.proof is not None:
-            proved = key.proof()
-            detail = f"the key says {key.key}, running the proof says {proved!r}"
-            yield Finding(question.id, "proof", proved == key.key, detail)
+        else:
+            yield from key_findings(key)
+
+
+def key_findings(key: QuizKey) -> Iterator[Finding]:
+    """Whether a key names an option, explains all of them, and agrees with its proof."""
+    yield Finding(key.id, "key", key.key in LETTERS, f"its key is {key.key!r}")
+    missing = [letter for letter in LETTERS if not key.why.get(letter, "").strip()]
+    yield Finding(key.id, "why", not missing, f"no explanation of {_names(missing)}")
+    if key.proof is not None:
+        proved = key.proof()
+        detail = f"the key says {key.key}, running the proof says {proved!r}"
+        yield Finding(key.id, "proof", proved == key.key, detail)
 
 
 def _table(chapter: Chapter, findings: list[Finding]) -> Table:

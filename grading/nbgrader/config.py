@@ -17,6 +17,8 @@ CELL_TIMEOUT = 120
 def configure(c: Any, root: Path) -> None:
     """Set up ``c`` (a traitlets ``Config``) for the course directory ``root``."""
     prepare_process()
+    # Checks in submissions must not count as the instructor's own progress as a learner.
+    os.environ.setdefault("COURSE_HOME", str(root / ".progress"))
     c.CourseDirectory.course_id = COURSE_ID
     c.CourseDirectory.root = str(root)
     c.NbGraderConfig.display_name = DISPLAY_NAME

@@ -17,30 +17,30 @@ from .test_rebuild import MADE_UP, build_made_up
 SANITIZE = Path(__file__).parent / "nbval_sanitize.cfg"
 
 
-def nbval(notebook: Path) -> subprocess.CompletedProcess:
+def nbval(notebook: Path, home: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
     command += ["--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "180"]
     command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(notebook)]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COURSE_HOME": str(home)}
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600
     )
 
 
 @pytest.mark.slow
-def test_the_solved_notebook_replays_to_the_same_outputs(chapter):
-    result = nbval(solved_notebook(chapter))
+def test_the_solved_notebook_replays_to_the_same_outputs(chapter, tmp_path):
+    result = nbval(solved_notebook(chapter), tmp_path)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
 
 
 def test_one_changed_number_is_noticed(tmp_path):
     build_made_up(tmp_path, MADE_UP)
     (path,) = tmp_path.glob("source/*/*.ipynb")
-    assert nbval(path).returncode == 0
+    assert nbval(path, tmp_path).returncode == 0
     notebook = nbformat.read(path, as_version=4)
     (cell,) = [cell for cell in notebook.cells if "arange" in cell.source]
     cell.outputs[0].text = cell.outputs[0].text.replace("2]", "3]")
     nbformat.write(notebook, path)
-    result = nbval(path)
+    result = nbval(path, tmp_path)
     assert result.returncode == 1
     assert re.search(r"1 failed, 3 passed", result.stdout), result.stdout[-2000:]
