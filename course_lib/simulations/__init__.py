@@ -6,8 +6,10 @@ from course_lib.simulations.base import Simulation
 
 #: Name, which is also the module's, and class; in the order of the chapters.
 SIMULATIONS: dict[str, str] = {
+    "run_gone_wrong": "RunGoneWrong",
     "loss_landscape": "LossLandscape",
     "zero_grad": "ZeroGrad",
+    "beat_sequencer": "BeatSequencer",
 }
 
 
