@@ -33,6 +33,11 @@ class _RefuseOperators(TorchDispatchMode):
         self.operators = operators
         self.called = called
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Nothing is compiled here; True would import the compiler, two seconds, at first use."""
+        return False
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
         # softmax arrives as _softmax, nll_loss as nll_loss_forward; their backward passes do not
