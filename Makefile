@@ -26,6 +26,14 @@ help:  ## list these commands
 learn: $(LEARNER)  ## learner: prepare the environment and open the course in JupyterLab
 	@$(IN_VENV) -m course_lib lab
 
+.PHONY: status
+status: $(LEARNER)  ## learner: show which checks you have passed
+	@$(IN_VENV) -m course_lib status
+
+.PHONY: doctor
+doctor: $(LEARNER)  ## learner: report what works on this machine, and what to do otherwise
+	@$(IN_VENV) -m course_lib doctor
+
 .PHONY: setup
 setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that grading and tests need
 

@@ -6,6 +6,7 @@ lives in a module of its own, imported when called: ``doctor`` works where torch
 
 import argparse
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from course_lib.problem import Problem
@@ -34,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     lab = commands.add_parser("lab", help="open the course in JupyterLab")
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
     lab.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
+    lab.add_argument(
+        "--folder", type=Path, default=None, help="where your copies are (default: my-course)"
+    )
     lab.set_defaults(run=_lab)
 
     doctor = commands.add_parser("doctor", help="report what works here, and what to do otherwise")
@@ -46,8 +50,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _lab(options: argparse.Namespace) -> int:
     from course_lib.lab import open_lab
+    from course_lib.my_course import MY_COURSE
 
-    return open_lab(browser=not options.no_browser, port=options.port)
+    folder = options.folder or MY_COURSE
+    return open_lab(folder, browser=not options.no_browser, port=options.port)
 
 
 def _doctor(_: argparse.Namespace) -> int:

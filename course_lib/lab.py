@@ -12,16 +12,28 @@ from pathlib import Path
 from course_lib import my_course
 from course_lib.problem import Problem
 
-#: A Markdown file opens as a page, not as its source.
+#: The course's defaults, below the learner's own settings: a Markdown file opens as a page.
 _SETTINGS = {
-    "@jupyterlab/docmanager-extension:plugin": {
-        "defaultViewers": {"markdown": "Markdown Preview"},
+    "default_setting_overrides": {
+        "@jupyterlab/docmanager-extension:plugin": {
+            "defaultViewers": {"markdown": "Markdown Preview"},
+        },
+    },
+    # No question about news, no call to rebuild, no instructor's tools.
+    "page_config": {
+        "buildAvailable": False,
+        "buildCheck": False,
+        "disabledExtensions": {
+            "@jupyterlab/apputils-extension:announcements": True,
+            "@jupyter/nbgrader": True,
+        },
     },
 }
 
 
-def open_lab(browser: bool = True, port: int = 8888) -> int:
-    """Prepare ``my-course/`` and serve it until stopped; returns the exit status."""
+def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int = 8888) -> int:
+    """Prepare the learner's ``folder`` and serve it until stopped; returns the exit status."""
+    folder = folder.expanduser().resolve()
     try:
         from jupyter_server.serverapp import list_running_servers
         from jupyterlab.labapp import LabApp
@@ -31,9 +43,8 @@ def open_lab(browser: bool = True, port: int = 8888) -> int:
             'pip install -c constraints.txt -e ".[lab]"'
         ) from error
 
-    for note in my_course.prepare():
+    for note in my_course.prepare(mine=folder):
         print(f"note: {note}")
-    folder = my_course.MY_COURSE
     running = [server for server in list_running_servers() if server["root_dir"] == str(folder)]
     if running:
         print(_announcement(f"{running[0]['url']}lab?token={running[0]['token']}"))
@@ -43,7 +54,7 @@ def open_lab(browser: bool = True, port: int = 8888) -> int:
     browser = browser and has_display()
     private = folder / my_course.PRIVATE
     _write_settings(private)
-    _write_first_layout(private / "workspaces", my_course.first_chapter())
+    _write_first_layout(private / "workspaces", my_course.first_chapter(folder))
     token = secrets.token_hex(24)
     server = LabApp.initialize_server(
         argv=[
@@ -52,15 +63,11 @@ def open_lab(browser: bool = True, port: int = 8888) -> int:
             f"--ServerApp.open_browser={browser}",
             f"--ServerApp.allow_root={_is_root()}",
             f"--IdentityProvider.token={token}",
-            "--ServerApp.log_level=ERROR",
+            "--Application.log_level=ERROR",
             f"--LabApp.workspaces_dir={private / 'workspaces'}",
-            "--LabApp.news_url=None",
-            "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-            # Extensions, and rebuilding for them, are no part of the course.
             "--LabApp.extension_manager=readonly",
         ]
     )
-    server.web_app.settings["page_config_data"]["buildCheck"] = False
     print(_announcement(f"http://localhost:{server.port}/lab?token={token}"))
     if browser:
         print("Your browser opens it now.")
@@ -87,10 +94,11 @@ def _is_root() -> bool:
 
 
 def _write_settings(private: Path) -> None:
-    """Defaults of the course, below the learner's own settings of JupyterLab."""
-    file = private / "config" / "labconfig" / "default_setting_overrides.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(_SETTINGS, indent=1), encoding="utf-8")
+    """Where JupyterLab looks for them: in ``labconfig`` of each folder of JUPYTER_CONFIG_PATH."""
+    folder = private / "config" / "labconfig"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, settings in _SETTINGS.items():
+        (folder / f"{name}.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
     paths = [str(private / "config"), os.environ.get("JUPYTER_CONFIG_PATH")]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
 

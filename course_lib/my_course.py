@@ -38,9 +38,9 @@ Eleven notebooks, about 13 hours. Open one below, or in the list on the left.
    hint, and once more a second one.
 4. **Answer the quiz** by changing a line such as `q05_1 = None` to `q05_1 = "B"`.
 
-What you write is saved in the folder `my-course`, which no update overwrites. In a terminal,
-`python -m course_lib status` shows what you have passed, and `python -m course_lib doctor` says
-what to do when something does not work.
+What you write is saved in the folder `{folder}`, which no update overwrites. In a terminal, in the
+course's folder, `make status` shows what you have passed, and `make doctor` says what to do when
+something does not work. (Without make: `python -m course_lib status`, in the course's environment.)
 """
 
 
@@ -58,13 +58,15 @@ def prepare(released: Path = RELEASED, mine: Path = MY_COURSE) -> list[str]:
     try:
         (mine / PRIVATE).mkdir(parents=True, exist_ok=True)
         notes = _copy(chapters, mine)
-        (mine / START_PAGE).write_text(_HOW.format(table=_table(mine)), encoding="utf-8")
+        (mine / START_PAGE).write_text(
+            _HOW.format(table=_table(mine), folder=mine.name), encoding="utf-8"
+        )
     except OSError as error:
         raise Problem(f"{mine} cannot be written ({error.strerror}).") from error
     return notes
 
 
-def first_chapter(mine: Path = MY_COURSE) -> Path:
+def first_chapter(mine: Path) -> Path:
     """The first chapter that is there."""
     return next(path for path in _in_order(mine) if path.is_file())
 
