@@ -179,6 +179,6 @@ def layer_norms(model: nn.Module, of: Literal["grad", "weight"]) -> dict[str, fl
 
 
 def _number(loss: Any) -> float | None:
-    if isinstance(loss, Tensor) and loss.numel() != 1:
-        return None
-    return float(loss)
+    if not isinstance(loss, Tensor):
+        return float(loss)
+    return loss.detach().item() if loss.numel() == 1 else None
