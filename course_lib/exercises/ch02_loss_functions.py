@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
 #: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
@@ -59,6 +60,18 @@ def _scalar(value: Any) -> float | None:
     return None
 
 
+def _seen(value: Any) -> str:
+    """What a check says about a result that is not right: its number, its shape or its type."""
+    if not isinstance(value, Tensor):
+        return f"yours is {type_name(value)}"
+    number = _scalar(value)
+    return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
+
+
+def _has_dtype(result: Tensor, given: Tensor) -> tuple[bool, str]:
+    return result.dtype == given.dtype, f"{given.dtype} came in, {result.dtype} came out"
+
+
 def _is_about(value: Any, expected: float, digits: int = 4) -> bool:
     number = _scalar(value)
     return number is not None and abs(number - expected) < 10.0**-digits
@@ -103,29 +116,35 @@ def properties_softmax(case: Case, observation: Observation) -> Iterator[Finding
     logits = case["logits"]
     if case["kind"] == "gradient":
         gradient = observation["gradient"]
-        # Raising all logits by the same amount changes nothing, so each row's gradient sums to 0.
-        flows = gradient is not None and _near(gradient.sum(-1), 0.0) and bool(gradient.any())
+        flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the probabilities back to the logits")
         return
     large = case["kind"] == "large"
     result = observation["result_for_large_logits" if large else "returned"]
     same = isinstance(result, Tensor) and result.shape == logits.shape
-    yield Finding(same, "the result is a tensor of the logits' shape")
+    seen = f"the logits are {list(logits.shape)}, {_seen(result)}"
+    yield Finding(same, "the result is a tensor of the logits' shape", seen)
     if not same:
         return
     if large:
         finite = bool(result.isfinite().all())
-        yield Finding(finite, "logits of 1000 or -1000 give numbers: no inf and no nan")
+        text = "logits of 1000 or -1000 give numbers: no inf and no nan"
+        yield Finding(finite, text, f"a row became {_worst_row(result)}")
         if not finite:  # what follows from it would only hide the cause
             return
     else:
-        yield Finding(result.dtype == logits.dtype, "the result has the logits' dtype")
+        ok, seen = _has_dtype(result, logits)
+        yield Finding(ok, "the result has the logits' dtype", seen)
         between = bool(((result >= 0) & (result <= 1)).all())
-        yield Finding(between, "every entry lies between 0 and 1")
+        seen = f"yours go from {result.min():.3g} to {result.max():.3g}"
+        yield Finding(between, "every entry lies between 0 and 1", seen)
     if logits.shape == (3,):
         known = _near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
-        yield Finding(known, "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]")
-    yield Finding(_near(result.sum(-1), 1.0), "the entries along the last dimension sum to 1")
+        text = "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]"
+        yield Finding(known, text, f"yours become {_numbers(result)}")
+    sums = result.sum(-1)
+    seen = f"one of yours sums to {sums.flatten()[(sums - 1).abs().argmax()]:.3g}"
+    yield Finding(_near(sums, 1.0), "the entries along the last dimension sum to 1", seen)
     top, low = result.max(-1).values, result.min(-1).values
     spread = logits.max(-1).values - logits.min(-1).values
     yield Finding(
@@ -134,6 +153,15 @@ def properties_softmax(case: Case, observation: Observation) -> Iterator[Finding
     )
     unchanged = torch.equal(observation["logits_afterwards"], logits)
     yield Finding(unchanged, "the logits that you were given are unchanged")
+
+
+def _numbers(row: Tensor) -> str:
+    return "[" + ", ".join(f"{value:.3f}" for value in row.tolist()) + "]"
+
+
+def _worst_row(table: Tensor) -> str:
+    """The row with the most entries that are inf or nan."""
+    return _numbers(table[(~table.isfinite()).sum(-1).argmax()])
 
 
 def _near(value: Tensor, expected: Any, tolerance: float = 1e-5) -> bool:
@@ -209,30 +237,33 @@ def properties_cross_entropy(case: Case, observation: Observation) -> Iterator[F
     logits = case["logits"]
     if case["kind"] == "gradient":
         gradient = observation["gradient"]
-        flows = gradient is not None and _near(gradient.sum(-1), 0.0) and bool(gradient.any())
+        flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the loss back to the logits")
         return
     if case["kind"] == "large":
-        right = _is_about(observation["loss_for_large_logits"], 20_000.0)
-        yield Finding(right, "logits [10000, -10000] with target 1 cost 20000: not inf, not nan")
+        loss = observation["loss_for_large_logits"]
+        text = "logits [10000, -10000] with target 1 cost 20000: not inf, not nan"
+        yield Finding(_is_about(loss, 20_000.0), text, _seen(loss))
         return
     loss = observation["returned"]
     is_scalar = isinstance(loss, Tensor) and loss.shape == ()
-    yield Finding(is_scalar, "the result is a tensor with no dimensions: one number")
+    seen = _seen(loss)
+    yield Finding(is_scalar, "the result is a tensor with no dimensions: one number", seen)
     if is_scalar:
-        yield Finding(loss.dtype == logits.dtype, "the result has the logits' dtype")
+        ok, dtypes = _has_dtype(loss, logits)
+        yield Finding(ok, "the result has the logits' dtype", dtypes)
     if logits.shape == (1, 3):
         first = logits[0, 0].item()
         shown, known = ("[2, 1, 0.1]", 0.417) if first == 2.0 else ("[5, 0, 0]", 0.0134)
         digits = 3 if first == 2.0 else 4
         text = f"logits {shown} with target 0 cost {known}"
-        yield Finding(_is_about(loss, known, digits), text)
+        yield Finding(_is_about(loss, known, digits), text, seen)
     elif logits.shape == (2, 3):
         text = "two examples that cost 0.0134 and 1.417 cost 0.715 together"
-        yield Finding(_is_about(loss, 0.7152, 3), text)
+        yield Finding(_is_about(loss, 0.7152, 3), text, seen)
     elif logits.shape == (7, 10):
         text = "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are"
-        yield Finding(_is_about(loss, math.log(10)), text)
+        yield Finding(_is_about(loss, math.log(10)), text, seen)
     else:
         unchanged = all(
             torch.equal(after, case[name])
@@ -339,21 +370,25 @@ def properties_mse(case: Case, observation: Observation) -> Iterator[Finding]:
             f"prediction {list(prediction.shape)} with target {list(target.shape)} "
             "raises a ValueError"
         )
-        yield Finding(observation["raised"] == "ValueError", text)
+        raised = observation["raised"]
+        seen = f"yours raised {raised}" if raised else "yours raised nothing"
+        yield Finding(raised == "ValueError", text, seen)
         return
     loss = observation["returned"]
     is_scalar = isinstance(loss, Tensor) and loss.shape == ()
-    yield Finding(is_scalar, "the result is a tensor with no dimensions: one number")
+    seen = _seen(loss)
+    yield Finding(is_scalar, "the result is a tensor with no dimensions: one number", seen)
     if is_scalar:
-        yield Finding(loss.dtype == prediction.dtype, "the result has the prediction's dtype")
+        ok, dtypes = _has_dtype(loss, prediction)
+        yield Finding(ok, "the result has the prediction's dtype", dtypes)
     if prediction.shape == (3,):
         text = "[2.5, 3.1, 4.0] against [3.0, 3.0, 4.0] costs 0.0867"
-        yield Finding(_is_about(loss, 0.0867), text)
+        yield Finding(_is_about(loss, 0.0867), text, seen)
     elif prediction.shape == (4, 3):
-        yield Finding(_is_about(loss, 9.0), "a table that is 3 off everywhere costs 9")
+        yield Finding(_is_about(loss, 9.0), "a table that is 3 off everywhere costs 9", seen)
     else:
         text = "errors of 1 and -1 do not cancel: the loss is 1"
-        yield Finding(_is_about(loss, 1.0), text)
+        yield Finding(_is_about(loss, 1.0), text, seen)
     same = [case["prediction"], case["target"]]
     unchanged = all(
         torch.equal(after, before)
