@@ -1,0 +1,235 @@
+"""Beats in the reader's own order (chapter 05): ``course_lib.panel("beat_sequencer")``.
+
+Up to eight lines, chosen from the loop's five, are run for real by ``beat_runs``. What happens is
+not predicted here: the verdict is read off the run.
+"""
+
+import textwrap
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from course_lib.beats import BY_LETTER, GREY, INK, LOOP, LOSS, YELLOW
+from course_lib.simulations.base import Artists, Choice, Preset, Settings
+from course_lib.simulations.beat_runs import BATCHES, Failure, Run, gradients_per_step, run_order
+
+SLOTS = 8
+USUAL = "FLZBS"
+#: The logarithmic axis stays as it is: what leaves it is drawn at its edge.
+_LIMITS = (1e-2, 1e4)
+_MONO = "DejaVu Sans Mono"
+
+
+@dataclass(frozen=True)
+class State:
+    """``slots``: eight letters, empty ones ""."""
+
+    slots: tuple[str, ...]
+    run: Run
+
+    @property
+    def stopped_slot(self) -> int | None:
+        """The slot whose line raised."""
+        if self.run.failure is None:
+            return None
+        filled = [i for i, letter in enumerate(self.slots) if letter]
+        return filled[self.run.failure.place]
+
+
+class BeatSequencer:
+    name = "beat_sequencer"
+    title = "Beat sequencer: arrange the lines of the loop, and run them"
+    size = (10.2, 4.5)
+    controls = tuple(
+        Choice(
+            f"line_{i + 1}",
+            f"Line {i + 1}",
+            (("", "(empty)"), *((beat.letter, f"{beat.letter}: {beat.line}") for beat in LOOP)),
+            default=USUAL[i : i + 1],
+        )
+        for i in range(SLOTS)
+    )
+
+    def __init__(self) -> None:
+        self.presets = (
+            Preset("No zero_grad", arrange("FLBS")),
+            Preset("Clear before step", arrange("FLBZS")),
+            Preset("Step first", arrange("SFLZB")),
+            Preset("Step after forward", arrange("FSLZB")),
+            Preset("Backward twice", arrange("FLZBBS")),
+            Preset("Step twice", arrange("FLZBSS")),
+        )
+
+    def compute(self, settings: Settings) -> State:
+        slots = tuple(settings[control.name] for control in self.controls)
+        return State(slots, run_order("".join(slots)))
+
+    def layout(self, figure: Figure) -> Artists:
+        lines, curve = figure.subplots(1, 2, width_ratios=(1, 1.25))
+        return {**_layout_lines(lines), **_layout_curve(curve)}
+
+    def update(self, artists: Artists, state: State) -> None:
+        run = state.run
+        for i, letter in enumerate(state.slots):
+            for beat in LOOP:
+                artists[f"symbols {beat.letter}"][i].set_visible(beat.letter == letter)
+            artists["source"][i].set_text(BY_LETTER[letter].line if letter else "")
+            for artist in (artists["stop row"][i], artists["stop"][i]):
+                artist.set_visible(i == state.stopped_slot)
+        artists["reason"].set_text(textwrap.fill(_reason(run), 50))
+        losses = np.where(np.isfinite(run.losses), np.clip(run.losses, *_LIMITS), np.nan)
+        artists["curve"].set_data(np.arange(len(losses)), losses)
+        artists["end"].set_data([len(losses) - 1], losses[-1:])
+        bad = run.first_bad
+        artists["bad"].set_data([] if bad is None else [bad], [] if bad is None else [_LIMITS[1]])
+        artists["bad words"].set_text("" if bad is None else f"infinite or NaN\nafter batch {bad}")
+        artists["bad words"].set_x((bad or 0) + 7)
+        artists["message"].set_text(_wrapped(run.failure) if run.failure else "")
+        artists["message box"].set_visible(run.failure is not None)
+        artists["verdict"].set_text(_verdict(run))
+
+    def describe(self, state: State) -> str:
+        run = state.run
+        order = " ".join(run.order) or "no lines at all"
+        if run.failure is not None:
+            return f"Order {order}: {_verdict(run)}: {run.failure.message}"
+        return (
+            f"Order {order}: {_verdict(run)}, as measured on all 128 points before and after "
+            f"{len(run.losses) - 1} batches. {_reason(run)}"
+        )
+
+
+def arrange(letters: str) -> dict[str, str]:
+    """The settings for an order such as "FLZBS"; the rest of the eight lines is empty."""
+    if len(letters) > SLOTS or not set(letters) <= set(BY_LETTER):
+        raise ValueError(f"an order is up to {SLOTS} letters of {USUAL}, not {letters!r}")
+    return {f"line_{i + 1}": letters[i : i + 1] for i in range(SLOTS)}
+
+
+def _verdict(run: Run) -> str:
+    before, after = _number(run.losses[0]), _number(run.losses[-1])
+    match run.outcome:
+        case "error":
+            assert run.failure is not None
+            letter = run.order[run.failure.place]
+            where = BY_LETTER[letter].name
+            return f"Batch {run.failure.batch} stops at {where}: {run.failure.kind}"
+        case "unchanged":
+            return "Standing still: no weight ever moves"
+        case "exploding":
+            return f"Exploding: the loss goes from {before} to {after}"
+        case "learning":
+            return f"Learning: the loss goes from {before} to {after}"
+        case "not better":
+            return f"Moving, not learning: from {before} to {after}"
+
+
+def _reason(run: Run) -> str:
+    """Why, in one sentence: what the order of the lines says about this outcome."""
+    lines, failure = run.order, run.failure
+    if failure is not None:
+        if failure.kind == "NameError":
+            return "This line needs what no line before it has made."
+        if "inplace" in failure.message:
+            return "step() changed weights that this backward() still needs."
+        return "One forward pass builds one graph, and backward() uses it up."
+    if run.outcome == "unchanged":
+        if not lines:
+            return "There is nothing to run."
+        if "S" not in lines:
+            return "Nothing calls step()."
+        if "B" not in lines:
+            return "Without backward() there are no gradients to step along."
+        return "step() finds no gradients: they are cleared after backward()."
+    if "Z" not in lines:
+        return "No gradient is ever cleared: each step uses the sum of all so far."
+    if np.array_equal(run.losses, run_order(USUAL).losses) and lines != USUAL:
+        return "Equal to the usual order, bit for bit."
+    used = [batches_ago for batches_ago in gradients_per_step(lines) if batches_ago]
+    if len(used) > lines.count("B"):
+        return f"{len(used)} steps a batch: a gradient is used more than once."
+    if any(len(batches_ago) > 1 for batches_ago in used):
+        return "A step uses the sum of several gradients."
+    if (1,) in used:
+        return "step() uses the gradients of the batch before: one batch late."
+    return "Gradients of this batch alone, then one step along them."
+
+
+def _wrapped(failure: Failure) -> str:
+    lines = textwrap.wrap(f"{failure.kind}: {failure.message}", 58)
+    return "\n".join(lines if len(lines) <= 8 else [*lines[:7], lines[7] + " \u2026"])
+
+
+def _number(value: float) -> str:
+    if not isfinite(value):
+        return "infinity" if value > 0 else "NaN"
+    return f"{value:.3f}" if 1e-3 <= value < 10 else f"{value:.3g}"
+
+
+def _layout_lines(axes: Axes) -> dict:
+    axes.set(xlim=(0, 1), ylim=(0, 1), title="The loop as you arranged it")
+    axes.axis("off")
+    row = 0.092
+    places = [0.94 - row * (i + 1) for i in range(SLOTS)]
+
+    def words(x: float, y: float, text: str = "", **looks: Any):
+        # Not in the layout: the words follow the axes, not the axes the words.
+        return axes.text(x, y, text, **{"va": "center", "in_layout": False, **looks})
+
+    words(0, 0.94, f"for x, y in batches:  # {BATCHES} of them", family=_MONO)
+    for i, y in enumerate(places):
+        words(0.05, y, f"{i + 1}", color=GREY, ha="right")
+    axes.plot([0, 1], [0.145, 0.145], color="#D0D0D0", lw=0.9)
+    symbols = {
+        f"symbols {beat.letter}": [
+            words(0.125, y, beat.symbol, color=beat.color, fontsize=14, ha="center") for y in places
+        ]
+        for beat in LOOP
+    }
+    return {
+        **symbols,
+        "stop row": [_box(axes, (0.075, y - row / 2), 0.925, row, YELLOW) for y in places],
+        "source": [words(0.19, y, family=_MONO) for y in places],
+        "stop": [words(0.985, y, "stops here", ha="right", fontweight="bold") for y in places],
+        "reason": words(0, 0.11, va="top", linespacing=1.35),
+    }
+
+
+def _layout_curve(axes: Axes) -> dict:
+    axes.set(xlabel="batch", ylabel="mean squared error on all points")
+    axes.set(xlim=(0, BATCHES), yscale="log", ylim=_LIMITS)
+    usual = run_order(USUAL).losses
+    dashes = {"color": INK, "lw": 1.3, "ls": (0, (4, 2)), "zorder": 2}
+    axes.plot(np.arange(len(usual)), usual, **dashes)
+    inside = {"transform": axes.transAxes, "in_layout": False}
+    axes.plot([0.03, 0.11], [0.06, 0.06], **dashes, transform=axes.transAxes)
+    axes.text(0.125, 0.06, f"the usual order, {' '.join(USUAL)}", va="center", **inside)
+    ends = {"mec": "white", "clip_on": False, "in_layout": False}
+    (curve,) = axes.plot([], [], color=LOSS.color, lw=2.0, zorder=3)
+    (end,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=9, zorder=4, **ends)
+    (bad,) = axes.plot([], [], "X", color=INK, ms=11, zorder=6, **ends)
+    bad_words = axes.text(0, _LIMITS[1] / 2, "", va="top", fontweight="bold", in_layout=False)
+    message_box = _box(axes, (0.012, 0.585), 0.985, 0.4, "white", transform=axes.transAxes)
+    message = axes.text(0.03, 0.965, "", va="top", family=_MONO, fontsize=9, **inside)
+    message.set_linespacing(1.45)
+    verdict = axes.set_title(" ")
+    verdict.set_in_layout(False)
+    return {
+        "verdict": verdict,
+        "curve": curve,
+        "end": end,
+        "bad": bad,
+        "bad words": bad_words,
+        "message box": message_box,
+        "message": message,
+    }
+
+
+def _box(axes: Axes, corner: tuple[float, float], width: float, height: float, color: str, **looks):
+    looks = {"facecolor": color, "alpha": 0.6 if color == YELLOW else 1, "zorder": 1, **looks}
+    return axes.add_patch(Rectangle(corner, width, height, linewidth=0, **looks))
