@@ -62,11 +62,11 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 def _check_python() -> Iterator[Finding]:
     text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - run by hand, pip has not looked
         yield Finding(BAD, text, "the course needs Python 3.11 or newer")
     else:
         yield Finding(OK, text)
-    yield Finding(OK, f"interpreter {sys.executable}")
+    yield Finding(OK, f"interpreter {_short(sys.executable)}")
 
 
 def _check_packages() -> Iterator[Finding]:
@@ -162,10 +162,10 @@ def _check_progress() -> Iterator[Finding]:
     place = progress.home()
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     if os.access(existing, os.W_OK):
-        yield Finding(OK, f"progress is kept in {place}")
+        yield Finding(OK, f"progress is kept in {_short(place)}")
     else:
         advice = "set COURSE_HOME to a folder of yours; checks work without it"
-        yield Finding(NOTE, f"progress cannot be kept in {place}", advice)
+        yield Finding(NOTE, f"progress cannot be kept in {_short(place)}", advice)
 
 
 def _version(name: str) -> str | None:
@@ -173,6 +173,11 @@ def _version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _short(path: Path | str) -> str:
+    """The path without the user's name, for reports are pasted in public."""
+    return str(path).replace(str(Path.home()), "~")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,84 @@
+"""The lists of packages say the same everywhere, and the versions that are pinned fit them."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from course_lib.requirements import RUNTIME
+from course_lib.requirements import Requirement as CourseRequirement
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+#: Packages that conda-forge calls otherwise.
+CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
+
+
+def _by_name(requirements: list[str]) -> dict[str, str]:
+    parsed = [Requirement(text) for text in requirements]
+    return {each.name.lower().replace("_", "-"): str(each.specifier) for each in parsed}
+
+
+def _pins() -> dict[str, str]:
+    lines = (REPOSITORY / "constraints.txt").read_text().splitlines()
+    return _by_name([line for line in lines if line and not line.startswith("#")])
+
+
+def test_conda_gets_what_a_learner_gets():
+    environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
+    packages = [entry for entry in environment["dependencies"] if isinstance(entry, str)]
+    conda = _by_name([entry for entry in packages if not entry.startswith(("python", "pip"))])
+    conda = {CONDA_NAMES.get(name, name): bounds for name, bounds in conda.items()}
+    assert conda == _by_name([*PROJECT["dependencies"], *EXTRAS["lab"]])
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+    python = next(entry for entry in packages if entry.startswith("python>"))
+    assert python.startswith("python" + PROJECT["requires-python"])
+
+
+def test_course_lib_sets_lower_bounds_only():
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        assert [each.operator for each in requirement.specifier] == [">="], requirement
+
+
+def test_doctor_knows_the_same_bounds():
+    doctor = {each.name: f">={each.at_least}" for each in RUNTIME}
+    assert doctor == _by_name(PROJECT["dependencies"])
+
+
+@pytest.mark.parametrize(
+    "requirement", [*PROJECT["dependencies"], *(text for each in EXTRAS.values() for text in each)]
+)
+def test_every_requirement_is_pinned_to_a_version_that_it_allows(requirement):
+    wanted = Requirement(requirement)
+    name = wanted.name.lower().replace("_", "-")
+    pinned = _pins()[name].removeprefix("==")
+    assert wanted.specifier.contains(pinned)
+
+
+def test_colabs_versions_are_new_enough():
+    pins = REPOSITORY / "tests" / "compatibility" / "colab-constraints.txt"
+    if not pins.exists():
+        pytest.skip("Colab's pins are not in the repository yet")
+    text = [line for line in pins.read_text().splitlines() if "==" in line and line[0] != "#"]
+    colab = _by_name(text)
+    for requirement in map(Requirement, PROJECT["dependencies"]):
+        if requirement.name in colab:
+            found = colab[requirement.name].removeprefix("==")
+            assert requirement.specifier.contains(found), requirement.name
+
+
+@pytest.mark.parametrize(
+    ("version", "bound"), [("2.13.0+cpu", "2.6"), ("7.7.1", "7.7.1"), ("2.0", "2.0.0"), ("3", "")]
+)
+def test_doctor_allows_a_version_that_is_new_enough(version, bound):
+    assert CourseRequirement("x", bound).allows(version)
+    assert Version(version) >= Version(bound or "0")
+
+
+@pytest.mark.parametrize(("version", "bound"), [("2.5.1", "2.6"), ("7.7", "7.7.1"), ("?", "1")])
+def test_doctor_refuses_a_version_that_is_too_old(version, bound):
+    assert not CourseRequirement("x", bound).allows(version)
