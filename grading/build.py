@@ -55,19 +55,25 @@ def build(
     report: Callable[[Chapter, bool], None] = lambda chapter, changed: None,
     source_folder: Path = SOURCE_FOLDER,
 ) -> list[Chapter]:
-    """Build the chapters, several at a time; ``report(chapter, changed)`` as each is done."""
+    """Build the chapters, several at a time; ``report(chapter, changed)`` as each is done.
+
+    One that cannot be built keeps no other from being built: ``Problem`` comes at the end, with a
+    line for each.
+    """
     chapters = written_chapters(names)
+    problems: list[str] = []
     with ThreadPoolExecutor(jobs or min(len(chapters), os.cpu_count() or 1)) as pool:
         running = {
             pool.submit(build_chapter, chapter, source_folder=source_folder): chapter
             for chapter in chapters
         }
-        try:
-            for done in as_completed(running):
+        for done in as_completed(running):
+            try:
                 report(running[done], done.result())
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            except Problem as problem:
+                problems.append(str(problem))
+    if problems:
+        raise Problem("\n".join(sorted(problems)))
     return chapters
 
 

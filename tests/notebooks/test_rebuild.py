@@ -25,11 +25,14 @@ MADE_UP = """\
 print(torch.arange(3))
 
 # %% tags=["panel"]
+from io import BytesIO
+from IPython.display import Image
 from matplotlib.figure import Figure
 
-figure = Figure(figsize=(1, 1))
+figure, file = Figure(figsize=(1, 1)), BytesIO()
 figure.subplots().plot([0, 1])
-figure
+figure.savefig(file, format="png")
+Image(file.getvalue())
 
 # %%
 object()
