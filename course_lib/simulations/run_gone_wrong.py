@@ -83,7 +83,7 @@ class RunGoneWrong:
     def layout(self, figure: Figure) -> Artists:
         grid = figure.add_gridspec(2, 3, height_ratios=(1.15, 1))
         loss = figure.add_subplot(grid[0, :])
-        loss.set(xlabel="step", ylabel="loss of the batch (cross-entropy)")
+        loss.set(xlabel="step", ylabel="batch loss (cross-entropy)")
         loss.set(xlim=(-1, STEPS), yscale="log", ylim=_LOSS_LIMITS)
         artists = {"loss title": loss.set_title(" ")}
         (artists["loss"],) = loss.plot([], [], color=LOSS.color, ls="-")

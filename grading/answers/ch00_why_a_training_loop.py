@@ -1,0 +1,285 @@
+"""Chapter 00, secret half: cases, misconceptions, right variants and the quiz's key."""
+
+import itertools
+import math
+
+import torch
+
+from course_lib.exercises.model import Case
+from grading.answers.model import Answer, Misconception, QuizKey
+
+# --- order_the_beats ----------------------------------------------------------------------------
+
+
+def _by_letter():
+    return [{"F": "forward", "L": "loss", "B": "backward", "S": "step"}[c] for c in "FLBS"]
+
+
+def _split():
+    return ["forward", "loss", "backward", "step"]
+
+
+def _sorted_by_place():
+    places = {"step": 3, "forward": 0, "backward": 2, "loss": 1}
+    return sorted(places, key=places.get)
+
+
+ORDER_THE_BEATS = Answer(
+    exercise="order_the_beats",
+    cases=lambda generator: [{}],
+    variants=(_by_letter, _split, _sorted_by_place),
+    misconceptions=(
+        Misconception(
+            "loss before forward",
+            lambda: ["loss", "forward", "backward", "step"],
+            "You judge before you predict: the loss needs the predictions of the forward pass.",
+        ),
+        Misconception(
+            "backward before loss",
+            lambda: ["forward", "backward", "loss", "step"],
+            "backward starts from the loss, so the loss has to come first.",
+        ),
+        Misconception(
+            "step before backward",
+            lambda: ["forward", "loss", "step", "backward"],
+            "step moves by the directions that backward finds, so backward has to come first.",
+        ),
+        Misconception(
+            "zero_grad counted as a beat",
+            lambda: ["forward", "loss", "zero_grad", "backward", "step"],
+            "zero_grad is a chore between two turns of the loop. There are four beats.",
+            recognise=lambda case, got: (
+                isinstance(got.get("returned"), list) and "zero_grad" in got["returned"]
+            ),
+        ),
+    ),
+)
+
+# --- first_bad_step -----------------------------------------------------------------------------
+
+
+def _first_bad_cases(generator: torch.Generator) -> list[Case]:
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
+
+    def falling(n: int) -> list[float]:
+        """Never more than 1.4 times its smallest value so far."""
+        return [2.5 * 0.9**i * uniform(0.9, 1.1) for i in range(n)]
+
+    def case(losses: list[float], factor: float | None = None) -> Case:
+        return {"losses": losses, "factor": factor}
+
+    leap = falling(9)
+    leap += [min(leap) * 3.3, min(leap) * 9, min(leap) * 30]  # only the first one counts
+    creeping = [1.0 * 1.25**i * uniform(0.99, 1.01) for i in range(12)]  # no single leap
+    early = [1.0, uniform(4.0, 5.0), uniform(0.2, 0.3), uniform(0.8, 0.85)]
+    small_leap, large_leap = falling(6), falling(5)
+    small_leap += [min(small_leap) * uniform(2.2, 2.6), *falling(4)]
+    large_leap += [min(large_leap) * uniform(3.4, 3.8), min(large_leap) * 1.5]
+    hidden = falling(7)
+    nan_first = [*hidden[:4], math.nan, hidden[4], min(hidden[:5]) * 3.5]
+    return [
+        case(leap),
+        case(creeping),
+        case(early),
+        case(small_leap, factor=uniform(1.8, 2.0)),
+        case(large_leap, factor=uniform(4.5, 5.0)),
+        case(falling(10)),
+        case([uniform(1, 2)]),
+        case(nan_first),
+        case([*falling(5), math.inf]),
+        case([math.nan, *falling(4)]),
+        case([*falling(8), math.nan, math.nan], factor=2.0),
+    ]
+
+
+def _find(bad, *, last=False):
+    """A search with one mistake or none: ``bad(losses, i, factor)`` decides about step i."""
+
+    def first_bad_step(losses, factor=3.0):
+        steps = [i for i in range(len(losses)) if bad(losses, i, factor)]
+        if not steps:
+            return None
+        return steps[-1] if last else steps[0]
+
+    return first_bad_step
+
+
+def _smallest_before(losses, i):
+    return min((loss for loss in losses[:i] if math.isfinite(loss)), default=math.inf)
+
+
+def _right(losses, i, factor):
+    return not math.isfinite(losses[i]) or losses[i] > factor * _smallest_before(losses, i)
+
+
+def _leap_only(losses, i, factor):
+    return losses[i] > factor * _smallest_before(losses, i)
+
+
+def _against_previous(losses, i, factor):
+    return not math.isfinite(losses[i]) or (i > 0 and losses[i] > factor * losses[i - 1])
+
+
+def _against_first(losses, i, factor):
+    return not math.isfinite(losses[i]) or losses[i] > factor * losses[0]
+
+
+def _counted_from_one(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    return None if step is None else step + 1
+
+
+def _default_factor(losses, factor=3.0):
+    return _find(_right)(losses, 3.0)
+
+
+def _one_pass(losses, factor=3.0):
+    smallest = math.inf
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss) or loss > factor * smallest:
+            return step
+        smallest = min(smallest, loss)
+    return None
+
+
+def _with_accumulate(losses, factor=3.0):
+    if not math.isfinite(losses[0]):
+        return 0
+    finite = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    so_far = itertools.accumulate(finite, min)
+    pairs = zip(so_far, losses[1:], strict=False)
+    bad = (i for i, (low, now) in enumerate(pairs, 1) if not now <= factor * low or now == math.inf)
+    return next(bad, None)
+
+
+def _with_tensor(losses, factor=3.0):
+    values = torch.tensor(losses, dtype=torch.float64)
+    for i in range(len(values)):
+        if not torch.isfinite(values[i]):
+            return i
+        if i and values[i] > factor * values[:i].min():
+            return int(i)
+
+
+FIRST_BAD_STEP = Answer(
+    exercise="first_bad_step",
+    cases=_first_bad_cases,
+    variants=(_one_pass, _with_accumulate, _with_tensor),
+    misconceptions=(
+        Misconception(
+            "NaN ignored",
+            _find(_leap_only),
+            "Every comparison with NaN is False, so your test lets NaN pass. Ask "
+            "math.isfinite(loss) first.",
+        ),
+        Misconception(
+            "last instead of first",
+            _find(_right, last=True),
+            "You return the last bad step. The first one is where the trouble began: return as "
+            "soon as you find it.",
+        ),
+        Misconception(
+            "compared with the previous loss only",
+            _find(_against_previous),
+            "You compare with the loss just before. A loss can climb in small steps, or fall after "
+            "a leap: compare with the smallest loss of all earlier steps.",
+        ),
+        Misconception(
+            "compared with the first loss only",
+            _find(_against_first),
+            "You compare with the loss of step 0. By then the loss may have fallen far below it: "
+            "compare with the smallest loss of all earlier steps.",
+        ),
+        Misconception(
+            "counted from one",
+            _counted_from_one,
+            "Your steps start at 1. Here, as in Python, the first step is step 0.",
+        ),
+        Misconception(
+            "factor ignored",
+            _default_factor,
+            "Your function always uses 3.0. Use the argument factor.",
+        ),
+    ),
+)
+
+ANSWERS = (ORDER_THE_BEATS, FIRST_BAD_STEP)
+
+# --- quiz ---------------------------------------------------------------------------------------
+
+
+def _prove_order() -> str:
+    """Only one of the four orders runs and changes the weights in its first turn."""
+    orders = {"A": "LFBS", "B": "FBLS", "C": "FLSB", "D": "FLBS"}
+    works = []
+    for letter, order in orders.items():
+        model = torch.nn.Linear(2, 1)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        x, y = torch.ones(3, 2), torch.full((3, 1), 9.0)
+        before = model.weight.detach().clone()
+        known: dict[str, torch.Tensor] = {}
+        try:
+            for beat in order:
+                if beat == "F":
+                    known["predictions"] = model(x)
+                elif beat == "L":
+                    known["loss"] = (known["predictions"] - y).square().mean()
+                elif beat == "B":
+                    known["loss"].backward()
+                else:
+                    optimizer.step()
+        except KeyError:
+            continue
+        if not torch.equal(before, model.weight):
+            works.append(letter)
+    return "".join(works)
+
+
+def _prove_clipping() -> str:
+    from course_lib.simulations.run_gone_wrong import BAD_STEP, RunGoneWrong
+
+    state = RunGoneWrong().compute({"step": BAD_STEP, "lr": 0.3, "clip": True})
+    losses = state.run.losses
+    usual = losses[BAD_STEP - 7 : BAD_STEP].mean()
+    leaps = losses[BAD_STEP] > 20 * usual
+    recovers = losses[BAD_STEP + 1 :].max() < 1.5 * usual
+    if leaps and recovers:
+        return "A"
+    return "B" if not leaps else ""
+
+
+QUIZ = (
+    QuizKey(
+        "q00_1",
+        "D",
+        {
+            "A": "The loss has no predictions to judge yet.",
+            "B": "backward starts from the loss, which does not exist yet.",
+            "C": "It moves before any direction for this batch is known.",
+            "D": "Predict, judge, find the directions, move.",
+        },
+        _prove_order,
+    ),
+    QuizKey(
+        "q00_2",
+        "C",
+        {
+            "A": "A loop prevents nothing; it lets you look.",
+            "B": "Nothing is repaired unless you write it, clipping for example.",
+            "C": "Every intermediate value is yours to read.",
+            "D": "An explicit loop is not about speed.",
+        },
+    ),
+    QuizKey(
+        "q00_3",
+        "A",
+        {
+            "A": "The weights moved only a little, so the next batch finds them almost unharmed.",
+            "B": "The loss at step 47 is computed before any gradient is clipped: it leaps.",
+            "C": "Clipping shortens the gradient and keeps its direction; it does not erase it.",
+            "D": "Clipping never stops a training.",
+        },
+        _prove_clipping,
+    ),
+)

@@ -1,0 +1,258 @@
+# %% [markdown] head=true
+# After this chapter you can
+#
+# - name the four beats of the training loop, and say what each is for;
+# - say what a loop of your own shows you that a ready-made `fit()` hides;
+# - find the step, the layer and the batch at which a training run went wrong;
+# - work with the checks, hints and points of this course.
+#
+# **Builds on** basic Python and a rough idea of what a neural network is: layers of numbers, called
+# weights, that are adjusted until the outputs are useful.
+
+# %% setup=true
+
+# %% [markdown]
+# ## One call, or five lines
+#
+# In many libraries, training a network is one call: `model.fit(data)`. It returns after a while, and
+# the network has learned. Or it has not. Then you would like to look inside, and there is no inside
+# to look at.
+#
+# PyTorch has no `fit`. It hands you the parts and trusts you to put them together. That is more
+# typing, about five lines, and it gives you three things:
+#
+# - **control**: you can read every gradient, every batch and every update, and add logging, gradient
+#   clipping, mixed precision or a curriculum where you want it;
+# - **debugging**: when a number looks odd, you stop there and look;
+# - **reproducible research**: nothing happens that is not written in your loop.
+
+# %% [markdown]
+# ## The four beats
+#
+# Every turn of a training loop has four beats:
+#
+# | beat | what it does | in one word |
+# |---|---|---|
+# | **forward** | the network makes predictions for a batch of examples | predict |
+# | **loss** | one number says how wrong they are | judge |
+# | **backward** | for each weight, in which direction would the loss fall? | find the directions |
+# | **step** | every weight moves a little in its direction | move |
+#
+# Then the next batch, and the next, until the loss stops falling: the weights have *converged*.
+#
+# Each beat has a colour that stays the same through the whole course, in every figure and in every
+# message. Here they are, with the symbols that say the same without colour.
+
+# %%
+from course_lib.beats import BEATS, ZERO_GRAD
+from course_lib.figures import finish, new_axes, show_figure
+
+figure, axes = new_axes(7, 1.9)
+for place, beat in enumerate([*BEATS, ZERO_GRAD]):
+    axes.plot(place, 0, marker=beat.marker, ms=20, mew=3, color=beat.color)
+    axes.text(place, -0.55, f"{beat.name}\n({beat.meaning})", ha="center", va="top")
+axes.set(xlim=(-0.6, 4.6), ylim=(-1.6, 0.7), xticks=[], yticks=[])
+axes.spines[:].set_visible(False)
+finish(axes, "Four beats and one chore", "", "")
+show_figure(
+    figure,
+    "Forward is blue with a triangle to the right, loss vermilion with a circle, backward green\n"
+    "with a triangle to the left, step purple with a square. The chore, clearing old gradients,\n"
+    "is grey.",
+)
+
+# %% [markdown]
+# Here is a whole training run in PyTorch, on 1,797 pictures of handwritten digits. Read it for the
+# beats; the details come in the next chapters.
+
+# %%
+from course_lib.data import digits, loader
+from course_lib.models import MLP
+
+images, labels = digits(size=8)
+model = MLP(64, 32, 10, seed=0)
+loss_fn = torch.nn.CrossEntropyLoss()
+optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+
+for epoch in range(3):  # an epoch is one pass over all the pictures
+    for x, y in loader(images, labels, batch_size=64, seed=epoch):
+        predictions = model(x)  # forward
+        loss = loss_fn(predictions, y)  # loss
+        optimizer.zero_grad()  # clear the old gradients
+        loss.backward()  # backward
+        optimizer.step()  # step
+    print(f"epoch {epoch}: loss of the last batch {loss.item():.2f}")
+
+# %%
+right = (model(images).argmax(dim=1) == labels).float().mean().item()
+print(f"share of digits recognised: {right:.0%}")
+
+# %% [markdown]
+# ## Exercise: order the beats
+#
+# Time for your first exercise. All exercises of this course work the same way:
+#
+# 1. You write your answer in the cell that starts with `# EXERCISE`, in place of the line that
+#    raises `NotImplementedError`. Then you run that cell.
+# 2. You run the cell below it, `# CHECK`. It answers at once. A check that is not green **before**
+#    you start is expected: it says "not attempted yet".
+# 3. You change your answer as often as you like. When you are stuck, `hint("order_the_beats")` in
+#    any cell gives a first hint, and the same call again a second one.
+#
+# The number in the first line is what the exercise is worth. When your teacher grades the notebook,
+# hidden tests look at your code with other numbers than the check does, and parts that are right
+# count even if others are not.
+#
+# Return the names `"backward"`, `"forward"`, `"loss"`, `"step"` in the right order.
+
+# %% solution="order_the_beats"
+def order_the_beats():
+    """Return the names of the four beats in order: a list of four strings."""
+    ### BEGIN SOLUTION
+    return ["forward", "loss", "backward", "step"]
+    ### END SOLUTION
+
+
+# %% tests="order_the_beats"
+
+# %% [markdown]
+# ## A run goes wrong
+#
+# Now to the reason for all this. Below is a real training run on the same digits. Beside each picture
+# the network gets one more number, a reading from a sensor, called the *side column*. The network
+# has three layers, `fc1`, `fc2` and `head`; the side column goes into `head` alone.
+#
+# The loss falls, and at step 47 it explodes. (Steps are counted from 0, as always in Python.) With
+# `fit()` you would see the curve, and guess. Write down your guess first: what could make a loss
+# explode in the middle of a run that went well?
+
+# %%
+my_guess = ""  # one line, before you run the next cell
+
+# %% [markdown]
+# Two words for the panel. A **gradient norm** is one number for how strongly a layer is pulled: the
+# length of all its directions together. And **clipping** shortens the gradients when their common
+# norm is above a limit; chapter 04 explains it.
+#
+# Move the first slider to step 47. Which layer is pulled far more strongly than before? Then look at
+# the batch.
+
+# %% panel="run_gone_wrong"
+
+# %% [markdown]
+# At step 47, `head` has a gradient more than 2,000 times its usual size. The other two layers jump
+# as well, about tenfold, but they only pass on what `head` sends back. So the trouble enters at
+# `head`, and what only `head` sees is the side column. There it is: **999** in every example of the
+# batch. That is how the file writes "missing".
+#
+# No line of code was wrong. The data were.
+#
+# Now switch clipping on, still at step 47. What do you expect: no leap at all, or a leap that heals?
+
+# %%
+my_prediction = ""  # no leap / a leap that heals
+
+# %%
+from course_lib.simulations import load
+
+simulation = load("run_gone_wrong")
+for clip in (False, True):
+    run = simulation.compute({"step": 47, "lr": 0.3, "clip": clip}).run
+    print(f"clipping {'on: ' if clip else 'off:'} loss at step 47: {run.losses[47]:.0f}, "
+          f"highest in steps 48 to 59: {run.losses[48:60].max():.1f}, "
+          f"weight norm of head after it: {run.weights['head'][47]:.0f}")  # fmt: skip
+
+# %% [markdown]
+# The leap is as high with clipping as without. It has to be: the loss is computed *before* anything
+# can be clipped. But without clipping that one batch throws the weights of `head` far away, and the
+# run does not recover. With clipping the weights move only a little, and the next batch finds
+# them almost unharmed.
+#
+# Clipping does not repair a batch. It stops one batch from wrecking the weights.
+
+# %% [markdown]
+# ## Exercise: find the first bad step
+#
+# You will not always sit beside a run and watch. Write a function that finds the step where a curve
+# of losses went bad: the first step whose loss is not a finite number, or is more than `factor` times
+# the smallest loss before it.
+#
+# Two things that help. `math.isfinite` tells whether a number is finite; and every comparison with
+# NaN ("not a number") is false, which catches out many a test:
+
+# %% tags=["setup"]
+import math
+
+# %%
+nan, infinity = float("nan"), float("inf")
+print("isfinite:", math.isfinite(2.5), math.isfinite(nan), math.isfinite(infinity))
+print("nan > 1:", nan > 1, " nan < 1:", nan < 1, " nan == nan:", nan == nan)
+
+
+# %% solution="first_bad_step"
+def first_bad_step(losses, factor=3.0):
+    """Find the first step at which a run went bad.
+
+    losses  a list of positive floats, one per step; some may be NaN or infinite
+    factor  how many times the smallest finite loss before it a loss may be
+
+    Step 0 is bad only when its loss is not finite.
+    Returns the number of the step, counted from 0, as an int; None if no step is bad.
+    """
+    ### BEGIN SOLUTION
+    smallest = math.inf
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss) or loss > factor * smallest:
+            return step
+        smallest = min(smallest, loss)
+    return None
+    ### END SOLUTION
+
+
+# %% tests="first_bad_step"
+
+# %% [markdown]
+# Your function on the run above:
+
+# %%
+losses = simulation.compute({"step": 47, "lr": 0.3, "clip": False}).run.losses.tolist()
+try:
+    print("first bad step:", first_bad_step(losses))
+except NotImplementedError:
+    print("first_bad_step is still to be written.")
+
+# %% [markdown]
+# ## How this course works
+#
+# Eleven chapters, about thirteen hours. Each has simulations to play with, exercises, and a quiz of
+# three questions. Ideas come in three steps: you *predict*, you *run*, and then you read the
+# *explanation*. Do write your prediction down. The best ones turn out to be wrong.
+#
+# "Run All" works at any time: unsolved exercises never block a later simulation. Your progress over
+# all chapters is shown by `python -m course_lib status` in a terminal; it stays on your machine.
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q00_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
+
+# %% quiz="q00_1"
+
+# %% quiz="q00_2"
+
+# %% quiz="q00_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. Forward, loss, backward, step: predict, judge, find the directions, move. Repeat.
+# 2. PyTorch gives you the parts. A loop of your own shows every value between them.
+# 3. When a run goes wrong, look for the step, then the layer, then the batch.
+# 4. Clipping does not repair a bad batch; it limits the damage.
+# 5. NaN compares false with everything: ask `math.isfinite` first.
+#
+# **From the cheat sheet of bugs:** *the loss leaps*. Here a bad batch was the cause; a learning rate
+# that is too high is the more common one, and chapter 07 shows it.
+#
+# **Where next:** chapter 01 takes the first beat apart, the forward pass.
