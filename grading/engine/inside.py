@@ -21,6 +21,7 @@ def main() -> None:
         shutil.copytree(settings["companions"], work, dirs_exist_ok=True)
     os.chdir(work)
     _set_path(settings["course"], work)
+    _import_early()
     _become_kernel(connection_file)
 
 
@@ -51,6 +52,14 @@ def _set_path(course: str, work: Path) -> None:
     if course not in sys.path:
         sys.path.append(course)
     sys.path.append(str(work))
+
+
+def _import_early() -> None:
+    """What every observation needs, once: the forked children would each import it again.
+    The first step of an optimizer imports torch._dynamo, which alone takes a second."""
+    import torch._dynamo  # noqa: F401
+
+    import course_lib.exercises.observe  # noqa: F401
 
 
 def _become_kernel(connection_file: str) -> None:

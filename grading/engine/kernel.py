@@ -139,16 +139,17 @@ class Kernel:
         if not grace:
             until = min(until, self._deadline)
         reply: dict[str, Any] | None = None
+        idle = outputs is None
         while True:
             ready = dict(self._poller.poll(_POLL_SECONDS * 1000))
-            if self._iopub.socket in ready and self._take_output(request, outputs) and reply:
-                return reply
+            if self._iopub.socket in ready:
+                idle |= self._take_output(request, outputs)
             if self._shell.socket in ready and reply is None:
                 reply = self._take_reply(request)
                 if reply is not None:
                     until = time.monotonic() + _TRAIL_SECONDS
-                    if outputs is None:
-                        return reply
+            if reply is not None and idle:
+                return reply
             if time.monotonic() > until:
                 return reply
             if not ready and not self._alive():
