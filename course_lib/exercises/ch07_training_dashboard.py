@@ -129,6 +129,8 @@ def properties_evaluate(case: Case, observation: Observation) -> Iterator[Findin
         and all(isinstance(value, float) for value in returned)
     )
     yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy")
+    if returned is None:
+        return
     if kind == "layers":
         yield Finding(
             not observation["evaluated_in_train_mode"],

@@ -1,7 +1,22 @@
 # %% [markdown] head=true
-# After this chapter you can ...
+# After this chapter you can
+#
+# - read a training run while it happens: what a good one looks like, and four ways in which it goes
+#   wrong;
+# - say what `eval()` does, what `no_grad()` does, and why an evaluation needs both;
+# - measure a model without changing it;
+# - run an experiment that can be repeated to the last digit, and choose a learning rate by a rule.
+#
+# **Builds on** the complete loop (chapter 05) and on batches (chapter 06).
 
 # %% setup=true
+
+# %% [markdown]
+# ## A run that you can watch
+#
+# So far a run was a list of losses, read when all was over. Now you watch one. The task: 160 points
+# on two circles, one inside the other. The network has two inputs (the point's coordinates), one
+# hidden layer of 16 tanh units and two logits.
 
 # %% tags=["setup"]
 import math
@@ -10,7 +25,235 @@ from torch import nn
 
 from course_lib.data import circles
 
+# %%
+X, Y = circles(160)
+print("points:", list(X.shape), " classes:", list(Y.shape))
+radius = X.norm(dim=1)
+print(f"mean radius: class 0 {radius[Y == 0].mean():.2f}, class 1 {radius[Y == 1].mean():.2f}")
+
+# %% [markdown]
+# Before you press Train, three predictions. What does the decision boundary look like before the
+# first step? What after the last? And when does the loss fall fastest?
+
+# %%
+boundary_at_first = ""  # a line, a curve, a circle?
+boundary_at_last = ""
+loss_falls_fastest = ""  # at the start, somewhere later, evenly
+
 # %% panel="dashboard"
+
+# %% [markdown]
+# Press Train. While it runs, the sliders stay alive: you are the one who decides when to stop. Step
+# makes one update, which is one batch; Reset starts over with the same weights.
+#
+# What there is to see, in this order:
+#
+# - **A line that means nothing.** Random weights draw some line or arc that has nothing to do with
+#   the circles. About half of the points are on the right side.
+# - **A curve that wraps.** The line bends, one end after the other, until it closes around the
+#   inner circle.
+# - **Steep, then slow.** The loss waits on a plateau near 0.69 at first: as long as the boundary is
+#   a line, no line is good. Then it falls steeply while the curve closes. At the end it creeps,
+#   because the points that are still wrong lie on the border.
+#
+# 0.69 is no accident. It is what a network pays that gives both classes probability one half:
+
+# %%
+print(f"-log(1/2) = {-math.log(0.5):.3f}")
+
+# %% [markdown]
+# The same kind of run in numbers. `Trainer` is the course's own loop, five lines per step as you
+# know them; it takes the place of your eyes here.
+
+# %%
+from course_lib import training
+from course_lib.models import MLP
+
+
+def watch(optimizer_class, lr, batch_size, epochs, seed=0):
+    """Train like the dashboard: (loss, accuracy) on all points per epoch, and all batch losses."""
+    model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed)
+    optimizer, loss_fn = optimizer_class(model.parameters(), lr=lr), nn.CrossEntropyLoss()
+    trainer = training.Trainer(model, optimizer, loss_fn, X, Y, batch_size, seed=seed)
+    epoch_results, batch_losses = [], []
+    for _ in range(epochs):
+        batch_losses += [record.loss for record in trainer.run(trainer.steps_per_epoch)]
+        epoch_results.append(training.evaluate(model, loss_fn, X, Y))
+    return epoch_results, batch_losses
+
+
+# %%
+Adam, SGD = torch.optim.Adam, torch.optim.SGD
+results, _ = watch(Adam, lr=0.01, batch_size=16, epochs=50)
+for epoch in (1, 10, 20, 30, 50):
+    loss, accuracy = results[epoch - 1]
+    print(f"after epoch {epoch:2}: loss {loss:.2f}, accuracy {accuracy:.2f}")
+first_good = next(i + 1 for i, (_, accuracy) in enumerate(results) if accuracy >= 0.95)
+print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
+
+# %% [markdown]
+# ## Ruin it on purpose
+#
+# A healthy curve teaches little. Spoil one thing at a time, and learn what each mistake looks like,
+# so that you know it when you meet it. The dashboard has a button for each of these experiments.
+#
+# **Experiment 1: a learning rate of 10.** Folklore says that the loss goes to infinity. Does it?
+
+# %%
+my_prediction = ""  # infinity / NaN / large but finite
+
+# %%
+for optimizer_class in (SGD, Adam):
+    results, batch_losses = watch(optimizer_class, lr=10, batch_size=16, epochs=50)
+    finite = all(math.isfinite(loss) for loss in batch_losses)
+    leaps, fits = max(batch_losses) > 100, results[-1][1] >= 0.9
+    name = optimizer_class.__name__
+    print(f"{name:4} a batch loss above 100: {leaps}; all finite: {finite}; fits: {fits}")
+
+# %% [markdown]
+# It leaps above 100, a hundred times too high, and stays finite. It never fits, either. The reason
+# is the loss. Cross-entropy's gradient at a logit is *probability minus target*: whatever happens,
+# it lies between -1 and 1. Steps are far too long, and they do not feed on themselves.
+#
+# Squared error has no such bound: its gradient grows with the error. Here is the same network with
+# one output, targets -1 and +1, and squared error. The dashboard has a switch for it.
+
+# %%
+targets = (2.0 * Y - 1).unsqueeze(1)
+model = MLP(2, 16, 1, activation=nn.Tanh, seed=0)
+trainer = training.Trainer(model, SGD(model.parameters(), lr=10), nn.MSELoss(), X, targets, 16)
+losses = [record.loss for record in trainer.run(30)]
+print("all finite:", all(math.isfinite(loss) for loss in losses))
+print("gone within 20 updates:", not math.isfinite(losses[19]))
+
+# %% [markdown]
+# A larger error makes a larger gradient, a larger step, and a still larger error. That loop ends in
+# infinity, and the update after that in NaN. So *"the loss is NaN"* and *"the loss leaps about"*
+# can be the same mistake under two losses. First thing to try: divide the rate by 10.
+#
+# **Experiment 2: Adam at 0.0001.** Nothing leaps here. What does the curve do in 50 epochs?
+
+# %%
+results, _ = watch(Adam, lr=0.0001, batch_size=16, epochs=50)
+print(f"loss after epoch 1: {results[0][0]:.2f}, after epoch 50: {results[-1][0]:.2f}")
+
+# %% [markdown]
+# It moves by 0.02 in 500 updates: no error, no noise, and no progress. First thing to try: multiply
+# the rate by 10.
+#
+# **Experiment 3: SGD against Adam, both at 0.1.** Which one is smoother, and which one is quicker?
+# Count the epochs after which the loss is *higher* than before.
+
+# %%
+quicker, smoother = "", ""  # SGD or Adam
+
+# %%
+for optimizer_class in (SGD, Adam):
+    results, _ = watch(optimizer_class, lr=0.1, batch_size=16, epochs=50)
+    rises = sum(after[0] > before[0] for before, after in zip(results, results[1:]))
+    early = max(accuracy for _, accuracy in results[:20])
+    often = "often" if rises > 5 else "hardly ever"
+    name, quick = optimizer_class.__name__, early >= 0.95
+    print(f"{name:4} the loss rises {often}; 95 % within 20 epochs: {quick}")
+
+# %% [markdown]
+# SGD glides and is slow; Adam is there in a few epochs and jitters from then on. The same number
+# 0.1 means different things to them: Adam's steps are about 0.1 long whatever the gradient's size,
+# also at the bottom, where SGD's have shrunk. Rates of different optimizers cannot be compared.
+#
+# **Experiment 4: batch size.** Adam at 0.01, 50 epochs, batches of 16 or of 128. Same data, same
+# epochs. Same result?
+
+# %%
+my_prediction = ""  # 16 is better / 128 is better / about the same
+
+# %%
+for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
+    results, batch_losses = watch(Adam, 0.01, batch_size, epochs)
+    print(
+        f"batch {batch_size:3}, {epochs:3} epochs = {len(batch_losses)} updates:"
+        f" loss below 0.2: {results[-1][0] < 0.2}"
+    )
+
+# %% [markdown]
+# Equal epochs are not equal updates. With 128 an epoch has two updates, with 16 it has ten. After
+# 50 epochs the large batch has made 100 steps and is behind; give it 500, and it is there too. The
+# dashboard shows both views of this comparison, for batches of 1 and 128. Watch the single batch
+# losses of batch 1: each judges the model by one point, so they jump.
+#
+# When two runs differ, ask first whether they made the same number of updates.
+
+# %% [markdown]
+# ## Two switches that look alike
+#
+# To know how good a model is you run it without training it. Two lines stand around almost every
+# evaluation, `model.eval()` and `with torch.no_grad():`. They are often taken for one and the same
+# thing. Test it: a network with dropout, in all four combinations. For each, two questions:
+#
+# - do two calls on the same input give the **same** numbers?
+# - does the output carry a **graph**, so that `backward()` would work?
+#
+# Fill in the table before you run the next cell.
+
+# %%
+my_table = {  # "same" or "other" numbers; "graph" or "no graph"
+    ("model.train()", "recording"): "",
+    ("model.train()", "no_grad"): "",
+    ("model.eval()", "recording"): "",
+    ("model.eval()", "no_grad"): "",
+}
+
+# %%
+model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, 2))
+for training_mode in (True, False):
+    for recording in (True, False):
+        model.train(training_mode)
+        with torch.set_grad_enabled(recording):
+            first, second = model(X), model(X)
+        row = "model.train()" if training_mode else "model.eval() "
+        column = "recording" if recording else "no_grad  "
+        numbers = "same numbers " if torch.equal(first, second) else "other numbers"
+        print(row, column, "->", numbers, "graph" if first.requires_grad else "no graph")
+
+# %% [markdown]
+# The rows decide about the numbers, the columns about the graph, and neither cares about the other:
+#
+# | | recording | under `no_grad()` |
+# |---|---|---|
+# | `train()` | other numbers, graph: **training** | other numbers, no graph: a wrong measurement |
+# | `eval()` | same numbers, graph: right but wasteful | same numbers, no graph: **evaluation** |
+#
+# `eval()` sets a flag, `training = False`, on every module. Dropout and batch norm read it; most
+# other layers do not. `no_grad()` tells autograd to record nothing, which saves the memory of the
+# graph. Neither of them freezes a weight.
+#
+# One more trap: the flag stays. A loop that evaluates once per epoch and forgets to switch back
+# trains without dropout from then on. So remember the mode, and put it back. The mode is the
+# attribute `model.training`, and `model.train(mode)` sets either one.
+
+# %%
+model.eval()
+was_training = model.training
+print("was_training:", was_training)
+model.train(was_training)
+print("afterwards:  ", model.training)
+
+# %% [markdown]
+# ## Exercise: measure without leaving a trace
+#
+# Write `evaluate`. The mean loss per example you know from chapter 05: weigh each batch's mean by
+# the batch's size. The accuracy counts: the prediction is the class with the largest logit, which
+# `argmax` finds.
+
+# %%
+logits = torch.tensor([[2.0, -1.0], [0.3, 0.9], [1.5, 1.4]])
+labels = torch.tensor([0, 1, 1])
+print("predictions:", logits.argmax(dim=1).tolist())
+print("right:", (logits.argmax(dim=1) == labels).sum().item(), "of", len(labels))
+
+# %% [markdown]
+# A milestone on the way: the two numbers first, and the check will say so; then the mode and the
+# graph. Hints: `hint("evaluate")`.
 
 # %% solution="evaluate"
 def evaluate(model, loader, loss_fn):
@@ -41,7 +284,61 @@ def evaluate(model, loader, loss_fn):
     return total_loss / n_examples, n_right / n_examples
     ### END SOLUTION
 
+
 # %% tests="evaluate"
+
+# %% [markdown]
+# ## An experiment that can be repeated
+#
+# You want to know whether a change helps. So you run it with and without, and compare. But how much
+# do two runs differ when *nothing* is changed, except for the random start?
+
+# %%
+my_prediction = ""  # the final losses of three seeds: equal / a few hundredths apart / far apart
+
+# %%
+for seed in (0, 1, 2):
+    results, _ = watch(Adam, lr=0.01, batch_size=16, epochs=50, seed=seed)
+    reached = next(i + 1 for i, (_, accuracy) in enumerate(results) if accuracy >= 0.95)
+    print(f"seed {seed}: final loss {results[-1][0]:.2f}, 95 % after epoch {reached}")
+
+# %% [markdown]
+# A few hundredths in the loss, several epochs in the speed. A change whose effect is smaller than
+# that has shown nothing. Two rules follow:
+#
+# - **Fix the seed** while you compare, so that only your change differs.
+# - **Repeat with other seeds** before you believe the result.
+#
+# Where is the chance in a run? In the weights at the start and in the order of the batches (and in
+# dropout, if there is any). All of them draw from PyTorch's random state, and
+# `torch.manual_seed(seed)` sets it. Everything drawn afterwards is then decided:
+
+# %%
+for _ in range(2):
+    torch.manual_seed(7)
+    weight, order = nn.Linear(2, 1).weight, torch.randperm(6)
+    print([round(w, 2) for w in weight.flatten().tolist()], order.tolist())
+
+# %% [markdown]
+# Afterwards: a model that is built *before* the seed is set does not obey it. And a model that is
+# built outside the function goes on learning from call to call. A run builds everything itself.
+#
+# Two tools for the next exercise. `order.split(batch_size)` cuts a random order into batches of
+# rows. And a list with one pair in it is a loader too, with all points in one batch: what
+# `evaluate` needs at the end of an epoch.
+
+# %%
+order = torch.randperm(10)
+print("rows per batch:", [len(rows) for rows in order.split(4)])
+for x, y in [(X, Y)]:
+    print("one batch of", len(x))
+
+# %% [markdown]
+# ## Exercise: one run, start to end
+#
+# Write `run_experiment`: everything from the seed to the history. The network, the data and the
+# loss are those of the dashboard. A milestone: get `"adam"` to work and run the check; then the
+# second optimizer and the error for an unknown name. Hints: `hint("run_experiment")`.
 
 # %% solution="run_experiment"
 def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
@@ -84,7 +381,30 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
     return history
     ### END SOLUTION
 
+
 # %% tests="run_experiment"
+
+# %% [markdown]
+# ## Exercise: choose the learning rate
+#
+# Run several rates, and take the one that ends lowest. That sounds like one call of `min`. But some
+# of the runs have diverged. What does `min` say about NaN?
+
+# %%
+my_prediction = ""  # min of [nan, 0.5], and of [0.5, nan]
+
+# %%
+nan = float("nan")
+print("nan < 0.5:", nan < 0.5, "  nan > 0.5:", nan > 0.5, "  nan == nan:", nan == nan)
+print("min([nan, 0.5]) =", min([nan, 0.5]), "  min([0.5, nan]) =", min([0.5, nan]))
+
+# %% [markdown]
+# Every comparison with NaN is False, so `min` keeps whatever comes first. A diverged run can win by
+# its place in the list. Take the diverged runs out before you compare; `math.isfinite(value)` is
+# False for NaN and for infinity.
+#
+# Final means final: a run that touched a low loss in the middle and rose again does not end there.
+# Hints: `hint("best_learning_rate")`.
 
 # %% solution="best_learning_rate"
 def best_learning_rate(results):
@@ -108,10 +428,73 @@ def best_learning_rate(results):
     return min(finite, key=lambda lr: finite[lr][-1])
     ### END SOLUTION
 
+
 # %% tests="best_learning_rate"
+
+# %% [markdown]
+# Now all three together: five rates for Adam, thirty epochs each, the same seed. At which rate do
+# you expect the lowest final loss?
+
+# %%
+my_prediction = ""  # 1, 0.1, 0.01, 0.001 or 0.0001
+
+# %% tags=["raises-exception"]
+rates = (1.0, 0.1, 0.01, 0.001, 0.0001)
+try:
+    sweep = {lr: run_experiment("adam", lr, 16, 30, seed=0)["loss"] for lr in rates}
+    best = best_learning_rate(sweep)
+    print("lowest final loss at the rate", best)
+except NotImplementedError:
+    sweep = None
+    print("Write the three functions above, then run this cell again.")
+
+# %% tags=["raises-exception"]
+from course_lib.beats import GREY, INK, LOSS, ORANGE, SKY
+from course_lib.figures import finish, new_axes, show_figure
+
+looks = zip((GREY, LOSS.color, INK, SKY, ORANGE), ("-", "--", "-.", ":", (0, (6, 2))))
+if sweep:
+    figure, axes = new_axes(7.4, 3.8)
+    for (lr, losses), (color, style) in zip(sweep.items(), looks):
+        axes.plot(range(1, 31), losses, color=color, ls=style, label=f"lr {lr:g}")
+    axes.set(yscale="log", xlim=(0, 40), xticks=(1, 10, 20, 30))
+    finish(axes, "Too low creeps, too high leaps", "epoch", "loss on all points (log scale)")
+    moved = abs(sweep[0.0001][-1] - sweep[0.0001][0])
+    show_figure(figure, f"Rate {best:g} ends lowest; rate 0.0001 moves the loss by {moved:.2f}.")
+
+# %% [markdown]
+# Steps of ten are the right first grid: the useful range of a learning rate is often about one such
+# step wide, and a wrong power of ten is what ruins a run. Notice what "best" rests on: thirty
+# epochs, batches of 16, one seed, and the loss on the very points that the network trained on.
+# Change any of these, and the best rate may change too. The jitter of the high rates has its cure
+# in the next chapter: start high, end low.
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q07_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q07_1"
 
 # %% quiz="q07_2"
 
 # %% quiz="q07_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. A healthy curve is steep, then slow; leaps mean a rate too high, a flat line a rate too low.
+# 2. At a rate of 10 cross-entropy leaps and stays finite; squared error with SGD reaches infinity.
+# 3. `eval()` changes what dropout and batch norm do, `no_grad()` stops recording; an evaluation
+#    needs both, and puts the mode back.
+# 4. Equal epochs are not equal updates.
+# 5. One run is an anecdote: fix the seed to compare, change the seed to believe.
+#
+# **From the cheat sheet of bugs:** *`train()` / `eval()` forgotten* - dropout and batch norm
+# misbehave; the same model gets another accuracy each time. *No `no_grad` in validation* - memory
+# fills with graphs that nobody uses. *Learning rate too high* - the loss leaps: divide by 10. *Too
+# low* - it hardly moves: multiply by 10.
+#
+# **Where next:** in chapter 08 the learning rate changes during the run, and a run survives a
+# crash.
