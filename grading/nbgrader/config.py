@@ -9,7 +9,6 @@ from typing import Any
 from grading.places import REPOSITORY
 
 COURSE_ID = "pytorch-training-loop"
-DISPLAY_NAME = "The PyTorch training loop"
 #: Seconds for one cell under plain ``nbgrader autograde``.
 CELL_TIMEOUT = 120
 
@@ -21,7 +20,6 @@ def configure(c: Any, root: Path) -> None:
     os.environ.setdefault("COURSE_HOME", str(root / ".progress"))
     c.CourseDirectory.course_id = COURSE_ID
     c.CourseDirectory.root = str(root)
-    c.NbGraderConfig.display_name = DISPLAY_NAME
 
     # As nbgrader's own list, with our two steps in place of ClearSolutions and ClearOutput, and
     # without header and test templates, which this course does not use.

@@ -35,6 +35,7 @@ def nbgrader(course: Path, *arguments: str) -> str:
     )
     output = result.stdout + result.stderr
     assert result.returncode == 0, output[-4000:]
+    assert "not recognized" not in output, "nbgrader does not know one of our settings"
     return output
 
 
