@@ -1,7 +1,7 @@
 """Chapter 03, public half: the exercises' checks and drivers, and the quiz's questions."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -135,8 +135,8 @@ def _public_nudges() -> list[Case]:
         nudge_case(generator, 3, eps=0.1, cubic=False),
         nudge_case(generator, 2, 3, eps=0.5, returns="float"),
         nudge_case(generator, eps=None, cubic=False, kind="scalar"),
-        nudge_case(generator, 2, 3, eps=None, cubic=False, kind="transposed"),
-        nudge_case(generator, 2, eps=None, cubic=False, kind="leaf"),
+        nudge_case(generator, 2, 3, eps=0.1, cubic=False, kind="transposed"),
+        nudge_case(generator, 2, eps=0.1, cubic=False, kind="leaf"),
     ]
 
 
@@ -379,9 +379,12 @@ def properties_gradient_norms(case: Case, observation: Observation) -> Iterator[
     expected = [name for name in case["parameters"] if in_graph(case, name)]
     is_dict = isinstance(returned, dict)
     yield Finding(is_dict, "the result is a dict", f"yours is {_seen(returned)}")
+    surplus = [name for name, g in gradients.items() if g is not None and not in_graph(case, name)]
+    lacking = [name for name in expected if gradients[name] is None]
     yield Finding(
-        all((gradients[name] is not None) == in_graph(case, name) for name in gradients),
+        not surplus and not lacking,
         "afterwards the loss's parameters hold a gradient, and no others do",
+        f"there is one on: {_names(surplus)}; none on: {_names(lacking)}",
     )
     if not is_dict:
         return
@@ -414,7 +417,7 @@ def _length_findings(case: Case, got: float, name: str) -> Iterator[Finding]:
     )
 
 
-def _names(names: set) -> str:
+def _names(names: Iterable) -> str:
     return ", ".join(sorted(map(str, names))[:3]) or "none"
 
 
@@ -474,29 +477,73 @@ def properties_first_explosion(case: Case, observation: Observation) -> Iterator
     yield Finding(right, case["text"], f"yours is {got!r:.60}")
 
 
+def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:
+    """Eight quiet steps of two layers, with some norms changed: layer -> {step: norm}."""
+    history = {"fc1": [1.0, 1.2, 0.9, 1.1, 1.0, 0.8, 1.0, 1.1], "head": [0.5, 0.6, 0.5, 0.4] * 2}
+    for layer, norms in changed.items():
+        for step, norm in norms.items():
+            history[layer][step] = norm
+    return history
+
+
 def _public_histories() -> list[Case]:
-    calm = {"fc1": [1.0, 1.2, 0.9, 1.1, 1.0, 0.8, 1.0, 1.1], "head": [0.5, 0.6, 0.5, 0.4] * 2}
-    jump = {name: list(norms) for name, norms in calm.items()}
-    jump["head"][6] = 40.0
-    jump["fc1"][7] = 900.0
-    early = {name: list(norms) for name, norms in calm.items()}
-    early["fc1"][2] = 50.0
-    both = {name: list(norms) for name, norms in calm.items()}
-    both["fc1"][5], both["head"][5] = 60.0, 50.0
-    broken = {name: list(norms) for name, norms in calm.items()}
-    broken["fc1"][6] = math.nan
+    def case(kind: str, history: dict, answer: Any, text: str, factor: float | None = None):
+        return history_case(kind, history, factor, answer=answer, text=text)
+
+    nan, inf = math.nan, math.inf
+    middles = "the median of an even number of norms is the mean of the two middle ones"
+    two_sides = {"fc1": [1.0, 9.0, 1.0, 9.0, 1.0, 20.0, 30.0, 30.0, 30.0, 30.0, 30.0, 30.0]}
+    silent = {"fc1": [0.0] * 6 + [0.1, 0.1], "head": [0.5] * 6 + [90.0, 0.5]}
     return [
-        history_case("found", jump, answer=(6, "head"), text="the earliest explosion is found"),
-        history_case("found", calm, answer=None, text="a calm history gives None"),
-        history_case("found", early, answer=None, text="nothing before step 5 explodes"),
-        history_case(
-            "culprit",
-            both,
-            answer=(5, "head"),
-            text="at one step, the layer that grew by the largest factor is named",
+        case(
+            "found",
+            _calm(head={6: 40.0}, fc1={7: 900.0}),
+            (6, "head"),
+            "the earliest explosion is found",
         ),
-        history_case(
-            "non_finite", broken, answer=(6, "fc1"), text="a norm that is NaN is an explosion"
+        case("found", _calm(), None, "a calm history gives None"),
+        case("found", _calm(fc1={2: 50.0}), None, "nothing before step 5 explodes"),
+        case("found", _calm(head={7: 30.0}), (7, "head"), "the last step is looked at too"),
+        case(
+            "found",
+            _calm(fc1={1: 90.0, 6: 30.0}),
+            (6, "fc1"),
+            "usual is the median of the steps before, which one early spike does not move",
+        ),
+        case("found", two_sides, (5, "fc1"), "a step is judged by the steps before it alone"),
+        case("found", {"fc1": [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 15.0]}, None, middles),
+        case("found", {"fc1": [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 25.0]}, (6, "fc1"), middles),
+        case(
+            "found",
+            {"fc1": [0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 2.0]},
+            (6, "fc1"),
+            "with factor=3, a norm explodes above 3 times the median, not at it",
+            3.0,
+        ),
+        case("non_finite", _calm(fc1={6: nan}), (6, "fc1"), "a norm that is NaN is an explosion"),
+        case(
+            "non_finite",
+            _calm(head={5: inf}, fc1={7: 50.0}),
+            (5, "head"),
+            "a norm that is infinite is an explosion",
+        ),
+        case(
+            "non_finite",
+            _calm(fc1={0: inf, 1: inf, 2: inf, 3: inf, 7: 50.0}),
+            (7, "fc1"),
+            "norms that are infinite or NaN are left out of the median",
+        ),
+        case(
+            "culprit",
+            _calm(fc1={5: 60.0}, head={5: 50.0}),
+            (5, "head"),
+            "at one step, the layer that grew by the largest factor is named",
+        ),
+        case(
+            "culprit",
+            silent,
+            (6, "fc1"),
+            "a positive norm over a median of 0 has an infinite ratio",
         ),
     ]
 
