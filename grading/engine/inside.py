@@ -35,14 +35,17 @@ def _limit(settings: dict) -> None:
     import resource
 
     wanted = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, settings["file_bytes"])]
-    if sys.platform == "linux":
-        wanted.append((resource.RLIMIT_DATA, settings["memory_bytes"]))
     if settings["private"]:  # outside a sandbox the limit would count all of the user's processes
         wanted.append((resource.RLIMIT_NPROC, settings["processes"]))
     for limit, value in wanted:
         hard = resource.getrlimit(limit)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (bound, bound))
+    if sys.platform == "linux":
+        # A soft limit: an honest cell gets a MemoryError, and a child that observes sets its own.
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        if hard == resource.RLIM_INFINITY:
+            resource.setrlimit(resource.RLIMIT_DATA, (settings["memory_bytes"], hard))
 
 
 def _set_path(course: str, work: Path) -> None:

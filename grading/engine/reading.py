@@ -4,7 +4,10 @@ Nothing of the file is trusted: what is not a string, a list or an object where 
 dropped, stored outputs are never kept, and every failure is one sentence for the instructor.
 """
 
+import contextlib
 import json
+import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,16 +125,33 @@ def _guess(text: str) -> str:
 
 def _upgrade(tree: dict[str, Any], mended: list[str]) -> dict[str, Any]:
     major = tree.get("nbformat")
-    if "worksheets" not in tree and (major == 4 or "cells" in tree):
-        if major != 4:
+    if "worksheets" not in tree:
+        if major != 4 and "cells" in tree:
             mended.append("The notebook's format number was wrong; it was read as version 4.")
         return tree
+    old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, **tree}
     try:
-        upgraded = nbformat.convert(nbformat.from_dict({"nbformat": 3, "metadata": {}, **tree}), 4)
+        with _silent():
+            upgraded = nbformat.convert(nbformat.from_dict(old), 4)
     except Exception:  # nbformat's converters raise whatever the malformed part provokes
         raise Unreadable("the file is in an old notebook format and cannot be upgraded") from None
     mended.append(f"The notebook was in the old format {major}; it was upgraded to version 4.")
     return upgraded
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """nbformat logs pages about what it finds invalid; the one line that matters is ours."""
+    logger = logging.getLogger("traitlets")
+    logger.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _cell(raw: Any) -> ReadCell | None:

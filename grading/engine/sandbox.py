@@ -33,6 +33,8 @@ GRADING = Path(grading.__file__).resolve().parent
 PROVISIONER = "training-loop-sandbox"
 NOBODY = 65534
 _INSIDE_WORK = "/tmp/work"
+#: The folders in which mount points lie are file systems in memory, too: closed at the end.
+_CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/")
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/fonts")
 
@@ -84,7 +86,15 @@ def _unprivileged_uid() -> int | None:
 
 def _probe(program: str, uid: int | None) -> str:
     """Start Python in a sandbox once; what went wrong, or ""."""
-    command = [program, *_isolation(), *_libraries(Limits()), sys.executable, "-c", "import zmq"]
+    command = [
+        program,
+        *_isolation(),
+        *_libraries(Limits()),
+        *_CLOSED,
+        sys.executable,
+        "-c",
+        "import zmq",
+    ]
     identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
     try:
         done = subprocess.run(
@@ -128,7 +138,7 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             shared += ["--ro-bind", inside.__file__, inside.__file__]
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
             program = shutil.which("bwrap") or "bwrap"
-            kernel = [program, *_isolation(), *_libraries(limits), *shared, "--", *kernel]
+            kernel = [program, *_isolation(), *_libraries(limits), *shared, *_CLOSED, "--", *kernel]
         yield Box(sockets, kernel, _environment(root, sandbox), sandbox, uid)
 
 
@@ -143,7 +153,8 @@ def _write_companions(folder: Path, companions: Mapping[str, bytes]) -> None:
 
 def _isolation() -> list[str]:
     options = ["--unshare-all", "--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    return [*options, "--die-with-parent", "--new-session", "--hostname", "sandbox"]
+    options += ["--uid", "1000", "--gid", "1000", "--hostname", "sandbox"]
+    return [*options, "--die-with-parent", "--new-session"]
 
 
 def _libraries(limits: Limits) -> list[str]:

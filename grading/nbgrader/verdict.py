@@ -6,6 +6,7 @@ JupyterLab, whose style sheets differ. Each verdict is a symbol and a word; colo
 
 import re
 from html import escape
+from textwrap import shorten
 
 from course_lib.exercises import all_exercises
 from grading.engine.matching import TEST_SUFFIX
@@ -26,7 +27,8 @@ def verdict_html(item: ItemOutcome) -> str:
     """The verdict on one check: points, what was right, what was not and why, what to do."""
     colour, background = _COLOURS.get(item.status, _WRONG)
     symbol, word = VERDICTS[item.status]
-    box = f"border-left: 6px solid {colour}; background: {background}; padding: 10px 14px;"
+    box = f"border-left: 6px solid {colour}; background: {background};"
+    box += " padding: 10px 14px; margin: 0 0 14px 0;"
     lines = [
         f'<div style="{_TEXT} {box} max-width: 52em; border-radius: 3px;">',
         f'<p style="margin: 0; font-size: 110%; color: {colour};">'
@@ -39,10 +41,7 @@ def verdict_html(item: ItemOutcome) -> str:
                 f"<strong>{escape(_title(item.misconception))}.</strong> {_text(item.message)}"
             )
         )
-    elif item.status not in ("passed", "not_attempted") or item.message not in (
-        "Right.",
-        "Not attempted.",
-    ):
+    elif item.message not in ("Right.", "Not attempted."):  # the line above says that already
         lines.append(_paragraph(_text(item.message)))
     if item.aspects and item.status != "not_attempted":
         rows = "".join(_aspect(aspect, item.message) for aspect in item.aspects)
@@ -84,7 +83,9 @@ def _row(item: ItemOutcome) -> str:
     cell = "padding: 4px 14px 4px 0; border-bottom: 1px solid #d0d7de; text-align: left;"
     cell += " vertical-align: top;"
     name = item.grade_id.removesuffix(TEST_SUFFIX)
-    shown = "" if item.status in ("passed", "not_attempted") else item.misconception or ""
+    shown = item.misconception or ""
+    if not shown and item.aspects and item.status not in ("passed", "not_attempted"):
+        shown = shorten(item.message, 90, placeholder=" ...")
     return (
         f'<tr><td style="{cell}"><a href="#{escape(item.grade_id)}">'
         f"<code>{escape(name)}</code></a></td>"
