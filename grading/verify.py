@@ -60,11 +60,18 @@ def chapter_findings(chapter: Chapter) -> Iterator[Finding]:
     stubs = {cell.name: cell for cell in cells if cell.role == "solution"}
     for exercise in exercises:
         yield from exercise_findings(exercise, stubs.get(exercise.name))
-    for row in rows(chapter):
-        score = f"{row.score:g} of {row.max_score:g} points"
-        detail = f"{row.label}: {score}. {row.detail}".strip()
-        yield Finding(row.exercise, row.kind, row.ok, detail)
+    yield from _matrix_findings(chapter)
     yield from quiz_findings(chapter.number, chapter_questions(chapter))
+
+
+def _matrix_findings(chapter: Chapter) -> Iterator[Finding]:
+    try:
+        for row in rows(chapter):
+            score = f"{row.score:g} of {row.max_score:g} points"
+            detail = f"{row.label}: {score}. {row.detail}".strip()
+            yield Finding(row.exercise, row.kind, row.ok, detail)
+    except Exception as error:  # an author's own code, stub or answers, did not even run
+        yield Finding("chapter", "matrix", False, f"{type(error).__name__}: {error}")
 
 
 def _cells_findings(
@@ -139,7 +146,10 @@ def key_findings(key: QuizKey) -> Iterator[Finding]:
     missing = [letter for letter in LETTERS if not key.why.get(letter, "").strip()]
     yield Finding(key.id, "why", not missing, f"no explanation of {_names(missing)}")
     if key.proof is not None:
-        proved = key.proof()
+        try:
+            proved = key.proof()
+        except Exception as error:  # an author's snippet may do anything
+            proved = f"{type(error).__name__}: {error}"
         detail = f"the key says {key.key}, running the proof says {proved!r}"
         yield Finding(key.id, "proof", proved == key.key, detail)
 

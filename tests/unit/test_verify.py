@@ -55,6 +55,15 @@ def test_a_key_that_its_own_proof_contradicts_is_found():
     assert wrong(key_findings(replace(key, key=other))) == {"proof"}
 
 
+def test_a_proof_that_does_not_run_is_found():
+    def broken() -> str:
+        raise KeyError("x")
+
+    findings = list(key_findings(replace(quiz_key("q05_1"), proof=broken)))
+    assert wrong(findings) == {"proof"}
+    assert "KeyError" in findings[-1].detail
+
+
 def test_a_key_without_all_explanations_is_found():
     key = quiz_key("q05_1")
     assert wrong(key_findings(replace(key, why={**key.why, "C": " "}))) == {"why"}
