@@ -7,13 +7,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 START_SECONDS = 60
+RUN_ALL_SECONDS = 180
+STEP_SECONDS = 30
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
 _QUIET = (
     "--disable-background-networking",
@@ -32,18 +35,32 @@ class Lab:
     token: str
     folder: Path
 
-    def address(self, tree: str = "") -> str:
-        path = f"/lab/tree/{tree}" if tree else "/lab"
+    def address(self, notebook: str = "") -> str:
+        """As the course opens it; or one notebook, in a layout of its own."""
+        path = f"/lab/workspaces/{notebook}/tree/{notebook}.ipynb" if notebook else "/lab"
         return f"{self.url}{path}?token={self.token}"
 
 
 @pytest.fixture(scope="session")
 def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab for several tests."""
+    with _started(repository, tmp_path_factory.mktemp("lab")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_lab(repository: Path, tmp_path: Path) -> Iterator[Lab]:
+    """A JupyterLab that nobody has opened before."""
+    with _started(repository, tmp_path) as running:
+        yield running
+
+
+@contextmanager
+def _started(repository: Path, private: Path) -> Iterator[Lab]:
     """The learner's own command on a folder that did not exist before, with nobody's settings."""
     if not any((repository / "notebooks").glob("*.ipynb")):
         pytest.skip("there is no released notebook yet")
-    folder = tmp_path_factory.mktemp("learner") / "my-course"
-    private = tmp_path_factory.mktemp("jupyter")
+    folder = private / "my-course"
     # The page then holds the application as `window.jupyterapp`.
     (private / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
     environment = {
@@ -107,12 +124,90 @@ def chromium(needs: Callable, needs_program: Callable) -> Iterator[Browser]:
         browser.close()
 
 
+class NotebookPage:
+    """One notebook, open in JupyterLab. Reads and acts as a learner does; waits for conditions."""
+
+    def __init__(self, page: Page, lab: Lab, name: str) -> None:
+        self.page = page
+        page.goto(lab.address(name))
+        page.wait_for_function("() => window.jupyterapp")
+        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+        page.wait_for_function(
+            """(path) => {
+                const widget = window.jupyterapp.shell.currentWidget;
+                const kernel = widget?.sessionContext?.session?.kernel;
+                return widget?.context?.path === path && kernel?.status === "idle";
+            }""",
+            arg=f"{name}.ipynb",
+        )
+
+    def run_all(self) -> None:
+        """Run all cells and wait for the last one."""
+        self.page.evaluate(
+            """() => {
+                window.allCellsRan = false;
+                window.jupyterapp.commands.execute("notebook:run-all-cells")
+                    .then(() => { window.allCellsRan = true; });
+            }"""
+        )
+        self.page.wait_for_function("() => window.allCellsRan", timeout=RUN_ALL_SECONDS * 1000)
+
+    def show_cell(self, identifier: str) -> Locator:
+        """Scroll to the cell with this id, select it, and return its element."""
+        index = self.page.evaluate(
+            """async (id) => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                const index = notebook.widgets.findIndex(cell => cell.model.id === id);
+                notebook.activeCellIndex = index;
+                notebook.deselectAll();
+                await notebook.scrollToItem(index, "center");
+                return index;
+            }""",
+            identifier,
+        )
+        assert index >= 0, f"there is no cell {identifier}"
+        cell = self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        cell.wait_for()
+        return cell
+
+    def run_cell(self, identifier: str) -> Locator:
+        """Run one cell as Shift+Enter does, and return it when it is done."""
+        cell = self.show_cell(identifier)
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+        return cell
+
+    def write_cell(self, identifier: str, source: str) -> None:
+        """Replace what a cell says, as by pasting."""
+        self.show_cell(identifier)
+        self.page.evaluate(
+            """(source) => window.jupyterapp.shell.currentWidget.content.activeCell
+                .model.sharedModel.setSource(source)""",
+            source,
+        )
+
+    def panel_cells(self) -> list[str]:
+        """Ids of the cells that show a panel, drawn yet or not."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .filter(cell => (cell.model.sharedModel.outputs || []).some(output =>
+                    "application/vnd.jupyter.widget-view+json" in (output.data || {})))
+                .map(cell => cell.model.id)"""
+        )
+
+
+@pytest.fixture
+def open_notebook(page: Page, lab: Lab) -> Iterator[Callable[[str], NotebookPage]]:
+    """``open_notebook("05_complete_loop")``: the learner's copy, its kernel ready."""
+    yield lambda name: NotebookPage(page, lab, name)
+    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)")
+
+
 @pytest.fixture
 def page(chromium: Browser, request: pytest.FixtureRequest, repository: Path) -> Iterator[Page]:
     """A fresh page of a usual size; a picture of it is kept in ``screenshots/`` at the end."""
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(STEP_SECONDS * 1000)
     yield page
     folder = repository / "screenshots"
     folder.mkdir(exist_ok=True)
