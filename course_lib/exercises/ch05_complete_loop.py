@@ -146,10 +146,13 @@ def properties_train_one_epoch(case: Case, observation: Observation) -> Iterator
             "the result is the mean over examples (the last batch is smaller than the others)",
             f"that is {mean:.4f} here, and yours is {returned:.4f}",
         )
-    yield Finding(
-        _steps_use_their_own_gradient(case, observation),
-        "each step uses the gradient of its own batch alone",
-    )
+    yield from own_gradient_findings(case, observation)
+
+
+def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Finding]:
+    """One finding, from the observation's ``steps``; chapter 09's clinic asks the same."""
+    text = "each step uses the gradient of its own batch alone"
+    yield Finding(_steps_use_their_own_gradient(case, observation), text)
 
 
 def _steps_use_their_own_gradient(case: Case, observation: Observation) -> bool:

@@ -1,0 +1,320 @@
+"""Chapter 09, public half: the capstone ``train``, the bug clinic's records and the questions."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from course_lib.exercises.clinic import CLINIC
+from course_lib.exercises.loop_watch import ListLoader, buffers_of, parameters_of
+from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import type_name
+from course_lib.quiz import Question
+
+LISTS = ("train_loss", "val_loss", "lr")
+KEYS = (*LISTS, "best_epoch")
+
+
+def capstone_case(
+    generator: torch.Generator,
+    kind: str,
+    *,
+    sizes: tuple[int, int, int],
+    n_train: int,
+    n_val: int,
+    batch_size: int,
+    epochs: int,
+    lr: float,
+    weight_decay: float = 0.05,
+    max_norm: float = 1e6,
+    patience: int | None = None,
+    amp: bool = False,
+    batch_norm: bool = False,
+    noise: float = 0.1,
+    stale: bool = False,
+    device: str | None = None,
+) -> dict[str, Any]:
+    """A case of ``train``. ``kind`` names the milestone that it is about; ``noise`` is the share of
+    labels that are drawn at random, so that the validation loss turns up again."""
+    features, hidden, classes = sizes
+    dtype = torch.float32 if amp else torch.float64
+
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=dtype)
+
+    n = n_train + n_val
+    x, teacher = normal(n, features), normal(features, classes)
+    y = (x @ teacher).argmax(dim=1)
+    wrong = torch.rand(n, generator=generator) < noise
+    y = torch.where(wrong, torch.randint(classes, (n,), generator=generator), y)
+    return {
+        "kind": kind,
+        "x": x,
+        "y": y,
+        "n_train": n_train,
+        "batch_size": batch_size,
+        "weights": [
+            normal(hidden, features) / math.sqrt(features),
+            0.1 * normal(hidden),
+            normal(classes, hidden) / math.sqrt(hidden),
+            0.1 * normal(classes),
+        ],
+        "batch_norm": batch_norm,
+        "stale": stale,
+        "device": device,
+        "options": {
+            "epochs": epochs,
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "max_norm": max_norm,
+            "patience": patience,
+            "amp": amp,
+        },
+    }
+
+
+def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
+    """The model and the two loaders of a case, fresh."""
+    first, first_bias, last, last_bias = case["weights"]
+    hidden, features = first.shape
+    layers: list[nn.Module] = [nn.Linear(features, hidden)]
+    if case["batch_norm"]:
+        layers.append(nn.BatchNorm1d(hidden))
+    layers += [nn.Tanh(), nn.Linear(hidden, len(last_bias))]
+    model = nn.Sequential(*layers).to(first.dtype)
+    with torch.no_grad():
+        for layer, weight, bias in ((layers[0], first, first_bias), (layers[-1], last, last_bias)):
+            layer.weight.copy_(weight)
+            layer.bias.copy_(bias)
+    if case["stale"]:
+        for parameter in model.parameters():
+            parameter.grad = torch.ones_like(parameter)
+    n, size = case["n_train"], case["batch_size"]
+    train_loader = ListLoader(case["x"][:n], case["y"][:n], size)
+    return model, train_loader, ListLoader(case["x"][n:], case["y"][n:], size + 1)
+
+
+def observe_train(function: Any, case: Case, notes: Notes) -> None:
+    model, train_loader, val_loader = build_capstone(case)
+    kind, norms = case["kind"], []
+    recorded = 0
+    dtypes: set[str] = set()
+
+    def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        norms.append(nn.utils.get_total_norm(gradients).item() if gradients else 0.0)
+
+    def forward_done(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal recorded
+        if isinstance(output, Tensor):
+            dtypes.add(str(output.dtype).removeprefix("torch."))
+            reading_validation = len(inputs[0]) and any(
+                inputs[0].shape == x.shape and torch.equal(inputs[0].to(x.dtype), x)
+                for x, _ in val_loader.batches
+            )
+            recorded += bool(reading_validation and output.requires_grad)
+
+    options = dict(case["options"])
+    if case["device"] is not None:
+        options["device"] = case["device"]
+    handles = [
+        register_optimizer_step_pre_hook(before_step),
+        model.register_forward_hook(forward_done),
+    ]
+    try:
+        history = function(model, train_loader, val_loader, **options)
+    finally:
+        for handle in handles:
+            handle.remove()
+    is_dict = isinstance(history, dict)
+    notes["returned_type"] = type_name(history)
+    for key in KEYS:
+        notes[f"{kind}_{key}"] = history.get(key) if is_dict else None
+    notes[f"{kind}_parameters"] = parameters_of(model)
+    notes[f"{kind}_buffers"] = buffers_of(model)
+    notes[f"{kind}_records_graph"] = recorded > 0
+    notes["norms"] = norms
+    notes["dtypes"] = sorted(dtypes)
+
+
+def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
+    kind, options = case["kind"], case["options"]
+    values = {key: observation.get(f"{kind}_{key}") for key in KEYS}
+    is_dict = observation["returned_type"] == "dict"
+    yield Finding(is_dict, "the result is a dict", f"yours is {observation['returned_type']}")
+    if not is_dict:
+        return
+    for key in LISTS:
+        good = isinstance(values[key], list) and all(type(v) is float for v in values[key])
+        yield Finding(good, f'"{key}" is a list of Python floats', f"yours is {values[key]!r:.50}")
+        if not good:
+            return
+    val_loss, lr = values["val_loss"], values["lr"]
+    lengths = {len(values[key]) for key in LISTS}
+    yield Finding(len(lengths) == 1, "the three lists are equally long")
+    if kind == "patience":
+        yield from _patience_findings(options, val_loss)
+    else:
+        n = options["epochs"]
+        text = f"without patience it trains all {n} epochs"
+        yield Finding(len(val_loss) == n, text, f"yours has {len(val_loss)} entries")
+    if lr:
+        yield Finding(math.isclose(lr[0], options["lr"]), "the first epoch has the full rate")
+    if len(lr) > 1:
+        falls = all(a > b for a, b in itertools.pairwise(lr))
+        yield Finding(falls, "the rate falls from epoch to epoch")
+        middle = options["lr"] * (1 + math.cos(math.pi / options["epochs"])) / 2
+        text = "the rate follows the cosine, one step per epoch"
+        got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
+        yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
+    best = values["best_epoch"]
+    if val_loss and not any(map(math.isnan, val_loss)):
+        expected = val_loss.index(min(val_loss))
+        text = "best_epoch is the epoch of the smallest val_loss, counted from 0"
+        yield Finding(type(best) is int and best == expected, text, f"yours is {best!r:.20}")
+        kept = _validation_loss(case, observation)
+        text = "at the end the model holds the weights of the best epoch"
+        yield Finding(math.isclose(kept, min(val_loss), rel_tol=1e-3), text)
+    text = "no gradients are recorded while validating"
+    yield Finding(observation[f"{kind}_records_graph"] is False, text)
+    if options["amp"]:
+        low = {"bfloat16", "float16"} & set(observation["dtypes"])
+        yield Finding(bool(low), "with amp=True the forward pass runs in lower precision")
+        kept32 = all(p.dtype == torch.float32 for p in observation[f"{kind}_parameters"])
+        yield Finding(kept32, "the weights stay float32")
+    elif observation["norms"]:
+        largest = max(observation["norms"])
+        text = "no step uses a gradient longer than max_norm"
+        yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
+
+
+def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding]:
+    best, waited, stop = math.inf, 0, len(val_loss)
+    for epoch, value in enumerate(val_loss):
+        best, waited = (value, 0) if value < best else (best, waited + 1)
+        if waited == options["patience"]:
+            stop = epoch + 1
+            break
+    text = f"it stops after {options['patience']} epochs in a row without a new best"
+    stopped = stop == len(val_loss) and (waited == options["patience"])
+    yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text)
+
+
+def _validation_loss(case: Case, observation: Observation) -> float:
+    """The loss over all validation examples at once, with the weights left in the model."""
+    model, _, _ = build_capstone(case)
+    kind = case["kind"]
+    with torch.no_grad():
+        for target, value in zip(
+            model.parameters(), observation[f"{kind}_parameters"], strict=True
+        ):
+            target.copy_(value)
+        buffers = [b for b in model.buffers() if b.is_floating_point()]
+        for target, value in zip(buffers, observation[f"{kind}_buffers"], strict=True):
+            target.copy_(value)
+        n = case["n_train"]
+        logits = model.eval()(case["x"][n:])
+        return nn.functional.cross_entropy(logits, case["y"][n:]).item()
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(2)
+    shape = {"sizes": (4, 8, 3), "n_train": 26, "n_val": 17, "batch_size": 8}
+    return [
+        capstone_case(generator, "best", **shape, epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
+        capstone_case(generator, "modes", **shape, epochs=3, lr=0.05, batch_norm=True, stale=True),
+        capstone_case(generator, "patience", **shape, epochs=30, lr=0.2, patience=3, noise=0.6),
+        capstone_case(generator, "amp", **shape, epochs=2, lr=0.02, amp=True),
+    ]
+
+
+TRAIN = Exercise(
+    name="train",
+    points=8,
+    task="The production loop.",
+    aspects=(
+        Aspect("loop", "AdamW, cross-entropy, mean loss per example", 1, ("loop_train_loss",)),
+        Aspect(
+            "schedule",
+            "the rate follows the cosine, one step per epoch",
+            1,
+            ("schedule_lr", "schedule_train_loss"),
+        ),
+        Aspect("clipping", "gradients are clipped to max_norm", 1, ("clip_train_loss",)),
+        Aspect(
+            "validation",
+            "validation in eval mode, per example, without gradients",
+            1,
+            ("modes_val_loss", "modes_train_loss", "modes_records_graph"),
+        ),
+        Aspect(
+            "best",
+            "the best epoch's weights are in the model at the end",
+            2,
+            ("best_parameters", "best_best_epoch", "best_val_loss"),
+        ),
+        Aspect(
+            "patience",
+            "it stops when patience is used up",
+            1,
+            ("patience_val_loss", "patience_parameters", "patience_best_epoch"),
+            after=("loop",),
+        ),
+        Aspect("amp", "mixed precision on request", 1, ("amp_train_loss",), after=("loop",)),
+    ),
+    hints=(
+        "Build it in four milestones, and run the check after each: first train_loss with AdamW, "
+        "then the schedule and clipping, then validation and the best weights, then patience and "
+        "amp. You have written every piece of it in an earlier chapter.",
+        "Keep a copy (copy.deepcopy or clone) of model.state_dict() whenever val_loss reaches a "
+        "new strict minimum, and load it at the end. Write the rate down before the scheduler "
+        "steps. For amp the simplest right way is torch.autocast with bfloat16, which needs no "
+        "scaler.",
+    ),
+    observe=observe_train,
+    public_cases=_public_cases,
+    properties=properties_train,
+    forbidden=("course_lib.training.Trainer",),
+)
+
+EXERCISES = (*CLINIC, TRAIN)
+
+QUESTIONS = (
+    Question(
+        "q09_1",
+        "A model with dropout is validated under `torch.no_grad()`, but it is still in train mode. "
+        "What do you get?",
+        {
+            "A": "The right numbers: `no_grad` switches dropout off.",
+            "B": "Numbers that jump about and look worse than the model is.",
+            "C": "The weights change while you validate.",
+            "D": "An error about the mode.",
+        },
+    ),
+    Question(
+        "q09_2",
+        'The error says "mat1 and mat2 shapes cannot be multiplied (896x28 and 784x10)". The batch '
+        "has the shape `[32, 28, 28]`. What is the right repair?",
+        {
+            "A": "Use `nn.Linear(28, 10)`.",
+            "B": "Transpose the weight.",
+            "C": "Use a batch size of 28.",
+            "D": "Flatten each picture first: `[32, 784]`.",
+        },
+    ),
+    Question(
+        "q09_3",
+        "Your validation batches hold 32 examples, the last one 8. How do you get the mean loss of "
+        "an example?",
+        {
+            "A": "Each batch's mean times its size, added up, divided by the number of examples.",
+            "B": "The mean of the batch means.",
+            "C": "The sum of the batch means.",
+            "D": "The mean of the last batch.",
+        },
+    ),
+)

@@ -1,0 +1,461 @@
+"""Chapter 09, secret half: the capstone's cases, misconceptions and variants; the quiz's key."""
+
+import copy
+import io
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib.exercises import ch09_mastery as public
+from course_lib.exercises.model import Case, Observation
+from grading.answers.clinic import CLINIC
+from grading.answers.model import Answer, Misconception, QuizKey
+
+# --- train: a right loop in which single decisions can be made wrongly --------------------------
+
+
+def _capstone(
+    *,
+    optimizer_class: Any = torch.optim.AdamW,
+    schedule: str = "epoch",
+    lr_after_step: bool = False,
+    clip: str = "right",
+    eval_mode: bool = True,
+    batch_means: bool = False,
+    no_grad: bool = True,
+    restore: bool = True,
+    patience_counts: bool = True,
+    patience_extra: int = 0,
+    train_means: bool = False,
+    use_decay: bool = True,
+    amp_dtype: torch.dtype | None = torch.bfloat16,
+):
+    def train(
+        model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01,
+        max_norm=1.0, patience=None, device=None, amp=False,
+    ):  # fmt: skip
+        device = torch.device(device or "cpu")
+        model.to(device)
+        decay = weight_decay if use_decay else 0.0
+        optimizer = optimizer_class(model.parameters(), lr=lr, weight_decay=decay)
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+        use_amp = amp and amp_dtype is not None
+        scaled = use_amp and amp_dtype == torch.float16
+        scaler = torch.amp.GradScaler("cpu", enabled=scaled)
+        history: dict[str, Any] = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": 0}
+        best, waited, best_state = math.inf, 0, copy.deepcopy(model.state_dict())
+        for epoch in range(epochs):
+            rate = optimizer.param_groups[0]["lr"]
+            model.train()
+            total = seen = 0
+            for x, y in train_loader:
+                x, y = x.to(device), y.to(device)
+                with torch.autocast("cpu", dtype=amp_dtype or torch.bfloat16, enabled=use_amp):
+                    loss = F.cross_entropy(model(x), y)
+                optimizer.zero_grad()
+                scaler.scale(loss).backward()
+                if clip == "right" or (clip == "early" and not scaled):
+                    scaler.unscale_(optimizer)
+                if clip != "never":
+                    nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+                scaler.step(optimizer)
+                scaler.update()
+                if schedule == "batch":
+                    scheduler.step()
+                weight = 1 if train_means else len(y)
+                total, seen = total + loss.item() * weight, seen + weight
+            if schedule == "epoch":
+                scheduler.step()
+            model.train(not eval_mode)
+            losses, sizes = [], []
+            with torch.set_grad_enabled(not no_grad):
+                for x, y in val_loader:
+                    losses.append(F.cross_entropy(model(x.to(device)), y.to(device)).item())
+                    sizes.append(1 if batch_means else len(y))
+            val_loss = sum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
+            history["train_loss"].append(total / seen)
+            history["val_loss"].append(val_loss)
+            history["lr"].append(optimizer.param_groups[0]["lr"] if lr_after_step else rate)
+            if val_loss < best:
+                best, waited, history["best_epoch"] = val_loss, 0, epoch
+                best_state = copy.deepcopy(model.state_dict())
+            else:
+                waited += 1
+                if patience_counts and patience is not None and waited >= patience + patience_extra:
+                    break
+        if restore:
+            model.load_state_dict(best_state)
+        return history
+
+    return train
+
+
+def _by_hand(
+    model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01, max_norm=1.0,
+    patience=None, device=None, amp=False,
+):  # fmt: skip
+    """Own cosine, own clipping, the best weights in a buffer, validation on everything at once."""
+    if device is None:
+        device = next(model.parameters()).device
+    loss_fn = nn.CrossEntropyLoss()
+    groups = [{"params": list(model.parameters())}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, foreach=False)
+    train_loss, val_loss, rates = [], [], []
+    buffer = io.BytesIO()
+    for epoch in range(epochs):
+        rate = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        rates.append(rate)
+        model.train()
+        losses = []
+        for x, y in train_loader:
+            model.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+                logits = model(x.to(device))
+            loss = loss_fn(logits.float() if amp else logits, y.to(device))
+            loss.backward()
+            norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+            factor = min(1.0, max_norm / norm.item())
+            for p in model.parameters():
+                p.grad.mul_(factor)
+            optimizer.step()
+            losses += [loss.item()] * len(y)
+        train_loss.append(sum(losses) / len(losses))
+        model.eval()
+        with torch.inference_mode():
+            parts = [(model(x.to(device)), y.to(device)) for x, y in val_loader]
+            logits, targets = (torch.cat(part) for part in zip(*parts, strict=True))
+            val_loss.append(loss_fn(logits, targets).item())
+        best_epoch = val_loss.index(min(val_loss))
+        if best_epoch == epoch:
+            buffer = io.BytesIO()
+            torch.save(model.state_dict(), buffer)
+        if patience is not None and epoch - best_epoch >= patience:
+            break
+    buffer.seek(0)
+    model.load_state_dict(torch.load(buffer, weights_only=True))
+    return {
+        "best_epoch": best_epoch, "lr": rates, "val_loss": val_loss, "train_loss": train_loss,
+    }  # fmt: skip
+
+
+def _with_lambda_schedule(
+    model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01, max_norm=1.0,
+    patience=None, device=None, amp=False,
+):  # fmt: skip
+    """float16 with a scaler, a LambdaLR, clones of the parameters, and eval mode at the end."""
+    if device is not None:
+        model = model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=weight_decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda e: 0.5 * (1.0 + math.cos(math.pi * e / epochs))
+    )
+    scaler = torch.amp.GradScaler("cpu", enabled=amp)
+    result = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": None}
+    kept: dict[str, Tensor] = {}
+    since = 0
+    for epoch in range(epochs):
+        result["lr"].append(float(scheduler.get_last_lr()[0]))
+        weighted = torch.zeros((), dtype=torch.float64)
+        count = 0
+        model.train()
+        for x, y in train_loader:
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", dtype=torch.float16, enabled=amp):
+                loss = F.cross_entropy(model(x), y)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            weighted += loss.detach() * len(y)
+            count += len(y)
+        result["train_loss"].append((weighted / count).item())
+        with torch.no_grad():
+            model.eval()
+            sums = [
+                (F.cross_entropy(model(x), y, reduction="sum").item(), len(y))
+                for x, y in val_loader
+            ]
+        value = sum(s for s, _ in sums) / sum(n for _, n in sums)
+        since += 1
+        if not result["val_loss"] or value < min(result["val_loss"]):
+            kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            result["best_epoch"], since = epoch, 0
+        result["val_loss"].append(value)
+        if since == patience:
+            break
+        scheduler.step()
+    model.load_state_dict(kept)
+    return result
+
+
+_oracle = _capstone()
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def size(low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    def case(kind: str, **settings: Any) -> Case:
+        shape = {
+            "sizes": (size(3, 6), size(7, 10), size(3, 4)),
+            "n_train": 8 * size(3, 5) + size(1, 5),
+            "n_val": 9 * size(2, 3) + size(1, 4),
+            "batch_size": 8,
+        }
+        return public.capstone_case(generator, kind, **(shape | settings))
+
+    return [
+        case("loop", epochs=1, lr=0.03, weight_decay=0.3, stale=True),
+        case("schedule", epochs=4, lr=0.05, weight_decay=0.1),
+        # Below the usual norms: AdamW cancels a constant rescaling, so only this shows clipping.
+        case("clip", epochs=2, lr=0.04, max_norm=0.15, device="cpu"),
+        case("modes", epochs=2, lr=0.05, batch_norm=True),
+        _turning(case, "best", epochs=10, lr=0.25, noise=0.6),
+        _turning(case, "patience", epochs=25, lr=0.25, noise=0.6, patience=size(2, 4)),
+        case("amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43),
+    ]
+
+
+def _turning(case: Any, kind: str, **settings: Any) -> Case:
+    """A case whose validation loss has its minimum inside the run: drawn until it has."""
+    while True:
+        drawn = case(kind, **settings)
+        model, train_loader, val_loader = public.build_capstone(drawn)
+        full = drawn["options"] | {"patience": None}
+        losses = _oracle(model, train_loader, val_loader, **full)["val_loss"]
+        best = losses.index(min(losses))
+        patience = settings.get("patience") or 1
+        # Patience has to matter: it must run out before the epochs do.
+        if 0 < best < len(losses) - 2 * patience - 1 and losses[-1] > 1.02 * min(losses):
+            return drawn
+
+
+def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """Either precision is right, so losses are compared loosely; what a step used, closely."""
+    if case["kind"] != "amp":
+        return None
+    losses, wanted = got.get("amp_train_loss"), expected["amp_train_loss"]
+    if not isinstance(losses, list) or len(losses) != len(wanted):
+        return "train_loss is not a list with one float per epoch"
+    if any(
+        type(loss) is not float or not abs(loss - want) <= 0.05 * want
+        for loss, want in zip(losses, wanted, strict=True)
+    ):
+        return "the training losses are not those of a right run"
+    if not {"bfloat16", "float16"} & set(got["dtypes"]):
+        return "with amp=True the forward pass did not run in lower precision"
+    weights = got.get("amp_parameters")
+    if not isinstance(weights, list) or any(
+        not isinstance(p, Tensor) or p.dtype != torch.float32 or not p.isfinite().all()
+        for p in weights
+    ):
+        return "the weights must stay float32 and finite"
+    limit = case["options"]["max_norm"]
+    norms = got["norms"]
+    if norms and not all(0.2 * limit < norm < 1.01 * limit for norm in norms if norm):
+        return "the gradients of a step were not clipped at their true size"
+    return None
+
+
+def _clips_scaled_gradients(case: Case, got: Observation) -> bool:
+    if case["kind"] != "amp":
+        return got.error is None
+    norms = [norm for norm in got["norms"] if norm]
+    return bool(norms) and max(norms) < 0.01 * case["options"]["max_norm"]
+
+
+TRAIN = Answer(
+    exercise="train",
+    cases=_cases,
+    compare={"amp": _amp_problem},
+    tolerance=(1e-5, 1e-8),
+    tolerances={"amp_train_loss": (0.05, 0.01)},
+    variants=(_by_hand, _with_lambda_schedule, _capstone(amp_dtype=torch.float16)),
+    misconceptions=(
+        Misconception(
+            "last weights instead of best",
+            _capstone(restore=False),
+            "At the end the model holds the weights of the last epoch. Keep a copy of the best "
+            "epoch's state_dict, a real copy, and load it before you return.",
+        ),
+        Misconception(
+            "scheduler never stepped",
+            _capstone(schedule="never"),
+            "The learning rate stays where it started: scheduler.step() is missing.",
+        ),
+        Misconception(
+            "scheduler stepped per batch",
+            _capstone(schedule="batch"),
+            "The scheduler steps after every batch, so the cosine is used up many times too "
+            "early, and then rises again. Step it once per epoch.",
+        ),
+        Misconception(
+            "clipping before unscaling",
+            _capstone(clip="early", amp_dtype=torch.float16),
+            "You clip while the gradients are still multiplied by the loss scale, so nearly all of "
+            "them are cut. scaler.unscale_(optimizer) comes first.",
+            recognise=_clips_scaled_gradients,
+        ),
+        Misconception(
+            "no clipping",
+            _capstone(clip="never"),
+            "max_norm is never used. Clip the gradients between backward() and step().",
+        ),
+        Misconception(
+            "validation in train mode",
+            _capstone(eval_mode=False),
+            "The model validates in train mode: batch norm standardises with the validation batch "
+            "and even learns from it. Call model.eval() before, model.train() in each epoch.",
+        ),
+        Misconception(
+            "validation loss by batch means",
+            _capstone(batch_means=True),
+            "You average the batches' means. The last validation batch is smaller and counts too "
+            "much: weigh each by its size.",
+        ),
+        Misconception(
+            "gradients recorded in validation",
+            _capstone(no_grad=False),
+            "Validation records graphs that nobody uses, which costs memory. Put it under "
+            "torch.no_grad().",
+        ),
+        Misconception(
+            "patience ignored",
+            _capstone(patience_counts=False),
+            "The run goes on to the last epoch whatever patience says. Count the epochs in a row "
+            "without a new best, and stop at the patience-th.",
+        ),
+        Misconception(
+            "patience off by one",
+            _capstone(patience_extra=1),
+            "You stop one epoch too late: the patience-th epoch in a row without a new best is "
+            "the last one.",
+        ),
+        Misconception(
+            "Adam instead of AdamW",
+            _capstone(optimizer_class=torch.optim.Adam),
+            "Adam mixes weight decay into the gradient, where its own scaling distorts it. AdamW "
+            "keeps the two apart.",
+        ),
+        Misconception(
+            "weight decay ignored",
+            _capstone(use_decay=False),
+            "weight_decay is never used: pass it to the optimizer.",
+        ),
+        Misconception(
+            "rate written down after the scheduler's step",
+            _capstone(lr_after_step=True),
+            "lr[e] is the rate that epoch e was trained with. Write it down before "
+            "scheduler.step().",
+        ),
+        Misconception(
+            "training loss by batch means",
+            _capstone(train_means=True),
+            "train_loss is the mean over examples: weigh each batch's loss by its size.",
+        ),
+        Misconception(
+            "amp ignored",
+            _capstone(amp_dtype=None),
+            "With amp=True the forward pass still runs in float32: put it under torch.autocast.",
+            also=("dtypes",),
+        ),
+    ),
+)
+
+ANSWERS = (*CLINIC, TRAIN)
+
+# --- quiz ---------------------------------------------------------------------------------------
+
+
+def _prove_dropout_in_validation() -> str:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 5))
+        x = torch.randn(400, 20)
+        with torch.no_grad():
+            y = model.eval()(x).argmax(dim=1)  # what the model says in use is called right here
+            before = [p.clone() for p in model.parameters()]
+            model.train()
+            shares = [(model(x).argmax(dim=1) == y).float().mean().item() for _ in range(5)]
+    moved = any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+    if moved:
+        return "C"
+    return "B" if len(set(shares)) > 1 and max(shares) < 1.0 else "A"
+
+
+def _prove_flatten() -> str:
+    batch = torch.zeros(32, 28, 28)
+
+    def shape(layer: nn.Module, x: Tensor) -> list[int] | None:
+        try:
+            return list(layer(x).shape)
+        except RuntimeError:
+            return None
+
+    wide = nn.Linear(784, 10)
+    transposed = nn.Linear(784, 10)
+    transposed.weight = nn.Parameter(wide.weight.T.clone())
+    results = {
+        "A": shape(nn.Linear(28, 10), batch),
+        "B": shape(transposed, batch),
+        "C": shape(wide, batch[:28]),
+        "D": shape(wide, batch.flatten(1)),
+    }
+    return "".join(letter for letter, got in results.items() if got == [32, 10])
+
+
+def _prove_mean() -> str:
+    losses = torch.arange(72.0) ** 1.5
+    batches = losses.split(32)
+    means = [(batch.mean().item(), len(batch)) for batch in batches]
+    values = {
+        "A": sum(m * n for m, n in means) / len(losses),
+        "B": sum(m for m, _ in means) / len(means),
+        "C": sum(m for m, _ in means),
+        "D": means[-1][0],
+    }
+    true = losses.mean().item()
+    return "".join(k for k, v in values.items() if math.isclose(v, true, rel_tol=1e-5))
+
+
+QUIZ = (
+    QuizKey(
+        "q09_1",
+        "B",
+        {
+            "A": "no_grad stops the recording of gradients; dropout asks only for the mode.",
+            "B": "Units are still dropped at random, so the model is judged with half of it gone.",
+            "C": "Nothing steps, so no weight changes.",
+            "D": "PyTorch does not know that you are validating.",
+        },
+        _prove_dropout_in_validation,
+    ),
+    QuizKey(
+        "q09_2",
+        "D",
+        {
+            "A": "It runs, and classifies the rows of pictures one by one.",
+            "B": "The layer transposes its weight already.",
+            "C": "The same error with another number: the rows are still taken for examples.",
+            "D": "896 = 32 x 28 rows were taken for examples; now there are 32 of 784 numbers.",
+        },
+        _prove_flatten,
+    ),
+    QuizKey(
+        "q09_3",
+        "A",
+        {
+            "A": "Every example counts the same.",
+            "B": "The last 8 examples count four times too much each.",
+            "C": "It grows with the number of batches.",
+            "D": "Eight examples are not the whole set.",
+        },
+        _prove_mean,
+    ),
+)
