@@ -8,8 +8,10 @@ from course_lib.simulations.base import Simulation
 SIMULATIONS: dict[str, str] = {
     "run_gone_wrong": "RunGoneWrong",
     "loss_landscape": "LossLandscape",
+    "gradient_flow": "GradientFlow",
     "zero_grad": "ZeroGrad",
     "beat_sequencer": "BeatSequencer",
+    "dashboard": "Dashboard",
 }
 
 
