@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 RUN_ALL_SECONDS = 180
 STEP_SECONDS = 30
@@ -129,6 +130,7 @@ class NotebookPage:
 
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
         self.page = page
+        self.name = name
         page.goto(lab.address(name))
         page.wait_for_function("() => window.jupyterapp")
         page.evaluate("() => window.jupyterapp.restored.then(() => null)")
@@ -184,6 +186,18 @@ class NotebookPage:
                 .model.sharedModel.setSource(source)""",
             source,
         )
+
+    def cell_saying(self, text: str) -> str:
+        """Id of the first cell whose source holds this text."""
+        return self.page.evaluate(
+            """(text) => window.jupyterapp.shell.currentWidget.content.widgets
+                .find(cell => cell.model.sharedModel.source.includes(text)).model.id""",
+            text,
+        )
+
+    def keep_picture(self, name: str) -> None:
+        """What the page now shows, as a file in ``screenshots/``, for people to look at."""
+        self.page.screenshot(path=str(REPOSITORY / "screenshots" / f"{self.name}_{name}.png"))
 
     def panel_cells(self) -> list[str]:
         """Ids of the cells that show a panel, drawn yet or not."""

@@ -89,6 +89,7 @@ def _slider_moves_picture_and_sentence(notebook) -> None:
     expect(image).not_to_have_attribute("src", picture)
     expect(panel.locator(".course-sentence")).not_to_have_text(sentence)
     expect(image).to_have_attribute("alt", re.compile(r"\d"))
+    notebook.keep_picture("panel")
 
 
 def _picture_is_whole_at_every_frame_of_a_drag(notebook) -> None:

@@ -1,0 +1,73 @@
+"""The dashboard trains in the page, lets other cells run meanwhile, and stops when told to."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PANEL_CALL = 'panel("dashboard")'
+CHAPTER = "07_training_dashboard"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (REPOSITORY / "notebooks" / f"{CHAPTER}.ipynb").is_file(),
+        reason="chapter 07 is not released yet",
+    ),
+]
+
+#: Waits until so many different sentences were shown.
+COUNT_SENTENCES = """async (panel, wanted) => {
+    const seen = new Set();
+    while (seen.size < wanted) {
+        seen.add(panel.querySelector(".course-sentence").textContent);
+        await new Promise(requestAnimationFrame);
+    }
+    return seen.size;
+}"""
+
+
+def _button(panel: Locator, label: str) -> Locator:
+    return panel.get_by_role("button", name=label, exact=True)
+
+
+def _dashboard(open_notebook: Callable[[str], Any]) -> tuple[Any, Locator]:
+    """The chapter with its dashboard drawn, and nothing else run."""
+    notebook = open_notebook(CHAPTER)
+    notebook.run_cell("setup")
+    return notebook, notebook.run_cell(notebook.cell_saying(PANEL_CALL)).locator(".course-panel")
+
+
+def test_dashboard_trains_and_pauses_while_other_cells_run(open_notebook):
+    notebook, panel = _dashboard(open_notebook)
+    sentence = panel.locator(".course-sentence")
+
+    _button(panel, "Train").click()
+    expect(_button(panel, "Pause")).to_be_visible()
+    assert panel.evaluate(COUNT_SENTENCES, 10) == 10
+
+    notebook.write_cell("q07_1", 'q07_1 = "B"')
+    notebook.run_cell("q07_1")
+    expect(notebook.run_cell("q07_1__test")).to_contain_text("q07_1: B is noted")
+
+    notebook.show_cell(notebook.cell_saying(PANEL_CALL))
+    _button(panel, "Pause").click()
+    expect(_button(panel, "Train")).to_be_visible()
+    paused = sentence.inner_text()
+
+    _button(panel, "Step").click()
+    expect(sentence).not_to_have_text(paused)
+    _button(panel, "Reset").click()
+    expect(sentence).to_contain_text("poch 0")
+    assert panel.locator(".course-status").inner_text() == ""
+
+
+def test_explode_plays_by_itself_to_its_end(open_notebook):
+    notebook, panel = _dashboard(open_notebook)
+    _button(panel, "Explode").click()
+    expect(_button(panel, "Pause")).to_be_visible()
+    expect(panel.locator(".course-sentence")).to_contain_text("poch 50", timeout=60_000)
+    expect(_button(panel, "Train")).to_be_visible()
