@@ -22,3 +22,8 @@ def colab_badge(chapter_id: str) -> str:
 def colab_requirement() -> str:
     """What pip installs on Colab: the tagged archive, which needs no git."""
     return f"https://github.com/{REPOSITORY}/archive/refs/tags/{TAG}.zip"
+
+
+def document(name: str) -> str:
+    """Address of a page of ``docs/`` at the released tag: ``document("glossary")``."""
+    return f"https://github.com/{REPOSITORY}/blob/{TAG}/docs/{name}.md"

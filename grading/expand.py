@@ -13,7 +13,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from course_lib.about import colab_badge, colab_requirement
+from course_lib.about import colab_badge, colab_requirement, document
 from course_lib.chapters import Chapter
 from course_lib.exercises import find_exercise
 from grading.chapter_source import SourceCell
@@ -103,7 +103,8 @@ def _head(chapter: Chapter, text: str) -> str:
     return (
         f"# {chapter.number}. {chapter.title}\n\n"
         f"[![Open in Colab]({BADGE_IMAGE})]({colab_badge(chapter.id)})"
-        f" &nbsp; About {chapter.minutes} minutes.\n\n{text}"
+        f" &nbsp; About {chapter.minutes} minutes. &nbsp; [Glossary]({document('glossary')})"
+        f"\n\n{text}"
     )
 
 
