@@ -1,0 +1,572 @@
+"""Chapter 06, public half: the exercises' checks and drivers, and the quiz's questions."""
+
+import inspect
+import math
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.quiz import Question
+
+
+def whole_number(generator: torch.Generator, low: int, high: int) -> int:
+    """A random integer, ``low`` included, ``high`` not."""
+    return int(torch.randint(low, high, (1,), generator=generator))
+
+
+# --- count_updates ------------------------------------------------------------------------------
+
+
+def observe_count_updates(function: Any, case: Case, notes: Notes) -> None:
+    notes["returned"] = [function(*arguments) for arguments in case["questions"]]
+
+
+def properties_count_updates(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned = observation["returned"]
+    whole = all(type(value) is int for value in returned)
+    yield Finding(whole, "the result is an int")
+    for (n, batch_size, drop_last), right, value in zip(
+        case["questions"], case["right"], returned, strict=True
+    ):
+        words = f"{n:,} examples, batch size {batch_size}, drop_last={drop_last}: {right}"
+        yield Finding(isinstance(value, int | float) and value == right, words)
+
+
+COUNT_UPDATES = Exercise(
+    name="count_updates",
+    points=1,
+    task="How many optimizer steps does one epoch make?",
+    aspects=(Aspect("count", "the number of batches in one epoch", 1, ("returned",)),),
+    hints=(
+        "Count the full batches first: // divides and drops the rest. Then ask whether something "
+        "is left over, and whether the left-over batch counts.",
+        "n_examples % batch_size is what is left after the full batches. It makes one more batch "
+        "when it is not 0 and drop_last is False.",
+    ),
+    observe=observe_count_updates,
+    public_cases=lambda: [
+        {
+            "questions": [
+                (1000, 32, False),
+                (1000, 32, True),
+                (96, 32, False),
+                (5, 32, False),
+                (5, 32, True),
+            ],
+            "right": [32, 31, 3, 1, 0],
+        }
+    ],
+    properties=properties_count_updates,
+)
+
+
+# --- iterate_batches ----------------------------------------------------------------------------
+
+#: Every pass that is made: how, and with which generator. Runs with the same letter share one.
+PASSES: dict[str, dict[str, Any]] = {
+    "plain": {"shuffle": False, "drop_last": False},
+    "plain_drop": {"shuffle": False, "drop_last": True},
+    "first": {"shuffle": True, "drop_last": False, "generator": "a"},
+    "second": {"shuffle": True, "drop_last": False, "generator": "a"},
+    "repeated": {"shuffle": True, "drop_last": False, "generator": "b"},
+    "other_seed": {"shuffle": True, "drop_last": False, "generator": "c"},
+    "shuffled_drop": {"shuffle": True, "drop_last": True, "generator": "c"},
+    "global": {"shuffle": True, "drop_last": False, "seed": 1},
+    "global_next": {"shuffle": True, "drop_last": False},
+    "global_repeated": {"shuffle": True, "drop_last": False, "seed": 1},
+}
+#: No right solution gives more batches than examples.
+_MOST_BATCHES = 400
+
+
+def batches_case(
+    generator: torch.Generator,
+    *,
+    n: int,
+    shape: tuple[int, ...],
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
+    label_dtype: torch.dtype = torch.int64,
+    strided: bool = False,
+) -> dict[str, Any]:
+    """X is ``[n, *shape]``. All labels differ, so that each says which row it belongs to."""
+    X = torch.randn(n, *shape, generator=generator, dtype=torch.float64).to(dtype)
+    y = torch.randperm(n, generator=generator).add(100).to(label_dtype)
+    seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
+    return {"X": X, "y": y, "batch_size": batch_size, "seeds": seeds, "strided": strided}
+
+
+def observe_iterate_batches(function: Any, case: Case, notes: Notes) -> None:
+    X, y = case["X"], case["y"]
+    if case["strided"]:
+        X = torch.stack([X, -X], dim=-1)[..., 0]
+    X_before, y_before = X.clone(), y.clone()
+    seed, other_seed, global_seed = case["seeds"]
+    generators = {
+        letter: torch.Generator().manual_seed(number)
+        for letter, number in (("a", seed), ("b", seed), ("c", other_seed))
+    }
+    passes: dict[str, Any] = {}
+    notes["passes"] = passes
+    torch.manual_seed(global_seed)
+    drew_unasked = []
+    for label, how in PASSES.items():
+        if "seed" in how:
+            torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        result = function(
+            X,
+            y,
+            case["batch_size"],
+            shuffle=how["shuffle"],
+            drop_last=how["drop_last"],
+            generator=generators.get(how.get("generator", "")),
+        )
+        if label == "plain":
+            notes["is_generator"] = inspect.isgenerator(result)
+        passes[label] = _collect(result)
+        drew = not torch.equal(before, torch.get_rng_state())
+        if drew and (not how["shuffle"] or "generator" in how):
+            drew_unasked.append(label)
+    notes["plain"], notes["plain_drop"] = passes.pop("plain"), passes.pop("plain_drop")
+    notes["drew_for_nothing"] = [label for label in drew_unasked if label.startswith("plain")]
+    notes["drew_from_global"] = [label for label in drew_unasked if not label.startswith("plain")]
+    notes["inputs_unchanged"] = torch.equal(X, X_before) and torch.equal(y, y_before)
+
+
+def _collect(result: Any) -> Any:
+    """The batches as a list, or what came when it is not iterable."""
+    if not isinstance(result, Iterable):
+        return result
+    return list(islice(result, _MOST_BATCHES))
+
+
+def rows_of(case: Case, batches: Any) -> list[list[int]] | None:
+    """Per batch the rows of X that it holds, found by their labels; None when it is no list of
+    pairs of tensors with labels of this case. Whether x fits its y is not looked at."""
+    place = {float(label): row for row, label in enumerate(case["y"].tolist())}
+    if not isinstance(batches, list):
+        return None
+    rows = []
+    for batch in batches:
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        if not pair or not all(isinstance(part, torch.Tensor) for part in batch):
+            return None
+        x, y = batch
+        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+            return None
+        labels = [float(label) for label in y.tolist()]
+        if any(label not in place for label in labels):
+            return None
+        rows.append([place[label] for label in labels])
+    return rows
+
+
+def pairs_fit(case: Case, batches: list[Any], rows: list[list[int]]) -> bool:
+    """Whether each row of x is the one that its label belongs to, with the dtypes kept."""
+    return all(
+        x.dtype == case["X"].dtype
+        and y.dtype == case["y"].dtype
+        and x.shape == case["X"][chosen].shape
+        and torch.equal(x, case["X"][chosen])
+        for (x, y), chosen in zip(batches, rows, strict=True)
+    )
+
+
+def flat(rows: list[list[int]]) -> list[int]:
+    return [row for batch in rows for row in batch]
+
+
+def properties_iterate_batches(case: Case, observation: Observation) -> Iterator[Finding]:
+    n, size = len(case["X"]), case["batch_size"]
+    plain = rows_of(case, observation["plain"])
+    passes = {label: rows_of(case, batches) for label, batches in observation["passes"].items()}
+    shaped = plain is not None and all(rows is not None for rows in passes.values())
+    yield Finding(shaped, "a pass gives pairs (x, y) of tensors of equal length")
+    yield Finding(observation["is_generator"], "the result is a generator: the function yields")
+    if not shaped:
+        return
+    yield Finding(flat(plain) == list(range(n)), "shuffle=False gives every example, in order")
+    sizes = [len(batch) for batch in plain]
+    yield Finding(
+        sizes == [size] * (n // size) + [n % size] * (n % size > 0),
+        f"{n} examples at batch size {size} come as batches of {size}, the rest in a last one",
+    )
+    dropped = rows_of(case, observation["plain_drop"])
+    yield Finding(
+        dropped is not None and [len(batch) for batch in dropped] == [size] * (n // size),
+        "drop_last=True leaves out the last batch when it is smaller",
+    )
+    yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
+    yield Finding(
+        all(pairs_fit(case, observation["passes"][label], rows) for label, rows in passes.items()),
+        "after shuffling, every x still has its own y, and the dtypes are kept",
+    )
+    first = flat(passes["first"])
+    yield Finding(sorted(first) == list(range(n)), "a shuffled pass has every example once")
+    yield Finding(first != list(range(n)), "shuffle=True changes the order")
+    yield Finding(first != flat(passes["second"]), "the next pass has a new order")
+    yield Finding(
+        first == flat(passes["repeated"]), "a generator with the same seed gives the same order"
+    )
+    yield Finding(
+        flat(passes["global"]) == flat(passes["global_repeated"]),
+        "without a generator, torch.manual_seed decides the order",
+    )
+    yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
+
+
+def _public_batches() -> list[Case]:
+    generator = torch.Generator().manual_seed(60)
+    return [batches_case(generator, n=23, shape=(2,), batch_size=5)]
+
+
+ITERATE_BATCHES = Exercise(
+    name="iterate_batches",
+    points=3,
+    task="A data loader from scratch: one pass over X and y in batches.",
+    aspects=(
+        Aspect(
+            "batches",
+            "without shuffling: every example, in order, in batches of the right sizes",
+            1,
+            ("plain", "plain_drop", "is_generator", "drew_for_nothing"),
+        ),
+        Aspect("pairs", "shuffled: every example once, and x with its own y", 1, ("passes",)),
+        Aspect(
+            "order",
+            "a new random order each pass, decided by the generator's state",
+            1,
+            ("passes", "drew_from_global"),
+            after=("pairs",),
+        ),
+    ),
+    hints=(
+        "Make one list of row numbers first: torch.arange(n), or torch.randperm(n, generator="
+        "generator). Then walk through it in slices of batch_size, and take the same rows from X "
+        "and from y.",
+        "for start in range(0, n, batch_size): rows = order[start : start + batch_size]; then "
+        "yield X[rows], y[rows]. A slice at the end is shorter by itself: when drop_last is True, "
+        "stop as soon as len(rows) < batch_size.",
+    ),
+    observe=observe_iterate_batches,
+    public_cases=_public_batches,
+    properties=properties_iterate_batches,
+    forbidden=(
+        "torch.utils.data.DataLoader",
+        "course_lib.data.loader",
+        "course_lib.data.batches",
+    ),
+)
+
+
+# --- StandardizedDataset ------------------------------------------------------------------------
+
+
+def dataset_case(
+    generator: torch.Generator,
+    kind: str,
+    *,
+    n: int,
+    features: int,
+    dtype: torch.dtype = torch.float32,
+    array: bool = False,
+    labels: str = "int",
+    constants: bool = False,
+) -> dict[str, Any]:
+    """A case: features of very different scales. ``kind`` says which arguments are given: "plain"
+    none, "given" both, "mean" and "std" one of them. ``array`` hands X over as a NumPy array."""
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    scale = 10 ** torch.linspace(-1, 1.5, features, dtype=torch.float64)
+    X = (normal(n, features) + 3 * normal(features)) * scale
+    if constants:
+        X[:, 0] = _awkward_constant(generator, n, features)
+        X[:, -1] = 0.0
+    numbers = torch.randint(10, (n,), generator=generator)
+    y = {"int": numbers, "float": numbers * 0.5, "str": [f"label {k}" for k in numbers.tolist()]}
+    return {
+        "kind": kind,
+        "X": X.to(dtype),
+        "y": y[labels],
+        "mean": normal(features).float() if kind in ("given", "mean") else None,
+        "std": normal(features).abs().float() + 0.5 if kind in ("given", "std") else None,
+        "array": array,
+        "edge": constants or kind in ("mean", "std"),
+    }
+
+
+def _awkward_constant(generator: torch.Generator, n: int, features: int) -> float:
+    """A number whose n copies have, in float32, a mean that is not quite that number."""
+    while True:
+        value = 0.05 + torch.rand(1, generator=generator).item()
+        table = torch.full((n, features), value)
+        if table.mean(dim=0)[0] != table[0, 0]:
+            return value
+
+
+def observe_standardized_dataset(cls: Any, case: Case, notes: Notes) -> None:
+    X = case["X"].numpy() if case["array"] else case["X"]
+    arguments = {key: case[key] for key in ("mean", "std") if case[key] is not None}
+    dataset = cls(X, case["y"], **arguments)
+    kind = "edge" if case["edge"] else case["kind"]
+    if kind != "given":
+        notes[f"{kind}_mean"] = getattr(dataset, "mean", None)
+        notes[f"{kind}_std"] = getattr(dataset, "std", None)
+    if kind != "plain":
+        notes[f"{kind}_items"] = _items(dataset, len(case["X"]))
+    if kind == "given":
+        notes["length"] = len(dataset) if _defines(dataset, "__len__") else None
+        notes["is_dataset"] = isinstance(dataset, Dataset)
+
+
+def _defines(value: Any, method: str) -> bool:
+    """Whether the learner's class has this method of its own: ``Dataset``'s are empty."""
+    found = getattr(type(value), method, None)
+    return found is not None and found is not getattr(Dataset, method, None)
+
+
+def _items(dataset: Any, n: int) -> Any:
+    if not _defines(dataset, "__getitem__"):
+        return None
+    return [dataset[i] for i in range(n)]
+
+
+def properties_standardized_dataset(case: Case, observation: Observation) -> Iterator[Finding]:
+    features = case["X"].shape[1]
+    kind = "edge" if case["edge"] else case["kind"]
+    if kind == "given":
+        yield Finding(observation["is_dataset"], "it is a torch.utils.data.Dataset")
+        yield Finding(observation["length"] == len(case["X"]), "len() is the number of examples")
+    if kind != "plain":
+        items = observation[f"{kind}_items"]
+        pairs = isinstance(items, list) and all(
+            isinstance(item, tuple)
+            and len(item) == 2
+            and isinstance(item[0], torch.Tensor)
+            and item[0].dtype == torch.float32
+            and item[0].shape == (features,)
+            for item in items
+        )
+        yield Finding(pairs, "an item is a tuple: x, float32 of shape [features], and the label")
+        if not pairs:
+            return
+        table = torch.stack([x for x, _ in items])
+        yield Finding(bool(table.isfinite().all()), "no item holds a NaN or an infinity")
+        if kind == "edge":
+            flat_ones = case["X"].amax(dim=0) == case["X"].amin(dim=0)
+            yield Finding(
+                bool((table[:, flat_ones].abs() < 1e-4).all()), "a constant feature becomes 0"
+            )
+        if case["mean"] is not None and case["std"] is not None:
+            restored = table * case["std"] + case["mean"]
+            yield Finding(
+                torch.allclose(restored, case["X"].float(), rtol=1e-3, atol=1e-3),
+                "a mean and std that are given are used, not computed anew",
+            )
+    if kind != "given":
+        mean, std = observation[f"{kind}_mean"], observation[f"{kind}_std"]
+        shaped = all(
+            isinstance(value, torch.Tensor)
+            and value.dtype == torch.float32
+            and value.shape == (features,)
+            for value in (mean, std)
+        )
+        yield Finding(shaped, "mean and std are float32 tensors with one entry per feature")
+        if shaped and kind == "plain":
+            again = (case["X"].float() - mean) / std
+            centred = bool((again.mean(dim=0).abs() < 1e-3).all())
+            yield Finding(centred, "standardised features have the mean 0")
+            yield Finding(
+                bool((again.square().mean(dim=0) - 1).abs().max() < 1e-2),
+                "standardised features have the mean square 1 (divide by N, not by N - 1)",
+            )
+
+
+def _public_datasets() -> list[Case]:
+    generator = torch.Generator().manual_seed(61)
+    return [
+        dataset_case(generator, "plain", n=9, features=4),
+        dataset_case(generator, "given", n=6, features=3),
+        dataset_case(generator, "plain", n=7, features=5, constants=True),
+    ]
+
+
+STANDARDIZED_DATASET = Exercise(
+    name="StandardizedDataset",
+    points=3,
+    task="A Dataset whose features have mean 0 and standard deviation 1.",
+    aspects=(
+        Aspect(
+            "statistics",
+            "mean and std of each feature, over the N examples",
+            1,
+            ("plain_mean", "plain_std"),
+        ),
+        Aspect(
+            "items",
+            "items are standardised with the given statistics; labels stay as they are",
+            1,
+            ("given_items", "length", "is_dataset"),
+        ),
+        Aspect(
+            "edges",
+            "constant features get std 1; each statistic is computed only when it is missing",
+            1,
+            ("edge_mean", "edge_std", "edge_items"),
+        ),
+    ),
+    hints=(
+        "In __init__, turn X into a float32 tensor. Statistics of each feature run down the "
+        "examples: dim=0. Compute the mean only when mean is None, the std only when std is None.",
+        "X.std(dim=0, correction=0) divides by N. A feature is constant when X.amax(dim=0) equals "
+        "X.amin(dim=0); torch.where puts a 1 there. Keep mean and std as self.mean and self.std, "
+        "and standardise in __getitem__ or once in __init__.",
+    ),
+    observe=observe_standardized_dataset,
+    public_cases=_public_datasets,
+    properties=properties_standardized_dataset,
+)
+
+
+# --- train_val_split ----------------------------------------------------------------------------
+
+SPLITS: dict[str, str] = {
+    "first": "a",
+    "repeated": "b",
+    "other_seed": "c",
+    "global": "",
+    "global_repeated": "",
+}
+
+
+def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[str, Any]:
+    seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
+    return {"n": n, "val_fraction": val_fraction, "seeds": seeds}
+
+
+def observe_train_val_split(function: Any, case: Case, notes: Notes) -> None:
+    seed, other_seed, global_seed = case["seeds"]
+    splits: dict[str, Any] = {}
+    notes["splits"] = splits
+    drew = False
+    for label, letter in SPLITS.items():
+        if letter:
+            before = torch.get_rng_state()
+            generator = torch.Generator().manual_seed(other_seed if letter == "c" else seed)
+            splits[label] = function(case["n"], case["val_fraction"], generator=generator)
+            drew = drew or not torch.equal(before, torch.get_rng_state())
+        else:
+            torch.manual_seed(global_seed)
+            splits[label] = function(case["n"], case["val_fraction"])
+    notes["drew_from_global"] = drew
+
+
+def is_split(value: Any) -> bool:
+    """Whether it is a tuple of two one-dimensional int64 tensors."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(
+            isinstance(part, torch.Tensor) and part.dtype == torch.int64 and part.ndim == 1
+            for part in value
+        )
+    )
+
+
+def properties_train_val_split(case: Case, observation: Observation) -> Iterator[Finding]:
+    n, splits = case["n"], observation["splits"]
+    shaped = all(is_split(split) for split in splits.values())
+    yield Finding(shaped, "the result is a tuple of two int64 tensors: train, validation")
+    if not shaped:
+        return
+    lists = {label: [part.tolist() for part in split] for label, split in splits.items()}
+    train, val = lists["first"]
+    yield Finding(
+        math.isclose(len(val), n * case["val_fraction"], abs_tol=0.51),
+        "validation gets its fraction, rounded, and stands second",
+    )
+    yield Finding(not set(train) & set(val), "no index is in both parts")
+    yield Finding(sorted(train + val) == list(range(n)), "every index is in one of the parts")
+    if min(len(train), len(val)) < 5:
+        return
+    yield Finding(
+        val != sorted(val) and train != sorted(train), "both parts come in a shuffled order"
+    )
+    yield Finding(
+        set(val) != set(lists["other_seed"][1]), "another seed chooses other validation examples"
+    )
+    yield Finding(lists["first"] == lists["repeated"], "the same seed gives the same split")
+    yield Finding(
+        lists["global"] == lists["global_repeated"],
+        "without a generator, torch.manual_seed decides the split",
+    )
+
+
+TRAIN_VAL_SPLIT = Exercise(
+    name="train_val_split",
+    points=2,
+    task="Split n examples at random: indices for training, indices for validation.",
+    aspects=(
+        Aspect("parts", "two parts of the right sizes, disjoint and complete", 1, ("splits",)),
+        Aspect(
+            "chance",
+            "which example goes where is random, and decided by the generator's state",
+            1,
+            ("splits", "drew_from_global"),
+            after=("parts",),
+        ),
+    ),
+    hints=(
+        "Shuffle first, cut second: one random order of all n indices, cut into two pieces, can "
+        "neither overlap nor lose anything.",
+        "torch.randperm(n, generator=generator) is that order; the last n_val = round(n * "
+        "val_fraction) of it are for validation. order[:-n_val] is empty when n_val is 0, so cut "
+        "at n - n_val.",
+    ),
+    observe=observe_train_val_split,
+    public_cases=lambda: [
+        split_case(torch.Generator().manual_seed(62), n, fraction)
+        for n, fraction in ((40, 0.2), (30, 0.25), (7, 0.0))
+    ],
+    properties=properties_train_val_split,
+    forbidden=("torch.utils.data.random_split",),
+)
+
+EXERCISES = (COUNT_UPDATES, ITERATE_BATCHES, STANDARDIZED_DATASET, TRAIN_VAL_SPLIT)
+
+QUESTIONS = (
+    Question(
+        "q06_1",
+        "1,000 examples, batch size 32, `drop_last=False`. How many updates does one epoch make?",
+        {"A": "1,000", "B": "31.25", "C": "31", "D": "32"},
+    ),
+    Question(
+        "q06_2",
+        "The digits are sorted by class and `shuffle=False`. In every epoch the accuracy on the "
+        "zeros rises at the start and falls to nothing later. Why?",
+        {
+            "A": "The zeros are never seen.",
+            "B": "The latest batches pull all weights towards the latest class.",
+            "C": "The DataLoader drops examples that it has shown already.",
+            "D": "The learning rate is too small to remember a class.",
+        },
+    ),
+    Question(
+        "q06_3",
+        "You make the batch four times as large. What happens to the noise of the gradient, its "
+        "typical distance from the gradient of the whole data?",
+        {
+            "A": "It halves.",
+            "B": "It falls to a quarter.",
+            "C": "It stays: every example counts the same.",
+            "D": "It doubles: more examples bring more noise.",
+        },
+    ),
+)
