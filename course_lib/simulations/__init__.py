@@ -9,6 +9,7 @@ SIMULATIONS: dict[str, str] = {
     "run_gone_wrong": "RunGoneWrong",
     "loss_landscape": "LossLandscape",
     "gradient_flow": "GradientFlow",
+    "graph_walker": "GraphWalker",
     "zero_grad": "ZeroGrad",
     "beat_sequencer": "BeatSequencer",
     "dashboard": "Dashboard",
