@@ -161,7 +161,7 @@ def _reason(run: Run) -> str:
 
 
 def _wrapped(failure: Failure) -> str:
-    lines = textwrap.wrap(f"{failure.kind}: {failure.message}", 58)
+    lines = textwrap.wrap(f"{failure.kind}: {failure.message}", 55)
     return "\n".join(lines if len(lines) <= 8 else [*lines[:7], lines[7] + " \u2026"])
 
 
@@ -215,7 +215,7 @@ def _layout_curve(axes: Axes) -> dict:
     (bad,) = axes.plot([], [], "X", color=INK, ms=11, zorder=6, **ends)
     bad_words = axes.text(0, _LIMITS[1] / 2, "", va="top", fontweight="bold", in_layout=False)
     message_box = _box(axes, (0.012, 0.585), 0.985, 0.4, "white", transform=axes.transAxes)
-    message = axes.text(0.03, 0.965, "", va="top", family=_MONO, fontsize=9, **inside)
+    message = axes.text(0.03, 0.965, "", va="top", family=_MONO, fontsize=9.5, **inside)
     message.set_linespacing(1.45)
     verdict = axes.set_title(" ")
     verdict.set_in_layout(False)
