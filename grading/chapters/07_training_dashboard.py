@@ -43,8 +43,9 @@ loss_falls_fastest = ""  # at the start, somewhere later, evenly
 # %% panel="dashboard"
 
 # %% [markdown]
-# Press Train. While it runs, the sliders stay alive: you are the one who decides when to stop. Step
-# makes one update, which is one batch; Reset starts over with the same weights.
+# Press Train. The run goes on while you watch, and Pause stops it. Step makes one update, which is
+# one batch; Reset starts over with the same weights. A new learning rate acts at once, in the
+# middle of the run. Anything else you change is a new run.
 #
 # What there is to see, in this order:
 #
@@ -95,9 +96,11 @@ print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
 # ## Ruin it on purpose
 #
 # A healthy curve teaches little. Spoil one thing at a time, and learn what each mistake looks like,
-# so that you know it when you meet it. The dashboard has a button for each of these experiments.
+# so that you know it when you meet it. The row of buttons in the dashboard holds these experiments:
+# press one after you have written down your prediction.
 #
-# **Experiment 1: a learning rate of 10.** Folklore says that the loss goes to infinity. Does it?
+# **Experiment 1: a learning rate of 10** (the button *SGD at 10*; *Explode* does it to Adam).
+# Folklore says that the loss goes to infinity. Does it?
 
 # %%
 my_prediction = ""  # infinity / NaN / large but finite
@@ -115,12 +118,13 @@ for optimizer_class in (SGD, Adam):
 # is the loss. Cross-entropy's gradient at a logit is *probability minus target*: whatever happens,
 # it lies between -1 and 1. Steps are far too long, and they do not feed on themselves.
 #
-# Squared error has no such bound: its gradient grows with the error. Here is the same network with
-# one output, targets -1 and +1, and squared error. The dashboard has a switch for it.
+# Squared error has no such bound: its gradient grows with the error. Here both outputs get a
+# target, +1 for the right class and -1 for the other. In the dashboard, set *Loss* to squared error
+# and the optimizer to SGD, and press Train.
 
 # %%
-targets = (2.0 * Y - 1).unsqueeze(1)
-model = MLP(2, 16, 1, activation=nn.Tanh, seed=0)
+targets = 2.0 * nn.functional.one_hot(Y) - 1
+model = MLP(2, 16, 2, activation=nn.Tanh, seed=0)
 trainer = training.Trainer(model, SGD(model.parameters(), lr=10), nn.MSELoss(), X, targets, 16)
 losses = [record.loss for record in trainer.run(30)]
 print("all finite:", all(math.isfinite(loss) for loss in losses))
@@ -131,7 +135,7 @@ print("gone within 20 updates:", not math.isfinite(losses[19]))
 # infinity, and the update after that in NaN. So *"the loss is NaN"* and *"the loss leaps about"*
 # can be the same mistake under two losses. First thing to try: divide the rate by 10.
 #
-# **Experiment 2: Adam at 0.0001.** Nothing leaps here. What does the curve do in 50 epochs?
+# **Experiment 2: *Adam at 0.0001*.** Nothing leaps here. What does the curve do in 50 epochs?
 
 # %%
 results, _ = watch(Adam, lr=0.0001, batch_size=16, epochs=50)
@@ -141,8 +145,8 @@ print(f"loss after epoch 1: {results[0][0]:.2f}, after epoch 50: {results[-1][0]
 # It moves by 0.02 in 500 updates: no error, no noise, and no progress. First thing to try: multiply
 # the rate by 10.
 #
-# **Experiment 3: SGD against Adam, both at 0.1.** Which one is smoother, and which one is quicker?
-# Count the epochs after which the loss is *higher* than before.
+# **Experiment 3: *SGD against Adam*, both at 0.1.** Which one is smoother, and which one is
+# quicker? Count the epochs after which the loss is *higher* than before.
 
 # %%
 quicker, smoother = "", ""  # SGD or Adam
@@ -177,9 +181,11 @@ for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
 
 # %% [markdown]
 # Equal epochs are not equal updates. With 128 an epoch has two updates, with 16 it has ten. After
-# 50 epochs the large batch has made 100 steps and is behind; give it 500, and it is there too. The
-# dashboard shows both views of this comparison, for batches of 1 and 128. Watch the single batch
-# losses of batch 1: each judges the model by one point, so they jump.
+# 50 epochs the large batch has made 100 steps and is behind; give it 500, and it is there too.
+#
+# The button *Batch 1 against 128* shows the extreme, and *Second run beside it* offers both views:
+# as many epochs, or as many updates. With batches of 1 each step is judged by one point, so the
+# curve jumps.
 #
 # When two runs differ, ask first whether they made the same number of updates.
 
