@@ -18,8 +18,11 @@ import ipywidgets as widgets
 from course_lib.panels.panel import Panel
 from course_lib.simulations.base import LiveSimulation, Preset
 
-#: Seconds of training per tick.
-BUDGET = 0.045
+#: Seconds of training per tick, least and most. In between, three times what the rest of a cycle
+#: takes (drawing, messages), for three quarters of the time to be training, as long as that leaves
+#: ten pictures a second.
+BUDGET = (0.03, 0.065)
+CYCLE = 0.095
 #: Milliseconds between ticks when the kernel is faster than that; the page merges the others.
 INTERVAL = 50
 #: A run starts at one step a picture, for the first steps change most, and speeds up by this.
@@ -41,6 +44,8 @@ class LivePanel(Panel):
         self._listens = self.play.has_trait("playing")  # ipywidgets 8
         self._switch = "playing" if self._listens else "_playing"
         self._starts = 0
+        self._rest = 0.02  # seconds of a cycle that are not training
+        self._last_tick = float("-inf"), 0.0  # when it began, and how long it trained
         super().__init__(simulation, **settings)
         self.play.observe(self._on_tick, names="value")
         self.play.observe(self._on_switch, names=self._switch)
@@ -96,15 +101,26 @@ class LivePanel(Panel):
         goal = self.steps + int(min(self._pace, self._most))
         if self._stop_at is not None:
             goal = min(goal, self._stop_at)
-        end = time.perf_counter() + BUDGET
+        begin = time.perf_counter()
+        end = begin + self._budget(begin)
         while self.steps < goal and (seconds_left := end - time.perf_counter()) > 0:
             affordable = int(seconds_left / self._seconds_per_step)
             self._advance(max(1, min(affordable, goal - self.steps)))
+        self._last_tick = begin, time.perf_counter() - begin
         if self.steps == goal:  # there was time for more
             self._pace *= SPEED_UP
         if self._stop_at is not None and self.steps >= self._stop_at:
             self._set_running(False)
         self._draw()
+
+    def _budget(self, now: float) -> float:
+        """Seconds of training for this tick, from what the cycle before cost besides training."""
+        begin, trained = self._last_tick
+        least, most = BUDGET
+        rest = now - begin - trained
+        if rest < CYCLE:  # else the run was paused, or the kernel was busy with something else
+            self._rest += 0.3 * (rest - self._rest)
+        return min(most, max(least, min(3 * self._rest, CYCLE - self._rest)))
 
     def _advance(self, n: int) -> None:
         start = time.perf_counter()

@@ -33,7 +33,7 @@ _RULES = (
     ".course-panel .noUi-handle:focus-visible,.course-panel .ui-slider-handle:focus,"
     ".course-panel button:focus-visible,.course-panel select:focus-visible"
     "{outline:3px solid #56B4E9;outline-offset:1px}"
-    ".course-panel .widget-label{overflow:visible;white-space:normal;line-height:1.25}"
+    ".course-panel .widget-label{overflow:visible;white-space:normal;height:auto;line-height:1.25;align-self:center}"
     ".course-panel .widget-html,.course-panel .widget-html-content{height:auto;line-height:1.45}"
     "</style>"
 )
