@@ -26,10 +26,7 @@ def main() -> None:
 
 
 def _limit(settings: dict) -> None:
-    """Per-process limits; what they cannot bound (memory of all processes) the watch outside does.
-
-    The address space stays free: torch reserves much more of it than it uses.
-    """
+    """Limits of single processes; the memory of all of them the watch outside bounds."""
     if sys.platform == "win32":
         return
     import resource
@@ -41,11 +38,6 @@ def _limit(settings: dict) -> None:
         hard = resource.getrlimit(limit)[1]
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(limit, (bound, bound))
-    if sys.platform == "linux":
-        # A soft limit: an honest cell gets a MemoryError, and a child that observes sets its own.
-        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
-        if hard == resource.RLIM_INFINITY:
-            resource.setrlimit(resource.RLIMIT_DATA, (settings["memory_bytes"], hard))
 
 
 def _set_path(course: str, work: Path) -> None:

@@ -33,8 +33,10 @@ GRADING = Path(grading.__file__).resolve().parent
 PROVISIONER = "training-loop-sandbox"
 NOBODY = 65534
 _INSIDE_WORK = "/tmp/work"
-#: The folders in which mount points lie are file systems in memory, too: closed at the end.
-_CLOSED = ("--remount-ro", "/dev", "--remount-ro", "/")
+_INSIDE_STARTER = "/run/inside.py"
+#: The folders in which mount points lie are file systems in memory, too: closed at the end. And
+#: /proc: when the grader is root, /proc/sys would take the submission's writes for root's.
+_CLOSED = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
 _SYSTEM = ("/usr", "/lib", "/lib32", "/lib64", "/bin", "/sbin")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime", "/etc/fonts")
 
@@ -127,15 +129,15 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             "course": str(COURSE.parent),
             "companions": str(handed_in) if companions else "",
             "file_bytes": limits.file_bytes,
-            "memory_bytes": limits.memory_bytes,
             "processes": limits.processes,
             "private": sandbox,
         }
-        kernel = [sys.executable, inside.__file__, json.dumps(settings)]
+        starter = _INSIDE_STARTER if sandbox else inside.__file__
+        kernel = [sys.executable, starter, json.dumps(settings)]
         if sandbox:
             shared = ["--bind", str(sockets), str(sockets)]
             shared += ["--ro-bind", str(handed_in), str(handed_in)]
-            shared += ["--ro-bind", inside.__file__, inside.__file__]
+            shared += ["--ro-bind", inside.__file__, _INSIDE_STARTER]
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
             program = shutil.which("bwrap") or "bwrap"
             kernel = [program, *_isolation(), *_libraries(limits), *shared, *_CLOSED, "--", *kernel]

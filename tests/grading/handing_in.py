@@ -1,6 +1,7 @@
 """How tests hand in a notebook: samples, damage to them, and grading in the sandbox."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -36,10 +37,15 @@ def as_bytes(notebook: NotebookNode) -> bytes:
 
 
 def in_sandbox(
-    notebook: NotebookNode, release: NotebookNode, **limits: float
+    notebook: NotebookNode,
+    release: NotebookNode,
+    companions: Mapping[str, bytes] | None = None,
+    **limits: float,
 ) -> tuple[dict[str, ItemOutcome], Graded, RunRecord]:
     """Grade in the sandbox: items by name, everything, and what the run brought back."""
-    prepared = prepare(Submission(as_bytes(notebook)), release, SECRET, Limits(**limits))
+    prepared = prepare(
+        Submission(as_bytes(notebook), companions or {}), release, SECRET, Limits(**limits)
+    )
     record = run(prepared.job)
     graded = conclude(CHAPTER, prepared, record)
     items = {item.grade_id.removesuffix("__test"): item for item in graded.outcome.items}
