@@ -108,7 +108,7 @@ def _told(run: TrainingRun) -> str:
     told = f"{run.label}: epoch {number(run.epochs)} ({updates}), "
     if run.first_bad is not None:
         return told + f"the loss is infinite or NaN since update {run.first_bad}"
-    told += f"{run.loss_name} loss {run.loss:.3g}, accuracy {run.accuracy:.3f}"
+    told += f"{run.loss_name} loss {run.loss:#.3g}, accuracy {run.accuracy:.3f}"
     if run.worst_batch > 10:
         told += f", largest loss of a batch {run.worst_batch:,.0f}"
     return told
@@ -125,6 +125,4 @@ def _compared(state: State) -> str:
     ]
     if shared == 0 or not all(isfinite(loss) for loss in losses):
         return ""
-    return (
-        f" At equal updates, {shared:,} each, the losses were {losses[0]:.3g} and {losses[1]:.3g}."
-    )
+    return f" At equal updates, {shared:,} each, the losses were {losses[0]:#.3g} and {losses[1]:#.3g}."

@@ -10,23 +10,20 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from contourpy import contour_generator
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.backend_bases import RendererBase
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba_array
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 from matplotlib.ticker import FuncFormatter, LinearLocator, LogLocator, NullLocator
 from torch import Tensor
-from torch.nn import functional
 
 from course_lib.beats import FORWARD, INK, LOSS, ORANGE, SKY
 from course_lib.data import circles
 from course_lib.simulations.base import Artists
 from course_lib.simulations.dashboard_runs import GRID, POINTS, REACH, TrainingRun, number
+from course_lib.simulations.shading import Shading
 from course_lib.style import DPI
 
 #: Width and height in inches.
@@ -44,36 +41,6 @@ _LOSS_FLOORS = [0.02, 0.005, 1e-3, 1e-4, 1e-6, 1e-9]
 _LOSS_TOPS = [2.0, 20.0, 200.0, 1e4, 1e8, 1e16, 1e39]
 _MOST_POINTS = 400
 _ALL_OF_THE_FIRST = 20
-
-
-class Shading(Artist):
-    """Fills ``axes`` with the shades of ``opinion [GRID, GRID]``, 0 to 1, from the lower left.
-
-    What ``imshow`` does too, in seven times the time, which a live picture would feel.
-    """
-
-    def __init__(self, axes: Axes) -> None:
-        super().__init__()
-        self.opinion = torch.full((GRID, GRID), 0.5)
-        self.zorder = 1
-        self._colors = (to_rgba_array([*map(_SHADES, range(_SHADES.N)), _NO_NUMBER]) * 255).round()
-        self._colors = self._colors.astype(np.uint8)
-        axes.add_artist(self)
-
-    def draw(self, renderer: RendererBase) -> None:
-        if not self.get_visible():
-            return
-        place = self.axes.bbox
-        size = (round(place.height), round(place.width))
-        fine = functional.interpolate(
-            self.opinion[None, None], size=size, mode="bilinear", align_corners=True
-        )[0, 0]
-        shade = (fine * _SHADES.N).clamp(0, _SHADES.N - 1).nan_to_num(_SHADES.N)
-        context = renderer.new_gc()
-        renderer.draw_image(
-            context, place.x0, place.y0, self._colors[shade.to(torch.uint8).numpy()]
-        )
-        context.restore()
 
 
 def layout(figure: Figure) -> Artists:
@@ -100,9 +67,9 @@ def layout(figure: Figure) -> Artists:
 
 def update(artists: Artists, runs: Sequence[TrainingRun]) -> None:
     margins = [run.margins() for run in runs]
-    artists["opinion"].opinion = runs[0].opinion(margins[0])
+    artists["opinion"].values = runs[0].opinion(margins[0])
     boundaries = [_boundary(each) for each in margins]
-    artists["message"].set_text(_message(runs[0], boundaries[0]))
+    artists["message"].set_text(_message(runs, boundaries))
     _fit_axes(artists, runs)
     for title, unit in zip(artists["titles"], ("epochs", "updates"), strict=True):
         title.set_text(f"At equal {unit}" if len(runs) > 1 else f"Counted in {unit}")
@@ -142,7 +109,7 @@ def _layout_plane(figure: Figure, axes: Axes) -> dict[str, Any]:
         for width, dashes in ((2.4, "-"), (1.8, _DASHES))
     ]
     return {
-        "opinion": Shading(axes),
+        "opinion": Shading(axes, _SHADES, _NO_NUMBER),
         "points": points,
         "boundaries": boundaries,
         "message": axes.set_title(" "),
@@ -200,12 +167,11 @@ def _layout_readout(axes: Axes) -> dict[str, Any]:
     axes.plot([0, 32], [rows[0]] * 2, color=LOSS.color)
     axes.plot([38, 70], [rows[0]] * 2, color=FORWARD.color)
     made: dict[str, Any] = {"key 1": axes.plot([0, 70], [rows[1]] * 2, **dashed)}
-    places = {"label": 84, "epoch": 444, "loss": 534, "accuracy": 668, "updates": 782}
+    places = {"label": 84, "epoch": 504, "loss": 596, "accuracy": 742, "updates": 808}
     for i, y in enumerate(rows):
         made[f"key {i} words"] = [
-            axes.text(places["epoch"] - 46, y, "epoch", va="center"),
-            axes.text(places["loss"] - 34, y, "loss", va="center"),
-            axes.text(places["accuracy"] - 68, y, "accuracy", va="center"),
+            axes.text(places[word] - 8, y, word, ha="right", va="center")
+            for word in ("epoch", "loss", "accuracy")
         ]
         for name, x in places.items():
             made[f"{name} {i}"] = axes.text(x, y, "", va="center")
@@ -220,8 +186,8 @@ def _write_readout(artists: Artists, i: int, run: TrainingRun | None) -> None:
         values = {
             "label": run.label,
             "epoch": number(run.epochs),
-            "loss": f"{run.loss:.3g}" if math.isfinite(run.loss) else "lost",
-            "accuracy": f"{run.accuracy:.3f}" if math.isfinite(run.accuracy) else "none",
+            "loss": f"{run.loss:#.3g}" if math.isfinite(run.loss) else "not finite",
+            "accuracy": f"{run.accuracy:.3f}" if math.isfinite(run.accuracy) else "\u2013",
             "updates": f"{run.steps:,} updates",
         }
     for name, value in values.items():
@@ -295,16 +261,25 @@ def _joined(lines: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return points[:, 0], points[:, 1]
 
 
-def _message(run: TrainingRun, boundary: list[np.ndarray]) -> str:
-    if run.first_bad is not None:
-        return f"Lost: infinite or NaN since update {run.first_bad}"
+def _message(runs: Sequence[TrainingRun], boundaries: list[list[np.ndarray]]) -> str:
+    run = runs[0]
     if run.steps == 0:
         return "Untrained: a random line"
+    if len(runs) > 1:
+        first, second = (_right(each) for each in runs)
+        return f"{first} (solid), {second} (dashed) of {POINTS} right"
+    if run.first_bad is not None:
+        return f"Lost: infinite or NaN since update {run.first_bad}"
     if run.worst_batch > 10:
         return f"Steps too long: one batch cost {run.worst_batch:,.0f}"
-    wraps = any(
-        np.array_equal(line[0], line[-1]) and Path(line).contains_point((0, 0)) for line in boundary
-    )
-    if wraps and run.accuracy >= 0.95:
+    if run.accuracy >= 0.95 and any(_encloses_the_middle(line) for line in boundaries[0]):
         return "The boundary wraps the inner circle"
-    return f"{round(run.accuracy * POINTS)} of {POINTS} points are on their side"
+    return f"{_right(run)} of {POINTS} points are on their side"
+
+
+def _right(run: TrainingRun) -> str:
+    return f"{run.accuracy * POINTS:.0f}" if math.isfinite(run.accuracy) else "lost"
+
+
+def _encloses_the_middle(line: np.ndarray) -> bool:
+    return np.array_equal(line[0], line[-1]) and Path(line).contains_point((0, 0))
