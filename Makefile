@@ -51,6 +51,22 @@ build: $(EVERYONE)  ## author: make the notebooks, solved and released, from gra
 	$(IN_VENV) -m grading build
 	$(IN_VENV) -m grading release
 
+.PHONY: demo
+demo: $(EVERYONE)  ## instructor: grade the sample class that ships with the repository
+	@$(IN_VENV) -m grading demo
+
+.PHONY: bench
+bench: $(EVERYONE)  ## maintainer: how fast the panels are, beside ipywidgets.interact
+	PYTHONPATH=. $(IN_VENV) benchmarks/panels.py
+
+.PHONY: test-colab
+test-colab: $(EVERYONE)  ## maintainer: the panels on Colab's versions (makes .cache/colab-venv)
+	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
+
+.PHONY: pictures
+pictures: $(EVERYONE)  ## maintainer: make the pictures of README.md again
+	PYTHONPATH=. $(IN_VENV) docs/images/render.py
+
 .PHONY: clean
 clean:  ## everyone: remove the environment and what tests leave; your notebooks stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache build dist screenshots *.egg-info

@@ -66,7 +66,7 @@ def test_dashboard_trains_and_pauses_while_other_cells_run(open_notebook):
 
 
 def test_explode_plays_by_itself_to_its_end(open_notebook):
-    notebook, panel = _dashboard(open_notebook)
+    _, panel = _dashboard(open_notebook)
     _button(panel, "Explode").click()
     expect(_button(panel, "Pause")).to_be_visible()
     expect(panel.locator(".course-sentence")).to_contain_text("poch 50", timeout=60_000)

@@ -1,0 +1,190 @@
+"""``python -m course_lib``: clear answers on any machine, and the learner's work is never lost."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course_lib import my_course, progress
+from course_lib.problem import Problem
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def _run(*arguments: str, python: str = sys.executable, **environment: str):
+    return subprocess.run(
+        [python, "-m", "course_lib", *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> str:
+    """An interpreter with the standard library alone."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
+    return str(tmp_path / "bare" / "bin" / "python")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_unknown_command_ends_in_one_line():
+    done = _run("frobnicate")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "frobnicate" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["lab", "status"])
+def test_missing_part_ends_in_one_line(command, bare_python):
+    done = _run(command, python=bare_python)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_doctor_finds_nothing_wrong_here():
+    done = _run("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "takes a training step" in done.stdout
+    assert "PROBLEM" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_doctor_works_without_torch_and_says_what_to_do(bare_python):
+    done = _run("doctor", python=bare_python)
+    assert done.returncode == 1
+    assert "PROBLEM  torch is missing\n         -> make learn" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_doctor_tells_no_user_name():
+    assert str(Path.home()) + os.sep not in _run("doctor").stdout
+
+
+def test_status_counts_passed_checks(home):
+    before = _run("status").stdout
+    assert "not started" in before
+    progress.record("train_one_epoch", passed=False)
+    assert "0 of 3 checks passed" in _run("status").stdout
+    progress.record("train_one_epoch", passed=True)
+    assert "1 of 3 checks passed" in _run("status").stdout
+
+
+def test_progress_counts_tries_until_the_first_success(home):
+    for passed in (False, False, True, False):
+        progress.record("fit", passed=passed)
+    assert progress.load() == {"fit": progress.CheckRecord(passed=True, tries=3)}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
+def test_progress_is_private(home):
+    progress.record("fit", passed=True)
+    assert stat.S_IMODE(progress.path().stat().st_mode) == 0o600
+    assert [path.name for path in home.iterdir()] == ["progress.json"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"checks": 3}',
+        b'{"checks": {"fit": {"passed": 1}}}',
+        b"\xff\xfe",
+    ],
+)
+def test_damaged_progress_starts_anew(home, content):
+    home.mkdir()
+    progress.path().write_bytes(content)
+    assert progress.load() == {}
+    progress.record("fit", passed=True)
+    assert progress.load()["fit"].passed
+
+
+def test_progress_that_cannot_be_kept_costs_no_check(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file" / "inside"))
+    progress.record("fit", passed=True)
+    assert progress.load() == {}
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    (folder / "02_loss_functions.ipynb").write_text("first version")
+    (folder / "05_complete_loop.ipynb").write_text("first version")
+    return folder
+
+
+def test_first_start_copies_the_chapters(released, tmp_path):
+    mine = tmp_path / "mine"
+    assert my_course.prepare(released, mine) == []
+    assert (mine / "05_complete_loop.ipynb").read_text() == "first version"
+    assert my_course.first_chapter(mine).name == "02_loss_functions.ipynb"
+    page = (mine / my_course.START_PAGE).read_text(encoding="utf-8")
+    assert "[Loss functions](02_loss_functions.ipynb)" in page
+    assert "How this works" in page
+
+
+def test_a_changed_copy_is_never_overwritten(released, tmp_path):
+    mine = tmp_path / "mine"
+    my_course.prepare(released, mine)
+    (mine / "05_complete_loop.ipynb").write_text("my work")
+    assert my_course.prepare(released, mine) == []
+    (released / "05_complete_loop.ipynb").write_text("second version")
+    (note,) = my_course.prepare(released, mine)
+    assert "05_complete_loop has a new version; yours is kept" in note
+    assert (mine / "05_complete_loop.ipynb").read_text() == "my work"
+
+
+def test_an_untouched_copy_follows_the_release(released, tmp_path):
+    mine = tmp_path / "mine"
+    my_course.prepare(released, mine)
+    (released / "05_complete_loop.ipynb").write_text("second version")
+    assert my_course.prepare(released, mine) == []
+    assert (mine / "05_complete_loop.ipynb").read_text() == "second version"
+
+
+def test_work_is_kept_when_the_list_of_copies_is_lost(released, tmp_path):
+    mine = tmp_path / "mine"
+    my_course.prepare(released, mine)
+    (mine / "05_complete_loop.ipynb").write_text("my work")
+    (mine / my_course.PRIVATE / "copied.json").write_text("not json")
+    my_course.prepare(released, mine)
+    assert (mine / "05_complete_loop.ipynb").read_text() == "my work"
+
+
+def test_a_deleted_copy_comes_back(released, tmp_path):
+    mine = tmp_path / "mine"
+    my_course.prepare(released, mine)
+    (mine / "05_complete_loop.ipynb").unlink()
+    my_course.prepare(released, mine)
+    assert (mine / "05_complete_loop.ipynb").read_text() == "first version"
+
+
+def test_without_notebooks_the_reason_is_given(tmp_path):
+    with pytest.raises(Problem, match="no notebooks"):
+        my_course.prepare(tmp_path / "nothing", tmp_path / "mine")
+
+
+def test_copies_are_listed_as_json(released, tmp_path):
+    mine = tmp_path / "mine"
+    my_course.prepare(released, mine)
+    copied = json.loads((mine / my_course.PRIVATE / "copied.json").read_text())
+    assert set(copied) == {"02_loss_functions.ipynb", "05_complete_loop.ipynb"}
