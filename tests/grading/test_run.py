@@ -133,7 +133,7 @@ def test_nothing_that_is_not_its_own_is_in_reach_and_noise_costs_nothing(
     assert "output cut here" in _text(record, "flood")
     kept = json.dumps(record.outputs)
     assert "<script>" not in kept
-    assert "javascript" not in kept.lower()
+    assert "alert" not in kept
 
 
 def test_a_crash_costs_the_exercise_it_happens_in(solved, release):
