@@ -7,12 +7,15 @@ from course_lib.simulations.base import Simulation
 #: Name, which is also the module's, and class; in the order of the chapters.
 SIMULATIONS: dict[str, str] = {
     "run_gone_wrong": "RunGoneWrong",
+    "shape_tracker": "ShapeTracker",
     "loss_landscape": "LossLandscape",
     "gradient_flow": "GradientFlow",
     "graph_walker": "GraphWalker",
     "zero_grad": "ZeroGrad",
     "beat_sequencer": "BeatSequencer",
     "dashboard": "Dashboard",
+    "number_formats": "NumberFormats",
+    "loss_scaling": "LossScaling",
 }
 
 
