@@ -14,6 +14,160 @@
 import math
 import statistics
 
+# %% [markdown]
+# ## Which way, and how steep
+#
+# Forward has made predictions, the loss has judged them. Now the weights should change so that the
+# loss falls. Which way should each weight move, and which weights matter most? The third beat,
+# **backward**, answers that for every weight at once.
+#
+# Start with the smallest model there is: one weight, one bias, one example. The model predicts
+# w·x + b. Take w = 2, b = 1, x = 3, and a target of 5.
+
+# %%
+w, b, x, target = 2.0, 1.0, 3.0, 5.0
+prediction = w * x + b
+loss = (prediction - target) ** 2
+print(f"prediction {prediction:.0f}, loss {loss:.0f}")
+
+# %% [markdown]
+# The prediction is 2 too high, so the loss is 4. Suppose you raise w by 0.001. By how much does the
+# loss change: about 0.001, about 0.012, or about 4?
+
+# %%
+my_prediction = ""  # one number
+
+# %%
+nudge = 0.001
+nudged_loss = ((w + nudge) * x + b - target) ** 2
+print(f"the loss changes by {nudged_loss - loss:.6f}")
+print(f"per unit of w that is {(nudged_loss - loss) / nudge:.3f}")
+
+# %% [markdown]
+# About 0.012: twelve times the nudge. That factor of 12 is the **gradient** of the loss with respect
+# to w, written dL/dw. It says how much the loss changes per small change of the weight.
+#
+# Two things it does not say. It is not how far to move: the slope under your feet does not tell you
+# where the valley is. And it holds for *small* changes only; a nudge of 1 changes the loss by 21, not
+# by 12.
+
+# %%
+print(f"a nudge of 1 changes the loss by {((w + 1) * x + b - target) ** 2 - loss:.0f}")
+
+# %% [markdown]
+# ## The same number by the chain rule
+#
+# Nudging works, but it needs an extra forward pass for every single weight. A network with 100,000
+# weights would need 100,000 of them. The chain rule needs one walk.
+#
+# Write the computation as a chain of small steps, and give each one its own small derivative:
+#
+# | step | value | its derivative | value |
+# |---|---|---|---|
+# | product = w · x | 6 | d product / dw = x | 3 |
+# | prediction = product + b | 7 | d prediction / d product = 1, d prediction / db = 1 | 1 |
+# | error = prediction - target | 2 | d error / d prediction = 1 | 1 |
+# | loss = error² | 4 | d loss / d error = 2 · error | 4 |
+#
+# Each derivative looks at one step and nothing else. Now go from the loss back to w, and multiply
+# what you meet: 4 · 1 · 1 · 3. On the way to b you meet 4 · 1 · 1.
+
+# %%
+error = prediction - target
+dL_derror = 2 * error
+dL_dprediction = dL_derror * 1
+dL_dw = dL_dprediction * x
+dL_db = dL_dprediction * 1
+print(f"dL/dw = {dL_dw:.0f}, dL/db = {dL_db:.0f}")
+
+# %% [markdown]
+# 12 again, and 4 for the bias. In one line: dL/dw = 2 (7 - 5) · 3.
+#
+# The picture below shows this walk. Blue numbers are values, made from left to right. Green numbers
+# are gradients, made from right to left: each is the one to its right, times the factor on the arrow.
+#
+# Before you move a slider, two questions. Where must w stand so that its gradient is 0? And which
+# gradient becomes 0 when you set the *input* x to 0?
+
+# %%
+my_prediction_1 = ""  # w =
+my_prediction_2 = ""  # dL/dw / dL/db / both
+
+# %% panel="gradient_flow"
+
+# %% [markdown]
+# The gradient of w vanishes at the bottom of the bowl, at w = 4/3, where the prediction is exactly 5.
+# With the slider you come close: 1.3.
+#
+# With x = 0 the weight has no say in the prediction, so dL/dw = 0, however wrong the prediction is.
+# The bias still learns. That is a general rule: **a weight's gradient is the error that comes back,
+# times the input that went in.** Weights whose input is 0 stand still.
+#
+# Look at the sign too. The gradient is positive where the loss rises with w. To lower the loss, move
+# *against* it; that is chapter 04.
+
+# %% [markdown]
+# ## Exercise: measure a gradient by nudging
+#
+# Before you let PyTorch do it, build the instrument that checks it. A better nudge goes both ways:
+#
+# slope at w ≈ (f(w + eps) - f(w - eps)) / (2 · eps)
+#
+# This is a **central difference**. Why both ways? On a curve, a one-sided nudge sees the slope
+# between two points to the right of w; the two-sided one is centred on w. Here are both for the sine
+# at 1, whose true slope is cos(1). Which one wins, and what happens when eps becomes very small?
+
+# %%
+my_prediction = ""  # as eps shrinks, the error ...
+
+# %%
+from course_lib.beats import BACKWARD, INK
+from course_lib.figures import finish, new_axes, show_figure
+
+steps = [10.0**-k for k in range(1, 13)]
+true_slope = math.cos(1)
+one_sided = [abs((math.sin(1 + e) - math.sin(1)) / e - true_slope) for e in steps]
+central = [abs((math.sin(1 + e) - math.sin(1 - e)) / (2 * e) - true_slope) for e in steps]
+
+# %%
+figure, axes = new_axes()
+axes.loglog(steps, one_sided, color=INK, ls="--", marker="o", ms=4, label="one-sided")
+axes.loglog(steps, central, color=BACKWARD.color, marker="s", ms=4, label="central")
+title = "Central differences win, and the smallest eps does not"
+finish(axes, title, "eps, the size of the nudge", "error of the measured slope")
+show_figure(
+    figure,
+    f"At eps = 0.01 the error is {one_sided[1]:.4f} one-sided and {central[1]:.6f} central. "
+    "Below some eps both errors grow again.",
+)
+
+# %% [markdown]
+# From right to left: as eps shrinks, both errors fall, the central one twice as fast on this scale.
+# Then they rise again. Two values of f that differ in the last digits only leave nothing but rounding
+# when you subtract them. For float64, an eps around 1e-4 or 1e-5 is a good place for central
+# differences.
+#
+# What you need for tensors: a way to visit every entry, whatever the shape. `flatten()` gives all
+# entries in one row, `reshape` brings the shape back, and `clone()` makes a copy that is yours to
+# change. (`view(-1)` does not work for every tensor: a transposed one lies in memory in another
+# order.)
+
+# %%
+w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+flat = w.T.flatten().clone()
+flat[1] += 0.5
+print(flat.tolist())
+print(flat.reshape(w.T.shape).tolist())
+print("w is as it was:", w.tolist())
+
+# %% [markdown]
+# Now write it. `w` may have any shape, even none (`torch.tensor(2.0)`), and the result has the same
+# one. Nudge copies: the `w` that you were given must be untouched. `float(...)` turns what `f` returns
+# into a plain number, and `w.detach()` is `w` without any history, in case it has one.
+#
+# The check below is red before you start; that is expected. `hint("numerical_gradient")` helps, twice.
+
+
 # %% solution="numerical_gradient"
 def numerical_gradient(f, w, eps=1e-4):
     """Measure the gradient of ``f`` at ``w`` by central differences.
@@ -41,6 +195,186 @@ def numerical_gradient(f, w, eps=1e-4):
 
 # %% tests="numerical_gradient"
 
+# %% [markdown]
+# ## What the forward pass leaves behind
+#
+# PyTorch does not nudge. While the forward pass runs, autograd writes down what was computed from
+# what: a graph. Ask a result for its `grad_fn`, and you hold the last node of it.
+
+# %%
+w = torch.tensor(2.0, requires_grad=True)
+b = torch.tensor(1.0, requires_grad=True)
+x, target = torch.tensor(3.0), torch.tensor(5.0)
+prediction = w * x + b
+loss = (prediction - target) ** 2
+print("loss.grad_fn:      ", type(loss.grad_fn).__name__)
+print("one node before it:", type(loss.grad_fn.next_functions[0][0]).__name__)
+print("w:", w.grad_fn, "and is a leaf:", w.is_leaf, "| loss is a leaf:", loss.is_leaf)
+
+# %% [markdown]
+# `requires_grad=True` marks the tensors whose gradient you want. Parameters of an `nn.Module` have it
+# set already. The inputs x and target do not need it: you will not change them.
+#
+# A tensor that you made yourself is a **leaf**: nothing was computed to get it. Everything computed
+# from a leaf that requires gradients carries a `grad_fn`, the way back.
+#
+# Now call `backward()`. What changes: the weights, the loss, or something else?
+
+# %%
+my_prediction = ""  # w / loss / something else
+
+# %%
+print("before:", w.grad, b.grad)
+loss.backward()
+print("after: ", w.grad, b.grad)
+print(f"w is {w.item():.0f}, b is {b.item():.0f}, loss is {loss.item():.0f}; x.grad is {x.grad}")
+
+# %% [markdown]
+# 12 and 4, the numbers that you found by hand. They landed in `.grad` of the two leaves. That is all
+# that `backward()` leaves behind: **it moves no weight and does not change the loss.** And x, which
+# asked for no gradient, got none.
+#
+# Your instrument from above should agree. (Until you have written it, this cell says so.)
+
+
+# %%
+def loss_at(w):
+    return (w * 3 + 1 - 5) ** 2
+
+
+try:
+    measured = numerical_gradient(loss_at, torch.tensor(2.0, dtype=torch.float64))
+    print("measured:", measured)
+except NotImplementedError:
+    print("Write numerical_gradient above, then run this cell again.")
+
+# %% [markdown]
+# ## Walk the graph
+#
+# A real network's graph is no chain. It is a **directed acyclic graph**: it branches at every layer,
+# because a layer's gradient is wanted by its weight, by its bias and by the layer before it.
+#
+# Step through it. The first network has two layers. In the second one the hidden values go two ways,
+# through a layer and around it, and meet again in a sum. Find the node with two arrows into it. What
+# must it do before it can go on?
+
+# %%
+my_prediction = ""  # it must ...
+
+# %% panel="graph_walker"
+
+# %% [markdown]
+# - The walk starts at the loss, with dL/dL = 1, and visits every node once.
+# - `AddmmBackward0` is a linear layer. It hands on up to three gradients. The first layer hands on
+#   only two: its input x wants none.
+# - `AccumulateGrad` is a dead end: a leaf. Here the gradient is *added* to `.grad`.
+# - A node that was used twice waits until both gradients have arrived, and **adds** them. `TanhBackward0`
+#   in the second network is one. If a value influences the loss along two ways, its influences add up.
+#
+# Note the sizes as well. `gets [4, 3]` is the gradient of 4 examples with 3 hidden values: a gradient
+# always has the shape of the tensor that it belongs to.
+
+# %% [markdown]
+# ## Gradients add up
+#
+# "Added to `.grad`" has a consequence. Run forward and backward again, and clear nothing. What is
+# `w.grad` now: 12, 24, or an error?
+
+# %%
+my_prediction = ""  # 12 / 24 / error
+
+# %%
+loss = (w * x + b - target) ** 2  # a new forward pass records a new graph
+loss.backward()
+print(f"after a second forward and backward, w.grad is {w.grad.item():.0f}")
+w.grad = None
+b.grad = None
+loss = (w * x + b - target) ** 2
+loss.backward(retain_graph=True)
+loss.backward()
+print(f"twice on one graph that was retained: {w.grad.item():.0f}")
+
+# %% [markdown]
+# 24: `backward()` adds to what is there. Setting `.grad` to None clears it; `model.zero_grad()` and
+# `optimizer.zero_grad()` do that for all parameters of a model.
+#
+# Without `retain_graph=True`, a second walk over the *same* graph is an error. The values that the
+# walk needs were freed as it went along:
+
+# %%
+loss = (w * x + b - target) ** 2
+loss.backward()
+try:
+    loss.backward()
+except RuntimeError as error:
+    print("RuntimeError:", str(error)[:55], "...")
+
+# %% [markdown]
+# You will rarely want `retain_graph=True` in a training loop. A fresh batch means a fresh forward pass,
+# and that means a fresh graph.
+
+# %% [markdown]
+# ## Reading autograd's first messages
+#
+# Four messages greet almost everyone. They are caught here, so that you can read them in peace.
+
+
+# %%
+def attempt(title, action):
+    try:
+        action()
+    except RuntimeError as error:
+        print(f"{title}\n    {str(error).splitlines()[0][:70]} ...")
+
+
+v = torch.tensor([1.0, 2.0], requires_grad=True)
+attempt("1. nothing asked for a gradient", torch.tensor(3.0).backward)
+attempt("2. more than one number", (v * 2).backward)
+total = (v**2).sum()
+total.backward()
+attempt("3. the graph is gone", total.backward)
+attempt("4. out of the graph", v.numpy)
+
+# %% [markdown]
+# | message begins | what it means | what to do |
+# |---|---|---|
+# | element 0 of tensors does not require grad | there is no graph behind this loss | look for `detach()`, `.item()` or `no_grad()` on the way, or for parameters that are frozen |
+# | grad can be implicitly created only for scalar outputs | `backward()` starts at one number | reduce the loss, with `.mean()` for instance |
+# | Trying to backward through the graph a second time | the graph was freed by the first walk | run the forward pass again |
+# | Can't call numpy() on Tensor that requires grad | NumPy knows no graphs | `tensor.detach().numpy()` |
+#
+# The graph also explains a memory problem. A loss that you keep in a list keeps its whole graph.
+# When you only evaluate, switch the recording off:
+
+# %%
+model = torch.nn.Linear(3, 1)
+with torch.no_grad():
+    predictions = model(torch.ones(2, 3))
+print("recorded inside no_grad:", predictions.grad_fn is not None)
+print("recorded outside:", model(torch.ones(2, 3)).grad_fn is not None)
+
+# %% [markdown]
+# ## Exercise: the gradients of a linear model, by hand
+#
+# Once in your life, do autograd's work yourself. The model is x @ w + b with N examples and D
+# features, the loss is the mean squared error.
+#
+# Start from the one example above: dL/dw = 2 · error · x. With N examples the loss is the *mean* of N
+# such losses, so the gradient is the mean of N such gradients. With D features, each weight has its
+# own input: the gradient of w[j] uses the column x[:, j].
+#
+# One product does all D columns at once. See what `x.T @ v` adds up:
+
+# %%
+x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])  # [N, D] = [3, 2]
+v = torch.tensor([1.0, 0.0, -1.0])  # one number per example
+print("x.T @ v:", (x.T @ v).tolist())
+print("by hand:", [1 * 1.0 + 2 * 0.0 + 3 * -1.0, 10 * 1.0 + 20 * 0.0 + 30 * -1.0])
+
+# %% [markdown]
+# A sum over the examples, one per feature. Mind that it is a sum, and the loss a mean.
+
+
 # %% solution="linear_gradients"
 def linear_gradients(x, y, w, b):
     """The gradients of the mean squared error of ``x @ w + b``, without autograd.
@@ -59,6 +393,32 @@ def linear_gradients(x, y, w, b):
 
 
 # %% tests="linear_gradients"
+
+# %% [markdown]
+# ## Exercise: how large are the gradients?
+#
+# A network has thousands of gradients. One number per parameter is enough to see whether a layer
+# learns: the length of its gradient, the **L2 norm**, the root of the sum of squares.
+#
+# `named_parameters()` gives names and parameters. After `backward()`, which of them have a `.grad`?
+
+# %%
+model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1))
+model[2].bias.requires_grad_(False)  # frozen: it will not be trained
+loss = (model(torch.ones(4, 2)) ** 2).mean()
+loss.backward()
+for name, p in model.named_parameters():
+    print(name, list(p.shape), "gradient:", None if p.grad is None else list(p.grad.shape))
+
+# %%
+g = torch.tensor([3.0, 4.0])
+print("norm of [3, 4]:", g.norm().item(), "by hand:", math.sqrt(3.0**2 + 4.0**2))
+
+# %% [markdown]
+# Two things to mind. Parameters may still hold gradients of an earlier loss: clear them first
+# (`model.zero_grad()` sets each `.grad` to None). And a parameter that this loss does not use, or that
+# is frozen, has `.grad` None afterwards: leave it out. That is something else than a gradient of zero.
+
 
 # %% solution="gradient_norms"
 def gradient_norms(model, loss):
@@ -82,6 +442,53 @@ def gradient_norms(model, loss):
 
 
 # %% tests="gradient_norms"
+
+# %% [markdown]
+# ## Exercise: back to the run that went wrong
+#
+# In chapter 00 you stopped a run at step 47 and found the layer that blew up by eye. Now you have
+# norms in hand, one per layer and step. Let a function find it.
+#
+# What is an explosion? A norm far above what is *usual* for that layer. And usual is the **median** of
+# the norms so far. Why not the mean? Look at a layer with one early spike:
+
+# %%
+norms = [1.0, 1.2, 90.0, 0.9, 1.1, 1.0]
+print(f"mean {statistics.mean(norms):.1f}, median {statistics.median(norms):.2f}")
+later = 30.0
+print("30 is more than 10 times the mean:  ", later > 10 * statistics.mean(norms))
+print("30 is more than 10 times the median:", later > 10 * statistics.median(norms))
+
+# %% [markdown]
+# One spike lifts the mean for a long time and hides what comes after it. The median hardly notices.
+# `statistics.median` takes the mean of the two middle values when their number is even.
+#
+# A second trap is NaN, "not a number". Is NaN larger than 10?
+
+# %%
+my_prediction = ""  # True / False / error
+
+# %%
+nan = float("nan")
+print("nan > 10:", nan > 10, "| nan < 10:", nan < 10, "| nan == nan:", nan == nan)
+print("isfinite:", math.isfinite(nan), math.isfinite(float("inf")), math.isfinite(3.0))
+
+# %% [markdown]
+# Every comparison with NaN is False, so `norm > 10 * median` overlooks the worst case of all. Ask
+# `math.isfinite` first.
+#
+# When several layers explode at one step, the one that grew by the largest *factor* is the suspect.
+# `max` finds the key with the largest value, and the first one of equals:
+
+# %%
+ratios = {"fc1": 12.0, "head": 2400.0, "fc2": 17.0}
+print(max(ratios, key=ratios.get))
+
+# %% [markdown]
+# The rules in full are in the docstring. Milestones: first the plain case, the earliest step with a
+# norm above `factor` times the median; then NaN and infinity; then several layers at one step. Run
+# the check after each.
+
 
 # %% solution="first_explosion"
 def first_explosion(history, factor=10.0):
@@ -118,8 +525,53 @@ def first_explosion(history, factor=10.0):
 
 # %% tests="first_explosion"
 
+# %% [markdown]
+# And here is the run of chapter 00, with the gradient norms of its three layers. What does your
+# function say?
+
+# %%
+from course_lib.simulations import load
+
+run = load("run_gone_wrong").compute({"step": 79, "lr": 0.3, "clip": False}).run
+history = {layer: run.gradients[layer].tolist() for layer in run.gradients}
+for layer, norms in history.items():
+    ratio = norms[47] / statistics.median(norms[:47])
+    print(f"{layer:5} at step 47: about {float(f'{ratio:.1g}'):g} times the usual norm")
+try:
+    print("first explosion:", first_explosion(history))
+except NotImplementedError:
+    print("Write first_explosion above, then run this cell again.")
+
+# %% [markdown]
+# All three layers jump at step 47, two of them to about ten times their usual norm. `head` stands out
+# by its ratio. It is the one layer that sees the side column. A weight's gradient is the error times
+# its *input*, and the input was 999.
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q03_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
+
 # %% quiz="q03_1"
 
 # %% quiz="q03_2"
 
 # %% quiz="q03_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. A gradient says how much the loss changes per small change of a weight: slope times nudge.
+# 2. The forward pass records a graph; `backward()` walks it from the loss, multiplying local
+#    derivatives and adding where ways meet.
+# 3. Gradients land in `.grad` of the leaves. `backward()` moves no weight.
+# 4. They are added to what is there: clear them, or they pile up.
+# 5. A weight's gradient is the error that comes back times the input that went in; norms per layer
+#    show where a run breaks.
+#
+# **From the cheat sheet of bugs:** *`zero_grad` forgotten* - you have seen why: `backward()` adds.
+# *No `no_grad` in validation* - every recorded graph that is kept costs memory; switch the recording
+# off where you only look.
+#
+# **Where next:** you have a direction for every weight. In chapter 04 you decide how far to go.
