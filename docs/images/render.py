@@ -4,7 +4,9 @@ from pathlib import Path
 
 import torch
 
-from course_lib.panels import panel
+from course_lib.panels.canvas import Canvas
+from course_lib.simulations import load
+from course_lib.simulations.base import defaults
 
 FOLDER = Path(__file__).parent
 #: 50 epochs of 10 batches.
@@ -13,12 +15,15 @@ STEPS = 500
 
 def main() -> None:
     torch.set_num_threads(1)  # sums in one fixed order: the same picture on every machine
-    dashboard = panel("dashboard", lr=0.1, optimizer="sgd", second="optimizer")
-    for _ in range(STEPS):
-        dashboard.single_step()
-    (FOLDER / "dashboard.png").write_bytes(dashboard.png)
-    (FOLDER / "dashboard.txt").write_text(dashboard.sentence + "\n", encoding="utf-8")
-    print(dashboard.sentence)
+    dashboard = load("dashboard")
+    settings = {**defaults(dashboard), "lr": 0.1, "optimizer": "sgd", "second": "optimizer"}
+    state = dashboard.compute(settings)
+    canvas = Canvas(dashboard, state)
+    state = dashboard.step(state, STEPS)
+    sentence = dashboard.describe(state)
+    (FOLDER / "dashboard.png").write_bytes(canvas.draw(state))
+    (FOLDER / "dashboard.txt").write_text(sentence + "\n", encoding="utf-8")
+    print(sentence)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from course_lib import my_course, progress
+from course_lib.__main__ import main
 from course_lib.problem import Problem
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -55,12 +56,17 @@ def test_missing_part_ends_in_one_line(command, bare_python):
     assert done.stderr.count("\n") == 1
 
 
-def test_doctor_finds_nothing_wrong_here():
-    done = _run("doctor")
-    assert done.returncode == 0, done.stdout
-    assert "takes a training step" in done.stdout
-    assert "PROBLEM" not in done.stdout
-    assert done.stderr == ""
+@pytest.fixture(scope="module")
+def report() -> subprocess.CompletedProcess:
+    """What ``doctor`` says in this environment."""
+    return _run("doctor")
+
+
+def test_doctor_finds_nothing_wrong_here(report):
+    assert report.returncode == 0, report.stdout
+    assert "takes a training step" in report.stdout
+    assert "PROBLEM" not in report.stdout
+    assert report.stderr == ""
 
 
 def test_doctor_works_without_torch_and_says_what_to_do(bare_python):
@@ -70,17 +76,22 @@ def test_doctor_works_without_torch_and_says_what_to_do(bare_python):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_doctor_tells_no_user_name():
-    assert str(Path.home()) + os.sep not in _run("doctor").stdout
+def test_doctor_tells_no_user_name(report):
+    assert str(Path.home()) + os.sep not in report.stdout
 
 
-def test_status_counts_passed_checks(home):
-    before = _run("status").stdout
-    assert "not started" in before
+def test_status_counts_passed_checks(home, capsys):
+    def line_of_chapter_05() -> str:
+        assert main(["status"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return next(line for line in lines if line.startswith("05"))
+
+    assert "not started" in line_of_chapter_05()
     progress.record("train_one_epoch", passed=False)
-    assert "0 of 3 checks passed" in _run("status").stdout
+    assert "0 of 3 checks passed" in line_of_chapter_05()
     progress.record("train_one_epoch", passed=True)
-    assert "1 of 3 checks passed" in _run("status").stdout
+    assert "1 of 3 checks passed" in line_of_chapter_05()
+    assert "12 points possible" in line_of_chapter_05()
 
 
 def test_progress_counts_tries_until_the_first_success(home):
