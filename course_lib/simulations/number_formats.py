@@ -1,0 +1,147 @@
+"""One value in three floating-point formats (chapter 08b): ``course_lib.panel("number_formats")``.
+
+Everything shown is read from PyTorch: the ranges from ``torch.finfo``, what is stored from a cast,
+the bits from the cast tensor's own memory.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from matplotlib.figure import Figure
+
+from course_lib.beats import INK, ORANGE, SKY
+from course_lib.simulations.base import Artists, Settings, Slider
+
+FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: The integer type of the same width, to read a float's bits, and the number of exponent bits.
+_LAYOUT = {"float32": (torch.int32, 8), "bfloat16": (torch.int16, 8), "float16": (torch.int16, 5)}
+_LIMITS = (1e-47, 1e42)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a format makes of a value: the number, its bits, and what kind of number it is."""
+
+    value: float
+    bits: str
+    kind: str
+    one_plus: float
+
+
+@dataclass(frozen=True)
+class State:
+    value: float
+    stored: dict[str, Stored]
+
+
+def largest_and_smallest(name: str) -> tuple[float, float, float]:
+    """Largest number, smallest normal and smallest subnormal of a format."""
+    info = torch.finfo(FORMATS[name])
+    return info.max, info.smallest_normal, info.smallest_normal * info.eps
+
+
+class NumberFormats:
+    name = "number_formats"
+    title = "number_formats: one value, three formats"
+    size = (10.2, 4.9)
+    controls = (Slider("value", "Value", 1e-46, 1e40, default=1e-6, step=0.25, log=True),)
+
+    def compute(self, settings: Settings) -> State:
+        value = float(settings["value"])
+        return State(value, {name: _store(name, value) for name in FORMATS})
+
+    def layout(self, figure: Figure) -> Artists:
+        axes = figure.subplots()
+        axes.set(xscale="log", xlim=_LIMITS, ylim=(2.95, -0.55), xlabel="absolute value")
+        axes.set_yticks(range(3), list(FORMATS))
+        axes.set_xticks([10.0**e for e in range(-45, 46, 15)])
+        axes.grid(visible=False, axis="y")
+        artists = {"title": axes.set_title(" ")}
+        for row, name in enumerate(FORMATS):
+            largest, normal, subnormal = largest_and_smallest(name)
+            (normal_line,) = axes.plot(
+                [normal, largest], [row, row], color=SKY, lw=13, solid_capstyle="butt", zorder=1
+            )
+            (subnormal_line,) = axes.plot(
+                [subnormal, normal], [row, row], color=ORANGE, lw=6, solid_capstyle="butt", zorder=1
+            )
+            axes.text(subnormal / 4, row, "0", ha="right", va="center", color="#5A5A5A")
+            axes.text(largest * 4, row, "inf", ha="left", va="center", color="#5A5A5A")
+            artists[f"{name} words"] = axes.text(
+                2e-47, row + 0.22, "", va="top", fontsize=10, linespacing=1.5, in_layout=False
+            )
+            (artists[f"{name} mark"],) = axes.plot([], [], "D", color=INK, ms=9, zorder=4)
+        artists["line"] = axes.axvline(1, color=INK, lw=1, ls=":", zorder=2)
+        figure.legend(
+            [normal_line, subnormal_line],
+            ["normal numbers", "subnormal numbers (fewer bits)"],
+            loc="outside lower center",
+            ncols=2,
+        )
+        return artists
+
+    def update(self, artists: Artists, state: State) -> None:
+        artists["title"].set_text(_verdict(state))
+        artists["line"].set_xdata([state.value, state.value])
+        for row, (name, stored) in enumerate(state.stored.items()):
+            inside = stored.kind in ("normal", "subnormal")
+            artists[f"{name} mark"].set_data([stored.value] if inside else [], [row] * inside)
+            artists[f"{name} words"].set_text(
+                f"stores {_shown(stored.value)}{_error(state.value, stored)}  "
+                f"({stored.kind})   and 1 + value as {stored.one_plus:.9g}\nbits: {stored.bits}"
+            )
+
+    def describe(self, state: State) -> str:
+        parts = [
+            f"{name} stores {_shown(stored.value)}{_error(state.value, stored)} ({stored.kind}) "
+            f"and 1 + value as {stored.one_plus:.9g}"
+            for name, stored in state.stored.items()
+        ]
+        return f"{_verdict(state)}. Of the value {state.value:.3g}, {'; '.join(parts)}."
+
+
+def _store(name: str, value: float) -> Stored:
+    dtype = FORMATS[name]
+    exact = torch.tensor([value, 1 + value], dtype=torch.float64)
+    cast = exact.to(dtype)
+    stored, one_plus = cast.double().tolist()
+    normal = torch.finfo(dtype).smallest_normal
+    if stored == 0:
+        kind = "underflow"
+    elif math.isinf(stored):
+        kind = "overflow"
+    else:
+        kind = "normal" if stored >= normal else "subnormal"
+    return Stored(stored, _bits(name, cast[:1]), kind, one_plus)
+
+
+def _bits(name: str, cast: torch.Tensor) -> str:
+    """Sign, exponent and fraction bits of a one-element tensor, with spaces between them."""
+    integer, exponent_bits = _LAYOUT[name]
+    width = torch.iinfo(integer).bits
+    digits = format(cast.view(integer).item() % 2**width, f"0{width}b")
+    return f"{digits[0]} {digits[1 : 1 + exponent_bits]} {digits[1 + exponent_bits :]}"
+
+
+def _shown(value: float) -> str:
+    return "infinity" if math.isinf(value) else f"{value:.6g}"
+
+
+def _error(value: float, stored: Stored) -> str:
+    if stored.kind in ("underflow", "overflow"):
+        return ""
+    return f", relative error {abs(stored.value - value) / value:.1g}"
+
+
+def _verdict(state: State) -> str:
+    lost = [name for name, s in state.stored.items() if s.kind == "underflow"]
+    infinite = [name for name, s in state.stored.items() if s.kind == "overflow"]
+    thin = [name for name, s in state.stored.items() if s.kind == "subnormal"]
+    if lost:
+        return f"Too small for {' and '.join(lost)}: stored as zero"
+    if infinite:
+        return f"Too large for {' and '.join(infinite)}: stored as infinity"
+    if thin:
+        return f"A subnormal number in {' and '.join(thin)}: stored with fewer bits"
+    return "All three formats can store it, each as finely as it can"
