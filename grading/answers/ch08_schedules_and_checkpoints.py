@@ -1,0 +1,704 @@
+"""Chapter 08, secret half: cases, misconceptions, right variants and the quiz's key.
+
+The misconceptions and variants of ``checkpointing`` stand in ``checkpoints.py``.
+"""
+
+import copy
+import io
+import math
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from course_lib.data import circles
+from course_lib.exercises import ch08_schedules_and_checkpoints as public
+from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.stopping import stopping_case
+from course_lib.models import MLP
+from grading.answers import checkpoints
+from grading.answers.model import Answer, Misconception, QuizKey
+from grading.engine.compare import difference
+
+# --- warmup_cosine ------------------------------------------------------------------------------
+
+
+def _integer(generator: torch.Generator, low: int, high: int) -> int:
+    return int(torch.randint(low, high + 1, (), generator=generator))
+
+
+def _rate(generator: torch.Generator, low: float, high: float) -> float:
+    return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
+
+
+def _schedule_cases(generator: torch.Generator) -> list[Case]:
+    cases = []
+
+    def case(kind: str, total: int, warmup: int, steps: list[int], floor: bool = True) -> None:
+        settings = {"max_lr": _rate(generator, 0.3, 0.9), "min_lr": _rate(generator, 0.02, 0.2)}
+        if not floor:
+            settings["min_lr"] = None
+        cases.append(
+            public.schedule_case(
+                kind, total_steps=total, warmup_steps=warmup, steps=sorted(set(steps)), **settings
+            )
+        )
+
+    for floor in (True, False):
+        warmup = _integer(generator, 7, 20)
+        total = warmup + _integer(generator, 31, 90)
+        middle = [_integer(generator, 1, warmup - 2) for _ in range(3)]
+        case("warm", total, warmup, [0, 1, *middle, warmup - 1], floor)
+        middle = [_integer(generator, warmup + 2, total - 2) for _ in range(6)]
+        case("cosine", total, warmup, [warmup, warmup + 1, *middle, total - 1], floor)
+        late = [total + _integer(generator, 2, 60) for _ in range(3)]
+        case("edges", total, warmup, [total, total + 1, *late, 2 * total - warmup], floor)
+        middle = [_integer(generator, 1, total - 2) for _ in range(3)]
+        case("edges", total, 0, [0, 1, *middle, total - 1, total + 3], floor)
+    case("edges", total, total, [total, total + 1, total + 9])
+    return cases
+
+
+def _lambda_schedule(warm, progress, rate, over=lambda step, total: step >= total):
+    """A schedule put together from parts, of which a misconception gets one wrong."""
+
+    def warmup_cosine(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+        if over(step, total_steps):
+            return min_lr
+        if step < warmup_steps:
+            return warm(step, warmup_steps, max_lr, min_lr)
+        return rate(progress(step, total_steps, warmup_steps), max_lr, min_lr)
+
+    return warmup_cosine
+
+
+def _line(step, warmup_steps, max_lr, min_lr):
+    return max_lr * step / warmup_steps
+
+
+def _since_warmup(step, total_steps, warmup_steps):
+    return (step - warmup_steps) / max(1, total_steps - warmup_steps)
+
+
+def _half_wave(progress, max_lr, min_lr):
+    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _with(**parts):
+    right = {"warm": _line, "progress": _since_warmup, "rate": _half_wave}
+    return _lambda_schedule(**(right | parts))
+
+
+def _no_warmup_asked_first(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step <= warmup_steps:
+        return max_lr * step / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _end_not_asked_first(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step < warmup_steps:
+        return max_lr * step / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
+    return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _divides_by_zero(case: Case, got: Observation) -> bool:
+    """It raises where a part has no step at all, and is right everywhere else."""
+    if got.error is not None:
+        empty = case["warmup_steps"] in (0, case["total_steps"])
+        return empty and got.error.type == "ZeroDivisionError"
+    low = case["min_lr"] or 0.0
+    settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], low)
+    rates = [_with()(step, *settings) for step in case["steps"]]
+    return difference(rates, got[f"{case['kind']}_rates"], 1e-5, 1e-7) is None
+
+
+def _one_expression(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    warm = min(1.0, step / max(1, warmup_steps)) if warmup_steps else 1.0
+    span = total_steps - warmup_steps
+    done = min(max(step - warmup_steps, 0), span) / span if span else 1.0
+    if step < warmup_steps:
+        return max_lr * warm
+    return max_lr - (max_lr - min_lr) * math.sin(math.pi * done / 2) ** 2
+
+
+def _with_torch(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    step = torch.tensor(float(step), dtype=torch.float64)
+    if step >= total_steps:
+        return float(min_lr)
+    if step < warmup_steps:
+        return torch.lerp(
+            torch.zeros_like(step), max_lr * torch.ones_like(step), step / warmup_steps
+        ).item()
+    angle = torch.pi * (step - warmup_steps) / (total_steps - warmup_steps)
+    return (0.5 * (max_lr + min_lr) + 0.5 * (max_lr - min_lr) * torch.cos(angle)).item()
+
+
+def _as_a_table(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    rates = [max_lr * i / warmup_steps for i in range(warmup_steps)]
+    n = total_steps - warmup_steps
+    rates += [min_lr + (max_lr - min_lr) * (math.cos(i * math.pi / n) + 1) / 2 for i in range(n)]
+    return rates[step] if step < len(rates) else float(min_lr)
+
+
+def _complex_wave(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    import cmath
+
+    if step < warmup_steps and step < total_steps:
+        return step * (max_lr / warmup_steps)
+    left = max(total_steps - step, 0)
+    if left == 0:
+        return min_lr
+    wave = cmath.exp(1j * cmath.pi * (1 - left / (total_steps - warmup_steps)))
+    return float(min_lr + (max_lr - min_lr) * (wave.real + 1) / 2)
+
+
+WARMUP_COSINE = Answer(
+    exercise="warmup_cosine",
+    cases=_schedule_cases,
+    variants=(_one_expression, _with_torch, _as_a_table, _complex_wave),
+    misconceptions=(
+        Misconception(
+            "jump at the seam",
+            _with(progress=lambda step, total, warmup: step / total),
+            "Your cosine starts counting at step 0, so at the end of the warm-up it has already "
+            "fallen, and the rate jumps. Count from the warm-up's end: how many steps since then, "
+            "out of how many.",
+        ),
+        Misconception(
+            "no floor after the end",
+            _with(over=lambda step, total: False),
+            "A cosine goes up again after its lowest point, and so does your rate after "
+            "total_steps. Return min_lr from there on.",
+        ),
+        Misconception(
+            "division by zero",
+            _no_warmup_asked_first,
+            "You divide by the length of a part that can be empty: warmup_steps may be 0, and may "
+            "be all of total_steps. Ask which part the step is in, with < rather than <=, before "
+            "you divide.",
+            recognise=_divides_by_zero,
+        ),
+        Misconception(
+            "division by zero",
+            _end_not_asked_first,
+            "You divide by the length of the cosine, which is 0 when the warm-up fills all steps. "
+            "Ask first whether the schedule is over, and return min_lr then.",
+            recognise=_divides_by_zero,
+        ),
+        Misconception(
+            "min_lr added on top",
+            _with(rate=lambda p, high, low: low + high * (1 + math.cos(math.pi * p)) / 2),
+            "You add min_lr to a cosine of the full height, so the rate starts above max_lr. The "
+            "cosine has to span the distance from min_lr to max_lr.",
+        ),
+        Misconception(
+            "min_lr is only a limit",
+            _with(rate=lambda p, high, low: max(low, high * (1 + math.cos(math.pi * p)) / 2)),
+            "Your cosine falls to 0 and is cut off at min_lr, so the rate is flat long before the "
+            "end. Let the cosine itself lead from max_lr to min_lr.",
+        ),
+        Misconception(
+            "straight line down",
+            _with(rate=lambda p, high, low: high + (low - high) * p),
+            "After the warm-up your rate falls in a straight line. A cosine falls slowly at first, "
+            "fast in the middle and slowly at the end.",
+        ),
+        Misconception(
+            "quarter of a wave",
+            _with(rate=lambda p, high, low: low + (high - low) * math.cos(math.pi * p / 2)),
+            "You use a quarter of the wave, from 1 to 0: it falls fastest just before the end. "
+            "Take half a wave, from 1 to -1, and shift it.",
+        ),
+        Misconception(
+            "whole wave",
+            _with(
+                rate=lambda p, high, low: low + (high - low) * (1 + math.cos(2 * math.pi * p)) / 2
+            ),
+            "You use a whole wave: the rate is at its lowest half way and comes back to max_lr at "
+            "the end. Half a wave is enough: pi, not 2 pi.",
+        ),
+        Misconception(
+            "cosine of degrees",
+            _with(rate=lambda p, high, low: low + (high - low) * (1 + math.cos(180 * p)) / 2),
+            "math.cos takes radians: half a turn is pi, not 180.",
+        ),
+        Misconception(
+            "warm-up one step ahead",
+            _with(warm=lambda step, warmup, high, low: high * (step + 1) / warmup),
+            "Your warm-up is one step ahead: step 0 should have the rate 0, and max_lr comes at "
+            "warmup_steps, not one step before.",
+        ),
+        Misconception(
+            "warm-up from min_lr",
+            _with(warm=lambda step, warmup, high, low: low + (high - low) * step / warmup),
+            "Your warm-up starts at min_lr. Here it starts at 0; min_lr is the floor of the "
+            "cosine only.",
+        ),
+    ),
+)
+
+
+# --- EarlyStopping ------------------------------------------------------------------------------
+
+
+def _stopping_cases(generator: torch.Generator) -> list[Case]:
+    """Losses are multiples of a power of 1/2, so that a tie is a tie in any arithmetic."""
+    nan, inf = math.nan, math.inf
+
+    def unit() -> float:
+        return _integer(generator, 1, 6) / 64
+
+    def case(kind: str, losses: list[float], **settings) -> Case:
+        sizes = [(3, 4, 2), (2, 5, 3), (4, 3, 5)][_integer(generator, 0, 2)]
+        return stopping_case(generator, kind, losses=losses, sizes=sizes, **settings)
+
+    def two_plateaus(patience: int) -> list[float]:
+        """Almost stops, improves once more, then stops; lower than the epoch before is no
+        improvement."""
+        best = 2.0 + unit()
+        losses = [3.0 + unit(), best]
+        losses += [best + 1.0 - i * unit() / 64 for i in range(patience - 1)]
+        best -= unit()
+        losses += [best] + [best + 0.75 - i * unit() / 64 for i in range(3 * patience)]
+        return losses
+
+    def creeping(delta: float, count: int) -> list[float]:
+        """Each epoch a little lower, by less than delta, and now and then exactly delta."""
+        losses, best = [3.0 + unit()], 3.0
+        for i in range(count):
+            step = delta if i % 4 == 3 else delta / 4 * _integer(generator, 1, 3)
+            losses.append(losses[-1] - step)
+            best = min(best, losses[-1])
+        return [*losses, losses[-1] + unit(), best + delta / 2]
+
+    delta = _integer(generator, 2, 5) / 16
+    return [
+        case("stop", two_plateaus(3), patience=3),
+        case("stop", two_plateaus(4), patience=4, min_delta=0.0),
+        case("stop", [2.0 + unit(), 1.5, *[1.5 + unit() for _ in range(13)]]),
+        case("short", [2.0, 1.0 + unit(), 1.0 - unit(), 2.0 - unit(), 0.5, 0.75], patience=1),
+        case("short", [2.0, 1.0, nan, 1.0, 1.0, 0.5, 0.5, 0.5, inf, nan, 0.25], patience=4),
+        case("delta", creeping(delta, 14), patience=40, min_delta=delta),
+        case("delta", [2.0, 2.0 - delta, 2.0 - 2 * delta, 1.0], patience=9, min_delta=delta),
+        case("delta", [2.0 + unit(), 2.5, 2.0, 2.25, 1.5, 1.5, 1.75], patience=9),
+        case("nan", [nan, inf, 2.0 + unit(), nan, 2.5, 1.0 + unit(), nan, inf, 0.5], patience=12),
+        case("nan", [2.0 + unit(), nan, 1.5, 3.0, nan, 1.0], patience=9, min_delta=unit()),
+    ]
+
+
+class _Stopper:
+    """A right one in parts, for misconceptions that get one part wrong."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience, self.min_delta = patience, min_delta
+        self.best_loss, self.best_state, self.bad = math.inf, None, 0
+
+    def improved(self, loss):
+        return loss < self.best_loss - self.min_delta
+
+    def state_of(self, model):
+        return copy.deepcopy(model.state_dict())
+
+    def step(self, val_loss, model):
+        if self.improved(val_loss):
+            self.best_loss, self.best_state, self.bad = val_loss, self.state_of(model), 0
+        else:
+            self.bad += 1
+        return self.bad >= self.patience
+
+
+class _ByReference(_Stopper):
+    def state_of(self, model):
+        return model.state_dict()
+
+
+class _ShallowCopy(_Stopper):
+    def state_of(self, model):
+        return dict(model.state_dict())
+
+
+class _Detached(_Stopper):
+    def state_of(self, model):
+        return {name: value.detach().cpu() for name, value in model.state_dict().items()}
+
+
+class _WholeModel(_Stopper):
+    def state_of(self, model):
+        return copy.deepcopy(model)
+
+
+class _ParametersOnly(_Stopper):
+    def state_of(self, model):
+        return {name: p.detach().clone() for name, p in model.named_parameters()}
+
+
+class _OneLate(_Stopper):
+    def step(self, val_loss, model):
+        super().step(val_loss, model)
+        return self.bad > self.patience
+
+
+class _OneEarly(_Stopper):
+    def step(self, val_loss, model):
+        super().step(val_loss, model)
+        return self.bad + 1 >= self.patience
+
+
+class _NeverReset(_Stopper):
+    def step(self, val_loss, model):
+        if self.improved(val_loss):
+            self.best_loss, self.best_state = val_loss, self.state_of(model)
+        else:
+            self.bad += 1
+        return self.bad >= self.patience
+
+
+class _AcceptsNaN(_Stopper):
+    def improved(self, loss):
+        return not loss >= self.best_loss - self.min_delta
+
+
+class _NoDelta(_Stopper):
+    def improved(self, loss):
+        return loss < self.best_loss
+
+
+class _DeltaAdded(_Stopper):
+    def improved(self, loss):
+        return loss < self.best_loss + self.min_delta
+
+
+class _TiesCount(_Stopper):
+    def improved(self, loss):
+        return loss <= self.best_loss - self.min_delta
+
+
+class _PreviousEpoch(_Stopper):
+    """best_loss and best_state are right; the counter looks one epoch back."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        super().__init__(patience, min_delta)
+        self.previous = math.inf
+
+    def step(self, val_loss, model):
+        if self.improved(val_loss):
+            self.best_loss, self.best_state = val_loss, self.state_of(model)
+        self.bad = 0 if val_loss < self.previous - self.min_delta else self.bad + 1
+        self.previous = val_loss
+        return self.bad >= self.patience
+
+
+class _BestIsPrevious(_Stopper):
+    def step(self, val_loss, model):
+        stop = super().step(val_loss, model)
+        self.best_loss = val_loss
+        return stop
+
+
+class _BestCreeps(_Stopper):
+    def step(self, val_loss, model):
+        stop = super().step(val_loss, model)
+        self.best_loss = min(self.best_loss, val_loss)
+        return stop
+
+
+class _LastState(_Stopper):
+    def step(self, val_loss, model):
+        stop = super().step(val_loss, model)
+        self.best_state = self.state_of(model)
+        return stop
+
+
+# Right, written differently.
+
+
+class _CountsUpwards:
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience = patience
+        self.min_delta = min_delta
+        self.best_loss = float("inf")
+        self.best_state = None
+        self.epoch = self.best_epoch = 0
+
+    def step(self, val_loss, model):
+        self.epoch += 1
+        if val_loss + self.min_delta < self.best_loss:
+            self.best_loss = val_loss
+            self.best_epoch = self.epoch
+            self.best_state = {k: v.clone() for k, v in model.state_dict().items()}
+        return self.epoch - self.best_epoch >= self.patience
+
+
+class _KeepsBytes:
+    """Saves to memory and loads again: a copy like any other."""
+
+    best_loss = math.inf
+    best_state = None
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.left = self.patience = patience
+        self.min_delta = min_delta
+
+    def step(self, val_loss, model):
+        if math.isnan(val_loss) or not self.best_loss - val_loss > self.min_delta:
+            self.left -= 1
+            return not self.left > 0
+        buffer = io.BytesIO()
+        torch.save(model.state_dict(), buffer)
+        buffer.seek(0)
+        self.best_loss, self.best_state = val_loss, torch.load(buffer, weights_only=True)
+        self.left = self.patience
+        return False
+
+
+class _KeepsHistory:
+    """Looks at the whole history each time."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience, self.min_delta, self.history = patience, min_delta, []
+        self._best = None
+
+    @property
+    def best_loss(self):
+        return self._best[0] if self._best else torch.inf
+
+    @property
+    def best_state(self):
+        return None if self._best is None else self._best[1].state_dict()
+
+    def step(self, val_loss, model):
+        good = bool(val_loss < self.best_loss - self.min_delta)
+        if good:
+            self._best = (val_loss, copy.deepcopy(model))
+        self.history.append(good)
+        return len(self.history) >= self.patience and not any(self.history[-self.patience :])
+
+
+class _InAPreparedDict:
+    """Copies into tensors that are made once."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience, self.min_delta = patience, min_delta
+        self.best_loss, self.best_state, self.waited = math.inf, None, 0
+
+    def step(self, val_loss, model):
+        self.waited += 1
+        if val_loss < self.best_loss - self.min_delta:
+            if self.best_state is None:
+                self.best_state = {
+                    name: torch.empty_like(value) for name, value in model.state_dict().items()
+                }
+            for name, value in model.state_dict().items():
+                self.best_state[name].copy_(value)
+            self.best_loss, self.waited = val_loss, 0
+        return not self.waited < self.patience
+
+
+EARLY_STOPPING = Answer(
+    exercise="EarlyStopping",
+    cases=_stopping_cases,
+    variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
+    misconceptions=(
+        Misconception(
+            "state by reference",
+            _ByReference,
+            "state_dict() gives references to the living weights, so your best_state trains on "
+            "with the model and ends as the last one. Copy it: copy.deepcopy, or clone each "
+            "tensor.",
+        ),
+        Misconception(
+            "state by reference",
+            _ShallowCopy,
+            "A copy of the dict still holds the same tensors: best_state trains on with the model. "
+            "Copy the tensors too, with copy.deepcopy or clone.",
+        ),
+        Misconception(
+            "state by reference",
+            _Detached,
+            "detach() cuts the graph and cpu() moves what is elsewhere; neither copies memory that "
+            "is already on the CPU. best_state trains on with the model: clone each tensor.",
+        ),
+        Misconception(
+            "off by one",
+            _OneLate,
+            "You stop one epoch late: the counter has to reach patience, not pass it.",
+        ),
+        Misconception(
+            "off by one",
+            _OneEarly,
+            "You stop one epoch early. The best epoch itself does not count; the patience-th "
+            "epoch after it, if none of them improves, is where to stop.",
+        ),
+        Misconception(
+            "counter never reset",
+            _NeverReset,
+            "You count all epochs without improvement. Patience is about epochs in a row: an "
+            "improvement sets the counter back to 0.",
+        ),
+        Misconception(
+            "NaN accepted",
+            _AcceptsNaN,
+            "Every comparison with NaN is False, so with `not (val_loss >= ...)` a NaN passes for "
+            "an improvement and its ruined weights are kept. Ask the question the other way "
+            "round: val_loss < best_loss - min_delta.",
+        ),
+        Misconception(
+            "min_delta ignored",
+            _NoDelta,
+            "Any lower loss counts as an improvement for you. It has to be lower by more than "
+            "min_delta.",
+            also=("delta_state",),
+        ),
+        Misconception(
+            "min_delta with the wrong sign",
+            _DeltaAdded,
+            "You add min_delta where it should be taken away: losses above the best one then "
+            "count as improvements.",
+        ),
+        Misconception(
+            "a tie counts as an improvement",
+            _TiesCount,
+            "You use <=. A loss that is lower by exactly min_delta (with 0: the same loss again) "
+            "is no improvement.",
+        ),
+        Misconception(
+            "compared with the previous epoch",
+            _PreviousEpoch,
+            "Your counter looks one epoch back. A noisy curve often falls from one epoch to the "
+            "next without ever reaching its best again: compare with best_loss.",
+        ),
+        Misconception(
+            "compared with the previous epoch",
+            _BestIsPrevious,
+            "Your best_loss follows every epoch, so you compare with the epoch before. Change it "
+            "only when there is an improvement.",
+        ),
+        Misconception(
+            "best_loss moves without an improvement",
+            _BestCreeps,
+            "Your best_loss follows every lower loss, also one that is lower by less than "
+            "min_delta. A slow but steady fall then never counts. Change it only together with "
+            "best_state.",
+        ),
+        Misconception(
+            "whole model kept",
+            _WholeModel,
+            "best_state is a model. What load_state_dict takes is a state_dict: copy that.",
+            also=("is_dict",),
+        ),
+        Misconception(
+            "buffers forgotten",
+            _ParametersOnly,
+            "You keep the parameters only. Batch norm's running averages are buffers, and they "
+            "belong to the best epoch too: state_dict() has both.",
+        ),
+        Misconception(
+            "last state kept",
+            _LastState,
+            "You store the state in every epoch, so best_state is the last one. Store it only "
+            "when the loss has improved.",
+        ),
+    ),
+)
+
+ANSWERS = (WARMUP_COSINE, checkpoints.CHECKPOINTING, EARLY_STOPPING)
+
+
+# --- quiz ---------------------------------------------------------------------------------------
+
+
+def _prove_adam_state_matters() -> str:
+    """Resume without Adam's state: the rate is the first one again, and the loss jumps."""
+    x, y = circles(200)
+
+    def parts(seed: int):
+        model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+        return model, optimizer, torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 60)
+
+    def highest_loss(model, optimizer, scheduler, epochs: int, order: int) -> float:
+        losses, generator = [], torch.Generator().manual_seed(order)
+        for _ in range(epochs):
+            for rows in torch.randperm(200, generator=generator).split(50):
+                loss = nn.functional.cross_entropy(model(x[rows]), y[rows])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            scheduler.step()
+        return max(losses)
+
+    run = parts(0)
+    highest_loss(*run, epochs=40, order=1)
+    model, optimizer, scheduler = copy.deepcopy([part.state_dict() for part in run])
+    going_on = highest_loss(*run, epochs=3, order=2)
+    resumed = parts(1)
+    resumed[0].load_state_dict(model)
+    resumed[2].load_state_dict(scheduler)
+    fresh_rate = resumed[1].param_groups[0]["lr"] > optimizer["param_groups"][0]["lr"]
+    jumps = highest_loss(*resumed, epochs=3, order=2) > 1.5 * going_on
+    return "D" if fresh_rate and jumps else "A"
+
+
+def _prove_one_cycle_counts_calls() -> str:
+    epochs, batches, max_lr = 20, 10, 0.1
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=max_lr)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=max_lr, total_steps=epochs * batches
+    )
+    rates = []
+    for _ in range(epochs):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    rising = all(a < b for a, b in pairwise(rates))
+    return "B" if rising and rates[-1] < max_lr else "A"
+
+
+def _prove_state_dict_refers() -> str:
+    model = nn.Linear(2, 1)
+    best = model.state_dict()
+    with torch.no_grad():
+        model.weight += 1.0  # training goes on
+    last = model.weight.detach().clone()
+    model.load_state_dict(best)
+    return "A" if torch.equal(model.weight, last) else "B"
+
+
+QUIZ = (
+    QuizKey(
+        "q08_1",
+        "D",
+        {
+            "A": "The next steps differ: Adam scales each step by averages that it no longer has.",
+            "B": "Nothing complains. A scheduler's state does not contain its optimizer's.",
+            "C": "What was learned is in the weights, and they are restored.",
+            "D": "Both live in the optimizer: its averages, and in its param_groups the rate.",
+        },
+        _prove_adam_state_matters,
+    ),
+    QuizKey(
+        "q08_2",
+        "B",
+        {
+            "A": "It would, after total_steps calls; there is one call per epoch only.",
+            "B": "It counts calls. A tenth of them or less does not even finish the rise.",
+            "C": "The error comes when you call step() too often, not too rarely.",
+            "D": "A scheduler knows nothing but how often it was called.",
+        },
+        _prove_one_cycle_counts_calls,
+    ),
+    QuizKey(
+        "q08_3",
+        "A",
+        {
+            "A": "state_dict() holds references: best moved along with the model. Copy to keep.",
+            "B": "It would have taken a copy: copy.deepcopy, or a file.",
+            "C": "Nothing remembers the initial weights.",
+            "D": "Names and shapes are the same, and nothing else is compared.",
+        },
+        _prove_state_dict_refers,
+    ),
+)
