@@ -109,7 +109,8 @@ class Writer:
     def __init__(self, course: Path, config: Config, assignment: str) -> None:
         self.course, self.config, self.assignment = course.resolve(), config, assignment
         self.log = logging.getLogger("grading.nbgrader")
-        self.log.setLevel(logging.CRITICAL)
+        self.log.setLevel(logging.ERROR)
+        self.log.propagate = False
         with self._gradebook() as gradebook:
             try:
                 gradebook.find_assignment(assignment)
@@ -187,10 +188,27 @@ class Writer:
         return Gradebook(coursedir.db_url, coursedir.course_id)
 
     def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
+        errors = _Errors()
+        self.log.addHandler(errors)
         try:
             converter.start()
         except (NbGraderException, SystemExit, OSError) as error:
-            raise Problem(f"nbgrader could not write the result of {learner}: {error}") from None
+            # nbgrader logs the reason as a traceback and raises a reference to it.
+            reason = errors.reason or error
+            raise Problem(f"nbgrader could not write the result of {learner}: {reason}") from None
+        finally:
+            self.log.removeHandler(errors)
+
+
+class _Errors(logging.Handler):
+    """Keeps the last line of the first traceback that is logged."""
+
+    reason = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().strip()
+        if not self.reason and "Traceback" in text:
+            self.reason = text.splitlines()[-1]
 
 
 def is_timestamp(text: str) -> bool:

@@ -18,6 +18,7 @@ from grading.engine.grade import Submission, conclude, prepare, read_release
 from grading.engine.run import RunRecord, Stopped
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
+from grading.problems import Problem
 from grading.secret import course_secret
 from grading.submissions import submissions
 from tests.grading.handing_in import CHAPTER, cell_named
@@ -237,7 +238,7 @@ def test_impossible_scores_are_never_written(course_copy, score):
     object.__setattr__(graded.outcome.items[0], "score", score)
     writer = _writer(course_copy)
     writer.begin("learner-01", None)
-    with pytest.raises(ValueError, match="a score of"):
+    with pytest.raises(Problem, match="a score of"):
         writer.write("learner-01", graded.notebook, graded.outcome, None)
     with Gradebook(f"sqlite:///{course_copy / 'gradebook.db'}") as gradebook:
         assert {auto for auto, _ in _grades(gradebook, "learner-01").values()} == {None}
