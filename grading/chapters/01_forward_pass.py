@@ -1,7 +1,154 @@
 # %% [markdown] head=true
-# After this chapter you can ...
+# After this chapter you can
+#
+# - write a network as a class, and say which shape a batch has after every layer;
+# - count a network's parameters in your head, and know why a weight is stored as `[out, in]`;
+# - compute a forward pass from plain tensors, without any layer;
+# - look inside any model with forward hooks, and take them off again.
+#
+# **Builds on** the four beats (chapter 00), of which this is the first, and on Python classes.
 
 # %% setup=true
+
+# %% [markdown]
+# ## A batch of pictures
+#
+# The course trains on handwritten digits: 1,797 pictures of 28 x 28 grey values. A layer that
+# connects everything with everything has no use for rows and columns, so each picture comes as one
+# long row of 28 * 28 = 784 numbers between 0 and 1.
+
+# %%
+from course_lib.data import digits
+
+images, labels = digits(size=28)
+x, y = images[:32], labels[:32]  # a batch: the first 32 pictures and what they show
+print("images:", list(images.shape), "labels:", list(labels.shape))
+print("one batch x:", list(x.shape), "y:", list(y.shape))
+
+# %%
+from course_lib.beats import FORWARD
+from course_lib.figures import finish, new_axes, show_figure
+
+figure, axes = new_axes(8, 3.2, columns=2, width_ratios=(1, 2))
+axes[0].imshow(x[3].reshape(28, 28), cmap="Greys")
+axes[0].grid(visible=False)
+finish(axes[0], f"A picture of a {y[3]} ...", "column", "row")
+axes[1].plot(x[3], color=FORWARD.color, lw=0.9)
+finish(axes[1], "... is a row of 784 numbers", "place in the row", "grey value")
+show_figure(
+    figure, "Left a handwritten three, right the same 784 grey values one after another."
+)
+
+# %% [markdown]
+# `x` has the shape `[32, 784]`: 32 examples, 784 numbers each. The first dimension is always the
+# batch. Everything in this chapter is about what happens to the second.
+
+# %% [markdown]
+# ## A network is a class
+#
+# Here is the network that accompanies you through the course. Two **linear layers** with a **ReLU**
+# between them: 784 numbers in, 128 in the middle, 10 out, one per digit.
+
+# %%
+from torch import nn
+
+
+class MLP(nn.Module):
+    def __init__(self):
+        super().__init__()  # lets PyTorch keep a list of the layers below
+        self.fc1 = nn.Linear(784, 128)
+        self.relu = nn.ReLU()
+        self.fc2 = nn.Linear(128, 10)
+
+    def forward(self, x):
+        return self.fc2(self.relu(self.fc1(x)))
+
+
+torch.manual_seed(0)  # the layers start with random weights: the same ones at each run
+model = MLP()
+print(model)
+
+# %% [markdown]
+# `__init__` makes the parts, `forward` says how a batch runs through them. *MLP* stands for
+# multilayer perceptron. The 128 numbers in the middle are called **hidden**: nobody outside sees
+# them.
+#
+# You call the model like a function: `model(x)`. Before you do, write down the three shapes that a
+# batch of 32 pictures takes on its way.
+
+# %%
+my_prediction = ""  # after fc1, after relu, after fc2
+
+# %%
+after_fc1 = model.fc1(x)
+after_relu = model.relu(after_fc1)
+logits = model.fc2(after_relu)
+for name, tensor in (("x", x), ("fc1", after_fc1), ("relu", after_relu), ("fc2", logits)):
+    print(f"{name:>4}: {list(tensor.shape)}")
+print("the same as model(x):", torch.equal(logits, model(x)))
+
+# %% [markdown]
+# `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`. A linear layer changes the last
+# dimension, the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
+# 32 come out, and no example ever sees another.
+#
+# Now move the sliders. Two questions first. You double the batch: what happens to the number of
+# parameters, to the memory of the outputs, and to the work? And which of the three modules holds
+# nearly all of the parameters?
+
+# %%
+my_prediction_parameters = ""  # stay / double
+my_prediction_memory = ""
+my_prediction_work = ""
+my_prediction_largest = ""  # fc1 / relu / fc2
+
+# %% panel="shape_tracker"
+
+# %% [markdown]
+# Everything in that picture was read by PyTorch itself, from a real batch. Memory and work grow with
+# the batch; the parameters do not, for all examples share them. Of 101,770 parameters, `fc1` holds
+# 100,480. And about half of the hidden numbers are 0 after the ReLU.
+#
+# ### What a layer stores
+#
+# `nn.Linear(784, 128)` has a weight and a bias. Which shape has the weight: `[784, 128]` or
+# `[128, 784]`?
+
+# %%
+my_prediction = ""  # the shape of the weight
+
+# %%
+for name, parameter in model.named_parameters():
+    print(f"{name}: {list(parameter.shape)} = {parameter.numel():,}")
+print(f"together: {sum(p.numel() for p in model.parameters()):,}")
+
+# %% [markdown]
+# `[128, 784]`, which is `[out, in]`: one row of 784 weights for each of the 128 outputs. To count,
+# multiply and add: 784 * 128 weights and 128 biases make 100,480.
+#
+# With this layout the layer computes `x @ W.T + b`. The transpose `.T` turns the weight so that the
+# shapes fit, `[32, 784] @ [784, 128]`, and the bias is added to every row. Textbooks often write a
+# weight as `[in, out]` and leave the transpose out. Both are the same network; in PyTorch, the first
+# is what you find in `.weight`.
+
+# %%
+W, b = model.fc1.weight, model.fc1.bias
+by_hand = x @ W.T + b
+print("same as the layer:", torch.allclose(by_hand, model.fc1(x), atol=1e-5))
+
+# %% [markdown]
+# ## Exercise: build the network
+#
+# Build the same kind of network for any three sizes. A class is one way. The other one is
+# `nn.Sequential`, which runs its modules one after another:
+
+# %%
+two_steps = nn.Sequential(nn.Linear(784, 10), nn.Sigmoid())
+print("through both steps:", list(two_steps(x).shape))
+
+# %% [markdown]
+# Write the body of the function, run its cell, then the check below it. Two hints wait:
+# `hint("build_mlp")`.
 
 # %% solution="build_mlp"
 def build_mlp(in_features, hidden, out_features):
@@ -26,6 +173,75 @@ def build_mlp(in_features, hidden, out_features):
 
 # %% tests="build_mlp"
 
+# %% [markdown]
+# ## Two layers by hand
+#
+# Take a network so small that paper is enough: 2 inputs, 3 hidden units, 1 output.
+#
+# - The input is [1, 2].
+# - The rows of the first weight are [1, 0], [0, -1] and [1, 1], its biases 0, 0 and -2.
+# - The second weight is [1, 1, -3], its bias 0.5.
+#
+# Each hidden unit multiplies its row with the input and adds its bias. The ReLU turns everything below
+# 0 into 0. The output unit does the same sum again, without a ReLU. What comes out? And for the
+# input [0, 1]?
+
+# %%
+my_prediction = ""  # two numbers
+
+# %%
+small = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+numbers = ([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, -2.0], [[1.0, 1.0, -3.0]], [0.5])
+for parameter, value in zip(small.parameters(), numbers):
+    parameter.data = torch.tensor(value)
+for row in ([1.0, 2.0], [0.0, 1.0]):
+    sums = small[0](torch.tensor([row]))
+    print(f"{row}: sums {sums.tolist()[0]}, output {small(torch.tensor([row])).item()}")
+
+# %% [markdown]
+# For [1, 2] the hidden sums are 1, -2 and 1. The ReLU makes them 1, 0, 1, and the output is
+# 1 + 0 - 3 + 0.5 = -1.5. For [0, 1] the sums are 0, -1 and -1, the ReLU leaves three zeros, and only
+# the bias 0.5 comes out.
+#
+# ### What the ReLU is for
+#
+# It looks like a small thing, cutting off below 0. Take it out. Then the network has two linear layers
+# in a row, 784 → 128 → 10. Is that more than a single layer 784 → 10 could do?
+
+# %%
+my_prediction = ""  # more / the same
+
+# %%
+W1, b1, W2, b2 = model.parameters()
+two_layers = model.fc2(model.fc1(x))  # the same weights, no ReLU between them
+weight, bias = W2 @ W1, W2 @ b1 + b2  # multiplied out: [10, 784] and [10]
+print("the same outputs:", torch.allclose(two_layers, x @ weight.T + bias, atol=1e-4))
+print(f"parameters: 101,770 in two layers, {weight.numel() + bias.numel():,} in one")
+
+# %% [markdown]
+# The same. Two straight lines in a row are one straight line, however many parameters you spend. The
+# bend between the layers is what lets the network draw curves.
+#
+# ### A trap that raises nothing
+#
+# Forget the transpose, and PyTorch complains that the shapes do not fit. Unless the weight is square:
+
+# %%
+square = torch.tensor([[1.0, 10.0], [0.0, 1.0]])
+row = torch.tensor([[1.0, 2.0]])
+print("x @ W.T:", (row @ square.T).tolist())
+print("x @ W:  ", (row @ square).tolist())
+
+# %% [markdown]
+# Two different answers, no error. A network with equally wide layers would run and compute something
+# else than you think.
+
+# %% [markdown]
+# ## Exercise: the forward pass without layers
+#
+# Compute the same network from five tensors. `torch.nn` is off limits here, `torch.nn.functional`
+# too; `@`, `.T` and `torch.relu` are yours. Hints: `hint("manual_forward")`.
+
 # %% solution="manual_forward"
 def manual_forward(x, W1, b1, W2, b2):
     """Compute linear layer, ReLU, linear layer from five tensors, without torch.nn.
@@ -44,6 +260,128 @@ def manual_forward(x, W1, b1, W2, b2):
 
 
 # %% tests="manual_forward"
+
+# %% [markdown]
+# ## Logits are not probabilities
+#
+# The 10 outputs per picture are **logits**: raw scores, any real numbers. The largest one is the
+# network's answer. **Softmax** turns them into probabilities that sum to 1. Does it also change
+# which digit wins?
+
+# %%
+my_prediction = ""  # yes / no
+
+# %%
+logits = model(x)
+probabilities = torch.softmax(logits, dim=1)
+print("logits of the first picture:", " ".join(f"{value:.2f}" for value in logits[0].tolist()))
+print(f"smallest {logits.min():.1f}, so these are no probabilities")
+print(f"softmax: smallest {probabilities.min():.2f}, first row sums to {probabilities[0].sum():.3f}")
+print("same winners:", torch.equal(logits.argmax(dim=1), probabilities.argmax(dim=1)))
+
+# %% [markdown]
+# It does not: a larger score stays larger. So the model ends with the logits and leaves softmax away.
+# The loss of chapter 02 applies it itself, in a way that is safer with large numbers; a second one in
+# the model would spoil the training.
+
+# %% [markdown]
+# ## The forward pass leaves a trail
+#
+# Running the model gives more than numbers. While it runs, PyTorch writes down which operation made
+# which tensor, so that `backward()` can walk back later. The last operation hangs on the result, as
+# its `grad_fn`. What do you expect there for our last layer?
+
+# %%
+my_prediction = ""  # a multiplication? an addition? something else?
+
+# %%
+print("model(x):      ", type(model(x).grad_fn).__name__)
+print("without a bias:", type(nn.Linear(784, 10, bias=False)(x).grad_fn).__name__)
+print("a single row:  ", type(model.fc1(x[0]).grad_fn).__name__)
+with torch.no_grad():
+    print("under no_grad: ", model(x).grad_fn)
+
+# %% [markdown]
+# `AddmmBackward0`: matrix multiply and add the bias, done as one operation. You meet this name for a
+# batch (2-D input) and a layer with a bias; without a bias it is `MmBackward0`, and a single row is
+# reshaped around it. Under `torch.no_grad()` nothing is written down, which saves memory where no
+# `backward()` will come. Chapter 03 walks this trail.
+
+# %% [markdown]
+# ## Why `model(x)` and not `model.forward(x)`
+#
+# You wrote `forward`, and you call `model(x)`. Between the two stands `nn.Module.__call__`, which does
+# four things in this order: **pre-hooks**, `forward`, **forward hooks**, and back to you. A hook is a
+# function of yours that PyTorch calls at that moment:
+#
+# ```python
+# def pre_hook(module, inputs): ...       # before forward; inputs is a tuple
+# def hook(module, inputs, output): ...   # after forward
+# ```
+#
+# Registering one gives you a **handle**, and `handle.remove()` takes the hook off again. Which lines
+# does the next cell print for `model.forward(x)`?
+
+# %%
+my_prediction = ""  # all three / only "forward" / none
+
+# %%
+def hook(module, inputs, output):
+    print(f"   hook: {list(inputs[0].shape)} became {list(output.shape)}")
+
+
+handle = model.fc2.register_forward_hook(hook)
+before = model.fc2.register_forward_pre_hook(lambda module, inputs: print("   pre-hook"))
+print("model.fc2(...):")
+model.fc2(after_relu)
+print("model.fc2.forward(...):")
+model.fc2.forward(after_relu)
+handle.remove()
+before.remove()
+print("after remove():")
+model.fc2(after_relu)
+print("   hooks left:", len(model.fc2._forward_hooks))
+
+# %% [markdown]
+# The direct call computes the same numbers and skips every hook, in silence. Whatever relies on them
+# - the shape tracker above, profilers, many libraries - sees nothing. So write `model(x)`.
+#
+# ### Finding the modules
+#
+# Hooks are most useful on all layers at once. `named_modules()` walks through a model and gives each
+# module with its name: the model itself with the name "", then its children, and their children. A
+# module without children is a **leaf**: that is where the computing happens.
+
+# %%
+nested = nn.Sequential(nn.Linear(784, 16), nn.Sequential(nn.ReLU(), nn.Linear(16, 10)))
+for name, module in nested.named_modules():
+    children = len(list(module.children()))
+    print(f"{name!r:>6} {type(module).__name__:<10} {children} children")
+
+# %% [markdown]
+# One trap of Python waits when you make functions in a loop. Three functions are made here, for 0, 1
+# and 2. What do they return when they are called after the loop?
+
+# %%
+my_prediction = ""  # three numbers
+
+# %%
+late = [lambda: i for i in range(3)]
+bound = [lambda i=i: i for i in range(3)]
+print("looked up when called:   ", [function() for function in late])
+print("bound when it was made:  ", [function() for function in bound])
+
+# %% [markdown]
+# A function looks up `i` when it *runs*, and by then the loop has finished. A default argument,
+# `i=i`, stores the value at once. The same holds for a hook that wants to know the name of its module.
+
+# %% [markdown]
+# ## Exercise: trace the shapes
+#
+# Write the function that you reach for when shapes do not fit: it runs a model once and lists what
+# every leaf puts out. It takes three steps: put hooks on, run, take them off. A milestone: get the
+# list right for a plain model first, and run the check; then look at modules that run twice or in
+# another order. Hints: `hint("trace_shapes")`.
 
 # %% solution="trace_shapes"
 def trace_shapes(model, x):
@@ -81,8 +419,55 @@ def trace_shapes(model, x):
 
 # %% tests="trace_shapes"
 
+# %% [markdown]
+# ## When shapes do not fit
+#
+# The most common error of a forward pass. Somebody passes the pictures as 28 x 28, without making rows
+# of them. Read the message before you read on: what are the two numbers in the middle?
+
+# %%
+pictures = x.reshape(32, 28, 28)
+try:
+    model(pictures)
+except RuntimeError as error:
+    print("RuntimeError:", error)
+print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
+
+# %% [markdown]
+# *mat1* is what you passed in: 32 * 28 = 896 rows of 28 numbers. *mat2* is the transposed weight,
+# 784 x 128. The inner numbers, 28 and 784, would have to be equal. So the layer wants rows of 784 and
+# got rows of 28, and the fix is `flatten(start_dim=1)`, which keeps the batch and joins the rest.
+#
+# Two relatives of this error: with a GPU, a model on one device and a batch on the other raise a
+# `RuntimeError` that names both devices (move both with `.to(device)`), and an integer batch raises
+# one about dtypes (`x.float()`).
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q01_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
+
 # %% quiz="q01_1"
 
 # %% quiz="q01_2"
 
 # %% quiz="q01_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. A network is a class: parts in `__init__`, the way through them in `forward`, called as
+#    `model(x)`.
+# 2. `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`: layers change the last
+#    dimension, examples never meet.
+# 3. A linear layer is `x @ W.T + b` with W stored as `[out, in]`; 784 → 128 has 100,480 parameters.
+# 4. The bend between two linear layers is what makes them more than one. Logits leave the model raw.
+# 5. Running a model records the graph and calls the hooks; remove your hooks by their handles.
+#
+# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be multiplied".
+# Print the shapes, layer by layer; the inner two numbers must be equal. *Wrong device* - a
+# RuntimeError that names two devices: move model and batch to the same one.
+#
+# **Where next:** the logits are there. Chapter 02 turns them into one number that says how wrong
+# they are.
