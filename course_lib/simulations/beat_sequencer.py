@@ -214,7 +214,7 @@ def _layout_curve(axes: Axes) -> dict:
     (end,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=9, zorder=4, **ends)
     (bad,) = axes.plot([], [], "X", color=INK, ms=11, zorder=6, **ends)
     bad_words = axes.text(0, _LIMITS[1] / 2, "", va="top", fontweight="bold", in_layout=False)
-    message_box = _box(axes, (0.012, 0.585), 0.985, 0.4, "white", transform=axes.transAxes)
+    message_box = _box(axes, (0.012, 0.535), 0.985, 0.45, "white", transform=axes.transAxes)
     message = axes.text(0.03, 0.965, "", va="top", family=_MONO, fontsize=9.5, **inside)
     message.set_linespacing(1.45)
     verdict = axes.set_title(" ")

@@ -186,12 +186,16 @@ def _write_readout(artists: Artists, i: int, run: TrainingRun | None) -> None:
         values = {
             "label": run.label,
             "epoch": number(run.epochs),
-            "loss": f"{run.loss:#.3g}" if math.isfinite(run.loss) else "not finite",
+            "loss": _short(run.loss) if math.isfinite(run.loss) else "not finite",
             "accuracy": f"{run.accuracy:.3f}" if math.isfinite(run.accuracy) else "\u2013",
             "updates": f"{run.steps:,} updates",
         }
     for name, value in values.items():
         artists[f"{name} {i}"].set_text(value)
+
+
+def _short(loss: float) -> str:
+    return f"{loss:#.3g}" if loss >= 1e-3 else f"{loss:.0e}"
 
 
 def _draw_curves(artists: Artists, i: int, run: TrainingRun | None) -> None:
