@@ -1,0 +1,490 @@
+# %% [markdown] head=true accelerator="GPU"
+# After this chapter you can
+#
+# - say what float16 and bfloat16 can hold, and what they lose;
+# - explain why small gradients vanish in float16, and how scaling the loss rescues them;
+# - write a training step in mixed precision with every line in its place;
+# - build a loss scaler that finds its scale by itself.
+#
+# **Builds on** the training loop (chapter 05), clipping (chapter 04) and the mode of a model
+# (chapter 05).
+#
+# A GPU is welcome and not needed. Everything runs on a CPU; only the measurement of speed and memory
+# at the end needs a GPU, and it says so when there is none.
+
+# %% setup=true
+
+# %% [markdown]
+# ## Three formats
+#
+# A floating-point number is stored as a sign, an exponent and a fraction. The exponent bits decide how
+# large and how small numbers can get. The fraction bits decide how finely they are spaced.
+#
+# PyTorch knows these facts: `torch.finfo`.
+
+# %%
+formats = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+bits = {"float32": (8, 23), "bfloat16": (8, 7), "float16": (5, 10)}
+print("format    exponent fraction   largest  smallest normal  subnormal   spacing at 1")
+for name, dtype in formats.items():
+    info = torch.finfo(dtype)
+    exponent, fraction = bits[name]
+    subnormal = info.smallest_normal * info.eps
+    print(f"{name:9} {exponent:8} {fraction:8} {info.max:9.2e} {info.smallest_normal:16.2e} "
+          f"{subnormal:10.2e} {info.eps:14.2e}")  # fmt: skip
+
+# %% [markdown]
+# Below the smallest normal number there is a short stretch of *subnormal* numbers: they keep getting
+# smaller by giving up fraction bits. Below half of the smallest subnormal number, a value is stored
+# as zero. That is called **underflow**; the other end, infinity, is **overflow**.
+#
+# So the two 16-bit formats make opposite bargains. float16 is finer and has a narrow range. bfloat16
+# has the range of float32 and is coarse: near 1 its numbers are 0.0078 apart.
+#
+# What do you expect of these four?
+
+# %%
+my_prediction = ""  # 65519 and 65520 in float16; 2**-24 and 2**-25 in float16; 1.003 in bfloat16
+
+# %%
+def stored(value, dtype):
+    """What is left of a value after a cast."""
+    return torch.tensor(value, dtype=torch.float64).to(dtype).item()
+
+
+print("float16: ", stored(65519.0, torch.float16), stored(65520.0, torch.float16))
+print("float16: ", stored(2**-24, torch.float16), stored(2**-25, torch.float16))
+print("bfloat16:", stored(1.003, torch.bfloat16))
+
+# %% [markdown]
+# 65,520 is half-way to the next number that would need a larger exponent, so it rounds to infinity.
+# 2**-25 is half of the smallest subnormal number and rounds to zero. And in bfloat16, 1 + 0.003
+# is 1.
+#
+# Move the slider through all sizes. Where does float16 lose the value? Where does bfloat16?
+
+# %% panel="number_formats"
+
+# %% [markdown]
+# That last fact, 1 + 0.003 = 1, has a consequence. A step of training adds a small number to a weight:
+# in bfloat16 most steps would be lost. This is why mixed precision keeps the **weights in float32**, the
+# *master weights*, and uses 16 bits for the computations only.
+
+# %%
+weight32, weight16 = torch.tensor(1.0), torch.tensor(1.0, dtype=torch.bfloat16)
+for _ in range(100):
+    weight32 += 0.001
+    weight16 += 0.001
+print(f"100 steps of 0.001, float32:  {weight32.item():.3f}")
+print(f"100 steps of 0.001, bfloat16: {weight16.item():.3f}")
+
+# %% [markdown]
+# ## Autocast
+#
+# `torch.autocast` does the choosing for you. Inside it, matrix products run in the 16-bit format that
+# you name; sums, losses and other delicate operations stay in float32. The weights stay as they are.
+
+# %%
+layer = torch.nn.Linear(4, 3)
+x = torch.ones(2, 4)
+with torch.autocast("cpu", dtype=torch.bfloat16):
+    predictions = layer(x)
+    loss = torch.nn.functional.cross_entropy(predictions, torch.tensor([0, 2]))
+loss.backward()
+print("weights:    ", layer.weight.dtype)
+print("predictions:", predictions.dtype)
+print("loss:       ", loss.dtype)
+print("gradients:  ", layer.weight.grad.dtype)
+
+# %% [markdown]
+# Only the forward pass and the loss go under `autocast`. The backward pass uses the formats of the
+# forward pass by itself. Gradients end in float32, but on their way back they pass through the
+# 16-bit format, and there they can underflow.
+
+# %% [markdown]
+# ## Gradients that vanish
+#
+# Gradients are small. In a deep network with sigmoid activations each layer on the way back makes them
+# several times smaller. The next panel shows the real gradients of such a network on handwritten
+# digits, against what float16 can hold.
+#
+# Before you move the slider: the scale multiplies all gradients. Which scale saves the first layer,
+# and what goes wrong when the scale is too large?
+
+# %%
+my_prediction = ""  # one line
+
+# %% panel="loss_scaling"
+
+# %% [markdown]
+# At scale 1 the first layers get nothing at all: every entry of their gradients is zero in float16.
+# They would never learn. With a larger scale the whole hill moves to the right, into the range. Too
+# far, and its right foot becomes infinite. In the shallow ReLU network there is no problem to solve
+# and a large scale only does harm.
+#
+# Scaling every gradient is easy, because the chain rule is a product: **multiply the loss**, and every
+# gradient is multiplied. Divide them again before the step.
+
+# %% [markdown]
+# ## Exercise: how much is lost?
+#
+# Write the measurement behind the panel: which share of the *non-zero* gradients becomes zero when they
+# are scaled and cast? What lands on a subnormal number has not underflowed. Two tools: a boolean mask
+# selects entries, and the mean of a mask is a share.
+
+# %%
+values = torch.tensor([0.0, 2.0, 0.0, 5.0])
+mask = values != 0
+print("selected:", values[mask].tolist(), " share of True:", mask.double().mean().item())
+
+
+# %% solution="underflow_fraction"
+def underflow_fraction(grads, dtype, scale=1.0):
+    """How much of a gradient is lost in a 16-bit format.
+
+    grads  a tensor of any shape, with a floating-point dtype
+    dtype  torch.float16 or torch.bfloat16
+    scale  what the gradients are multiplied by before they are cast
+
+    Returns the share of the non-zero entries that are zero after scaling and casting, a
+    Python float between 0 and 1; 0.0 when no entry is non-zero.
+    """
+    ### BEGIN SOLUTION
+    values = grads[grads != 0]
+    if values.numel() == 0:
+        return 0.0
+    lost = (values * scale).to(dtype) == 0
+    return lost.double().mean().item()
+    ### END SOLUTION
+
+
+# %% tests="underflow_fraction"
+
+# %% [markdown]
+# ## The order of the lines
+#
+# `torch.amp.GradScaler` scales the loss for you, and takes care of what happens when a gradient
+# overflows all the same. Name the device: `torch.amp.GradScaler("cpu")` or `("cuda")`. Without a name
+# it looks for a GPU, and on a CPU it warns and switches itself off.
+
+# %%
+import warnings
+
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    nameless = torch.amp.GradScaler()
+print("named:   enabled", torch.amp.GradScaler("cpu").is_enabled())
+print("nameless: warned and off, or on a GPU:", bool(caught) != nameless.is_enabled())
+
+# %% [markdown]
+# With a scaler, a step has seven lines instead of five:
+#
+# ```python
+# with torch.autocast(device_type, dtype=dtype):
+#     predictions = model(x)                    # forward
+#     loss = loss_fn(predictions, y)            # loss
+# optimizer.zero_grad()
+# scaler.scale(loss).backward()                 # backward, on the scaled loss
+# scaler.unscale_(optimizer)                    # gradients have their true size again
+# torch.nn.utils.clip_grad_norm_(...)           # only now is their norm the true norm
+# scaler.step(optimizer)                        # step, or skip it when something is inf or NaN
+# scaler.update()                               # adapt the scale
+# ```
+#
+# The place of the clipping is the classic mistake. Before `unscale_` the gradients are 65,536 times too
+# large (that is the scale at the start), and clipping cuts nearly all of them.
+#
+# When a gradient is infinite or NaN, `scaler.step` skips the step: one batch is lost, and the weights
+# are safe. `update` then halves the scale. Watch it happen, with a gradient that is too large on
+# purpose:
+
+# %%
+w = torch.ones(1, requires_grad=True)
+optimizer = torch.optim.SGD([w], lr=0.1)
+scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+for slope in (2.0, float("inf"), 2.0):
+    optimizer.zero_grad()
+    scaler.scale((slope * w).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    print(f"gradient {slope:3}: w = {w.item():.1f}, scale {scaler.get_scale():.0f}")
+
+# %% [markdown]
+# ## A training that fails, and its rescue
+#
+# Now the whole story in one experiment. The deep sigmoid network from above learns the digits: in
+# float32, in bfloat16, in float16 without a scaler, and in float16 with one. Which of the four does
+# not learn?
+
+# %%
+my_prediction = ""  # float32 / bfloat16 / float16 / float16 with a scaler
+
+# %%
+from course_lib.data import digits, loader
+from course_lib.models import MLP
+
+images, labels = digits(size=8)
+
+
+def train_deep(dtype, use_scaler=False, steps=300):
+    """Train the deep network; the losses, and the share of zeros in the first layer's gradient."""
+    model = MLP(64, *[64] * 8, 10, activation=torch.nn.Sigmoid, seed=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    scaler = torch.amp.GradScaler("cpu", enabled=use_scaler)
+    losses, zeros = [], None
+    while len(losses) < steps:
+        for x, y in loader(images, labels, batch_size=64, seed=len(losses)):
+            with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
+                loss = torch.nn.functional.cross_entropy(model(x), y)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            if zeros is None:
+                zeros = (next(model.parameters()).grad == 0).float().mean().item()
+            scaler.step(optimizer)
+            scaler.update()
+            losses.append(loss.item())
+    return losses[:steps], zeros
+
+
+# %%
+runs = {
+    "float32": train_deep(torch.float32),
+    "bfloat16": train_deep(torch.bfloat16),
+    "float16": train_deep(torch.float16),
+    "float16 with a scaler": train_deep(torch.float16, use_scaler=True),
+}
+for name, (losses, zeros) in runs.items():
+    learned = sum(losses[-20:]) / 20 < 2.2
+    print(f"{name:22} {'learns' if learned else 'stays at chance'}; "
+          f"zeros in the first layer's first gradient: {zeros:.0%}")  # fmt: skip
+
+# %%
+from course_lib.beats import BACKWARD, FORWARD, INK, LOSS
+from course_lib.figures import finish, new_axes, show_figure
+
+figure, axes = new_axes(7.4, 3.8)
+looks = ((INK, "-"), (FORWARD.color, "--"), (LOSS.color, ":"), (BACKWARD.color, "-."))
+for (name, (losses, _)), (color, style) in zip(runs.items(), looks, strict=True):
+    smooth = [sum(losses[max(0, i - 9) : i + 1]) / len(losses[max(0, i - 9) : i + 1])
+              for i in range(len(losses))]  # fmt: skip
+    axes.plot(smooth, color=color, ls=style, lw=2, label=name)
+finish(axes, "float16 alone does not learn; with a scaler it does", "step",
+       "cross-entropy, mean of 10 batches")  # fmt: skip
+show_figure(
+    figure,
+    "Float32, bfloat16 and float16 with a scaler fall together. Float16 alone stays at the\n"
+    "loss of guessing, 2.30.",
+)
+
+# %% [markdown]
+# float16 alone stays at 2.30, the loss of guessing among ten digits (log 10). Its first layers get a
+# gradient of exactly zero. With the scaler the same format keeps up with float32. And bfloat16 does it
+# without a scaler: its smallest numbers are as small as those of float32.
+#
+# One honest remark about speed. On a CPU, float16 makes training *slower*: most CPUs have no arithmetic
+# for it and convert back and forth. The gain is on GPUs, whose matrix units work several times faster
+# in 16 bits.
+
+# %% [markdown]
+# ## Exercise: one step in mixed precision
+#
+# Write the seven lines as a function. The device is that of `x` (`x.device.type`). The scaler may be
+# switched off (`enabled=False`), as one would have it for bfloat16: then all its methods do nothing
+# special, and the same lines still work. `max_norm=None` means that nothing is clipped.
+#
+# A milestone on the way: first without clipping, and the check turns green but for one line.
+
+# %% solution="amp_train_step"
+def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    """One training step in mixed precision.
+
+    x, y      one batch, on the device where the model is
+    scaler    a torch.amp.GradScaler for that device; it may be switched off
+    dtype     torch.float16 or torch.bfloat16: for forward and loss, under autocast
+    max_norm  clip the gradients' common norm to it, at their true size; None never clips
+
+    Gradients from before the call have no influence. The model stays in the mode it is in.
+    Returns the loss of the batch before the step, unscaled: a Python float.
+    """
+    ### BEGIN SOLUTION
+    with torch.autocast(x.device.type, dtype=dtype):
+        predictions = model(x)
+        loss = loss_fn(predictions, y)
+    optimizer.zero_grad()
+    scaler.scale(loss).backward()
+    scaler.unscale_(optimizer)
+    if max_norm is not None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.item()
+    ### END SOLUTION
+
+
+# %% tests="amp_train_step"
+
+# %% [markdown]
+# ## Exercise: a scaler of your own
+#
+# Which scale is right? Nobody knows beforehand, and it changes while a network learns. The trick of
+# `GradScaler`: start high. When a gradient overflows, skip the step and halve the scale. When nothing
+# has overflowed for a long time, try a scale twice as large. The scale so hovers just below
+# the largest that works.
+#
+# Write that as a class with three methods:
+#
+# - `scale(loss)` returns the scaled loss;
+# - `step(optimizer)` looks at the gradients. Is one inf or NaN, it takes no step and returns False.
+#   Otherwise it unscales them, calls `optimizer.step()` and returns True;
+# - `update()` adapts the scale. It is the only place where the scale changes, for with two optimizers
+#   `step` runs twice before it.
+#
+# An optimizer's parameters are in its `param_groups`, and `torch.isfinite` looks at every entry:
+
+# %%
+w, unused = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
+optimizer = torch.optim.SGD([w, unused], lr=0.1)
+w.grad = torch.tensor([1.0, float("inf")])
+for group in optimizer.param_groups:
+    for p in group["params"]:
+        print("gradient:", p.grad, "" if p.grad is None else torch.isfinite(p.grad).all().item())
+
+# %% solution="DynamicLossScaler"
+class DynamicLossScaler:
+    """Finds a good loss scale by itself, as torch.amp.GradScaler does.
+
+    growth_interval  this many updates in a row without inf or NaN multiply the scale by
+                     growth_factor; an inf or NaN multiplies it by backoff_factor
+    """
+
+    ### BEGIN SOLUTION
+    def __init__(
+        self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
+    ):
+        self.current_scale = init_scale
+        self.growth_factor = growth_factor
+        self.backoff_factor = backoff_factor
+        self.growth_interval = growth_interval
+        self.good_updates = 0
+        self.found_inf = False
+
+    def scale(self, loss):
+        return loss * self.current_scale
+
+    def step(self, optimizer):
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        grads = [p.grad for p in params if p.grad is not None]
+        if not all(torch.isfinite(grad).all() for grad in grads):
+            self.found_inf = True
+            return False
+        for grad in grads:
+            grad /= self.current_scale
+        optimizer.step()
+        return True
+
+    def update(self):
+        if self.found_inf:
+            self.current_scale *= self.backoff_factor
+            self.good_updates = 0
+        else:
+            self.good_updates += 1
+            if self.good_updates == self.growth_interval:
+                self.current_scale *= self.growth_factor
+                self.good_updates = 0
+        self.found_inf = False
+    ### STUB
+    # def __init__(
+    #     self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
+    # ):
+    #     raise NotImplementedError("Write DynamicLossScaler, then run the check below.")
+    #
+    # def scale(self, loss):
+    #     """The loss, times the current scale."""
+    #
+    # def step(self, optimizer):
+    #     """Unscale the gradients of the optimizer's parameters and take its step; skip the step
+    #     when one of them is inf or NaN. Parameters without gradient are left out.
+    #     Returns True when the step was taken."""
+    #
+    # def update(self):
+    #     """Adapt the scale, once after all optimizers' steps: the only place where it changes."""
+    ### END SOLUTION
+
+
+# %% tests="DynamicLossScaler"
+
+# %% [markdown]
+# ## On a GPU: time and memory
+#
+# The next cell trains one large network in each format and measures the time per step and the peak
+# memory. It needs a GPU; without one it says so and measures nothing. TF32 is a format of its own:
+# float32 outside, and 10 fraction bits inside the matrix units, switched on by one line.
+
+# %%
+def measure(name, steps=20, width=4096, batch_size=4096):
+    """Milliseconds per step and peak memory in GB of a wide network on the GPU."""
+    import time
+
+    torch.backends.cuda.matmul.allow_tf32 = name == "TF32"
+    dtype = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(name)
+    model = MLP(width, width, width, width, width, 10, seed=0).cuda()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    scaler = torch.amp.GradScaler("cuda", enabled=name == "float16")
+    x = torch.randn(batch_size, width, device="cuda")
+    y = torch.randint(10, (batch_size,), device="cuda")
+    torch.cuda.reset_peak_memory_stats()
+    for step in range(steps + 5):
+        if step == 5:  # the first steps choose kernels and reserve memory
+            torch.cuda.synchronize()
+            start = time.perf_counter()
+        with torch.autocast("cuda", dtype=dtype, enabled=dtype is not None):
+            loss = torch.nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    torch.cuda.synchronize()
+    milliseconds = 1000 * (time.perf_counter() - start) / steps
+    return milliseconds, torch.cuda.max_memory_allocated() / 1e9
+
+
+# %%
+if torch.cuda.is_available():
+    print(torch.cuda.get_device_name())
+    for name in ("float32", "TF32", "float16", "bfloat16"):
+        milliseconds, gigabytes = measure(name)
+        print(f"{name:9} {milliseconds:7.1f} ms per step   peak {gigabytes:.2f} GB")
+else:
+    print("No GPU here: time and memory are not measured. Everything else ran on the CPU.")
+
+# %% [markdown]
+# If you ran this on a GPU: which format is fastest, and which saves memory? The activations that wait for
+# the backward pass are half as large in 16 bits. The weights, their gradients and Adam's two averages
+# are not: they stay in float32.
+
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q08b_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
+
+# %% quiz="q08b_1"
+
+# %% quiz="q08b_2"
+
+# %% quiz="q08b_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. float16: fine and narrow. bfloat16: coarse and as wide as float32.
+# 2. Master weights stay in float32; forward and loss run under `autocast`.
+# 3. In float16 small gradients become zero. Scale the loss, and unscale before the step.
+# 4. scale, backward, unscale_, clip, step, update: in this order.
+# 5. An inf or NaN skips the step and halves the scale. bfloat16 needs no scaler.
+#
+# **From the cheat sheet of bugs:** *wrong device*. `GradScaler`, `autocast`, the model and the data each
+# name a device; let all of them come from `x.device`.
+#
+# **Where next:** chapter 09 puts everything into one production loop, with `amp=True` as one of its
+# options.
