@@ -13,7 +13,12 @@ SIMULATIONS: dict[str, str] = {
     "graph_walker": "GraphWalker",
     "zero_grad": "ZeroGrad",
     "beat_sequencer": "BeatSequencer",
+    "shuffling": "Shuffling",
+    "gradient_noise": "GradientNoise",
     "dashboard": "Dashboard",
+    "lr_schedules": "LrSchedules",
+    "crash_and_resume": "CrashAndResume",
+    "early_stopping": "EarlyStopping",
     "number_formats": "NumberFormats",
     "loss_scaling": "LossScaling",
 }

@@ -1,0 +1,264 @@
+"""How far a batch's gradient lies from that of the whole data (chapter 06):
+``course_lib.panel("gradient_noise")``.
+
+The gradients of all single digits are computed once; the gradient of a batch is the mean of its
+examples' gradients, so that hundreds of batches of any size cost little.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+from torch.nn import functional as F
+
+from course_lib.beats import BACKWARD, GREY, INK, STEP
+from course_lib.data import batches, digits, generator_of
+from course_lib.models import MLP
+from course_lib.simulations.base import Artists, Choice, Settings, Slider
+
+SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
+DRAWS = 200  # batches drawn of each size
+_TRAINED_STEPS = 100
+#: Updates that are timed of each size; an epoch of single examples would take half a second.
+_TIMED = 20
+_CLOUD_LIMITS = ((-3, 5), (-4, 4))
+_NOISE_LIMITS = (0.05, 40)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """For each of ``SIZES``: ``noise``, the root mean square distance of the batches' gradients
+    from the full one, in lengths of the full one; ``cosine``, the median cosine between the two;
+    ``clouds`` ``[DRAWS, 2]``, the batches' gradients along the full one and across it."""
+
+    noise: tuple[float, ...]
+    cosine: tuple[float, ...]
+    clouds: tuple[np.ndarray, ...]
+    spread: float  # the same distance for single examples, over all of them
+    examples: int
+
+    def root_law(self) -> list[float]:
+        """spread / sqrt(batch size), with the factor for drawing without replacement: nothing is
+        left to chance when a batch is all the data."""
+        n = self.examples
+        return [self.spread * math.sqrt((n - size) / (size * (n - 1))) for size in SIZES]
+
+
+@dataclass(frozen=True)
+class State:
+    place: int  # in SIZES
+    trained: bool
+    measured: Measured
+    epoch_seconds: tuple[float, ...]
+
+    @property
+    def size(self) -> int:
+        return SIZES[self.place]
+
+    @property
+    def updates(self) -> int:
+        return -(-self.measured.examples // self.size)
+
+
+class GradientNoise:
+    name = "gradient_noise"
+    title = "Gradient noise: what a batch knows of the whole data"
+    size = (10.2, 4.5)
+    controls = (
+        Slider(
+            "batch_size", "Batch size", low=1, high=SIZES[-1], default=16, step=math.log10(2),
+            log=True, integer=True,
+        ),
+        Choice(
+            "when", "The network is",
+            (("start", "untrained"), ("trained", f"trained for {_TRAINED_STEPS} steps")),
+            default="start",
+        ),
+    )  # fmt: skip
+
+    def compute(self, settings: Settings) -> State:
+        exponent = math.log2(max(1, settings["batch_size"]))
+        place = min(range(len(SIZES)), key=lambda k: abs(k - exponent))
+        trained = settings["when"] == "trained"
+        return State(place, trained, _measure(trained), _epoch_seconds())
+
+    def layout(self, figure: Figure) -> Artists:
+        cloud, noise, cost = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
+        artists: dict[str, Artist] = {}
+        cloud.set(xlim=_CLOUD_LIMITS[0], ylim=_CLOUD_LIMITS[1])
+        cloud.set(xlabel="along the full gradient", ylabel="across it, where it varies most")
+        cloud.set_title(f"{DRAWS} batches, {DRAWS} gradients")
+        (artists["cloud"],) = cloud.plot(
+            [], [], BACKWARD.marker, color=BACKWARD.color, ms=5, alpha=0.55, mew=0
+        )
+        cloud.annotate(
+            "", (1, 0), (0, 0), zorder=5,
+            arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 2.4, "shrinkA": 0, "shrinkB": 0},
+        )  # fmt: skip
+        cloud.text(-2.8, -3.7, "arrow: the full gradient", color=INK)
+        white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+        artists["outside"] = cloud.text(
+            4.9, 3.85, "", ha="right", va="top", in_layout=False, bbox=white, zorder=6
+        )
+
+        noise.set(xscale="log", yscale="log", xlim=(0.7, 1500), ylim=_NOISE_LIMITS)
+        noise.set(xlabel="batch size", ylabel="distance (full gradient = 1)")
+        noise.set_title("Noise falls as 1/\u221abatch")
+        _powers(noise)
+        noise.axhline(1, color=GREY, lw=1, ls=":")
+        (artists["law"],) = noise.plot([], [], color=INK, lw=1.5, ls="--", label="1/\u221abatch")
+        (artists["noise"],) = noise.plot(
+            [], [], BACKWARD.marker, color=BACKWARD.color, ms=7, label="measured"
+        )
+        (artists["noise here"],) = noise.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
+        artists["noise words"] = _corner_text(noise)
+        noise.legend(loc="lower left")
+
+        cost.set(xscale="log", yscale="log", xlim=(0.7, 1500), ylim=(0.4, 4000))
+        cost.set(xlabel="batch size", ylabel="time per epoch (ms, measured here)")
+        cost.set_title("Few large steps are quick")
+        _powers(cost)
+        seconds = _epoch_seconds()
+        cost.plot(
+            SIZES, [1e3 * value for value in seconds], color=STEP.color, marker=STEP.marker, ls=":"
+        )
+        (artists["cost here"],) = cost.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
+        artists["cost words"] = _corner_text(cost)
+        return artists
+
+    def update(self, artists: Artists, state: State) -> None:
+        measured, place = state.measured, state.place
+        cloud = measured.clouds[place]
+        artists["cloud"].set_data(cloud[:, 0], cloud[:, 1])
+        (left, right), (low, high) = _CLOUD_LIMITS
+        inside = (
+            (cloud[:, 0] > left)
+            & (cloud[:, 0] < right)
+            & (cloud[:, 1] > low)
+            & (cloud[:, 1] < high)
+        )
+        outside = int((~inside).sum())
+        artists["outside"].set_text(f"{outside} outside the picture" if outside else "")
+        artists["noise"].set_data(SIZES, measured.noise)
+        artists["law"].set_data(SIZES, measured.root_law())
+        noise = measured.noise[place]
+        artists["noise here"].set_data([state.size], [noise])
+        artists["noise words"].set_text(f"batch {state.size:,}: {noise:.2f}")
+        milliseconds = 1e3 * state.epoch_seconds[place]
+        artists["cost here"].set_data([state.size], [milliseconds])
+        plural = "s" * (state.updates != 1)
+        artists["cost words"].set_text(f"{state.updates:,} update{plural} per epoch")
+
+    def describe(self, state: State) -> str:
+        network = f"after {_TRAINED_STEPS} steps" if state.trained else "before training"
+        noise, cosine = state.measured.noise[state.place], state.measured.cosine[state.place]
+        return (
+            f"With batches of {state.size:,}, {network}: the gradient of a batch typically lies "
+            f"{noise:.2f} lengths of the full gradient away from it (median cosine {cosine:.2f}), "
+            f"and an epoch makes {state.updates:,} updates."
+        )
+
+
+def _corner_text(axes: Axes) -> Text:
+    """Words in the upper right corner, where falling curves leave room."""
+    place = {"transform": axes.transAxes, "ha": "right", "va": "top", "in_layout": False}
+    return axes.text(0.98, 0.97, "", fontweight="bold", **place)
+
+
+def _powers(axes: Axes) -> None:
+    axes.set_xticks((1, 4, 16, 64, 256, 1024), ("1", "4", "16", "64", "256", "1024"))
+
+
+def _network(trained: bool) -> nn.Module:
+    model = MLP(64, 32, 10, seed=0)
+    if trained:
+        X, y = digits(size=8)
+        optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.01), generator_of(0)
+        steps = 0
+        while steps < _TRAINED_STEPS:
+            for x, labels in batches(X, y, 32, generator):
+                loss = F.cross_entropy(model(x), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                steps += 1
+                if steps == _TRAINED_STEPS:
+                    break
+    return model
+
+
+def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
+    """The gradient of each single example's loss, ``[examples, parameters]``."""
+    parameters = {name: value.detach() for name, value in model.named_parameters()}
+
+    def loss(values: dict[str, Tensor], x: Tensor, label: Tensor) -> Tensor:
+        logits = functional_call(model, values, (x.unsqueeze(0),))
+        return F.cross_entropy(logits, label.unsqueeze(0))
+
+    gradients = vmap(grad(loss), in_dims=(None, 0, 0))(parameters, X, y)
+    return torch.cat([gradient.flatten(1) for gradient in gradients.values()], dim=1)
+
+
+@lru_cache
+def _measure(trained: bool) -> Measured:
+    X, y = digits(size=8)
+    gradients = example_gradients(_network(trained), X, y)
+    full = gradients.mean(dim=0)
+    length = full.norm()
+    generator = generator_of(0)
+    along = full / length
+    across = _widest_direction(gradients - full, along, generator)
+    flat = torch.stack([gradients @ along, gradients @ across], dim=1) / length
+    spread = ((gradients - full).square().sum(dim=1).mean().sqrt() / length).item()
+    noise, cosine, clouds = [], [], []
+    for size in SIZES:
+        # A row holds 1 / size at the examples of one batch: the product is the batches' means.
+        weights = torch.zeros(DRAWS, len(X))
+        chosen = torch.rand(DRAWS, len(X), generator=generator).topk(size, dim=1).indices
+        weights.scatter_(1, chosen, 1 / size)
+        means = weights @ gradients
+        noise.append(((means - full).square().sum(dim=1).mean().sqrt() / length).item())
+        cosine.append(F.cosine_similarity(means, full.expand_as(means)).median().item())
+        clouds.append((weights @ flat).numpy())
+    return Measured(tuple(noise), tuple(cosine), tuple(clouds), spread, len(X))
+
+
+def _widest_direction(centred: Tensor, along: Tensor, generator: torch.Generator) -> Tensor:
+    """The direction at right angles to ``along`` in which the gradients vary most (power method)."""
+    direction = torch.randn(centred.shape[1], generator=generator)
+    for _ in range(12):
+        direction -= (direction @ along) * along
+        direction /= direction.norm()
+        direction = centred.T @ (centred @ direction)
+    direction -= (direction @ along) * along
+    return direction / direction.norm()
+
+
+@lru_cache
+def _epoch_seconds() -> tuple[float, ...]:
+    """Time of one epoch's updates for each batch size, from the quickest of a few of them."""
+    X, y = digits(size=8)
+    model = MLP(64, 32, 10, seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    seconds = []
+    for size in SIZES:
+        updates = -(-len(X) // size)
+        times = []
+        for x, labels in [(X[:size], y[:size])] * _TIMED:
+            start = time.perf_counter()
+            loss = F.cross_entropy(model(x), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            times.append(time.perf_counter() - start)
+        seconds.append(updates * min(times))  # the least disturbed one
+    return tuple(seconds)
