@@ -20,7 +20,7 @@ def main() -> None:
     if settings["companions"]:
         shutil.copytree(settings["companions"], work, dirs_exist_ok=True)
     os.chdir(work)
-    _set_path(settings["course"], work)
+    _set_path(settings["libraries"], work)
     _import_early()
     _become_kernel(connection_file)
 
@@ -40,13 +40,11 @@ def _limit(settings: dict) -> None:
         resource.setrlimit(limit, (bound, bound))
 
 
-def _set_path(course: str, work: Path) -> None:
-    """``course_lib`` comes from the course and the current folder comes last: a companion file
-    called ``random.py`` or ``torch.py`` shadows nothing."""
+def _set_path(libraries: list[str], work: Path) -> None:
+    """The course and the grader's libraries, and the current folder last: a companion file called
+    ``random.py`` or ``torch.py`` shadows nothing."""
     sys.path[0:1] = []
-    if course not in sys.path:
-        sys.path.append(course)
-    sys.path.append(str(work))
+    sys.path += [folder for folder in (*libraries, str(work)) if folder not in sys.path]
 
 
 def _import_early() -> None:
@@ -68,6 +66,10 @@ def _become_kernel(connection_file: str) -> None:
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
 
+    # Whoever starts this reads what went wrong until here; from now on it is the learner's.
+    silence = os.open(os.devnull, os.O_RDWR)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
     # ``exit()`` in a cell would end the kernel a moment later, in the middle of some other cell.
     ZMQInteractiveShell.ask_exit = lambda self: None
     IPKernelApp.launch_instance()

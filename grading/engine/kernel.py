@@ -6,6 +6,7 @@ when they are the reply to the request that is open, and a kernel that stops ans
 
 import ast
 import contextlib
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -17,8 +18,9 @@ from jupyter_client.manager import KernelManager
 
 from grading.engine.limits import Limits
 from grading.engine.outputs import CellOutputs, OutputBudget
-from grading.engine.sandbox import BoxSpecManager, open_box
+from grading.engine.sandbox import Box, BoxSpecManager, open_box
 from grading.engine.watch import Watch
+from grading.problems import Problem
 
 _ANSWER = re.compile(r"'[A-Za-z0-9+/=]*'")
 _POLL_SECONDS = 0.05
@@ -34,6 +36,10 @@ class KernelEnded(Exception):
         self.status = status
 
 
+class NoKernel(Problem):
+    """A kernel did not come up. Nothing of the submission had run: this is no fault of its own."""
+
+
 @dataclass
 class CellRun:
     """How a cell went: its filtered outputs, and why it was interrupted if it was."""
@@ -44,9 +50,12 @@ class CellRun:
 
 @contextlib.contextmanager
 def open_kernel(
-    companions: Mapping[str, bytes], limits: Limits, sandbox: bool, deadline: float
+    companions: Mapping[str, bytes], limits: Limits, sandbox: bool, seconds: float
 ) -> Iterator["Kernel"]:
-    """A fresh kernel in a fresh box; raises ``KernelEnded`` when it does not come up."""
+    """A fresh kernel in a fresh box, which may run for ``seconds`` from when it is ready.
+
+    Raises ``NoKernel`` when it does not come up.
+    """
     with open_box(companions, limits, sandbox) as box, zmq.Context() as context:
         # Where these are exceeded ZeroMQ drops the message or the sender waits: nothing piles up.
         context.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
@@ -67,8 +76,9 @@ def open_kernel(
         client = manager.blocking_client()
         client.start_channels(stdin=False, hb=False, control=False)
         try:
-            kernel = Kernel(manager, client, watch, limits, deadline)
-            kernel.wait_until_ready()
+            kernel = Kernel(manager, client, watch, limits)
+            _wait(kernel, box)
+            kernel.deadline = time.monotonic() + seconds
             yield kernel
         finally:
             watch.stop()
@@ -78,14 +88,21 @@ def open_kernel(
             watch.join()
 
 
+def _wait(kernel: "Kernel", box: Box) -> None:
+    try:
+        kernel.wait_until_ready()
+    except KernelEnded as ended:
+        said = box.errors.read_text(errors="replace").strip().splitlines()
+        raise NoKernel(f"no kernel could be started: {said[-1] if said else ended}") from None
+
+
 class Kernel:
     """One running kernel. Every method may raise ``KernelEnded``; the kernel is then gone."""
 
-    def __init__(
-        self, manager: KernelManager, client: Any, watch: Watch, limits: Limits, deadline: float
-    ) -> None:
+    def __init__(self, manager: KernelManager, client: Any, watch: Watch, limits: Limits) -> None:
         self._manager, self._client, self._watch = manager, client, watch
-        self._limits, self._deadline = limits, deadline
+        self._limits = limits
+        self.deadline = math.inf
         self._budget = OutputBudget(limits.notebook_output_bytes)
         self._shell = client.shell_channel
         self._iopub = client.iopub_channel
@@ -137,7 +154,7 @@ class Kernel:
         """The content of the reply to ``request``; None when it does not come in time."""
         until = time.monotonic() + seconds
         if not grace:
-            until = min(until, self._deadline)
+            until = min(until, self.deadline)
         reply: dict[str, Any] | None = None
         idle = outputs is None
         while True:
@@ -180,7 +197,7 @@ class Kernel:
         return not self._watch.reason and self._manager.is_alive()
 
     def _over(self, seconds: float) -> str:
-        if time.monotonic() > self._deadline:
+        if time.monotonic() > self.deadline:
             whole = self._limits.submission_seconds
             return f"the time for the whole notebook ({whole:g} s) was used up"
         return f"it was not done after {seconds:g} s"

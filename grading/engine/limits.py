@@ -9,7 +9,7 @@ MIB = 2**20
 class Limits:
     """Times in seconds of wall time, sizes in bytes. The time of one case is observe.py's."""
 
-    start_seconds: float = 60.0
+    start_seconds: float = 120.0
     cell_seconds: float = 60.0
     exercise_seconds: float = 60.0
     submission_seconds: float = 300.0

@@ -71,7 +71,10 @@ class RunRecord:
 
 
 def run(job: Job) -> RunRecord:
-    """Run the notebook; a cell that ends its kernel is left out when the rest runs again."""
+    """Run the notebook; a cell that ends its kernel is left out when the rest runs again.
+
+    Raises ``NoKernel``, a ``Problem``, when no kernel can be had: then nothing is known of the work.
+    """
     return _Run(job).record_of_all()
 
 
@@ -79,7 +82,7 @@ class _Run:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.record = RunRecord()
-        self.deadline = time.monotonic() + job.limits.submission_seconds
+        self.seconds = job.limits.submission_seconds
         self.left_out: dict[int, Stopped] = {}
         self.unfinished: dict[str, list[Any]] = {}
         self.at: int | None = None
@@ -89,13 +92,16 @@ class _Run:
         for _ in range(job.limits.replays + 1):
             self.at = None
             try:
-                with open_kernel(job.companions, job.limits, job.sandbox, self.deadline) as kernel:
-                    self._run_cells(kernel)
-                    self._ask_again(kernel)
+                with open_kernel(job.companions, job.limits, job.sandbox, self.seconds) as kernel:
+                    try:
+                        self._run_cells(kernel)
+                        self._ask_again(kernel)
+                    finally:
+                        self.seconds = max(0.0, kernel.deadline - time.monotonic())
                     break
             except KernelEnded as ended:
                 self._blame(ended)
-                if self.at is None or not self._open():
+                if self.at is None or not self._open() or not self.seconds:
                     reason = Stopped(ended.status, f"Not reached: {ended}.")
                     break
         for grade_id in self._open():
@@ -112,7 +118,7 @@ class _Run:
             if not self._open():
                 return
             self.at = None
-            if time.monotonic() > self.deadline:
+            if time.monotonic() > kernel.deadline:
                 whole = self.job.limits.submission_seconds
                 raise KernelEnded("timeout", f"the notebook's time ({whole:g} s) was used up")
             self.at = index

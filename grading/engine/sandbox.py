@@ -19,6 +19,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
@@ -48,9 +49,11 @@ UNPROTECTED = (
 
 @dataclass
 class Box:
-    """One kernel's place. ``folder`` holds its sockets and is all that it shares with outside."""
+    """One kernel's place. ``folder`` holds its sockets and is all that it shares with outside;
+    what it says when it cannot start goes to ``errors``."""
 
     folder: Path
+    errors: Path
     command: list[str]
     environment: dict[str, str]
     private: bool
@@ -126,7 +129,7 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             root.chmod(0o755)
         settings = {
             "work": _INSIDE_WORK if sandbox else str(root / "work"),
-            "course": str(COURSE.parent),
+            "libraries": [str(COURSE.parent), *_package_folders()],
             "companions": str(handed_in) if companions else "",
             "file_bytes": limits.file_bytes,
             "processes": limits.processes,
@@ -141,7 +144,8 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
             program = shutil.which("bwrap") or "bwrap"
             kernel = [program, *_isolation(), *_libraries(limits), *shared, *_CLOSED, "--", *kernel]
-        yield Box(sockets, kernel, _environment(root, sandbox), sandbox, uid)
+        environment = _environment(root, sandbox)
+        yield Box(sockets, root / "errors.txt", kernel, environment, sandbox, uid)
 
 
 def _write_companions(folder: Path, companions: Mapping[str, bytes]) -> None:
@@ -189,13 +193,18 @@ def _python_folders() -> list[Path]:
     """The interpreter, its environment and every folder of installed packages, outermost first."""
     folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.exec_prefix)}
     folders |= {Path(sys.executable).resolve().parent.parent}
-    folders |= {Path(p) for p in sys.path if p.rstrip("/").endswith(("-packages", "lib-dynload"))}
+    folders |= {Path(folder) for folder in _package_folders()}
     found: list[Path] = []
     for folder in sorted(folders, key=lambda path: len(path.parts)):
         inner = any(folder.is_relative_to(outer) for outer in found)
         if folder.is_dir() and not inner and folder != Path("/"):
             found.append(folder)
     return found
+
+
+def _package_folders() -> list[str]:
+    """Where the grader's own process finds installed packages."""
+    return [folder for folder in sys.path if folder.rstrip("/").endswith("-packages")]
 
 
 @cache
@@ -243,8 +252,13 @@ class SandboxProvisioner(LocalProvisioner):
         kwargs["independent"] = box.private
         kwargs["env"] = dict(box.environment)
         kwargs["cwd"] = "/"
-        kwargs["stdout"] = kwargs["stderr"] = subprocess.DEVNULL
+        kwargs["stdout"] = subprocess.DEVNULL
+        kwargs["stderr"] = box.errors.open("wb")
         return kwargs
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        with kwargs["stderr"]:
+            return await super().launch_kernel(cmd, **kwargs)
 
 
 class BoxSpecManager(KernelSpecManager):

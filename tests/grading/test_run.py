@@ -230,3 +230,21 @@ def test_without_bubblewrap_grading_refuses_in_one_line(monkeypatch):
         check_protection(True)
     assert "\n" not in str(refused.value)
     check_protection(False)
+
+
+def test_a_kernel_that_does_not_start_is_nobodys_zero(solved, release, monkeypatch):
+    """The grader's own trouble is said, and no mark is given for it."""
+    monkeypatch.setattr(sandbox_module, "_package_folders", list)
+    monkeypatch.setattr(sandbox_module.sys, "executable", "/usr/bin/false")
+    with pytest.raises(Problem, match="no kernel could be started"):
+        in_sandbox(solved, release)
+
+
+def test_the_time_of_a_whole_notebook_is_bounded(solved, release):
+    _insert(solved, "fit", "import time; time.sleep(60)", "slow")
+    items, graded, record = in_sandbox(solved, release, submission_seconds=4.0)
+    assert items["train_one_epoch"].status == "passed"
+    assert {items[name].status for name in ("fit", *QUESTIONS)} == {"timeout"}
+    assert record.cut_short
+    assert "4 s" in items["q05_1"].message
+    assert "time for the whole notebook" in " ".join(graded.outcome.problems)
