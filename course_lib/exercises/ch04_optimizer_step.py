@@ -124,7 +124,7 @@ def _path_findings(
     if moved:
         steps = len(case["lr"])
         where = text or f"after {steps} step{'s' if steps > 1 else ''}"
-        place = f"{where} the parameters are where torch.optim.{name} would be"
+        place = f"{where}, every parameter is where {name} would put it"
         yield Finding(_all_close(expected, got), place, _first_difference(expected, got))
         if case["kind"] == "plain":
             in_place = _all_close(got, observation["aliases"])
@@ -188,8 +188,8 @@ def _public_sgd() -> list[Case]:
 
 
 def properties_sgd_step(case: Case, observation: Observation) -> Iterator[Finding]:
-    text = "with parameters that have no gradient," if case["kind"] == "any" else ""
-    yield from _path_findings(case, observation, torch.optim.SGD, "SGD", text)
+    text = "when some have no gradient" if case["kind"] == "any" else ""
+    yield from _path_findings(case, observation, torch.optim.SGD, "torch.optim.SGD", text)
 
 
 SGD_STEP = Exercise(
@@ -244,10 +244,10 @@ def _public_momentum() -> list[Case]:
 
 def properties_momentum_step(case: Case, observation: Observation) -> Iterator[Finding]:
     text = {
-        "changing": "when lr changes from step to step,",
-        "any": "with parameters that have no gradient at some step,",
+        "changing": "when lr changes from step to step",
+        "any": "when some have no gradient at some step",
     }.get(case["kind"], "")
-    yield from _path_findings(case, observation, _sgd_with_momentum, "SGD", text)
+    yield from _path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", text)
 
 
 def _sgd_with_momentum(params: list[Tensor], lr: float, momentum: float = 0.9):
@@ -326,11 +326,11 @@ def _public_adam() -> list[Case]:
 
 def properties_adam_step(case: Case, observation: Observation) -> Iterator[Finding]:
     given = case["settings"]
-    text = "with parameters that have no gradient at some step," if case["kind"] == "any" else ""
+    text = "when some have no gradient at some step" if case["kind"] == "any" else ""
     if given:
         named = ", ".join(f"{name}={value}" for name, value in given.items())
-        text = f"with {named}, after {len(case['lr'])} step{'s' if len(case['lr']) > 1 else ''},"
-    yield from _path_findings(case, observation, torch.optim.Adam, "Adam", text)
+        text = f"with {named}, after {len(case['lr'])} step{'s' if len(case['lr']) > 1 else ''}"
+    yield from _path_findings(case, observation, torch.optim.Adam, "torch.optim.Adam", text)
 
 
 ADAM_STEP = Exercise(
