@@ -15,9 +15,9 @@ from course_lib.chapters import Chapter
 from grading.engine.grade import read_release
 from grading.engine.sandbox import unavailable
 from grading.grade_class import Result, grade_submissions
-from grading.places import REPOSITORY, solved_notebook
+from grading.places import REPOSITORY
 from grading.problems import Problem
-from grading.release import release
+from grading.release import check_up_to_date, release
 from grading.sample_class import sample_files, sampled_chapters, submission
 from grading.submissions import submissions
 
@@ -29,9 +29,7 @@ def demo(
 ) -> dict[str, list[Result]]:
     """Grade the sample class in ``course``, which is emptied first, and print what was found."""
     console, start = Console(), time.monotonic()
-    chapters = [
-        chapter for chapter in wanted or sampled_chapters() if solved_notebook(chapter).is_file()
-    ]
+    chapters = [chapter for chapter in wanted or sampled_chapters() if _is_built(chapter, console)]
     if not chapters:
         raise Problem("no chapter with samples is built: run `python -m grading build`.")
     _empty(course)
@@ -55,6 +53,16 @@ def demo(
     _print_pages(results, console)
     console.print(f"Done in {time.monotonic() - start:.0f} s. Look around: {_shown(course)}")
     return results
+
+
+def _is_built(chapter: Chapter, console: Console) -> bool:
+    """An author's chapter in the middle of a change is left out."""
+    try:
+        check_up_to_date(chapter)
+    except Problem as problem:
+        console.print(f"Without chapter {chapter.number}: {problem}", highlight=False)
+        return False
+    return True
 
 
 def _empty(course: Path) -> None:
