@@ -11,6 +11,7 @@ SIMULATIONS: dict[str, str] = {
     "loss_landscape": "LossLandscape",
     "gradient_flow": "GradientFlow",
     "graph_walker": "GraphWalker",
+    "optimizer_race": "OptimizerRace",
     "zero_grad": "ZeroGrad",
     "beat_sequencer": "BeatSequencer",
     "shuffling": "Shuffling",
@@ -21,6 +22,7 @@ SIMULATIONS: dict[str, str] = {
     "early_stopping": "EarlyStopping",
     "number_formats": "NumberFormats",
     "loss_scaling": "LossScaling",
+    "bug_clinic": "BugClinic",
 }
 
 

@@ -1,0 +1,185 @@
+"""Five plans for the learning rate (chapter 08): ``course_lib.panel("lr_schedules")``.
+
+Every curve is what a real scheduler of ``torch.optim.lr_scheduler`` writes into a real optimizer,
+asked before each of 200 steps. The steps stand for the whole training, from 0 to 100 %.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    ConstantLR,
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    OneCycleLR,
+    SequentialLR,
+    StepLR,
+)
+
+from course_lib.beats import GREY, INK, ORANGE, SKY, STEP
+from course_lib.simulations.base import Artists, Settings, Slider, Toggle
+
+STEPS = 200
+MAX_LR = 0.1
+_PERCENT = np.arange(STEPS) * 100 / STEPS
+_LIMITS = {False: (0.0, 0.108), True: (1e-5, 0.2)}
+#: Name, colour, line style and width, in the order of the table.
+_LOOKS: tuple[tuple[str, str, str | tuple, float], ...] = (
+    ("constant", GREY, (0, (1, 1.2)), 2.2),
+    ("step", INK, "-", 1.8),
+    ("cosine", SKY, "--", 2.8),
+    ("one-cycle", ORANGE, "-.", 2.6),
+    ("warm-up + cosine", STEP.color, "-", 3.2),
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """``rates`` maps each name of ``_LOOKS`` to its rates ``[STEPS]``; ``at`` is in percent."""
+
+    rates: dict[str, np.ndarray]
+    at: int
+    warmup: int
+    step_size: int
+    gamma: float
+    log: bool
+
+    def rate_at(self, name: str) -> float:
+        return float(self.rates[name][min(STEPS - 1, self.at * STEPS // 100)])
+
+
+class LrSchedules:
+    name = "lr_schedules"
+    title = "Learning rate schedules: from the first step to the last"
+    size = (10.2, 4.4)
+    controls = (
+        Slider("at", "Look at", 0, 100, default=5, step=1, unit="% done", integer=True),
+        Slider("warmup", "Warm-up", 0, 50, default=10, step=1, unit="% of training", integer=True),
+        Slider("step_size", "Step: every", 5, 100, default=30, step=5, unit="%", integer=True),
+        Slider("gamma", "Step: times gamma", 0.05, 1.0, default=0.1, step=0.05),
+        Toggle("log", "Logarithmic axis", default=False),
+    )
+
+    def compute(self, settings: Settings) -> State:
+        warmup, step_size = int(settings["warmup"]), int(settings["step_size"])
+        gamma = float(settings["gamma"])
+        rates = {name: record() for name, record in _FIXED.items()}
+        rates["step"] = _step(step_size * STEPS // 100, gamma)
+        rates["warm-up + cosine"] = _warmup_and_cosine(warmup * STEPS // 100)
+        return State(rates, int(settings["at"]), warmup, step_size, gamma, bool(settings["log"]))
+
+    def layout(self, figure: Figure) -> Artists:
+        axes, table = figure.subplots(1, 2, width_ratios=(2.2, 1))
+        axes.set(
+            title="Most plans end low; two also start low",
+            xlabel="share of training done (%)",
+            ylabel="learning rate",
+            xlim=(0, 100),
+            ylim=_LIMITS[False],
+        )
+        table.set(xlim=(0, 1), ylim=(-0.5, len(_LOOKS) + 0.7))
+        table.axis("off")
+        artists: dict = {}
+        (artists["now"],) = axes.plot([], [], color=GREY, lw=1.2, zorder=1)
+        artists["heading"] = table.text(0.0, len(_LOOKS) + 0.1, "", fontweight="bold")
+        for row, (name, color, style, width) in enumerate(_LOOKS):
+            y = len(_LOOKS) - 1 - row
+            look = {"color": color, "ls": style, "lw": width}
+            stairs = "steps-post" if name == "step" else "default"
+            (line,) = axes.plot([], [], zorder=2 + row, drawstyle=stairs, **look)
+            if name in _FIXED:
+                line.set_data(_PERCENT, _FIXED[name]())
+            else:
+                artists[name] = line
+            (artists[f"{name} point"],) = axes.plot(
+                [], [], "o", ms=8, color=color, mec="white", zorder=9, clip_on=False
+            )
+            table.plot([0.0, 0.15], [y, y], **look)
+            table.text(0.2, y, name, va="center")
+            artists[f"{name} rate"] = table.text(1.0, y, "", va="center", ha="right")
+        return artists
+
+    def update(self, artists: Artists, state: State) -> None:
+        axes = artists["now"].axes
+        if (axes.get_yscale() == "log") != state.log:
+            axes.set_yscale("log" if state.log else "linear")
+            axes.set_ylim(_LIMITS[state.log])
+        low = _LIMITS[state.log][0]
+        artists["now"].set_data([state.at, state.at], _LIMITS[state.log])
+        artists["heading"].set_text(f"learning rate at {state.at} %")
+        for name, *_ in _LOOKS:
+            rate = state.rate_at(name)
+            if name in artists:
+                artists[name].set_data(_PERCENT, state.rates[name])
+            # Below a logarithmic axis a point is drawn at its edge.
+            artists[f"{name} point"].set_data([state.at], [max(rate, low)])
+            artists[f"{name} rate"].set_text(_plain(rate))
+
+    def describe(self, state: State) -> str:
+        rates = ", ".join(f"{name} {_plain(state.rate_at(name))}" for name, *_ in _LOOKS)
+        return (
+            f"After {state.at} % of training the learning rates are: {rates}. The step plan "
+            f"multiplies by {state.gamma:g} every {state.step_size} %; the warm-up takes "
+            f"{state.warmup} %; the highest rate of all plans is {MAX_LR}."
+        )
+
+
+def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:
+    """The rates that the scheduler writes into its optimizer, one before each step."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=MAX_LR)
+    scheduler = build(optimizer)
+    rates = []
+    for _ in range(STEPS):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return np.array(rates)
+
+
+@lru_cache
+def _constant() -> np.ndarray:
+    return _record(lambda optimizer: ConstantLR(optimizer, factor=1.0))
+
+
+@lru_cache
+def _cosine() -> np.ndarray:
+    return _record(lambda optimizer: CosineAnnealingLR(optimizer, T_max=STEPS))
+
+
+@lru_cache
+def _one_cycle() -> np.ndarray:
+    # One step more than is asked for: the scheduler raises when it is stepped past its end.
+    return _record(lambda optimizer: OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1))
+
+
+#: The plans that no control changes.
+_FIXED = {"constant": _constant, "cosine": _cosine, "one-cycle": _one_cycle}
+
+
+@lru_cache(maxsize=256)
+def _step(step_size: int, gamma: float) -> np.ndarray:
+    return _record(lambda optimizer: StepLR(optimizer, step_size, gamma))
+
+
+@lru_cache(maxsize=256)
+def _warmup_and_cosine(steps: int) -> np.ndarray:
+    if steps == 0:
+        return _cosine()
+
+    def build(optimizer: Optimizer) -> LRScheduler:
+        # LinearLR refuses to start at exactly 0.
+        warmup = LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
+        cosine = CosineAnnealingLR(optimizer, T_max=STEPS - steps)
+        return SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
+
+    return _record(build)
+
+
+def _plain(rate: float) -> str:
+    return f"{rate:.4f}" if rate >= 0.00005 or rate < 1e-8 else f"{rate:.0e}"
