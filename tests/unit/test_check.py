@@ -1,0 +1,130 @@
+"""What a learner sees: three states, findings in words, and never a traceback of ours."""
+
+import contextlib
+
+import torch
+
+from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
+from course_lib.exercises.check import run_check
+from course_lib.exercises.forbid import ForbiddenCall, refusing
+from course_lib.exercises.observe import known_state, observe
+
+
+def forgets_zero_grad(model, loader, loss_fn, optimizer):
+    model.train()
+    total = seen = 0
+    for x, y in loader:
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        total, seen = total + loss.item() * len(y), seen + len(y)
+    return total / seen
+
+
+def right(model, loader, loss_fn, optimizer):
+    model.train()
+    total = seen = 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        total, seen = total + loss.item() * len(y), seen + len(y)
+    return total / seen
+
+
+def not_written(model, loader, loss_fn, optimizer):
+    raise NotImplementedError
+
+
+def test_the_three_states():
+    assert run_check("train_one_epoch", not_written).state == "Not attempted yet"
+    assert run_check("train_one_epoch", forgets_zero_grad).state == "Not right yet"
+    assert run_check("train_one_epoch", right).state == "Right"
+
+
+def test_the_own_beats_are_shown_beside_an_allowed_order():
+    text = repr(run_check("train_one_epoch", forgets_zero_grad))
+    assert "your beats:    F L B S" in text
+    assert "first difference" in text
+
+
+def test_no_line_is_longer_than_80_columns():
+    def long_error(model, loader, loss_fn, optimizer):
+        raise ValueError("word " * 100)
+
+    for function in (forgets_zero_grad, right, long_error):
+        assert max(map(len, repr(run_check("train_one_epoch", function)).splitlines())) <= 80
+
+
+def test_an_error_of_the_learners_code_is_told_in_words():
+    def broken(model, loader, loss_fn, optimizer):
+        return model.no_such_thing
+
+    text = " ".join(repr(run_check("train_one_epoch", broken)).split())
+    assert "it raised AttributeError" in text
+    assert "Traceback" not in text
+
+
+def test_text_of_a_learner_is_escaped_in_html():
+    def rude(model, loader, loss_fn, optimizer):
+        raise ValueError("<script>alert(1)</script>")
+
+    assert "<script>" not in run_check("train_one_epoch", rude)._repr_html_()
+
+
+def test_an_unknown_name_gets_a_suggestion():
+    assert "train_one_epoch" in run_check("train_one_epok", right).advice
+
+
+def test_exit_does_not_leave_the_check():
+    def leaves(model, loader, loss_fn, optimizer):
+        raise SystemExit(3)
+
+    assert run_check("train_one_epoch", leaves).state == "Not right yet"
+
+
+def test_observing_restores_the_state_of_pytorch():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.no_grad():
+            observe(TRAIN_ONE_EPOCH, (right,), TRAIN_ONE_EPOCH.public_cases()[0])
+            assert not torch.is_grad_enabled()
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_refused_operator_is_refused_under_every_name():
+    x = torch.randn(3, 4)
+    spellings = (
+        lambda: torch.softmax(x, 1),
+        lambda: x.softmax(1),
+        lambda: torch.nn.Softmax(1)(x),
+        lambda: torch.nn.functional.softmax(x, dim=1),
+    )
+    for spelling in spellings:
+        with refusing(("aten:softmax",)) as called, contextlib.suppress(ForbiddenCall):
+            spelling()
+        assert called
+
+
+def test_a_refusal_that_is_swallowed_still_counts():
+    def sly(model, loader, loss_fn, optimizer):
+        from course_lib.training import Trainer
+
+        with contextlib.suppress(ForbiddenCall):
+            Trainer(model, optimizer, loss_fn, torch.ones(1, 1), torch.ones(1), 1)
+        return right(model, loader, loss_fn, optimizer)
+
+    observation = observe(TRAIN_ONE_EPOCH, (sly,), TRAIN_ONE_EPOCH.public_cases()[0])
+    assert observation.error.type == "ForbiddenCall"
+
+
+def test_known_state_silences_what_the_learner_prints(capsys):
+    with known_state():
+        print("noise")
+    assert capsys.readouterr().out == ""

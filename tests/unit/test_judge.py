@@ -1,0 +1,109 @@
+"""The verdict: strict comparison, partial credit by aspect, no points without evidence."""
+
+import math
+
+import pytest
+import torch
+
+from course_lib.exercises.model import Observation
+from course_lib.exercises.wire import Foreign, WireError
+from grading.engine.cases import case_set, choose_seed
+from grading.engine.compare import difference
+from grading.engine.judge import Failure, judge_exercise, judge_quiz, observation_from
+
+SEED = 3
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [
+        (1.0, 1),
+        (1, True),
+        (1.0, torch.tensor(1.0)),
+        (torch.ones(2), torch.ones(2, dtype=torch.float64)),
+        (torch.ones(2), torch.ones(1)),
+        (torch.ones(2, 1), torch.ones(2)),
+        (torch.ones(2), [1.0, 1.0]),
+        ([1.0], (1.0,)),
+        ([1.0, 2.0], [1.0]),
+        ({"a": 1}, {"a": 1, "b": 2}),
+        (1.0, math.nan),
+        (math.inf, -math.inf),
+        (torch.tensor([1.0, 2.0]), torch.tensor([1.0, math.nan])),
+        (None, 0.0),
+        (1.0, Foreign("numpy.float64")),
+        (torch.ones(1), torch.ones(1, requires_grad=True)),
+    ],
+    ids=range(16),
+)
+def test_what_is_not_the_same_differs(expected, got):
+    assert difference(expected, got, 1e-5, 1e-8)
+
+
+def test_equal_within_the_tolerance():
+    assert difference([1.0, torch.ones(2)], [1.0 + 1e-7, torch.ones(2)], 1e-5, 0) is None
+    assert difference(math.nan, math.nan, 0, 0) is None
+
+
+def test_no_observation_no_points():
+    count = len(case_set("train_one_epoch", SEED).cases)
+    for observed in (
+        Failure("timeout", "too long"),
+        [],
+        [Observation({})] * count,
+        [Failure("error", "died")] * count,
+    ):
+        outcome = judge_exercise("train_one_epoch", SEED, observed)
+        assert outcome.score == 0
+        assert outcome.status in ("timeout", "error", "failed")
+
+
+def test_the_expected_observations_earn_full_marks():
+    cases = case_set("train_one_epoch", SEED)
+    outcome = judge_exercise("train_one_epoch", SEED, cases.expected)
+    assert (outcome.score, outcome.status, outcome.misconception) == (4, "passed", None)
+
+
+def test_one_missing_case_is_not_full_marks():
+    cases = case_set("train_one_epoch", SEED)
+    outcome = judge_exercise(
+        "train_one_epoch", SEED, [*cases.expected[:-1], Failure("error", "died")]
+    )
+    assert outcome.score < 4
+
+
+def test_side_conditions_earn_nothing_alone():
+    cases = case_set("train_one_epoch", SEED)
+    only_mode = [
+        Observation({k: v for k, v in entry.values.items() if k not in ("parameters", "returned")})
+        for entry in cases.expected
+    ]
+    assert judge_exercise("train_one_epoch", SEED, only_mode).score == 0
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, [], {"values": 1}, {"values": {}, "events": "F", "error": None},
+     {"values": {}, "events": [1], "error": None}, {"values": {}, "events": [], "error": ["x"]},
+     {"values": {1: 2}, "events": [], "error": None}],
+    ids=range(7),
+)  # fmt: skip
+def test_a_result_of_another_shape_is_no_observation(data):
+    with pytest.raises(WireError):
+        observation_from(data)
+
+
+def test_quiz_answers():
+    assert judge_quiz("q05_1", "A").score == 1
+    assert judge_quiz("q05_1", " a ").score == 1
+    assert judge_quiz("q05_1", "B").status == "failed"
+    assert judge_quiz("q05_1", None).status == "not_attempted"
+    assert judge_quiz("q05_1", "E").score == 0
+    assert judge_quiz("q05_1", Failure("missing", "gone")).status == "missing"
+
+
+def test_the_case_set_depends_on_secret_and_submission_and_is_reproducible():
+    seeds = {choose_seed(b"secret", "fit", bytes([i])) for i in range(60)}
+    assert 2 <= len(seeds) <= 4
+    assert choose_seed(b"secret", "fit", b"x") == choose_seed(b"secret", "fit", b"x")
+    assert not seeds & {choose_seed(b"other", "fit", bytes([i])) for i in range(60)}

@@ -1,0 +1,110 @@
+"""What the learner's process sends back is data, bounded and checked before it is looked at."""
+
+import json
+import math
+import struct
+
+import pytest
+import torch
+
+from course_lib.exercises.wire import MAGIC, Foreign, WireError, pack, unpack
+
+
+def message(tree: object, blob: bytes = b"") -> bytes:
+    text = json.dumps(tree).encode()
+    return MAGIC + struct.pack("<I", len(text)) + text + blob
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        3,
+        -2.5,
+        math.inf,
+        "text",
+        [1, (2.0, "x"), []],
+        {"a": {"b": [1]}},
+        {0.1: [1.0], 2: "two"},
+        (),
+    ],
+    ids=repr,
+)
+def test_plain_values_come_back_as_what_they_were(value):
+    got = unpack(pack(value))
+    assert got == value
+    assert type(got) is type(value)
+
+
+def test_nan_comes_back_as_nan():
+    assert math.isnan(unpack(pack(math.nan)))
+
+
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool]
+)
+def test_tensors_keep_dtype_shape_and_values(dtype):
+    tensor = torch.arange(6).reshape(2, 3).to(dtype).t()
+    got = unpack(pack([tensor]))[0]
+    assert got.dtype == dtype
+    assert torch.equal(got, tensor)
+
+
+def test_a_tensor_says_whether_it_belongs_to_a_graph():
+    w = torch.ones(2, requires_grad=True)
+    got = unpack(pack([w * 2, w.detach()]))
+    assert [t.requires_grad for t in got] == [True, False]
+
+
+def test_other_objects_become_a_note_of_their_type():
+    got = unpack(pack({"returned": object(), "many": {1, 2}}))
+    assert isinstance(got["returned"], Foreign)
+    assert got["many"].type_name == "set"
+
+
+def test_an_object_whose_repr_fails_is_no_problem():
+    class Rude:
+        def __repr__(self):
+            raise RuntimeError("no")
+
+    assert unpack(pack(Rude())).text == ""
+
+
+def nested(depth: int) -> list:
+    tree: list = ["l", []]
+    for _ in range(depth):
+        tree = ["l", [tree]]
+    return tree
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"TLW1",
+        b"\x80\x04K\x01.",  # a pickle
+        message([]),
+        message(["z", 1]),
+        message(["x", "0", False]),
+        message(["x", 0, False], b"junk"),
+        message(["d", [[["l", []], 1]]]),
+        message(["d", [["key"]]]),
+        message(["f", "1e999"]),
+        message({"a": 1}),
+        message(nested(60)),
+        MAGIC + struct.pack("<I", 10**6) + b"[]",
+        MAGIC + struct.pack("<I", 3) + b"NaN",
+        MAGIC + struct.pack("<I", 20_000) + b"[" * 20_000,
+        message(["l", [None] * 300_000]),
+    ],
+    ids=range(16),
+)
+def test_malformed_messages_are_refused_with_a_wire_error(data):
+    with pytest.raises(WireError):
+        unpack(data)
+
+
+def test_a_message_that_is_too_large_is_refused_before_it_is_read():
+    with pytest.raises(WireError, match="at most 100"):
+        unpack(pack("x" * 1000), max_bytes=100)
