@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 RUN_ALL_SECONDS = 180
-STEP_SECONDS = 30
+STEP_SECONDS = 60
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
 _QUIET = (
     "--disable-background-networking",
@@ -90,7 +90,11 @@ def _started(repository: Path, private: Path) -> Iterator[Lab]:
             yield Lab(found[1], found[2], folder)
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            try:
+                process.wait(timeout=STEP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _wait_for_address(process: subprocess.Popen) -> re.Match | None:
@@ -112,9 +116,11 @@ def _wait_for_address(process: subprocess.Popen) -> re.Match | None:
 
 
 @pytest.fixture(scope="session")
-def chromium(needs: Callable, needs_program: Callable) -> Iterator[Browser]:
+def chromium(needs_program: Callable) -> Iterator[Browser]:
     """Debian's Chromium, driven by Playwright. Each page gets a profile of its own."""
     program = needs_program("chromium")
+    # Conditions are waited for, so a long limit costs time only where something is wrong.
+    expect.set_options(timeout=STEP_SECONDS * 1000)
     root = hasattr(os, "geteuid") and os.geteuid() == 0
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

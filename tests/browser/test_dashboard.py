@@ -69,5 +69,5 @@ def test_explode_plays_by_itself_to_its_end(open_notebook):
     _, panel = _dashboard(open_notebook)
     _button(panel, "Explode").click()
     expect(_button(panel, "Pause")).to_be_visible()
-    expect(panel.locator(".course-sentence")).to_contain_text("poch 50", timeout=60_000)
+    expect(panel.locator(".course-sentence")).to_contain_text("poch 50")
     expect(_button(panel, "Train")).to_be_visible()
