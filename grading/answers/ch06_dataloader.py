@@ -1137,7 +1137,7 @@ TRAIN_VAL_SPLIT = Answer(
     ),
 )
 
-ANSWERS = (COUNT_UPDATES, ITERATE_BATCHES, STANDARDIZED_DATASET, TRAIN_VAL_SPLIT)
+ANSWERS = (COUNT_UPDATES, ITERATE_BATCHES, TRAIN_VAL_SPLIT, STANDARDIZED_DATASET)
 
 # --- quiz ---------------------------------------------------------------------------------------
 

@@ -1,10 +1,84 @@
 # %% [markdown] head=true
-# After this chapter you can ...
+# After this chapter you can
+#
+# - say what a `DataLoader` does for you, and write its heart yourself;
+# - choose a batch size with its two costs in view, noise and time;
+# - explain why sorted data make a network forget, and see it happen;
+# - split data into training and validation, and scale both without a leak.
+#
+# **Builds on** the complete loop (chapter 05), where `loader` was anything that gives pairs `x, y`.
 
 # %% setup=true
 
+# %% [markdown]
+# ## Three jobs
+#
+# In chapter 05 the batches were simply there. Somebody has to make them, and PyTorch splits that
+# work between two objects:
+#
+# - a **dataset** knows the examples: how many there are, and what number `i` is;
+# - a **loader** decides when which example is shown.
+#
+# The loader has three jobs: it cuts the data into **batches**, it **shuffles** them anew for each
+# epoch, and it can **load in parallel**, so that the next batch is ready when the last one has been
+# used.
+
 # %% tags=["setup"]
-from torch.utils.data import Dataset
+import torch.nn.functional as F
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from course_lib.data import digits, generator_of
+from course_lib.models import MLP
+
+# %%
+X, y = digits(size=8)  # 1,797 handwritten digits, 8x8 pixels each, values from 0 to 1
+dataset = TensorDataset(X, y)
+x_0, y_0 = dataset[0]
+print("examples:", len(dataset), " one example:", list(x_0.shape), "and the label", y_0.item())
+loader = DataLoader(dataset, batch_size=32, shuffle=True, generator=generator_of(0))
+x_batch, y_batch = next(iter(loader))
+print("one batch:", list(x_batch.shape), "and", list(y_batch.shape))
+
+# %% [markdown]
+# That last line is worth a habit. Before you train on new data, take one batch and print its
+# shapes. The most common first error of a new project is a batch that does not fit the model. Here
+# the pictures arrive as 8x8 squares, and the model wants 64 numbers in a row:
+
+# %%
+model = MLP(64, 32, 10, seed=0)
+squares = x_batch.reshape(-1, 8, 8)
+try:
+    model(squares)
+except RuntimeError as error:
+    print("RuntimeError:", error)
+print("what arrived:", list(squares.shape), " after flatten:", list(squares.flatten(1).shape))
+
+# %% [markdown]
+# "mat1 and mat2" are the batch and the weight, seen as matrices. The message names sizes; the
+# printed shape tells you where they come from.
+#
+# ## How many updates make an epoch?
+#
+# 1,000 examples, batches of 32. How many batches, and how large is the last one?
+
+# %%
+my_prediction = ""  # number of batches, size of the last one
+
+# %%
+thousand = TensorDataset(torch.zeros(1000, 1))
+for drop_last in (False, True):
+    sizes = [len(x) for (x,) in DataLoader(thousand, batch_size=32, drop_last=drop_last)]
+    print(f"drop_last={drop_last}: {len(sizes)} batches, the last of {sizes[-1]}")
+
+# %% [markdown]
+# 31 full batches and one of 8: 32 updates. With `drop_last=True` the small one is left out: 31. Why
+# would you want that? A batch of 1 or 2 has a very noisy gradient, and batch norm cannot work with
+# a single example. In evaluation you want every example, so there `drop_last` stays False.
+#
+# ## Exercise: count the updates
+#
+# Python has what you need: `n // b` counts full batches, `n % b` is what remains. Hints:
+# `hint("count_updates")`.
 
 # %% solution="count_updates"
 def count_updates(n_examples, batch_size, drop_last=False):
@@ -25,6 +99,158 @@ def count_updates(n_examples, batch_size, drop_last=False):
 
 
 # %% tests="count_updates"
+
+# %% [markdown]
+# ## How large should a batch be?
+#
+# Two extremes. **The whole data as one batch**: the exact gradient, and a single step for all that
+# work; large data do not even fit into memory. **One example as a batch**: a step after each
+# example, and each step follows the whim of that one example.
+#
+# How noisy is the mean of a few examples? Forget networks for a moment: draw `batch_size` random
+# numbers with spread 1 and take their mean. From 16 to 64 numbers, what happens to the spread of
+# that mean?
+
+# %%
+my_prediction = ""  # same / half / a quarter
+
+# %%
+generator = generator_of(0)
+for batch_size in (1, 4, 16, 64):
+    means = torch.randn(10_000, batch_size, generator=generator).mean(dim=1)
+    print(f"batch of {batch_size:2}: the means spread by {means.std().item():.2f}")
+
+# %% [markdown]
+# Four times the numbers, half the spread: it falls as 1/sqrt(batch size). The quarter belongs to
+# the variance, the square of the spread.
+#
+# A batch's gradient is such a mean, of its examples' gradients. Below you see 200 of them for each
+# batch size, around the gradient of the whole data. Move the slider from 1 to 1,024, and look for
+# the size at which the noise becomes as small as the gradient itself (the dotted line).
+
+# %% panel="gradient_noise"
+
+# %% [markdown]
+# The same, without the picture:
+
+# %%
+from course_lib.simulations import load
+
+gradient_noise = load("gradient_noise")  # the simulation without its sliders
+for batch_size in (1, 16, 64, 128, 1024):
+    state = gradient_noise.compute({"batch_size": batch_size, "when": "start"})
+    distance = state.measured.noise[state.place]
+    print(f"batch {batch_size:4}: noise / gradient = {distance:.1f}, {state.updates} updates")
+
+# %% [markdown]
+# Between 64 and 128 examples the noise is as large as the gradient. Below that, a batch's gradient
+# is mostly chance, and training works all the same: the chance cancels over many steps, and what
+# the batches agree on remains.
+#
+# Two things fall when batches grow. The noise falls as 1/sqrt(batch), so the second half of the
+# examples buys little. The time of an epoch falls too, because one large step is hardly slower than
+# one small step on hardware that works in parallel. But with it falls the number of updates: 1,797
+# of them at batch size 1, two at 1,024.
+#
+# So the middle is where people work: typically **32 to 512**.
+
+# %% [markdown]
+# ## Does the order matter?
+#
+# Data often come sorted: all zeros first, then all ones. Train on them in this order, batch after
+# batch, several epochs long. Every example is seen as often as with shuffling. What do you expect
+# at the end: the accuracy on the zeros, on the nines, and on all?
+
+# %%
+zeros, nines, overall = "", "", ""
+
+# %% panel="shuffling"
+
+# %% [markdown]
+# Each row is a digit, each column a moment; dark means that the network knows the digit. Above,
+# with shuffled data, everything darkens. Below runs a diagonal: each class is learned when its turn
+# comes and lost when the next one begins. At the end the network says "nine" to almost everything.
+#
+# Nothing is broken. Each step does what it should: it makes *this batch's* loss smaller. In a batch
+# of nines the quickest way is to raise the logit of nine everywhere, and nobody is there to object.
+# In a mixed batch the other classes object. This is called **catastrophic forgetting**.
+#
+# Try the other controls before you go on:
+#
+# - a smaller learning rate forgets more slowly, and learns more slowly too;
+# - shuffling *whole batches* of sorted data helps a lot, but each batch still pulls one way;
+# - shuffling within a window of two classes does not help: shuffle all of it.
+
+# %%
+shuffling = load("shuffling")  # the simulation without its sliders
+for order in ("sorted", "windows", "blocks"):
+    state = shuffling.compute({"step": 565, "order": order, "lr": 0.1})
+    print(f"{order:8}: mean accuracy at the end {state.other.accuracy[-1].mean():.2f}")
+print(f"shuffled: mean accuracy at the end {state.shuffled.accuracy[-1].mean():.2f}")
+
+# %% [markdown]
+# No simulation is needed to see it. Here are two sorted epochs, in the five lines that you know:
+
+# %%
+model = MLP(64, 32, 10, seed=0)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+order = y.argsort(stable=True)
+sorted_loader = DataLoader(TensorDataset(X[order], y[order]), batch_size=16, shuffle=False)
+for epoch in range(2):
+    for x, labels in sorted_loader:
+        loss = F.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+predictions = model(X).argmax(dim=1)
+for digit in (0, 9):
+    print(f"accuracy on digit {digit}: {(predictions[y == digit] == digit).float().mean():.2f}")
+print(f"it says nine to {(predictions == 9).float().mean():.2f} of all digits")
+
+# %% [markdown]
+# ## What the exercise needs
+#
+# You are about to write a loader. Three tools for it.
+#
+# **A generator function** yields values one at a time. Its body runs up to the next `yield`, waits
+# there, and goes on when the next value is asked for. So no more than one batch is in memory.
+
+
+# %%
+def three_squares():
+    for i in (1, 2, 3):
+        print("  computing", i)
+        yield i * i
+
+
+for square in three_squares():
+    print("got", square)
+
+# %% [markdown]
+# **A tensor of row numbers** picks rows, from `X` and from `y` alike. Whatever order the numbers
+# have, a picture keeps its label as long as you use the same numbers for both.
+
+# %%
+rows = torch.tensor([4, 0, 2])
+print("labels of rows 4, 0, 2:", y[rows].tolist(), " pictures:", list(X[rows].shape))
+
+# %% [markdown]
+# **A `torch.Generator`** holds a random state. Whoever draws from it moves it on, so two draws
+# differ; two generators with the same seed give the same sequence. `torch.randperm(n, generator=g)`
+# draws an order. With `generator=None` it draws from PyTorch's global state, the one that
+# `torch.manual_seed` sets.
+
+# %%
+g, same_seed = generator_of(1), generator_of(1)
+print("first: ", torch.randperm(6, generator=g).tolist())
+print("second:", torch.randperm(6, generator=g).tolist())
+print("the other generator's first:", torch.randperm(6, generator=same_seed).tolist())
+
+# %% [markdown]
+# ## Exercise: a loader from scratch
+#
+# One call is one pass over the data. A milestone: `shuffle=False` first, then `drop_last`, then the
+# random order; the check tells you how far you are. Hints: `hint("iterate_batches")`.
 
 # %% solution="iterate_batches"
 def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
@@ -51,6 +277,162 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 
 
 # %% tests="iterate_batches"
+
+# %% [markdown]
+# What you have written is the first two jobs of `DataLoader`. The third needs other processes.
+# These are the settings that you will meet:
+#
+# | setting | usual value | why |
+# |---|---|---|
+# | `batch_size` | 32 to 512 | noise against time and memory |
+# | `shuffle` | True for training, False for evaluation | sorted data are forgotten |
+# | `num_workers` | 4 to 8, by the number of cores | helpers prepare the next batches meanwhile |
+# | `pin_memory` | True with a GPU | the GPU copies faster from pinned memory |
+# | `drop_last` | True for training, False for evaluation | no tiny batch; but judge every example |
+#
+# For data that already lie in memory, like these digits, `num_workers=0` is the fastest: helpers
+# cost more than they save.
+
+# %% [markdown]
+# ## Two piles
+#
+# A network with enough weights can learn its training data by heart. How would you notice? Not by
+# the training loss: that falls. Train on 60 digits only, and keep 500 others aside. How do the two
+# losses go?
+
+# %%
+training_loss, loss_on_the_others = "", ""  # falls / rises / falls, then rises
+
+# %%
+from course_lib.training import Trainer
+from course_lib.training import evaluate as measure
+
+mixed = torch.randperm(len(X), generator=generator_of(0))
+few, others = mixed[:60], mixed[-500:]
+model = MLP(64, 128, 10, seed=0)
+optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+trainer = Trainer(model, optimizer, F.cross_entropy, X[few], y[few], batch_size=16)
+train_losses, val_losses = [], []
+for epoch in range(60):
+    trainer.run(trainer.steps_per_epoch)
+    train_losses.append(measure(model, F.cross_entropy, X[few], y[few])[0])
+    val_losses.append(measure(model, F.cross_entropy, X[others], y[others])[0])
+
+# %%
+from course_lib.beats import INK, LOSS
+from course_lib.figures import finish, new_axes, show_figure
+
+figure, axes = new_axes()
+axes.plot(range(1, 61), train_losses, color=INK, ls="--", label="60 training digits")
+axes.plot(range(1, 61), val_losses, color=LOSS.color, label="500 others")
+axes.set(ylim=(0, 2.2), xlim=(0, 61))
+finish(axes, "Learned by heart is not learned", "epoch", "mean loss per example")
+best = min(val_losses)
+show_figure(figure, f"The loss on the others falls to {best:.1f}, then rises again.")
+print("training loss below 0.01 at the end:", train_losses[-1] < 0.01)
+print("loss on the others higher than its best by 10 %:", val_losses[-1] > 1.1 * best)
+
+# %% [markdown]
+# The training loss goes to nothing. The loss on digits that the network never trained on has a
+# lowest point and rises after it. That is **overfitting**, and you only see it because you kept
+# some data aside: the **validation** part. It must never be trained on, or it stops telling you
+# anything.
+#
+# How do you choose which examples are kept aside? Not the last 20 %: in sorted data those belong to
+# the last few classes.
+
+# %%
+last_fifth = y.sort().values[-len(y) // 5 :]
+print("digits in the last fifth of the sorted data:", last_fifth.unique().tolist())
+
+# %% [markdown]
+# ## Exercise: split at random
+#
+# Return two tensors of indices. `X[train]` and `X[val]` then make the two piles. Python's `round`
+# says how many go to validation. Hints: `hint("train_val_split")`.
+
+# %% solution="train_val_split"
+def train_val_split(n, val_fraction, generator=None):
+    """Split the indices 0 to n - 1 at random.
+
+    val_fraction  from 0 to 1; round(n * val_fraction) indices go to validation
+    generator     the torch.Generator that decides; None: PyTorch's global random
+                  state. The same state gives the same split.
+
+    Returns (train, val): two int64 tensors, both in shuffled order, without a
+    common index and together complete.
+    """
+    ### BEGIN SOLUTION
+    order = torch.randperm(n, generator=generator)
+    n_train = n - round(n * val_fraction)
+    return order[:n_train], order[n_train:]
+    ### END SOLUTION
+
+
+# %% tests="train_val_split"
+
+# %% [markdown]
+# ## One scale for all features
+#
+# Features come in different units: a price in thousands, an age in tens, a share between 0 and 1.
+# The gradient of a weight is proportional to its input, so the largest unit dominates every step.
+# The remedy is **standardising**: for each feature subtract its mean and divide by its standard
+# deviation. One mean and one deviation *per feature*, taken down the examples, `dim=0`.
+
+# %%
+table = torch.tensor([[2000.0, 30.0], [4000.0, 50.0], [3000.0, 40.0]])
+mean, std = table.mean(dim=0), table.std(dim=0, correction=0)
+print("mean:", mean.tolist(), " std:", [round(s, 1) for s in std.tolist()])
+print([[round(v, 2) for v in row] for row in ((table - mean) / std).tolist()])
+
+# %% [markdown]
+# `correction=0` divides by the number of examples N. Without it, PyTorch divides by N - 1.
+#
+# Now a question with a trap. You have standardised the training data. With which mean and standard
+# deviation do you treat the validation data?
+
+# %%
+my_prediction = ""  # their own / those of the training data / those of all data
+
+# %% [markdown]
+# With those of the **training data**. The model learned that "0.5" means half a deviation above the
+# *training* mean; under other statistics the same picture becomes other numbers. And the statistics
+# of all data would let the validation part take a hand in the training: a **leak**. The validation
+# data stand for the future, and the future has no say in what you compute today. One more trap sits
+# in the digits themselves. Some pixels at the edge are empty in every picture. What is their
+# standard deviation, and what does dividing by it give?
+
+# %%
+constant = X.amax(dim=0) == X.amin(dim=0)
+print("constant pixels:", int(constant.sum()), "of", X.shape[1])
+divided = (X - X.mean(dim=0)) / X.std(dim=0, correction=0)
+print("entries that are NaN:", int(divided.isnan().sum()), "=", int(constant.sum()), "x", len(X))
+
+# %% [markdown]
+# 0 / 0 is NaN, and one NaN in a batch makes the whole loss NaN. A constant feature carries no
+# information: give it the standard deviation 1, and it becomes 0.
+#
+# How do you find such a feature? Comparing the computed deviation with 0 is not safe. Fourteen
+# times the number 0.1, deviation computed by hand:
+
+# %%
+column = torch.full((14, 2), 0.1)
+by_hand = (column - column.mean(dim=0)).square().mean(dim=0).sqrt()
+print("exactly zero:", (by_hand == 0).tolist(), "  below 1e-6:", (by_hand < 1e-6).tolist())
+print("largest equals smallest:", (column.amax(dim=0) == column.amin(dim=0)).tolist())
+
+# %% [markdown]
+# The mean was rounded, so the deviation is not quite 0. "Largest equals smallest" has no rounding
+# in it. To put a 1 where a condition holds there is `torch.where(condition, 1.0, std)`.
+#
+# ## Exercise: a dataset that standardises
+#
+# A dataset is a class with two methods: `len(dataset)` calls `__len__`, `dataset[i]` calls
+# `__getitem__`. `torch.as_tensor(X, dtype=torch.float32)` takes tensors and NumPy arrays alike. The
+# `DataLoader` does the rest: it asks for examples one by one and stacks them into a batch.
+#
+# A milestone: mean and std first, then the items, then the two special cases (constant features,
+# and statistics that are given). Hints: `hint("StandardizedDataset")`.
 
 # %% solution="StandardizedDataset"
 class StandardizedDataset(Dataset):
@@ -95,28 +477,63 @@ class StandardizedDataset(Dataset):
 
 # %% tests="StandardizedDataset"
 
-# %% solution="train_val_split"
-def train_val_split(n, val_fraction, generator=None):
-    """Split the indices 0 to n - 1 at random.
+# %% [markdown]
+# ## Finale: the digits, from raw numbers to validation
+#
+# Everything of this chapter in one run: your split, your standardised datasets, your loader, and
+# the five lines. The validation data use the statistics of the training data.
 
-    val_fraction  from 0 to 1; round(n * val_fraction) indices go to validation
-    generator     the torch.Generator that decides; None: PyTorch's global random
-                  state. The same state gives the same split.
+# %% tags=["raises-exception"]
+generator = generator_of(0)
+try:
+    train, val = train_val_split(len(X), 0.2, generator=generator)
+    train_set = StandardizedDataset(X[train], y[train])
+    val_set = StandardizedDataset(X[val], y[val], train_set.mean, train_set.std)
+    X_train, y_train = next(iter(DataLoader(train_set, batch_size=len(train_set))))
+    X_val, y_val = next(iter(DataLoader(val_set, batch_size=len(val_set))))
+    ready = len(list(iterate_batches(X_train, y_train, 32, generator=generator))) == 45
+except NotImplementedError:
+    ready = False
+    print("Write the exercises above, then run this cell again.")
 
-    Returns (train, val): two int64 tensors, both in shuffled order, without a
-    common index and together complete.
-    """
-    ### BEGIN SOLUTION
-    order = torch.randperm(n, generator=generator)
-    n_train = n - round(n * val_fraction)
-    return order[:n_train], order[n_train:]
-    ### END SOLUTION
+# %% tags=["raises-exception"]
+if ready:
+    model = MLP(64, 32, 10, seed=0)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+    for epoch in range(10):
+        for x, labels in iterate_batches(X_train, y_train, 32, generator=generator):
+            loss = F.cross_entropy(model(x), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    for name, x, labels in (("training", X_train, y_train), ("validation", X_val, y_val)):
+        loss, accuracy = measure(model, F.cross_entropy, x, labels)
+        print(f"{name:10}: {len(x):4} digits, more than 95 % right: {accuracy > 0.95}")
 
-
-# %% tests="train_val_split"
+# %% [markdown]
+# ## Quiz
+#
+# Answer by putting a letter between the quotes, like `q06_1 = "A"`. The check says only whether you
+# gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q06_1"
 
 # %% quiz="q06_2"
 
 # %% quiz="q06_3"
+
+# %% [markdown]
+# ## Recap
+#
+# 1. A dataset knows the examples, a loader decides when which one is shown: batches, shuffling,
+#    parallel loading.
+# 2. The noise of a batch's gradient falls as 1/sqrt(batch size); 32 to 512 is the usual range.
+# 3. Sorted data make a network forget: shuffle the examples, anew for each epoch.
+# 4. Only data kept aside show overfitting; choose them at random, and never train on them.
+# 5. Statistics come from the training part alone, one per feature, and a constant feature gets std
+#    1.
+#
+# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
+# multiplied". Fix: take one batch from the loader and print its shapes before anything else.
+#
+# **Where next:** in chapter 07 you watch a run while it happens, and measure it properly.
