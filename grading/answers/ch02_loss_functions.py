@@ -724,7 +724,7 @@ MSE = Answer(
     ),
 )
 
-ANSWERS = (SOFTMAX, CROSS_ENTROPY, MSE)
+ANSWERS = (MSE, SOFTMAX, CROSS_ENTROPY)
 
 # --- quiz ---------------------------------------------------------------------------------------
 
