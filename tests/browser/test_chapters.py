@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
 from course_lib.chapters import CHAPTERS
 
@@ -101,9 +101,20 @@ def _picture_is_whole_at_every_frame_of_a_drag(notebook) -> None:
         notebook.page.keyboard.press(key)
         if key == KEYS[0]:
             expect(panel.locator(".course-picture img")).not_to_have_attribute("src", before)
+    _drag_with_the_mouse(notebook.page, panel.locator(".noUi-handle").first)
     seen = panel.evaluate(STOP_WATCHING)
     assert seen["pictures"] >= 3, seen
     assert seen["bad"] == 0, seen
+
+
+def _drag_with_the_mouse(page: Page, handle: Locator) -> None:
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=20)
+    page.mouse.move(x - 60, y, steps=20)
+    page.mouse.up()
 
 
 def _check_answers_wrong_and_right(notebook, name: str, solution: str) -> None:
