@@ -6,7 +6,7 @@ from autograd. The whole race is run at once; the panel's clock only plays it ba
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -70,10 +70,11 @@ SURFACES = {
     ),
 }
 
-_OPTIMIZERS: dict[str, Callable] = {
-    "SGD": partial(torch.optim.SGD, foreach=False),
-    "momentum": partial(torch.optim.SGD, momentum=MOMENTUM, foreach=False),
-    "Adam": partial(torch.optim.Adam, foreach=False),
+#: Class and options. Runs of one class share one optimizer object, as parameter groups.
+_OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, float]]] = {
+    "SGD": (torch.optim.SGD, {}),
+    "momentum": (torch.optim.SGD, {"momentum": MOMENTUM}),
+    "Adam": (torch.optim.Adam, {}),
 }
 _LOOKS = {
     "SGD": {"color": ORANGE, "ls": "-", "lw": 1.5, "marker": "o", "ms": 3.5},
@@ -251,13 +252,14 @@ def _race(key: str, rates: tuple[float, ...], start: tuple[float, float]) -> lis
         place = torch.tensor(start, dtype=torch.float64)
         points = place.repeat(len(names), len(rates), 1).requires_grad_()
         points.grad = torch.zeros_like(points)
-        optimizers = []
+        groups: dict[type[torch.optim.Optimizer], list[dict]] = {}
         for name, rows, gradients in zip(names, points.detach(), points.grad, strict=True):
-            # Each row is a parameter with a rate of its own, in the memory of ``points``.
-            groups = [{"params": [row], "lr": lr} for row, lr in zip(rows, rates, strict=True)]
-            for row, gradient in zip(groups, gradients, strict=True):
-                row["params"][0].grad = gradient
-            optimizers.append(_OPTIMIZERS[name](groups))
+            kind, options = _OPTIMIZERS[name]
+            for row, gradient, lr in zip(rows, gradients, rates, strict=True):
+                # A row is a parameter with its own rate, in the memory of ``points``.
+                row.grad = gradient
+                groups.setdefault(kind, []).append({"params": [row], "lr": lr, **options})
+        optimizers = [kind(own, foreach=False) for kind, own in groups.items()]
         record = torch.empty(STEPS + 1, *points.shape, dtype=torch.float64)
         record[0] = points.detach()
         for step in range(STEPS):
