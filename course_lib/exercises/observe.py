@@ -11,6 +11,7 @@ import io
 import linecache
 import os
 import random
+import re
 import select
 import signal
 import struct
@@ -34,6 +35,8 @@ CASE_SECONDS = 20.0
 #: Memory that a child may take beyond what the kernel has, in bytes.
 CHILD_DATA_BYTES = 3 * 2**30
 _MESSAGE_LIMIT = 500
+#: torch.load writes parts of its message in bold.
+_TERMINAL_COLOR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observation:
@@ -90,7 +93,7 @@ def describe_error(error: BaseException) -> ErrorNote:
         if _is_learners(frame.filename):
             line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
             break
-    text = " ".join(str(error).split())
+    text = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
     return ErrorNote(type(error).__name__, text[:_MESSAGE_LIMIT], line[:120])
 
 
