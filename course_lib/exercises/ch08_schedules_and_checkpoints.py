@@ -191,8 +191,8 @@ def properties_checkpointing(case: Case, observation: Observation) -> Iterator[F
     )
     if kind == "plain":
         yield Finding(
-            _same(straight["buffers"], observation["plain_buffers"]),
-            "the model's buffers (batch norm's running averages) continue too",
+            _same(straight["saved_buffers"], observation["loaded_buffers"]),
+            "after loading, the model has the buffers that were saved (batch norm's averages)",
         )
         yield Finding(
             _same(straight["parameters"], observation["plain_parameters"]),
@@ -284,9 +284,9 @@ CHECKPOINTING = Exercise(
 
 def properties_early_stopping(case: Case, observation: Observation) -> Iterator[Finding]:
     kind = case["kind"]
-    before = observation["before"]
+    best_loss, nothing_kept = observation["before"]
     yield Finding(
-        before == [math.inf, True],
+        type(best_loss) is float and best_loss == math.inf and nothing_kept,
         "before the first improvement best_loss is inf and best_state is None",
     )
     stops = observation["stops"]
