@@ -5,7 +5,7 @@ values are computed once per set, and regrading is reproducible.
 """
 
 import hmac
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -24,13 +24,22 @@ SETS = 4
 
 @dataclass(frozen=True)
 class CaseSet:
-    """``expected[i]`` belongs to ``cases[i]``; ``wrong`` has one list per misconception."""
+    """``expected[i]`` is what the reference makes of ``cases[i]``."""
 
     exercise: Exercise
     answer: Answer
     cases: tuple[Case, ...]
     expected: tuple[Observation, ...]
-    wrong: tuple[tuple[Observation, ...], ...]
+    _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
+
+    def wrong(self, index: int) -> tuple[Observation, ...]:
+        """What the misconception number ``index`` makes of the cases. Computed when first asked:
+        most submissions are right, and then nobody asks."""
+        if index not in self._wrong:
+            solution = as_subjects(self.answer.misconceptions[index].solution)
+            free = replace(self.exercise, forbidden=())
+            self._wrong[index] = _observe_all(free, solution, self.cases)
+        return self._wrong[index]
 
 
 def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:
@@ -43,7 +52,7 @@ def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:
 
 @lru_cache(maxsize=512)
 def case_set(name: str, seed: int) -> CaseSet:
-    """Cases drawn from ``seed``, observed with the reference and with every misconception."""
+    """Cases drawn from ``seed``, observed with the reference."""
     from grading.reference import reference
 
     exercise, answer = find_exercise(name), find_answer(name)
@@ -57,11 +66,7 @@ def case_set(name: str, seed: int) -> CaseSet:
     for observation in expected:
         if observation.error is not None:
             raise ValueError(f"{name}: the reference itself fails: {observation.error}")
-    wrong = tuple(
-        _observe_all(free, as_subjects(misconception.solution), cases)
-        for misconception in answer.misconceptions
-    )
-    return CaseSet(exercise, answer, cases, expected, wrong)
+    return CaseSet(exercise, answer, cases, expected)
 
 
 def as_subjects(solution: Any) -> tuple[Any, ...]:

@@ -183,25 +183,26 @@ def name_misconception(
     if any(isinstance(entry, Failure) for entry in observed):
         return None
     shared = {field for aspect in cases.exercise.aspects for field in aspect.fields}
-    for misconception, wrong in zip(cases.answer.misconceptions, cases.wrong, strict=True):
-        if _behaves_like(cases, misconception, wrong, observed, shared):
+    for index, misconception in enumerate(cases.answer.misconceptions):
+        if misconception.recognise is not None:
+            found = all(
+                _recognised(misconception, case, got)
+                for case, got in zip(cases.cases, observed, strict=True)
+            )
+        else:
+            fields = sorted(shared | set(misconception.also))
+            found = _behaves_like(cases, cases.wrong(index), observed, fields)
+        if found:
             return misconception
     return None
 
 
 def _behaves_like(
     cases: CaseSet,
-    misconception: Misconception,
     wrong: Sequence[Observation],
     observed: Sequence[Observation],
-    shared: set[str],
+    fields: Sequence[str],
 ) -> bool:
-    if misconception.recognise is not None:
-        return all(
-            _recognised(misconception, case, got)
-            for case, got in zip(cases.cases, observed, strict=True)
-        )
-    fields = sorted(shared | set(misconception.also))
     for theirs, got in zip(wrong, observed, strict=True):
         if (theirs.error is None) != (got.error is None):
             return False
