@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from course_lib.chapters import Chapter
+from course_lib.quiz import chapter_questions
 from grading.answers import chapter_answers, chapter_keys
 from grading.chapter_source import read_chapter
 from grading.execute import execute_notebook
@@ -62,6 +63,7 @@ def solution_secrets(chapter: Chapter) -> set[str]:
     exercises = [cell for cell in cells if cell.role in ("solution", "paste")]
     shown = [cell.text for cell in cells if cell not in exercises]
     shown += [cut_solutions(cell.text, cell.name) for cell in exercises]
+    shown += [f"{each.text} {each.options}" for each in chapter_questions(chapter)]
     taught = "\n".join(shown)
     lines = {line.strip() for cell in exercises for line in solution_lines(cell.text)}
     return {line for line in lines if len(line) >= SECRET_LENGTH and line not in taught}
