@@ -761,7 +761,8 @@ if history:
 model.eval()
 with torch.no_grad():
     right = (model(images[test_part]).argmax(dim=1) == labels[test_part]).float().mean().item()
-print("more than 95 % of 297 unseen digits recognised:", right > 0.95)
+if history:
+    print("more than 95 % of 297 unseen digits recognised:", right > 0.95)
 
 # %% [markdown]
 # From some epoch on the training loss falls and the validation loss does not: the network learns
