@@ -5,7 +5,7 @@ import statistics
 from itertools import product
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from course_lib.exercises import ch03_backward_pass as public
 from course_lib.exercises.model import Case, Observation
@@ -82,11 +82,21 @@ def _restored_by_arithmetic(f, w, eps=1e-4):
     return result
 
 
-def _w_was_changed(case: Case, got: Observation) -> bool:
-    """On every case on which w was looked at afterwards."""
+def _drift(case: Case, got: Observation) -> float | None:
+    """How far w has moved where it was looked at afterwards."""
     if "w_after" not in got.values:
-        return True
-    return isinstance(got["w_after"], Tensor) and not torch.equal(got["w_after"], case["w"])
+        return None
+    return (got["w_after"] - case["w"]).abs().max().item()
+
+
+def _w_has_moved(case: Case, got: Observation) -> bool:
+    drift = _drift(case, got)
+    return drift is None or drift > 1e-9
+
+
+def _w_has_rounding_errors(case: Case, got: Observation) -> bool:
+    drift = _drift(case, got)
+    return drift is None or 0 < drift <= 1e-9
 
 
 def _graph_kept(f, w, eps=1e-4):
@@ -208,14 +218,14 @@ NUMERICAL_GRADIENT = Answer(
             _never_restored,
             "You nudge w itself and do not undo it, so the next entry is measured at another "
             "place, and the caller's w has moved. Nudge a copy.",
-            recognise=_w_was_changed,
+            recognise=_w_has_moved,
         ),
         Misconception(
             "w left changed",
             _restored_by_arithmetic,
             "You add eps, subtract 2 * eps and add eps again. Rounding makes that a slightly other "
             "number: nudge a copy, or put the saved value back.",
-            recognise=_w_was_changed,
+            recognise=_w_has_rounding_errors,
         ),
     ),
 )
@@ -473,6 +483,12 @@ GRADIENT_NORMS = Answer(
             _norms(clear=False),
             "backward() adds to what lies in .grad. Gradients of an earlier loss were still there, "
             "so you measured the sum: clear them first.",
+        ),
+        Misconception(
+            "stale gradients added",
+            _norms(clear=False, missing="crash"),
+            "backward() adds to what lies in .grad, so clear it first. And a parameter that the loss "
+            "does not use has .grad None, which has no norm: leave it out.",
         ),
         Misconception(
             "L1",
@@ -774,6 +790,20 @@ def _with_tensors(history, factor=10.0):
     return None
 
 
+def _overlooks_nan(case: Case, got: Observation) -> bool:
+    """Infinities are found, NaN is passed over; whatever else may be wrong besides."""
+    if case["kind"] != "non_finite":
+        return True
+    right = _ratios_first(case["history"], case["factor"] or 10.0)
+    norm = case["history"][right[1]][right[0]]
+    if math.isinf(norm):
+        return got.get("non_finite") == right
+    if math.isnan(norm):
+        found = got["non_finite"]
+        return found is None or found[0] > right[0]
+    return True
+
+
 FIRST_EXPLOSION = Answer(
     exercise="first_explosion",
     cases=_history_cases,
@@ -814,6 +844,7 @@ FIRST_EXPLOSION = Answer(
             _search(nan_explodes=False),
             "Every comparison with NaN is False, so norm > factor * median never notices it. Ask "
             "math.isfinite(norm) first.",
+            recognise=_overlooks_nan,
         ),
         Misconception(
             "non-finite norms ignored",
