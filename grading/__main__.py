@@ -98,12 +98,37 @@ def grade(
     chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
     course: Course = COURSE_FOLDER,
     sandbox: Sandbox = True,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at a time; default: one per core.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Run on a Dask cluster instead: tcp://HOST:8786.")
+    ] = None,
 ) -> None:
-    """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages."""
+    """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
+
+    Killed or stopped, it goes on where it was when it is started again.
+    """
     from grading.grade_class import grade_class
 
     with clear_problems():
-        grade_class(chapter, course, sandbox)
+        if jobs is not None and scheduler is not None:
+            raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
+        grade_class(chapter, course, sandbox, jobs, scheduler)
+
+
+@app.command()
+def report(
+    chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
+    course: Course = COURSE_FOLDER,
+    csv: Annotated[Path | None, typer.Option(help="Write the numbers there, too.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write one picture there, too.")] = None,
+) -> None:
+    """Instructor: scores, points per exercise and misconceptions of the class, as last graded."""
+    from grading.report import report as report_class
+
+    with clear_problems():
+        report_class(chapter, course, csv, png)
 
 
 @app.command()

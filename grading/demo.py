@@ -4,7 +4,6 @@ fresh course directory: release, hand in, grade, feedback."""
 import os
 import shutil
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from rich.table import Table
 from course_lib.chapters import Chapter
 from grading.engine.grade import read_release
 from grading.engine.sandbox import unavailable
+from grading.engine.workers import LocalWorkers
 from grading.grade_class import Result, grade_submissions
 from grading.places import REPOSITORY
 from grading.problems import Problem
@@ -40,13 +40,12 @@ def demo(
     if reason:
         console.print(f"Grading without a sandbox: {reason}. These samples are the course's own.")
     results: dict[str, list[Result]] = {}
-    for chapter in chapters:
-        _hand_in(chapter, course)
-        handed_in = submissions(course / "submitted", chapter)
-        results[chapter.id] = []
-        # Threads are enough: the work is done in the kernels, which are processes of their own.
-        with ThreadPoolExecutor(os.cpu_count()) as executor:
-            for result in grade_submissions(chapter, course, handed_in, not reason, executor):
+    with LocalWorkers() as workers:
+        for chapter in chapters:
+            _hand_in(chapter, course)
+            handed_in = submissions(course / "submitted", chapter)
+            results[chapter.id] = []
+            for result in grade_submissions(chapter, course, handed_in, not reason, workers):
                 results[chapter.id].append(result)
                 console.print(f"  {chapter.number} {result.learner}: {_points(result)}")
     _print_table(chapters, results, console)

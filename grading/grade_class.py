@@ -1,29 +1,42 @@
 """``python -m grading grade CHAPTER``: all submissions of a chapter, into gradebook and feedback.
 
-One learner's broken file, crash or failed write is a line in the report and nothing more.
+Runs go to worker processes; this process prepares, judges and is the only one that writes. What
+was found out before is looked up (``engine.cache``, ``marks``), so a grader that was killed goes on
+where it was. One learner's broken file, crash or failed write is a line in the report, no more.
 """
 
+import json
 from collections.abc import Iterator
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from course_lib.chapters import Chapter, find_chapter
+from grading.engine.cache import ResultStore, is_final, job_key, record_from
 from grading.engine.grade import Graded, Prepared, Submission, conclude, prepare, read_release
+from grading.engine.limits import Limits
 from grading.engine.outcomes import NotebookOutcome
 from grading.engine.reading import Unreadable
-from grading.engine.run import RunRecord, run
+from grading.engine.run import Job, RunRecord, run
 from grading.engine.sandbox import UNPROTECTED, check_protection
-from grading.nbgrader.course import load_course
+from grading.engine.versions import digest, judge_version
+from grading.engine.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
+from grading.marks import Mark, Marks
+from grading.nbgrader.course import CONFIG_NAME, load_course
+from grading.nbgrader.standing import Standing
 from grading.nbgrader.writer import Writer, is_timestamp
 from grading.problems import Problem
 from grading.secret import course_secret
 from grading.submissions import HandedIn, submissions
+
+#: What a result took: a kernel, only judging, or nothing at all.
+Work = Literal["run", "judged", "unchanged"]
 
 
 @dataclass(frozen=True)
@@ -34,11 +47,19 @@ class Result:
     outcome: NotebookOutcome | None = None
     feedback: Path | None = None
     problem: str = ""
+    work: Work = "run"
 
 
-def grade_class(name: str, course: Path, sandbox: bool = True) -> list[Result]:
+def grade_class(
+    name: str,
+    course: Path,
+    sandbox: bool = True,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+) -> list[Result]:
     """Grade every submission of the chapter called ``name`` and print the marks."""
-    check_protection(sandbox)
+    if scheduler is None:  # a cluster's workers look for themselves
+        check_protection(sandbox)
     try:
         chapter = find_chapter(name)
     except LookupError as error:
@@ -49,17 +70,29 @@ def grade_class(name: str, course: Path, sandbox: bool = True) -> list[Result]:
     handed_in = submissions(course / "submitted", chapter)
     if not handed_in:
         raise Problem(f"no submissions in {course / 'submitted'}/<learner>/{chapter.id}/.")
-    results = list(
-        track(
-            grade_submissions(chapter, course, handed_in, sandbox),
-            description=chapter.id,
-            total=len(handed_in),
-            console=Console(stderr=True),
-            transient=True,
-        )
-    )
+    with _workers(jobs, scheduler) as workers, _progress() as progress:
+        grading = grade_submissions(chapter, course, handed_in, sandbox, workers)
+        results = list(progress.track(grading, len(handed_in), description=chapter.id))
+    results.sort(key=lambda result: result.learner)
     _print_results(chapter, results, console)
     return results
+
+
+def _workers(
+    jobs: int | None, scheduler: str | None
+) -> AbstractContextManager[LocalWorkers | ClusterWorkers]:
+    return LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns,
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=120,
+    )
 
 
 def grade_submissions(
@@ -67,67 +100,151 @@ def grade_submissions(
     course: Path,
     handed_in: list[HandedIn],
     sandbox: bool = True,
-    executor: Executor | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[Result]:
-    """Grade and write one submission after the other; runs go to ``executor`` if there is one."""
-    writer = Writer(course, load_course(course), chapter.id)
-    release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
-    secret = course_secret(course)
-    waiting = []
-    for one in handed_in:
+    """Grade and write the submissions, each as it is done; without ``workers`` they run here."""
+    grading = _Grading(chapter, course, sandbox)
+    for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
+        yield attempt.result or grading.finish(attempt, answer)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A submission on its way: ``result`` when nothing is left to do, ``record`` when it need not
+    run, ``run_key`` to store the record under when it does."""
+
+    one: HandedIn
+    timestamp: str | None = None
+    key: str = ""
+    prepared: Prepared | None = None
+    run_key: str = ""
+    record: RunRecord | None = None
+    result: Result | None = None
+
+
+class _Grading:
+    """One grading of a chapter: the only writer of gradebook, pages, marks and stored results."""
+
+    def __init__(self, chapter: Chapter, course: Path, sandbox: bool) -> None:
+        config = load_course(course)
+        release = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+        self.chapter, self.sandbox = chapter, sandbox
+        self.writer = Writer(course, config, chapter.id)
+        self.release = read_release(release)
+        self.secret = course_secret(course)
+        self.store = ResultStore(course / "results" / "runs")
+        self.marks = Marks(course, chapter)
+        self.standing = Standing(config, chapter.id)
+        self.limits = Limits()
+        # Everything but the submission that a mark follows from.
+        self.version = digest(
+            judge_version(chapter),
+            release.read_bytes(),
+            self.secret,
+            (course / CONFIG_NAME).read_bytes(),
+            self.standing.due,
+            json.dumps([asdict(self.limits), sandbox]),
+        )
+
+    def attempts(self, handed_in: list[HandedIn]) -> Iterator[tuple[_Attempt, Job | None]]:
+        """Each submission with the job to run; without one when its record is known."""
+        for one in handed_in:
+            attempt = self._begin(one)
+            runs = attempt.result is None and attempt.record is None
+            yield attempt, attempt.prepared.job if runs and attempt.prepared else None
+
+    def _begin(self, one: HandedIn) -> _Attempt:
         timestamp = _timestamp(one)
-        writer.begin(one.learner, timestamp)
+        attempt = _Attempt(one, timestamp)
         try:
-            data = one.notebook(chapter)
-            submission = Submission(data, one.companions())
-            prepared = prepare(submission, release, secret, sandbox=sandbox)
-        except Unreadable as error:
-            yield _unreadable(writer, one, chapter, error)
-            continue
-        if executor is None:
-            yield _finish(writer, chapter, one, prepared, lambda p=prepared: run(p.job), timestamp)
-        else:
-            record = executor.submit(run, prepared.job)
-            waiting.append((one, prepared, record.result, timestamp))
-    for one, prepared, record, timestamp in waiting:
-        yield _finish(writer, chapter, one, prepared, record, timestamp)
+            try:
+                submission = Submission(one.notebook(self.chapter), one.companions())
+            except Unreadable as error:
+                return replace(attempt, result=self._unreadable(one, timestamp, b"", error))
+            attempt = replace(attempt, key=self._key(one, submission, timestamp))
+            unchanged = self._unchanged(one, attempt.key)
+            if unchanged is not None:
+                return replace(attempt, result=unchanged)
+            self.marks.forget(one.learner)
+            self.writer.begin(one.learner, timestamp)
+            try:
+                prepared = prepare(
+                    submission, self.release, self.secret, self.limits, sandbox=self.sandbox
+                )
+            except Unreadable as error:
+                data = submission.notebook
+                return replace(attempt, result=self._unreadable(one, timestamp, data, error))
+            run_key = job_key(prepared.job)
+            record = self.store.get(run_key)
+            return replace(attempt, prepared=prepared, run_key=run_key, record=record)
+        except Exception as error:  # whatever it was, the other learners are to be graded
+            return replace(attempt, result=self._failed(one, timestamp, error))
 
+    def _key(self, one: HandedIn, submission: Submission, timestamp: str | None) -> str:
+        files = [part for item in sorted(submission.companions.items()) for part in item]
+        parts = (timestamp or "", json.dumps(one.mended), submission.notebook, *files)
+        return digest(self.version, one.learner, *parts)
 
-def _finish(
-    writer: Writer,
-    chapter: Chapter,
-    one: HandedIn,
-    prepared: Prepared,
-    record,
-    timestamp: str | None,
-) -> Result:
-    try:
-        graded = _with_file_notes(conclude(chapter, prepared, _record(record)), one)
-        writer.write(one.learner, graded.notebook, graded.outcome, timestamp)
-        page = writer.feedback(one.learner)
-    except Exception as error:  # whatever it was, the other learners' marks are to be written
+    def _unchanged(self, one: HandedIn, key: str) -> Result | None:
+        """The result of the last grading, if all that it follows from and all that it wrote is as
+        it was. A page is made anew when scores or comments were given by hand since."""
+        mark = self.marks.get(one.learner)
+        if mark is None or mark.key != key or mark.outcome is None:
+            return None
+        if not self.standing.holds(one.learner, mark.outcome):
+            return None
+        page, by_hand = self.standing.feedback(one.learner), self.standing.by_hand(one.learner)
+        if mark.by_hand != by_hand or not page.is_file():
+            self.writer.feedback(one.learner)
+            self.marks.put(replace(mark, by_hand=by_hand))
+        return Result(one.learner, mark.outcome, page, work="unchanged")
+
+    def finish(self, attempt: _Attempt, answer: bytes | Exception | None) -> Result:
+        """Judge what came back, write it, and note that it is written."""
+        one, timestamp, prepared = attempt.one, attempt.timestamp, attempt.prepared
+        try:
+            record = attempt.record
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is not None:
+                record = record_from(answer)
+                if is_final(record):
+                    self.store.put(attempt.run_key, answer)
+            if prepared is None or record is None:
+                raise ValueError("there is no record of its run")
+            graded = _with_file_notes(conclude(self.chapter, prepared, record), one)
+            self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp)
+            page = self.writer.feedback(one.learner)
+            key = attempt.key if is_final(record) else ""
+            by_hand = self.standing.by_hand(one.learner)
+            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome))
+        except Exception as error:  # whatever it was, the other learners are to be graded
+            return self._failed(one, timestamp, error)
+        work: Work = "judged" if attempt.record is not None else "run"
+        return Result(one.learner, graded.outcome, page, work=work)
+
+    def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
-        writer.begin(one.learner, timestamp)
-        return Result(one.learner, problem=f"could not be graded: {reason}")
-    return Result(one.learner, graded.outcome, page)
+        problem = f"could not be graded: {' '.join(reason.split())}"
+        self.marks.forget(one.learner)
+        self.writer.begin(one.learner, timestamp)
+        self.marks.put(Mark(one.learner, problem=problem))
+        return Result(one.learner, problem=problem)
 
-
-def _record(record) -> RunRecord:
-    return record()
+    def _unreadable(
+        self, one: HandedIn, timestamp: str | None, data: bytes, error: Unreadable
+    ) -> Result:
+        problem = f"not graded: {error}"
+        self.marks.forget(one.learner)
+        self.writer.begin(one.learner, timestamp)
+        self.writer.set_aside(one.learner, data, str(error))
+        self.marks.put(Mark(one.learner, problem=problem))
+        return Result(one.learner, problem=problem)
 
 
 def _with_file_notes(graded: Graded, one: HandedIn) -> Graded:
     problems = (*one.mended, *graded.outcome.problems)
     return replace(graded, outcome=replace(graded.outcome, problems=problems))
-
-
-def _unreadable(writer: Writer, one: HandedIn, chapter: Chapter, error: Unreadable) -> Result:
-    try:
-        data = one.notebook(chapter)
-    except Unreadable:
-        data = b""
-    writer.set_aside(one.learner, data, str(error))
-    return Result(one.learner, problem=f"not graded: {error}")
 
 
 def _timestamp(one: HandedIn) -> str | None:
@@ -152,3 +269,8 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
         scored = f"{outcome.score:g} / {outcome.max_score:g}"
         table.add_row(escape(result.learner), scored, escape(", ".join(named)))
     console.print(table)
+    works = [result.work for result in results]
+    console.print(
+        f"{len(works)} submissions: {works.count('run')} run, {works.count('judged')} judged anew "
+        f"from stored runs, {works.count('unchanged')} unchanged."
+    )

@@ -219,6 +219,7 @@ def test_a_failed_attempt_leaves_no_marks_of_an_earlier_one(course_copy, monkeyp
         raise OSError("no space left")
 
     monkeypatch.setattr(grade_class, "run", fail)
+    shutil.rmtree(course_copy / "results")  # else nothing would need to run
     handed_in = submissions(course_copy / "submitted", CHAPTER)[:2]
     results = list(grade_class.grade_submissions(CHAPTER, course_copy, handed_in))
     assert ["no space left" in result.problem for result in results] == [True, True]
