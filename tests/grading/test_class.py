@@ -1,0 +1,526 @@
+"""Grading a class: in parallel, resumable, from stored results, on a cluster; and its report.
+
+The smallest chapter and three learners. Where a kernel is not the point, ``run`` is counted, or
+answered from what the first grading stored.
+"""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from nbgrader.api import Gradebook
+from PIL import Image
+from typer.testing import CliRunner
+
+from course_lib.chapters import find_chapter
+from grading import grade_class
+from grading.__main__ import app
+from grading.engine.cache import ResultStore, is_final, job_key, record_bytes, record_from
+from grading.engine.grade import Submission, prepare, read_release
+from grading.engine.limits import Limits
+from grading.engine.matching import grade_id_of, is_solution
+from grading.engine.run import Job, RunRecord, Stopped
+from grading.engine.workers import LocalWorkers, run_all, run_elsewhere
+from grading.marks import Marks
+from grading.nbgrader.course import load_course
+from grading.places import REPOSITORY, solved_notebook
+from grading.release import release as release_chapters
+from grading.secret import course_secret
+from grading.submissions import submissions
+from tests.grading.handing_in import as_bytes
+
+pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
+
+CHAPTER = find_chapter("00")
+WRONG = {
+    "order_the_beats": 'return ["loss", "forward", "backward", "step"]',
+    "q00_1": 'q00_1 = "A"',
+}
+POINTS = {"ann": 6.0, "bob": 4.0, "cleo": 0.0}
+
+
+@pytest.fixture(scope="module")
+def handed_in(tmp_path_factory) -> Path:
+    """A course directory in which three learners handed in and nothing is graded."""
+    course = tmp_path_factory.mktemp("class") / "course"
+    release_chapters([CHAPTER.id], course, notebooks_folder=None)
+    released = read_release(course / "release" / CHAPTER.id / f"{CHAPTER.id}.ipynb")
+    solved = nbformat.read(solved_notebook(CHAPTER), as_version=4)
+    sources = {grade_id_of(cell): cell.source for cell in solved.cells if is_solution(cell)}
+    for learner in POINTS:
+        notebook = nbformat.from_dict(released)
+        for cell in notebook.cells:
+            name = grade_id_of(cell)
+            if learner == "cleo" or name not in sources:
+                continue
+            cell.source = sources[name]
+            if learner == "bob" and name in WRONG:
+                head = cell.source.partition("    ### BEGIN")[0] if "return" in WRONG[name] else ""
+                cell.source = f"{head}    {WRONG[name]}" if head else WRONG[name]
+        folder = course / "submitted" / learner / CHAPTER.id
+        folder.mkdir(parents=True)
+        (folder / f"{CHAPTER.id}.ipynb").write_bytes(as_bytes(notebook))
+    return course
+
+
+def _grade(course: Path, workers=None) -> dict[str, grade_class.Result]:
+    found = submissions(course / "submitted", CHAPTER)
+    results = grade_class.grade_submissions(CHAPTER, course, found, workers=workers)
+    return {result.learner: result for result in results}
+
+
+def _scores(results: dict[str, grade_class.Result]) -> dict[str, float | None]:
+    return {name: r.outcome.score if r.outcome else None for name, r in results.items()}
+
+
+def _gradebook(course: Path) -> dict[str, dict[str, float | None]]:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        return {
+            submission.student.id: {grade.name: grade.auto_score for grade in notebook.grades}
+            for submission in gradebook.assignment_submissions(CHAPTER.id)
+            for notebook in submission.notebooks
+        }
+
+
+@pytest.fixture(scope="module")
+def graded(handed_in) -> tuple[Path, dict[str, grade_class.Result]]:
+    """The class graded by one process, undisturbed: what every other way has to equal."""
+    course = handed_in.parent / "graded"
+    shutil.copytree(handed_in, course)
+    return course, _grade(course)
+
+
+@pytest.fixture
+def course(graded, tmp_path) -> Path:
+    """The graded course, to be changed. Its configuration names no folder but its own."""
+    return Path(shutil.copytree(graded[0], tmp_path / "course"))
+
+
+@pytest.fixture
+def kernels(monkeypatch) -> list[Job]:
+    """The jobs that needed a kernel."""
+    used: list[Job] = []
+    real = grade_class.run
+
+    def counted(job: Job) -> RunRecord:
+        used.append(job)
+        return real(job)
+
+    monkeypatch.setattr(grade_class, "run", counted)
+    return used
+
+
+def test_marks(graded):
+    course, results = graded
+    assert _scores(results) == POINTS
+    for learner, result in results.items():
+        assert _gradebook(course)[learner] == {i.grade_id: i.score for i in result.outcome.items}
+
+
+# --- stored results ----------------------------------------------------------------------------------
+
+
+def test_an_unchanged_class_is_neither_run_nor_written(course, kernels, monkeypatch):
+    monkeypatch.setattr(grade_class.Writer, "begin", None)  # not even begun
+    monkeypatch.setattr(grade_class.Writer, "write", None)
+    monkeypatch.setattr(grade_class.Writer, "feedback", None)
+    results = _grade(course)
+    assert {result.work for result in results.values()} == {"unchanged"}
+    assert _scores(results) == POINTS
+    assert not kernels
+
+
+def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
+    monkeypatch.setattr(grade_class, "judge_version", lambda chapter: "another key")
+    results = _grade(course)
+    assert {result.work for result in results.values()} == {"judged"}
+    assert _scores(results) == POINTS
+    assert not kernels
+
+
+def test_another_submission_runs_alone(course, kernels):
+    file = course / "submitted" / "cleo" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    file.write_bytes((course / "submitted" / "ann" / CHAPTER.id / file.name).read_bytes())
+    (file.parent / "notes.txt").write_text("a file beside it counts")
+    results = _grade(course)
+    assert {name: result.work for name, result in results.items()} == {
+        "ann": "unchanged",
+        "bob": "unchanged",
+        "cleo": "run",
+    }
+    assert _scores(results) == {**POINTS, "cleo": 6.0}
+    assert len(kernels) == 1
+
+
+@pytest.mark.parametrize("lost", ["gradebook", "autograded", "feedback"])
+def test_what_was_lost_is_written_again(course, kernels, lost):
+    if lost == "gradebook":
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            grade = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "ann")
+            grade.auto_score = 0.0
+            gradebook.db.commit()
+    else:
+        shutil.rmtree(course / lost / "ann")
+    results = _grade(course)
+    assert results["ann"].work == ("unchanged" if lost == "feedback" else "judged")
+    assert results["bob"].work == "unchanged"
+    assert _gradebook(course)["ann"]["q00_1__test"] == 1.0
+    assert results["ann"].feedback.is_file()
+    assert not kernels
+
+
+def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
+    def stopped(job: Job) -> RunRecord:
+        late = Stopped("timeout", "Your code was called, and it was not done after 60 s.")
+        return RunRecord(dict.fromkeys(job.questions, late), cut_short=True)
+
+    stored = set((course / "results" / "runs").rglob("*"))
+    file = course / "submitted" / "ann" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    file.write_bytes(file.read_bytes() + b"\n")
+    monkeypatch.setattr(grade_class, "run", stopped)
+    assert _scores(_grade(course))["ann"] == 0.0
+    again = _grade(course)
+    assert [again[name].work for name in POINTS] == ["run", "unchanged", "unchanged"]
+    assert set((course / "results" / "runs").rglob("*")) == stored
+
+
+def test_a_case_that_took_too_long_is_not_final():
+    assert is_final(RunRecord({"a__test": [{"values": {}}]}))
+    assert not is_final(RunRecord({"a__test": [{"failure": "timeout", "detail": "2 s"}]}))
+
+
+def test_a_record_comes_back_as_it_was(graded, tmp_path):
+    """As bytes, from the store, and judged the same; damaged files count as none."""
+    course, _ = graded
+    paths = [path for path in (course / "results" / "runs").rglob("*") if path.is_file()]
+    assert len(paths) == 3
+    for path in paths:
+        data = path.read_bytes().partition(b"\n")[2]
+        assert record_bytes(record_from(data)) == data
+        assert path.stat().st_mode & 0o077 == 0
+    store = ResultStore(tmp_path)
+    assert store.get("ab12") is None
+    store.put("ab12", data)
+    assert store.get("ab12") is not None
+    [written] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    written.write_bytes(written.read_bytes()[:-1])
+    assert store.get("ab12") is None
+
+
+def test_the_key_of_a_job_follows_from_its_content(graded):
+    course, _ = graded
+    released = read_release(course / "release" / CHAPTER.id / f"{CHAPTER.id}.ipynb")
+    file = course / "submitted" / "ann" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+
+    def key(companions=None, secret=course_secret(course), **limits) -> str:  # noqa: B008
+        submission = Submission(file.read_bytes(), companions or {})
+        return job_key(prepare(submission, released, secret, Limits(**limits)).job)
+
+    keys = [key(), key({"a.py": b"1"}), key({"a.py": b"2"}), key(secret=b"x" * 32), key(replays=1)]
+    assert len(set(keys)) == len(keys)
+    assert key() == keys[0]
+
+
+# --- what people gave by hand, and lateness --------------------------------------------------------
+
+
+def test_a_manual_score_and_a_comment_survive_and_reach_the_page(course, kernels):
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "bob").manual_score = 0.5
+        comment = gradebook.find_comment("first_bad_step", CHAPTER.id, CHAPTER.id, "bob")
+        comment.manual_comment = "Nicely done."
+        gradebook.db.commit()
+    results = _grade(course)
+    assert results["bob"].work == "unchanged"
+    assert "Nicely done." in results["bob"].feedback.read_text()
+    file = course / "submitted" / "bob" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    (file.parent / "timestamp.txt").write_text("2026-01-02 03:04:05 UTC")  # judged and written anew
+    results = _grade(course)
+    assert results["bob"].work == "judged"
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        grade = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "bob")
+        assert (grade.auto_score, grade.manual_score, grade.score) == (0.0, 0.5, 0.5)
+    assert "Nicely done." in results["bob"].feedback.read_text()
+    assert not kernels
+
+
+def test_a_late_submission_is_penalised_once_there_is_a_due_date(course, kernels):
+    folder = course / "submitted" / "ann" / CHAPTER.id
+    (folder / "timestamp.txt").write_text("2026-03-02 10:00:00 UTC")
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
+    for due, score in ((None, 6.0), (datetime(2026, 3, 1), 0.0), (datetime(2026, 3, 3), 6.0)):
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            gradebook.find_assignment(CHAPTER.id).duedate = due
+            gradebook.db.commit()
+        assert _scores(_grade(course))["ann"] == 6.0
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            found = gradebook.find_submission(CHAPTER.id, "ann")
+            assert found.score - (found.late_submission_penalty or 0.0) == score
+    assert not kernels
+
+
+def test_export_agrees_with_grade_notebook(graded, tmp_path):
+    course, results = graded
+    target = tmp_path / "grades.csv"
+    command = [sys.executable, "-m", "nbgrader", "export", f"--CsvExportPlugin.to={target}"]
+    subprocess.run(command, cwd=course, check=True, capture_output=True)
+    with target.open() as file:
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == POINTS
+    file = course / "submitted" / "bob" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    done = CliRunner().invoke(app, ["grade-notebook", str(file), "--json", "--course", str(course)])
+    assert json.loads(done.stdout) == results["bob"].outcome.as_json()
+
+
+# --- killed and gone on ------------------------------------------------------------------------------
+
+
+def _command(course: Path, *options: str) -> list[str]:
+    return [sys.executable, "-m", "grading", "grade", "00", "--course", str(course), *options]
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def test_a_grader_that_was_killed_goes_on_where_it_was(handed_in, graded, tmp_path, kernels):
+    course = Path(shutil.copytree(handed_in, tmp_path / "course"))
+    grader = subprocess.Popen(
+        _command(course, "--jobs", "1"),
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    family: set[psutil.Process] = set()
+
+    def first_is_done() -> bool:
+        family.update(psutil.Process(grader.pid).children(recursive=True))
+        assert grader.poll() is None
+        return any(mark.outcome for mark in Marks(course, CHAPTER).all())
+
+    try:
+        _wait_for(first_is_done)
+    finally:
+        os.killpg(grader.pid, signal.SIGKILL)
+        grader.wait()
+    _wait_for(lambda: not any(one.is_running() and one.status() != "zombie" for one in family), 20)
+    finished = [mark for mark in Marks(course, CHAPTER).all() if mark.outcome]
+    stored = [path for path in (course / "results" / "runs").rglob("*") if path.is_file()]
+    results = _grade(course)
+    assert 1 <= len(finished) <= len(stored) <= 3
+    assert len(kernels) == 3 - len(stored)
+    assert [r.work for r in results.values()].count("unchanged") == len(finished)
+    assert _scores(results) == POINTS
+    assert _gradebook(course) == _gradebook(graded[0])
+
+
+def test_two_processes_give_the_marks_of_one(handed_in, graded, tmp_path):
+    """Through the command, as an instructor calls it."""
+    course = Path(shutil.copytree(handed_in, tmp_path / "course"))
+    done = subprocess.run(
+        _command(course, "--jobs", "2"), cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 submissions: 3 run" in done.stdout
+    assert "loss before forward" in done.stdout
+    assert _gradebook(course) == _gradebook(graded[0])
+    marks = {mark.learner: mark.outcome for mark in Marks(course, CHAPTER).all()}
+    assert marks == {name: result.outcome for name, result in graded[1].items()}
+
+
+class _Killer(threading.Thread):
+    """Kills the first of these processes that has a kernel below it; ``killed`` says which."""
+
+    def __init__(self, processes: Callable[[], list[psutil.Process]]) -> None:
+        super().__init__(daemon=True)
+        self.processes, self.killed = processes, 0
+        self.start()
+
+    def run(self) -> None:
+        while not self.killed:
+            with contextlib.suppress(psutil.Error):
+                for one in self.processes():
+                    if one.children():
+                        one.kill()
+                        self.killed = one.pid
+                        return
+            time.sleep(0.05)
+
+
+def test_a_worker_killed_in_mid_run_changes_no_mark(course):
+    """Its job runs again, in a new pool."""
+    shutil.rmtree(course / "results")
+    with LocalWorkers(1) as workers:
+
+        def pool() -> list[psutil.Process]:
+            mine = psutil.Process().children(recursive=True)
+            return [one for one in mine if "forkserver" in " ".join(one.cmdline())][1:]
+
+        killer = _Killer(pool)
+        assert _scores(_grade(course, workers)) == POINTS
+        assert killer.killed
+        assert len(workers._pools) == 2
+
+
+def test_a_job_that_ends_its_worker_each_time_is_given_up(monkeypatch):
+    """Only that job: what ran beside it is done."""
+    monkeypatch.setattr("grading.engine.workers.run_packed", _packed_or_dead)
+    with LocalWorkers(2) as workers:
+        jobs = [(name, Job(nbformat.v4.new_notebook(), {}, {name: b""})) for name in "aXb"]
+        answers = dict(run_all(jobs, workers))
+    assert "ended 3 times" in str(answers.pop("X"))
+    assert answers == {"a": b"a", "b": b"b"}
+
+
+def _packed_or_dead(job: Job) -> bytes:
+    [name] = job.companions
+    if name == "X":
+        os._exit(9)
+    return name.encode()
+
+
+def test_a_worker_with_another_version_refuses():
+    with pytest.raises(Exception, match="another version"):
+        run_elsewhere(Job(nbformat.v4.new_notebook(), {}), "old")
+
+
+# --- a cluster ---------------------------------------------------------------------------------------
+
+
+def test_a_cluster_gives_the_same_marks_though_a_worker_dies(course, graded, tmp_path):
+    """A real scheduler and two worker processes on 127.0.0.1, which have an empty folder only."""
+    pytest.importorskip("distributed", reason="distributed is not installed: --scheduler needs it")
+    shutil.rmtree(course / "results")
+    own = {**os.environ, "PYTHONPATH": str(REPOSITORY), "DASK_DISTRIBUTED__DASHBOARD__LINK": ""}
+    (tmp_path / "empty").mkdir()
+    note = tmp_path / "scheduler.json"
+
+    def start(module: str, *options: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                f"distributed.cli.{module}",
+                "--scheduler-file",
+                str(note),
+                *options,
+            ],
+            cwd=tmp_path / "empty",
+            env=own,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    started = [start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard")]
+    try:
+        _wait_for(note.exists)
+        address = json.loads(note.read_text())["address"]
+        options = ("--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1")
+        started += [start("dask_worker", *options) for _ in range(2)]
+
+        def workers() -> list[psutil.Process]:
+            return [
+                child
+                for one in started[1:]
+                for child in psutil.Process(one.pid).children(recursive=True)
+                if "spawn_main" in " ".join(child.cmdline())
+            ]
+
+        _wait_for(lambda: len(workers()) == 2)
+        killer = _Killer(workers)
+        done = subprocess.run(
+            _command(course, "--scheduler", address),
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        assert killer.killed
+        assert "3 submissions: 3 run" in done.stdout
+        assert _gradebook(course) == _gradebook(graded[0])
+    finally:
+        for one in reversed(started):
+            one.terminate()
+        for one in started:
+            one.wait(timeout=30)
+
+
+def test_a_scheduler_that_is_not_there_is_one_line(course):
+    pytest.importorskip("distributed", reason="distributed is not installed: --scheduler needs it")
+    result = CliRunner().invoke(app, [*_command(course)[3:], "--scheduler", "tcp://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "cannot reach the scheduler" in result.stderr
+
+
+def test_a_missing_dask_is_one_line(course, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    result = CliRunner().invoke(app, [*_command(course)[3:], "--scheduler", "tcp://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "needs Dask" in result.stderr
+
+
+# --- the report --------------------------------------------------------------------------------------
+
+
+def test_report_as_table_csv_and_picture(course, tmp_path):
+    files = [tmp_path / "class.csv", tmp_path / "class.png"]
+    arguments = ["report", "00", "--course", str(course), "--csv", files[0], "--png", files[1]]
+    result = CliRunner().invoke(app, [str(part) for part in arguments])
+    assert result.exit_code == 0, result.output
+    assert "3 learners: median 4 of 6 points, 1 with all points." in result.stdout
+    assert "loss before forward" in result.stdout
+    with files[0].open() as file:
+        rows = [tuple(row.values()) for row in csv.DictReader(file)]
+    assert ("learners with misconception", "order_the_beats", "loss before forward", "1") in rows
+    assert ("learners with score", "", "4", "1") in rows
+    assert ("learners with verdict", "q00_1", "failed", "1") in rows
+    scores = [int(value) for kind, _, _, value in rows if kind == "learners with score"]
+    assert scores == [1, 0, 0, 0, 1, 0, 1]
+    with Image.open(files[1]) as picture:
+        assert picture.width == 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["report", "00"], "run `python -m grading grade 00"),
+        (["report", "77"], "77"),
+        (["grade", "00", "--jobs", "2", "--scheduler", "tcp://a:1"], "--jobs"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(handed_in, arguments, reason):
+    result = CliRunner().invoke(app, [*arguments, "--course", str(handed_in)])
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert reason in result.stderr
+
+
+def test_report_names_who_could_not_be_graded(course, tmp_path):
+    file = course / "submitted" / "bob" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    file.write_bytes(b'{"cells": [')
+    assert load_course(course)
+    _grade(course)
+    result = CliRunner().invoke(app, ["report", "00", "--course", str(course)])
+    assert "Not graded: 1" in result.stdout
+    assert "bob: not graded" in result.stdout
+    assert "2 learners" in result.stdout
