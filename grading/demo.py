@@ -4,6 +4,7 @@ fresh course directory: release, hand in, grade, feedback."""
 import os
 import shutil
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from course_lib.chapters import Chapter
-from grading.engine.grade import read_release
+from grading.engine.cache import job_key
+from grading.engine.grade import Submission, prepare, read_release
+from grading.engine.reading import Unreadable
+from grading.engine.run import Job
 from grading.engine.sandbox import unavailable
 from grading.engine.workers import LocalWorkers
 from grading.grade_class import Result, grade_submissions
@@ -19,6 +23,7 @@ from grading.places import REPOSITORY
 from grading.problems import Problem
 from grading.release import check_up_to_date, release
 from grading.sample_class import sample_files, sampled_chapters, submission
+from grading.secret import course_secret
 from grading.submissions import submissions
 
 DEMO_FOLDER = REPOSITORY / "demo"
@@ -39,19 +44,53 @@ def demo(
     reason = unavailable()
     if reason:
         console.print(f"Grading without a sandbox: {reason}. These samples are the course's own.")
+    for chapter in chapters:
+        _hand_in(chapter, course)
     results: dict[str, list[Result]] = {}
-    with LocalWorkers() as workers:
+    with LocalWorkers() as local:
+        ahead = RunAhead(local)
         for chapter in chapters:
-            _hand_in(chapter, course)
+            ahead.start(chapter, course, not reason)
+        for chapter in chapters:
             handed_in = submissions(course / "submitted", chapter)
-            results[chapter.id] = []
-            for result in grade_submissions(chapter, course, handed_in, not reason, workers):
-                results[chapter.id].append(result)
+            graded = []
+            for result in grade_submissions(chapter, course, handed_in, not reason, ahead):
+                graded.append(result)
                 console.print(f"  {chapter.number} {result.learner}: {_points(result)}")
-    _print_table(chapters, results, console)
+            results[chapter.id] = sorted(graded, key=lambda result: result.learner)
+    _print_points(chapters, results, console)
+    _print_misconceptions(chapters, results, console)
     _print_pages(results, console)
     console.print(f"Done in {time.monotonic() - start:.0f} s. Look around: {_shown(course)}")
     return results
+
+
+class RunAhead:
+    """Workers that begin before they are asked: most chapters have one sample, and a core would
+    stand idle while it runs."""
+
+    def __init__(self, workers: LocalWorkers) -> None:
+        self.workers = workers
+        self._begun: dict[str, Future[bytes]] = {}
+
+    def start(self, chapter: Chapter, course: Path, sandbox: bool) -> None:
+        """Begin the runs that grading this chapter will ask for."""
+        release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+        secret = course_secret(course)
+        for one in submissions(course / "submitted", chapter):
+            try:
+                submission = Submission(one.notebook(chapter), one.companions())
+                job = prepare(submission, release, secret, sandbox=sandbox).job
+            except Unreadable:
+                continue  # grading will find it, and say so
+            self._begun[job_key(job)] = self.workers.submit(job)
+
+    def slots(self) -> int:
+        return self.workers.slots()
+
+    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+        begun = self._begun.pop(job_key(job), None)
+        return begun or self.workers.submit(job, alone)
 
 
 def _is_built(chapter: Chapter, console: Console) -> bool:
@@ -80,18 +119,50 @@ def _hand_in(chapter: Chapter, course: Path) -> None:
         (folder / f"{chapter.id}.ipynb").write_bytes(submission(sample, released))
 
 
-def _print_table(
+def _print_points(
     chapters: list[Chapter], results: dict[str, list[Result]], console: Console
 ) -> None:
-    table = Table(title="The sample class", title_justify="left", show_lines=True)
+    """Learners by chapters, in 80 columns: a chapter's points possible stand in its heading."""
+    table = Table(title="The sample class: points by chapter", title_justify="left")
     table.add_column("learner", no_wrap=True)
     for chapter in chapters:
-        table.add_column(f"{chapter.number} {chapter.title}", overflow="fold")
-    learners = sorted({result.learner for column in results.values() for result in column})
-    for learner in learners:
+        possible = [r.outcome.max_score for r in results[chapter.id] if r.outcome is not None]
+        heading = f"{chapter.number}\n/{possible[0]:g}" if possible else chapter.number
+        table.add_column(heading, justify="right", no_wrap=True)
+    for learner in sorted({result.learner for column in results.values() for result in column}):
         cells = [_cell(_result_of(learner, results[chapter.id])) for chapter in chapters]
         table.add_row(learner, *cells)
     console.print(table)
+
+
+def _print_misconceptions(
+    chapters: list[Chapter], results: dict[str, list[Result]], console: Console
+) -> None:
+    table = Table(title="Misconceptions by name", title_justify="left")
+    table.add_column("learner", no_wrap=True)
+    table.add_column("ch.", no_wrap=True)
+    table.add_column("exercise", overflow="fold")
+    table.add_column("what the code does", overflow="fold")
+    found = [
+        (result.learner, chapter.number, item.grade_id.removesuffix("__test"), item.misconception)
+        for chapter in chapters
+        for result in results[chapter.id]
+        if result.outcome is not None
+        for item in result.outcome.items
+        if item.misconception
+    ]
+    shown = ""
+    for learner, *rest in sorted(found, key=lambda row: row[:1]):
+        if learner != shown and shown:
+            table.add_section()
+        table.add_row("" if learner == shown else learner, *map(escape, rest))
+        shown = learner
+    console.print(table)
+    for chapter in chapters:
+        for result in results[chapter.id]:
+            if result.outcome is None:
+                line = f"! {chapter.number} {result.learner}: {result.problem}"
+                console.print(escape(line), soft_wrap=True, highlight=False)
 
 
 def _result_of(learner: str, column: list[Result]) -> Result | None:
@@ -106,23 +177,14 @@ def _points(result: Result) -> str:
 def _cell(result: Result | None) -> str:
     if result is None:
         return ""
-    if result.outcome is None:
-        return f"! {escape(result.problem)}"
-    outcome = result.outcome
-    lines = [_points(result)]
-    for item in outcome.items:
-        if item.misconception:
-            name = item.grade_id.removesuffix("__test")
-            lines.append(f"{escape(name)}: {escape(item.misconception)}")
-    return "\n".join(lines)
+    return "!" if result.outcome is None else f"{result.outcome.score:g}"
 
 
 def _print_pages(results: dict[str, list[Result]], console: Console) -> None:
     console.print("Feedback pages:")
-    for column in results.values():
-        for result in column:
-            if result.feedback is not None:
-                console.print(f"  {_shown(result.feedback)}", soft_wrap=True, highlight=False)
+    pages = [result.feedback for column in results.values() for result in column]
+    for page in sorted(page for page in pages if page is not None):
+        console.print(f"  {_shown(page)}", soft_wrap=True, highlight=False)
 
 
 def _shown(path: Path) -> str:
