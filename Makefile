@@ -20,7 +20,7 @@ endif
 
 .PHONY: help
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
 
 .PHONY: learn
 learn: $(LEARNER)  ## learner: prepare the environment and open the course in JupyterLab
@@ -58,6 +58,10 @@ demo: $(EVERYONE)  ## instructor: grade the sample class that ships with the rep
 .PHONY: bench
 bench: $(EVERYONE)  ## maintainer: how fast the panels are, beside ipywidgets.interact
 	PYTHONPATH=. $(IN_VENV) benchmarks/panels.py
+
+.PHONY: bench-grading
+bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde (LEARNERS=40)
+	$(IN_VENV) -m benchmarks.grading --learners $(or $(LEARNERS),40)
 
 .PHONY: test-colab
 test-colab: $(EVERYONE)  ## maintainer: the panels on Colab's versions (makes .cache/colab-venv)
