@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from course_lib.chapters import Chapter
-from grading.engine.reading import MAX_BYTES, Unreadable
+from grading.engine.reading import MAX_BYTES, Unreadable, printable
 
 _COMPANION_BYTES = 20 * 2**20
 _COMPANION_FILES = 200
@@ -45,7 +45,7 @@ class HandedIn:
             try:
                 data = _read(path, left)
             except Unreadable as error:
-                self.mended.append(f"{path.name} was not used: {error}.")
+                self.mended.append(f"{printable(path.name)} was not used: {error}.")
                 continue
             if len(found) == _COMPANION_FILES:
                 self.mended.append(f"Only {_COMPANION_FILES} of the files beside it were used.")
@@ -91,16 +91,17 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path, most: int) -> bytes:
     """A regular file's bytes; no link is followed, no pipe is waited for."""
+    name = printable(path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not path.is_file():
-                raise Unreadable(f"{path.name} is no ordinary file")
+                raise Unreadable(f"{name} is no ordinary file")
             data = file.read(most + 1)
     except OSError as error:
         if path.is_symlink():
-            raise Unreadable(f"{path.name} is a link, and links are not followed") from None
-        raise Unreadable(f"{path.name} cannot be read ({error.strerror})") from None
+            raise Unreadable(f"{name} is a link, and links are not followed") from None
+        raise Unreadable(f"{name} cannot be read ({error.strerror})") from None
     if len(data) > most:
-        raise Unreadable(f"{path.name} is larger than {most // 2**20} MB")
+        raise Unreadable(f"{name} is larger than {most // 2**20} MB")
     return data

@@ -5,7 +5,6 @@
 needs nothing but its job and may be sent anywhere.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,11 +20,10 @@ from grading.engine.judge import Failure, judge_exercise, judge_quiz, observatio
 from grading.engine.limits import Limits
 from grading.engine.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
 from grading.engine.outcomes import ItemOutcome, NotebookOutcome
+from grading.engine.reading import printable
 from grading.engine.repair import Repaired, repair
 from grading.engine.run import Job, Question, RunRecord, Stopped
 from grading.problems import Problem
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
             cell.outputs = [nbformat.from_dict(output) for output in kept]
     order = list(prepared.job.questions)
     items.sort(key=lambda item: order.index(item.grade_id))
-    problems = (*prepared.repaired.mended, *record.notes)
+    problems = tuple(map(printable, (*prepared.repaired.mended, *record.notes)))
     return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
 
 
@@ -129,13 +127,8 @@ def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutc
         )
     if question.name in prepared.untouched and item.score == 0:
         return replace(item, status="not_attempted", misconception=None, message="Not attempted.")
-    aspects = tuple(replace(a, problem=_printable(a.problem)) for a in item.aspects)
-    return replace(item, message=_printable(item.message), aspects=aspects)
-
-
-def _printable(text: str) -> str:
-    """Without the control characters that a learner's error message may bring to a terminal."""
-    return _CONTROL.sub(" ", text)
+    aspects = tuple(replace(a, problem=printable(a.problem)) for a in item.aspects)
+    return replace(item, message=printable(item.message), aspects=aspects)
 
 
 def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:

@@ -7,6 +7,7 @@ dropped, stored outputs are never kept, and every failure is one sentence for th
 import contextlib
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,7 @@ import nbformat
 
 MAX_BYTES = 50 * 2**20
 MAX_CELLS = 2_000
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -181,3 +183,9 @@ def clean_text(text: str) -> str:
     """Text that can be stored: lone surrogates replaced, line ends as ``\\n``."""
     text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def printable(text: str) -> str:
+    """One line that can be stored and printed, whatever a learner's file name or error message
+    holds: control characters, which could move a terminal's cursor, are spaces."""
+    return _CONTROL.sub(" ", clean_text(text))

@@ -1,0 +1,51 @@
+"""One released course, what grading makes of the two honest learners alone, and a batch for every
+module, which names its cases ``CASES``."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from grading.engine.sandbox import unavailable
+from grading.release import release
+from tests.hostile.handing_in import (
+    CHAPTER,
+    HONEST,
+    SHORT,
+    Batch,
+    fresh_course,
+    grade_batch,
+    left_by,
+)
+
+
+@pytest.fixture(scope="session")
+def sandbox(needs: Callable[[bool, str], None], needs_program: Callable[..., Path]) -> None:
+    """Nothing here runs but in a sandbox."""
+    needs_program("bwrap", package="bubblewrap")
+    reason = unavailable()
+    needs(not reason, reason)
+
+
+@pytest.fixture(scope="session")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    course = tmp_path_factory.mktemp("hostile") / "course"
+    release([CHAPTER.id], course, notebooks_folder=None)
+    return course
+
+
+@pytest.fixture(scope="session")
+def undisturbed(sandbox: None, released: Path, tmp_path_factory) -> dict[str, dict]:
+    """What comes of the honest learners where nobody else hands in."""
+    course = fresh_course(released, tmp_path_factory.mktemp("undisturbed") / "course")
+    grade_batch(course, [])
+    return {learner: left_by(course, learner) for learner in HONEST}
+
+
+@pytest.fixture(scope="module")
+def batch(sandbox: None, released: Path, tmp_path_factory, request) -> Batch:
+    """The module's cases, graded; of these only what was selected (``-k``)."""
+    items = [item for item in request.session.items if item.module is request.module]
+    selected = [item.callspec.params["case"] for item in items if hasattr(item, "callspec")]
+    course = fresh_course(released, tmp_path_factory.mktemp("batch") / "course")
+    return grade_batch(course, selected, getattr(request.module, "LIMITS", SHORT))
