@@ -73,8 +73,6 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
     pages = max(0.0, pages - again)
     marks = [_marks(course, chapter) for course in courses.values()]
     equal = len(marks[0]) == learners and marks[0] == marks[1] == marks[2]
-    stages = _stages(chapter, made)
-
     print(
         f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
         f"Python {platform.python_version()}; load average when it began: {busy:.1f}.\n"
@@ -92,12 +90,12 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
         ratio = base / seconds if seconds else float("inf")
         print(f"| {name} | {seconds:.1f} | {seconds / learners:.2f} | {ratio:.1f} times |")
     print(f"\nEqual marks: {'yes' if equal else 'NO'}. Two workers: {one / two:.2f} times one.")
-    print(f"Largest process, MB: stock {stock_memory:.0f}, ours {two_memory:.0f}.\n")
+    print(f"Largest process, MB: stock {stock_memory:.0f}, ours {two_memory:.0f}.\n", flush=True)
     print(f"| stage, one at a time ({STAGES_MEASURED} submissions) | seconds |\n|---|---:|")
-    for name, seconds in stages.items():
+    for name, seconds in _stages(chapter, made).items():
         print(f"| {name} | {seconds:.3f} |")
     if not equal:
-        raise SystemExit(1)
+        raise SystemExit("The marks are not equal.")
 
 
 def _make_class(chapter: Chapter, learners: int, course: Path) -> None:
@@ -134,6 +132,7 @@ def _grade_here(chapter: Chapter, course: Path, jobs: int, feedback: bool) -> No
 
 def _timed(command: list[str], folder: Path) -> tuple[float, float]:
     """Seconds, and the memory of the largest process in MB."""
+    print("measuring:", " ".join(command[1:]), file=sys.stderr, flush=True)
     path = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
     start = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
