@@ -28,7 +28,7 @@ import torch
 from course_lib.exercises import find_exercise
 from course_lib.exercises.forbid import refusing
 from course_lib.exercises.model import Case, ErrorNote, Exercise, Notes, Observation
-from course_lib.exercises.wire import MAX_BYTES, pack, unpack
+from course_lib.exercises.wire import MAX_BYTES, WireError, pack, unpack
 
 #: Wall-clock limit of one case, in seconds, when the grader observes.
 CASE_SECONDS = 20.0
@@ -109,7 +109,8 @@ def remote(name: str, payload: str, nonce: str = "", namespace: dict | None = No
     """Observe the exercise ``name`` on packed cases; the answer is base64 text for the grader.
 
     The answer holds ``{"nonce", "name", "results"}``; a result is ``{"values", "events", "error"}``
-    or ``{"failure": "missing" | "timeout" | "died" | "too large", "detail": text}``.
+    or ``{"failure": KIND, "detail": text}``, where KIND is "missing", "timeout", "died", "too large" or
+    "no process".
     """
     exercise = find_exercise(name)
     cases = unpack(base64.b64decode(payload))
@@ -159,10 +160,12 @@ def _plain(observation: Observation) -> dict[str, Any]:
 def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) -> list[dict]:
     if not hasattr(os, "fork"):
         return [_plain(observe(exercise, subjects, case)) for case in cases]
-    read_end, write_end = os.pipe()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
+    try:
+        read_end, write_end = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        failure = _failure("no process", error.strerror or "")
+        return [failure] * len(cases)
     if child == 0:
         os.close(read_end)
         _child_main(exercise, subjects, cases, write_end)
@@ -173,7 +176,8 @@ def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) ->
         os.close(read_end)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored nobody waits
+            os.waitpid(child, 0)
 
 
 def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_end: int) -> None:
@@ -187,8 +191,12 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
             os.dup2(silence, stream)
         sys.stdout = sys.stderr = io.StringIO()
         for case in cases:
-            data = pack(_plain(observe(exercise, subjects, case)))
-            if len(data) > MAX_BYTES:
+            observation = _plain(observe(exercise, subjects, case))
+            try:
+                data = pack(observation)
+            except WireError:
+                data = b""
+            if not 0 < len(data) <= MAX_BYTES:
                 data = pack(_failure("too large"))
             _write_all(write_end, struct.pack("<I", len(data)) + data)
     finally:

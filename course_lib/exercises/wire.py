@@ -43,12 +43,17 @@ def type_name(value: Any) -> str:
 
 
 def pack(value: Any) -> bytes:
-    """``value`` as bytes: None, bool, int, float, str, list, tuple, dict with scalar keys, Tensor."""
+    """``value`` as bytes: None, bool, int, float, str, list, tuple, dict with scalar keys, Tensor.
+
+    Raises ``WireError`` for more than ``unpack`` would read, before it takes time or memory: a
+    few lists that hold each other unfold to any size.
+    """
     from safetensors.torch import save
 
-    tensors: dict[str, torch.Tensor] = {}
-    text = json.dumps(_encode(value, tensors, 0), allow_nan=False).encode()
-    return MAGIC + struct.pack("<I", len(text)) + text + (save(tensors) if tensors else b"")
+    encoder = _Encoder()
+    text = json.dumps(encoder.encode(value, 0), allow_nan=False).encode()
+    blob = save(encoder.tensors) if encoder.tensors else b""
+    return MAGIC + struct.pack("<I", len(text)) + text + blob
 
 
 def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> Any:
@@ -77,40 +82,55 @@ def _no_constant(name: str) -> None:
     raise WireError(f"bare {name} in a message")
 
 
-def _encode(value: Any, tensors: dict[str, torch.Tensor], depth: int) -> Any:
-    if depth > MAX_DEPTH:
-        return ["o", "nested too deeply", ""]
-    kind = type(value)
-    if value is None or kind is bool:
-        return value
-    if kind is str:
-        return value
-    if kind is int:
-        return value if abs(value) < 2**63 else ["o", "int", "too large"]
-    if kind is float:
-        return value if math.isfinite(value) else ["f", repr(value)]
-    if isinstance(value, torch.Tensor):
-        return _encode_tensor(value, tensors)
-    if kind in (list, tuple, torch.Size):
-        tag = "l" if kind is list else "t"
-        return [tag, [_encode(item, tensors, depth + 1) for item in value]]
-    if kind is dict and all(type(key) in (str, int, float, bool) for key in value):
-        pairs = [
-            [_encode(key, tensors, depth + 1), _encode(item, tensors, depth + 1)]
-            for key, item in value.items()
-        ]
-        return ["d", pairs]
-    if isinstance(value, Foreign):
-        return ["o", value.type_name, value.text]
-    return ["o", type_name(value), _short_repr(value)]
+class _Encoder:
+    def __init__(self) -> None:
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.nodes = 0
+        self.bytes = 0
 
+    def encode(self, value: Any, depth: int) -> Any:
+        self._count(0)
+        if depth > MAX_DEPTH:
+            return ["o", "nested too deeply", ""]
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if kind is str:
+            self._count(len(value))
+            return value
+        if kind is int:
+            return value if abs(value) < 2**63 else ["o", "int", "too large"]
+        if kind is float:
+            return value if math.isfinite(value) else ["f", repr(value)]
+        if isinstance(value, torch.Tensor):
+            return self._tensor(value)
+        if kind in (list, tuple, torch.Size):
+            tag = "l" if kind is list else "t"
+            return [tag, [self.encode(item, depth + 1) for item in value]]
+        if kind is dict and all(type(key) in (str, int, float, bool) for key in value):
+            pairs = [
+                [self.encode(key, depth + 1), self.encode(item, depth + 1)]
+                for key, item in value.items()
+            ]
+            return ["d", pairs]
+        if isinstance(value, Foreign):
+            return ["o", value.type_name, value.text]
+        return ["o", type_name(value), _short_repr(value)]
 
-def _encode_tensor(value: torch.Tensor, tensors: dict[str, torch.Tensor]) -> Any:
-    if value.layout != torch.strided or value.device.type == "meta":
-        return ["o", f"Tensor ({value.layout}, {value.device.type})", ""]
-    name = str(len(tensors))
-    tensors[name] = value.detach().to("cpu").clone(memory_format=torch.contiguous_format)
-    return ["x", name, bool(value.requires_grad)]
+    def _tensor(self, value: torch.Tensor) -> Any:
+        if value.layout != torch.strided or value.device.type == "meta":
+            return ["o", f"Tensor ({value.layout}, {value.device.type})", ""]
+        self._count(value.numel() * value.element_size())
+        name = str(len(self.tensors))
+        data = value.detach().to("cpu").clone(memory_format=torch.contiguous_format)
+        self.tensors[name] = data
+        return ["x", name, bool(value.requires_grad)]
+
+    def _count(self, size: int) -> None:
+        self.nodes += 1
+        self.bytes += size
+        if self.nodes > MAX_NODES or self.bytes > MAX_BYTES:
+            raise WireError("the value has too many parts, or is too large")
 
 
 def _short_repr(value: Any) -> str:
@@ -129,6 +149,8 @@ class _Decoder:
         self.nodes += 1
         if depth > 2 * MAX_DEPTH or self.nodes > MAX_NODES:
             raise WireError("the message is nested too deeply or has too many parts")
+        if type(tree) is int and abs(tree) >= 2**63:
+            raise WireError("a number in a message is too large")
         if tree is None or isinstance(tree, bool | int | float | str):
             return tree
         if not isinstance(tree, list) or not tree or not isinstance(tree[0], str):

@@ -55,6 +55,9 @@ def _failure_from(kind: str, detail: str) -> Failure:
         return Failure("timeout", f"Your code took too long: {detail[:80]}.")
     if kind == "too large":
         return Failure("error", "Your code returned more data than can be judged.")
+    if kind == "no process":
+        text = "Your code was not called: your cells hold as many processes or files as they may"
+        return Failure("error", f"{text} ({detail[:80]}).")
     return Failure("error", "The process ended while your code ran: a crash or an exit().")
 
 

@@ -108,3 +108,18 @@ def test_malformed_messages_are_refused_with_a_wire_error(data):
 def test_a_message_that_is_too_large_is_refused_before_it_is_read():
     with pytest.raises(WireError, match="at most 100"):
         unpack(pack("x" * 1000), max_bytes=100)
+
+
+def test_what_unfolds_to_any_size_is_refused_before_it_costs_anything():
+    lists = ["forward"]
+    for _ in range(12):
+        lists = [lists] * 10
+    for value in (lists, torch.zeros(1).expand(2**40), ["x" * 2**20] * 17):
+        with pytest.raises(WireError, match="too large"):
+            pack(value)
+
+
+def test_a_number_that_no_sender_of_ours_writes_is_refused():
+    body = b"9" * 4000
+    with pytest.raises(WireError, match="too large"):
+        unpack(b"TLW1" + len(body).to_bytes(4, "little") + body)
