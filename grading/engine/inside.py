@@ -32,6 +32,7 @@ def _limit(settings: dict) -> None:
     import resource
 
     wanted = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, settings["file_bytes"])]
+    wanted.append((resource.RLIMIT_NOFILE, settings["open_files"]))
     if settings["private"]:  # outside a sandbox the limit would count all of the user's processes
         wanted.append((resource.RLIMIT_NPROC, settings["processes"]))
     for limit, value in wanted:
@@ -48,8 +49,10 @@ def _set_path(libraries: list[str], work: Path) -> None:
 
 
 def _import_early() -> None:
-    """What every observation needs, once: the forked children would each import it again.
-    The first step of an optimizer imports torch._dynamo, which alone takes a second."""
+    """What every observation needs, once: the forked children would each import it again, and a
+    learner may empty sys.path. The first step of an optimizer imports torch._dynamo, which alone
+    takes a second."""
+    import safetensors.torch  # noqa: F401
     import torch._dynamo  # noqa: F401
 
     import course_lib.exercises.observe  # noqa: F401

@@ -27,6 +27,7 @@ import course_lib
 import grading
 from grading.engine import inside
 from grading.engine.limits import Limits
+from grading.engine.syscalls import refusal_filter
 from grading.problems import Problem
 
 COURSE = Path(course_lib.__file__).resolve().parent
@@ -50,7 +51,8 @@ UNPROTECTED = (
 @dataclass
 class Box:
     """One kernel's place. ``folder`` holds its sockets and is all that it shares with outside;
-    what it says when it cannot start goes to ``errors``."""
+    what it says when it cannot start goes to ``errors``. ``handed_on`` are the open files that its
+    command needs."""
 
     folder: Path
     errors: Path
@@ -58,6 +60,7 @@ class Box:
     environment: dict[str, str]
     private: bool
     uid: int | None = None
+    handed_on: tuple[int, ...] = ()
 
 
 def check_protection(sandbox: bool) -> None:
@@ -91,20 +94,13 @@ def _unprivileged_uid() -> int | None:
 
 def _probe(program: str, uid: int | None) -> str:
     """Start Python in a sandbox once; what went wrong, or ""."""
-    command = [
-        program,
-        *_isolation(),
-        *_libraries(Limits()),
-        *_CLOSED,
-        sys.executable,
-        "-c",
-        "import zmq",
-    ]
+    start = [sys.executable, "-c", "import zmq"]
     identity = {} if uid is None else {"user": uid, "group": uid, "extra_groups": []}
+    settings = {"capture_output": True, "text": True, "timeout": 60, "cwd": "/", **identity}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, cwd="/", **identity
-        )
+        with _refusals() as (options, handed_on):
+            command = [program, *_isolation(), *_libraries(Limits()), *_CLOSED, *options, *start]
+            done = subprocess.run(command, pass_fds=handed_on, **settings)
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     lines = done.stderr.strip().splitlines()
@@ -116,9 +112,10 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
     """A fresh place for one kernel; wiped afterwards."""
     uid = _unprivileged_uid() if sandbox else None
     # Socket paths may have 107 characters, so not the user's own, perhaps long, TMPDIR.
-    with tempfile.TemporaryDirectory(
+    folder = tempfile.TemporaryDirectory(
         prefix="ptl-", dir="/tmp" if os.path.isdir("/tmp") else None, ignore_cleanup_errors=True
-    ) as name:
+    )
+    with folder as name, _refusals() as (refusals, handed_on):
         root = Path(name)
         sockets, handed_in = root / "k", root / "submitted"
         sockets.mkdir(mode=0o700)
@@ -133,6 +130,7 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             "companions": str(handed_in) if companions else "",
             "file_bytes": limits.file_bytes,
             "processes": limits.processes,
+            "open_files": limits.open_files,
             "private": sandbox,
         }
         starter = _INSIDE_STARTER if sandbox else inside.__file__
@@ -143,9 +141,23 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
             shared += ["--ro-bind", inside.__file__, _INSIDE_STARTER]
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
             program = shutil.which("bwrap") or "bwrap"
-            kernel = [program, *_isolation(), *_libraries(limits), *shared, *_CLOSED, "--", *kernel]
+            options = [*_isolation(), *_libraries(limits), *shared, *_CLOSED, *refusals]
+            kernel = [program, *options, "--", *kernel]
         environment = _environment(root, sandbox)
-        yield Box(sockets, root / "errors.txt", kernel, environment, sandbox, uid)
+        handed_on = handed_on if sandbox else ()
+        yield Box(sockets, root / "errors.txt", kernel, environment, sandbox, uid, handed_on)
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """bubblewrap's options for the system calls that nobody inside gets, and the open file that
+    goes with them."""
+    program = refusal_filter()
+    with tempfile.TemporaryFile(buffering=0) as file:
+        file.write(program)
+        file.seek(0)
+        number = file.fileno()
+        yield (["--seccomp", str(number)], (number,)) if program else ([], ())
 
 
 def _write_companions(folder: Path, companions: Mapping[str, bytes]) -> None:
@@ -252,6 +264,7 @@ class SandboxProvisioner(LocalProvisioner):
         kwargs["independent"] = box.private
         kwargs["env"] = dict(box.environment)
         kwargs["cwd"] = "/"
+        kwargs["pass_fds"] = box.handed_on
         kwargs["stdout"] = subprocess.DEVNULL
         kwargs["stderr"] = box.errors.open("wb")
         return kwargs

@@ -17,7 +17,17 @@ from course_lib.chapters import CHAPTERS, Chapter
 _COURSE = Path(course_lib.__file__).resolve().parent
 _GRADING = Path(grading.__file__).resolve().parent
 #: The part of the engine that a run executes; the rest judges, and needs no kernel.
-_RUN_MODULES = ("inside", "kernel", "limits", "matching", "outputs", "reading", "run", "sandbox")
+_RUN_MODULES = (
+    "inside",
+    "kernel",
+    "limits",
+    "matching",
+    "outputs",
+    "reading",
+    "run",
+    "sandbox",
+    "syscalls",
+)
 _PACKAGES = ("torch", "numpy", "ipykernel", "safetensors")
 
 
