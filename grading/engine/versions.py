@@ -16,18 +16,9 @@ from course_lib.chapters import CHAPTERS, Chapter
 
 _COURSE = Path(course_lib.__file__).resolve().parent
 _GRADING = Path(grading.__file__).resolve().parent
-#: The part of the engine that a run executes; the rest judges, and needs no kernel.
-_RUN_MODULES = (
-    "inside",
-    "kernel",
-    "limits",
-    "matching",
-    "outputs",
-    "reading",
-    "run",
-    "sandbox",
-    "syscalls",
-)
+#: The part of the engine that prepares and judges, which needs no kernel. All the rest is hashed, so
+#: that a module which is added counts.
+_JUDGING = ("cache", "cases", "compare", "grade", "judge", "repair", "versions", "workers")
 _PACKAGES = ("torch", "numpy", "ipykernel", "safetensors")
 
 
@@ -45,8 +36,8 @@ def digest(*parts: bytes | str) -> str:
 def run_version() -> str:
     """Of everything that makes observations: ``course_lib``, the running half of the engine, and
     the packages whose numbers are observed."""
-    modules = [_GRADING / "engine" / f"{name}.py" for name in (*_RUN_MODULES, "watch", "zygote")]
-    sources = [*_COURSE.rglob("*.py"), *(path for path in modules if path.is_file())]
+    engine = (path for path in (_GRADING / "engine").glob("*.py") if path.stem not in _JUDGING)
+    sources = [*_COURSE.rglob("*.py"), *engine]
     packages = [f"{name} {version(name)}" for name in _PACKAGES]
     return digest(platform.python_version(), *packages, *_contents(sources))
 
