@@ -261,7 +261,7 @@ TRAIN = Exercise(
             "patience",
             "it stops when patience is used up",
             1,
-            ("patience_val_loss", "patience_parameters", "patience_best_epoch"),
+            ("patience_val_loss", "patience_best_epoch"),
             after=("loop",),
         ),
         Aspect("amp", "mixed precision on request", 1, ("amp_train_loss",), after=("loop",)),

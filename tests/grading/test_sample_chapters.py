@@ -60,7 +60,7 @@ EXPECTED = {
             "DynamicLossScaler": "count not started again after an overflow",
         },
     ),
-    ("09", "learner-04"): (8, 3, {"train": "last weights instead of best"}),
+    ("09", "learner-04"): (9, 3, {"train": "last weights instead of best"}),
 }
 
 
