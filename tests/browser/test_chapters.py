@@ -16,6 +16,9 @@ RELEASED = [
 #: Keys to try: a slider may stand at its end, or take more than one step to change a rounded number.
 KEYS = ["ArrowRight"] * 6 + ["ArrowLeft"] * 12
 
+SLIDER = ".noUi-handle"
+OTHER_CHOICE = ".widget-toggle-buttons button:not(.mod-active)"
+
 #: Looks at the picture of a panel before each frame is painted, until told to stop.
 WATCH_PICTURE = """panel => {
     const watch = {frames: 0, bad: 0, sources: new Set(), on: true};
@@ -49,13 +52,16 @@ def _sentence(panel: Locator) -> str:
     return panel.locator(".course-sentence").inner_text()
 
 
-def _first_panel_with_slider(notebook) -> Locator:
-    for identifier in notebook.panel_cells():
-        panel = notebook.show_cell(identifier).locator(".course-panel")
-        panel.locator(".course-picture img").wait_for()
-        if panel.locator(".noUi-handle").count():
-            return panel
-    pytest.fail("no panel of this chapter has a slider")
+def _first_panel(notebook) -> tuple[Locator, Locator]:
+    """A panel with what to move in it: the first slider of the chapter or, where its panels have
+    none, the first button of a choice that is not the chosen one."""
+    panels = [notebook.show_cell(cell).locator(".course-panel") for cell in notebook.panel_cells()]
+    for kind in (SLIDER, OTHER_CHOICE):
+        for panel in panels:
+            panel.locator(".course-picture img").wait_for()
+            if panel.locator(kind).count():
+                return panel, panel.locator(kind).first
+    pytest.fail("no panel of this chapter has a slider or a choice of buttons")
 
 
 def _first_exercise(chapter) -> tuple[str, str]:
@@ -73,18 +79,22 @@ def test_chapter_runs_and_answers_in_the_browser(chapter, open_notebook):
     notebook = open_notebook(chapter.id)
     notebook.run_all()
 
-    _slider_moves_picture_and_sentence(notebook)
+    _keyboard_moves_picture_and_sentence(notebook)
     _picture_is_whole_at_every_frame_of_a_drag(notebook)
     _check_answers_wrong_and_right(notebook, *_first_exercise(chapter))
     assert notebook.page.locator(".jp-Dialog").count() == 0
 
 
-def _slider_moves_picture_and_sentence(notebook) -> None:
-    panel = _first_panel_with_slider(notebook)
+def _keyboard_moves_picture_and_sentence(notebook) -> None:
+    panel, control = _first_panel(notebook)
     picture, sentence = _picture(panel), _sentence(panel)
-    panel.locator(".noUi-handle").first.focus()
-    for key in KEYS:
-        notebook.page.keyboard.press(key)
+    if _is_slider(control):
+        control.focus()
+        for key in KEYS:
+            notebook.page.keyboard.press(key)
+    else:
+        control.focus()
+        notebook.page.keyboard.press("Space")
     image = panel.locator(".course-picture img")
     expect(image).not_to_have_attribute("src", picture)
     expect(panel.locator(".course-sentence")).not_to_have_text(sentence)
@@ -93,18 +103,24 @@ def _slider_moves_picture_and_sentence(notebook) -> None:
 
 
 def _picture_is_whole_at_every_frame_of_a_drag(notebook) -> None:
-    panel = _first_panel_with_slider(notebook)
-    panel.locator(".noUi-handle").first.focus()
+    panel, handle = _first_panel(notebook)
+    if not _is_slider(handle):
+        return  # nothing to drag in this chapter
+    handle.focus()
     panel.evaluate(WATCH_PICTURE)
     for key in KEYS:
         before = _picture(panel)
         notebook.page.keyboard.press(key)
         if key == KEYS[0]:
             expect(panel.locator(".course-picture img")).not_to_have_attribute("src", before)
-    _drag_with_the_mouse(notebook.page, panel.locator(".noUi-handle").first)
+    _drag_with_the_mouse(notebook.page, handle)
     seen = panel.evaluate(STOP_WATCHING)
     assert seen["pictures"] >= 3, seen
     assert seen["bad"] == 0, seen
+
+
+def _is_slider(control: Locator) -> bool:
+    return "noUi-handle" in (control.get_attribute("class") or "")
 
 
 def _drag_with_the_mouse(page: Page, handle: Locator) -> None:
