@@ -7,6 +7,7 @@ bubblewrap caps neither memory nor processes, and per-process limits do not add 
 import contextlib
 import os
 import signal
+import stat
 import threading
 from pathlib import Path
 
@@ -44,8 +45,13 @@ class Watch(threading.Thread):
         memory = sum(_private_bytes(pid) for pid in processes)
         if memory > self.limits.memory_bytes:
             return f"it needed more than {self.limits.memory_bytes // MIB} MB of memory"
-        with os.scandir(self.folder) as entries:
-            written = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+        written = 0
+        # The folder that it shares with outside, and beside it what it said when it started: open
+        # in the sandbox's first process, and so within a submission's reach.
+        for folder in (self.folder, self.folder.parent):
+            with os.scandir(folder) as entries:
+                files = [entry.stat(follow_symlinks=False) for entry in entries]
+                written += sum(file.st_size for file in files if not stat.S_ISDIR(file.st_mode))
         if written > MIB:
             return "it wrote into the grader's folder"
         return ""
