@@ -13,7 +13,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 _WIDGETS = {"ipywidgets", "IPython", "traitlets"}
 #: Home folders, temporary folders of a session, and a pyenv's: paths that one machine alone has.
 _MACHINE_PATH = re.compile(
-    rb"(/home/[a-z]\w+/|/Users/\w+/|/root/|/work/main|/tmp/w/|\.pyenv/|[A-Z]:\\\\?Users\\)"
+    rb"(/home/[a-z]\w+/|/Users/\w+/|/root/|\.pyenv/|[A-Z]:\\\\?Users\\)"
 )
 
 
