@@ -11,10 +11,8 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _WIDGETS = {"ipywidgets", "IPython", "traitlets"}
-#: Home folders, temporary folders of a session, and a pyenv's: paths that one machine alone has.
-_MACHINE_PATH = re.compile(
-    rb"(/home/[a-z]\w+/|/Users/\w+/|/root/|\.pyenv/|[A-Z]:\\\\?Users\\)"
-)
+#: Home folders and a pyenv: paths that one machine alone has.
+_MACHINE_PATH = re.compile(rb"(/home/[a-z]\w+/|/Users/\w+/|/root/|\.pyenv/|[A-Z]:\\\\?Users\\)")
 
 
 def _imports(path: Path) -> Iterator[str]:
