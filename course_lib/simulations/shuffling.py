@@ -16,7 +16,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
 from matplotlib.text import Text
 from torch import Tensor
 from torch.nn import functional as F
@@ -25,7 +24,6 @@ from course_lib.beats import FORWARD
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider
-from course_lib.style import house_style
 
 BATCH_SIZE = 16
 EPOCHS = 5
@@ -86,16 +84,14 @@ class Shuffling:
     def layout(self, figure: Figure) -> Artists:
         grid = figure.subplots(2, 2, width_ratios=(2.6, 1), sharey=True)
         rows = {key: tuple(grid[row]) for row, key in enumerate(("shuffled", "other"))}
-        # The maps are background: they change with the run, not with the step that is looked at.
-        maps = [_layout_map(axes) for axes, _ in rows.values()]
-        bar = figure.colorbar(maps[0], ax=grid[:, 0], location="left", aspect=40, pad=0.02)
+        artists: dict[str, Artist | list[Artist]] = {}
+        for key, (axes, bar_axes) in rows.items():
+            artists |= _layout_map(axes, key) | _layout_bars(bar_axes, key)
+        some_map = artists["shuffled map"]
+        bar = figure.colorbar(some_map, ax=grid[:, 0], location="left", aspect=40, pad=0.02)
         bar.set_label("accuracy on the class")
         bar.outline.set_visible(False)
         grid[1, 1].set_xlabel("accuracy at the chosen step")
-        artists: dict[str, Artist | list[Artist]] = {}
-        for key, (axes, bar_axes) in rows.items():
-            artists[f"{key} here"] = axes.axvline(0, color="#D55E00", lw=2.2, ls="--", zorder=3)
-            artists |= _layout_bars(bar_axes, key)
         return artists
 
     def update(self, artists: Artists, state: State) -> None:
@@ -103,15 +99,11 @@ class Shuffling:
             ("shuffled", state.shuffled, "Shuffled"),
             ("other", state.other, _SHORT[state.order]),
         ):
-            # Another learning rate or order: the words change, and with them the background.
-            axes = artists[f"{key} here"].axes
-            axes.images[0].set_data(run.accuracy.T)
-            words = f"{name}: ends at a mean accuracy of {run.accuracy[-1].mean():.2f}"
-            if axes.get_title(loc="left") != words:
-                with house_style():
-                    axes.set_title(words)
-            axes.set_xlabel(f"step (an epoch has {STEPS_PER_EPOCH}), learning rate {state.lr:g}")
-            now = state.at(run)
+            now, end = state.at(run), run.accuracy[-1].mean()
+            artists[f"{key} map"].set_data(run.accuracy.T)
+            artists[f"{key} title"].set_text(
+                f"{name}, learning rate {state.lr:g}: ends at mean accuracy {end:.2f}"
+            )
             artists[f"{key} here"].set_xdata([state.step, state.step])
             artists[f"{key} words"].set_text(f"step {state.step}: mean {now.mean():.2f}")
             artists[f"{key} batch"].set_text(_batch_words(run, state.step))
@@ -132,7 +124,8 @@ class Shuffling:
         )
 
 
-def _layout_map(axes: Axes) -> AxesImage:
+def _layout_map(axes: Axes, key: str) -> dict[str, Artist | list[Artist]]:
+    # All that another run changes moves; nothing of it needs the background drawn anew.
     picture = axes.imshow(
         np.zeros((CLASSES, STEPS // EVERY + 1)),
         cmap=_BLUES,
@@ -145,10 +138,18 @@ def _layout_map(axes: Axes) -> AxesImage:
     )
     axes.grid(visible=False)
     axes.set(yticks=range(CLASSES), ylabel="digit")
+    axes.set_xlabel(f"step (an epoch has {STEPS_PER_EPOCH})")
     axes.set_xticks([STEPS_PER_EPOCH * epoch for epoch in range(EPOCHS + 1)])
-    for epoch in range(1, EPOCHS):
+    epochs = [
         axes.axvline(STEPS_PER_EPOCH * epoch, color="#B5B5B5", lw=1, zorder=2)
-    return picture
+        for epoch in range(1, EPOCHS)
+    ]
+    return {
+        f"{key} map": picture,
+        f"{key} epochs": epochs,
+        f"{key} here": axes.axvline(0, color="#D55E00", lw=2.2, ls="--", zorder=3),
+        f"{key} title": axes.set_title(" "),
+    }
 
 
 def _layout_bars(axes: Axes, key: str) -> dict[str, Artist | list[Artist]]:
