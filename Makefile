@@ -41,6 +41,11 @@ setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that gr
 test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
 	$(IN_VENV) -m pytest $(WORKERS) tests
 
+.PHONY: nbval
+nbval: $(EVERYONE)  ## maintainer: replay all solved notebooks strictly, two at a time or more
+	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadscope --nbval \
+	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg grading/source
+
 .PHONY: lint
 lint: $(EVERYONE)  ## maintainer: ruff's rules and format
 	$(IN_VENV) -m ruff check .
