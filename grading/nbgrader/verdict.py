@@ -21,6 +21,11 @@ _COLOURS = {
 _WRONG = ("#8a1120", "#fdf2f3")
 _TEXT = "font-family: system-ui, sans-serif; line-height: 1.5; color: #1f2328;"
 _LINE = "margin: 6px 0 0 0;"
+#: The feedback pages' own style sheet sets the columns of a chapter's tables side by side.
+_TABLES = (
+    "<style>.rendered_html td, .rendered_html th { padding: 4px 14px 4px 0; text-align: left; "
+    "vertical-align: top; border-bottom: 1px solid #d0d7de; }</style>"
+)
 
 
 def verdict_html(item: ItemOutcome) -> str:
@@ -69,7 +74,7 @@ def summary_html(outcome: NotebookOutcome) -> str:
         problems = "".join(f"<li>{_text(problem)}</li>" for problem in outcome.problems)
         lines.append(_paragraph("<strong>What was put right in your file, or stopped:</strong>"))
         lines.append(f'<ul style="margin: 4px 0 0 0; padding-left: 1.4em;">{problems}</ul>')
-    return "\n".join([*lines, "</div>"])
+    return "\n".join([*lines, _TABLES, "</div>"])
 
 
 def points(score: float, maximum: float) -> str:
