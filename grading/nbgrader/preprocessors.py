@@ -1,7 +1,10 @@
 """What stands in for two of nbgrader's own steps when a chapter is released, named in
 ``grading.nbgrader.config`` and run by nbgrader's ``generate_assignment``."""
 
+import textwrap
+
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from nbgrader.utils import is_solution
 
@@ -9,6 +12,8 @@ from grading.regions import BEGIN, RegionError, cut_solutions
 
 #: What a reader without a kernel (GitHub, nbviewer, a screen reader) can show.
 STATIC_KINDS = ("image/png", "text/plain")
+#: GitHub and nbviewer do not wrap plain text.
+WORDS_WIDTH = 88
 
 
 class ClearSolutionRegions(ClearSolutions):
@@ -35,15 +40,22 @@ class KeepPanelOutputs(NbGraderPreprocessor):
         cell.execution_count = None
         cell.metadata.pop("execution", None)
         kept = cell.outputs if "panel" in cell.metadata.get("tags", []) else []
-        cell.outputs = [static for output in kept if (static := _static(output))]
+        cell.outputs = [each for output in kept for each in _static(output)]
         return cell, resources
 
 
-def _static(output: NotebookNode) -> NotebookNode | None:
+def _static(output: NotebookNode) -> list[NotebookNode]:
+    """The picture with its alternative text, and the words once more as an output of their own: of
+    one output such readers show the picture alone."""
     if output.output_type not in ("display_data", "execute_result"):
-        return None
+        return []
     output.data = NotebookNode({k: v for k, v in output.data.items() if k in STATIC_KINDS})
     output.metadata = NotebookNode({k: v for k, v in output.metadata.items() if k in output.data})
     if output.output_type == "execute_result":
         output.execution_count = None
-    return output if output.data else None
+    if "image/png" not in output.data or "text/plain" not in output.data:
+        return [output] if output.data else []
+    words = output.data["text/plain"]
+    output.metadata["image/png"] = NotebookNode(alt=". ".join(words.splitlines()))
+    wrapped = "\n".join(textwrap.fill(line, WORDS_WIDTH) for line in words.splitlines())
+    return [output, new_output("display_data", data={"text/plain": wrapped})]
