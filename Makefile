@@ -72,20 +72,24 @@ bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nb
 test-colab: $(EVERYONE)  ## maintainer: the panels on Colab's versions (makes .cache/colab-venv)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
 
+.PHONY: site
+site: $(EVERYONE)  ## maintainer: the course as static pages, in site/
+	$(IN_VENV) docs/site/build.py
+
 .PHONY: pictures
 pictures: $(EVERYONE)  ## maintainer: make the pictures of README.md again
 	PYTHONPATH=. $(IN_VENV) docs/images/render.py
 
 .PHONY: clean
 clean:  ## everyone: remove the environment and what tests leave; your notebooks stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache build dist screenshots *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache build dist screenshots site *.egg-info
 
 $(LEARNER): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab
 	@touch $(LEARNER)
 
 $(EVERYONE): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,test
+	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,site,test
 	@touch $(LEARNER) $(EVERYONE)
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build

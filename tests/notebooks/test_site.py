@@ -1,0 +1,122 @@
+"""``make site``: every chapter and document as a page, nothing that is the grader's, no dead link."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import nbformat
+import pytest
+from bs4 import BeautifulSoup
+
+from course_lib.chapters import CHAPTERS
+from grading.places import REPOSITORY, released_notebook
+from tests.notebooks.static_panels import squeezed, static_panels
+from tests.notebooks.test_released import GRADERS_MARKS, solution_secrets
+
+DOCUMENTS = ("glossary", "cheat_sheet", "handbook", "questions")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as ``make site`` does; a warning ends that with an error."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "docs/site/build.py"]
+    command += ["--output", str(folder / "pages"), "--work", str(folder / "work")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder / "pages"
+
+
+@pytest.fixture(scope="module")
+def pages(site: Path) -> dict[Path, BeautifulSoup]:
+    """Every page, parsed."""
+    return {
+        path: BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        for path in site.rglob("*.html")
+        if "_static" not in path.parts
+    }
+
+
+def _article(page: BeautifulSoup) -> BeautifulSoup:
+    return page.select_one("article.bd-article")
+
+
+def test_each_panel_is_a_picture_with_its_words(site, pages, chapter):
+    article = _article(pages[site / "notebooks" / f"{chapter.id}.html"])
+    figures = article.select(".cell_output figure")
+    panels = static_panels(chapter)
+    assert [each.img["alt"] for each in figures] == [panel.alternative_text for panel in panels]
+    for figure, panel in zip(figures, panels, strict=True):
+        picture = site / "notebooks" / figure.img["src"]
+        assert picture.read_bytes().startswith(b"\x89PNG")
+        caption = squeezed(figure.figcaption.find(class_="caption-text").get_text())
+        assert caption == f"{panel.title} {panel.sentence}"
+    assert len(article.select(".cell_output")) == len(panels)
+
+
+def test_its_page_is_the_released_notebook_and_nothing_of_the_grader(site, pages, chapter):
+    article = _article(pages[site / "notebooks" / f"{chapter.id}.html"])
+    released = nbformat.read(released_notebook(chapter), as_version=4)
+    code = [cell.source.strip() for cell in released.cells if cell.cell_type == "code"]
+    assert [each.get_text().strip() for each in article.select(".cell_input pre")] == code
+    text = article.get_text()
+    assert [line for line in solution_secrets(chapter) if line in text] == []
+    assert [mark for mark in GRADERS_MARKS if re.search(mark, text)] == []
+
+
+def test_its_notebook_can_be_had_as_it_was_released(site, pages, chapter):
+    page = site / "notebooks" / f"{chapter.id}.html"
+    (link,) = [each for each in pages[page].find_all("a", href=True) if each.has_attr("download")]
+    offered = (page.parent / link["href"]).resolve()
+    assert offered.read_bytes() == released_notebook(chapter).read_bytes()
+
+
+def test_every_page_leads_to_every_other(site, pages):
+    wanted = {site / "notebooks" / f"{each.id}.html" for each in CHAPTERS}
+    wanted |= {site / "docs" / f"{name}.html" for name in DOCUMENTS}
+    wanted |= {site / "index.html"}
+    for path in wanted:
+        links = pages[path].select(".bd-sidebar-primary a[href]")
+        linked = {(path.parent / each["href"].split("#")[0]).resolve() for each in links}
+        assert wanted <= linked | {path}, path.name
+
+
+def test_chapters_send_the_reader_to_the_glossary_on_the_site(site, pages, chapter):
+    article = _article(pages[site / "notebooks" / f"{chapter.id}.html"])
+    assert article.find("a", string="Glossary")["href"] == "../docs/glossary.html"
+
+
+def test_no_link_is_dead(site, pages):
+    names = {path: {each["id"] for each in page.select("[id]")} for path, page in pages.items()}
+    dead = []
+    for path, page in pages.items():
+        for element in page.select("a[href], img[src], script[src], link[href]"):
+            address = urlsplit(element.get("href") or element.get("src"))
+            if address.scheme or address.netloc:
+                continue
+            target = (path.parent / unquote(address.path)).resolve() if address.path else path
+            if not target.exists():
+                dead.append(f"{path.name}: {address.path}")
+            elif address.fragment and target in names and address.fragment not in names[target]:
+                dead.append(f"{path.name}: {address.path}#{address.fragment}")
+    assert dead == []
+
+
+def test_pages_load_nothing_from_elsewhere(pages):
+    for path, page in pages.items():
+        loaded = page.select("script[src], img[src], iframe[src], link[rel=stylesheet]")
+        outside = [each.get("src") or each.get("href") for each in loaded]
+        assert [each for each in outside if re.match(r"(https?:)?//", each)] == [], path.name
+
+
+def test_the_search_knows_every_page_and_the_words_of_the_course(site):
+    index = (site / "searchindex.js").read_text(encoding="utf-8")
+    for chapter in CHAPTERS:
+        assert f'"notebooks/{chapter.id}"' in index
+    for name in DOCUMENTS:
+        assert f'"docs/{name}"' in index
+    assert '"misconcept' in index
+    assert (site / "search.html").exists()
