@@ -75,6 +75,14 @@ Sandbox = Annotated[
     bool, typer.Option("--sandbox/--no-sandbox", help="Run submissions in bubblewrap, or as you.")
 ]
 
+WarmKernels = Annotated[
+    bool,
+    typer.Option(
+        "--warm-kernels/--cold-kernels",
+        help="Fork kernels from a sandboxed process, or start each anew: slower.",
+    ),
+]
+
 
 @app.command("grade-notebook")
 def grade_notebook(
@@ -84,13 +92,14 @@ def grade_notebook(
         str | None, typer.Option(help="Its chapter; recognised by name or content when left out.")
     ] = None,
     sandbox: Sandbox = True,
+    warm_kernels: WarmKernels = True,
     course: Course = COURSE_FOLDER,
 ) -> None:
     """Instructor: grade one notebook now, without a database."""
     from grading.grade_notebook import grade_notebook as grade_file
 
     with clear_problems():
-        grade_file(file, chapter, json, sandbox, course)
+        grade_file(file, chapter, json, sandbox, course, warm_kernels)
 
 
 @app.command()
@@ -98,6 +107,7 @@ def grade(
     chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
     course: Course = COURSE_FOLDER,
     sandbox: Sandbox = True,
+    warm_kernels: WarmKernels = True,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Submissions at a time; default: one per core.")
     ] = None,
@@ -114,7 +124,7 @@ def grade(
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler)
+        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels)
 
 
 @app.command()

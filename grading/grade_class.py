@@ -56,6 +56,7 @@ def grade_class(
     sandbox: bool = True,
     jobs: int | None = None,
     scheduler: str | None = None,
+    warm: bool = True,
 ) -> list[Result]:
     """Grade every submission of the chapter called ``name`` and print the marks."""
     if scheduler is None:  # a cluster's workers look for themselves
@@ -71,7 +72,7 @@ def grade_class(
     if not handed_in:
         raise Problem(f"no submissions in {course / 'submitted'}/<learner>/{chapter.id}/.")
     with _workers(jobs, scheduler) as workers, _progress() as progress:
-        grading = grade_submissions(chapter, course, handed_in, sandbox, workers)
+        grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
     _print_results(chapter, results, console)
@@ -101,9 +102,10 @@ def grade_submissions(
     handed_in: list[HandedIn],
     sandbox: bool = True,
     workers: Workers | None = None,
+    warm: bool = True,
 ) -> Iterator[Result]:
     """Grade and write the submissions, each as it is done; without ``workers`` they run here."""
-    grading = _Grading(chapter, course, sandbox)
+    grading = _Grading(chapter, course, sandbox, warm)
     for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
         yield attempt.result or grading.finish(attempt, answer)
 
@@ -125,10 +127,10 @@ class _Attempt:
 class _Grading:
     """One grading of a chapter: the only writer of gradebook, pages, marks and stored results."""
 
-    def __init__(self, chapter: Chapter, course: Path, sandbox: bool) -> None:
+    def __init__(self, chapter: Chapter, course: Path, sandbox: bool, warm: bool) -> None:
         config = load_course(course)
         release = course / "release" / chapter.id / f"{chapter.id}.ipynb"
-        self.chapter, self.sandbox = chapter, sandbox
+        self.chapter, self.sandbox, self.warm = chapter, sandbox, warm
         self.writer = Writer(course, config, chapter.id)
         self.release = read_release(release)
         self.secret = course_secret(course)
@@ -169,7 +171,7 @@ class _Grading:
             self.writer.begin(one.learner, timestamp)
             try:
                 prepared = prepare(
-                    submission, self.release, self.secret, self.limits, sandbox=self.sandbox
+                    submission, self.release, self.secret, self.limits, self.sandbox, self.warm
                 )
             except Unreadable as error:
                 data = submission.notebook

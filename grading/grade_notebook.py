@@ -28,6 +28,7 @@ def grade_notebook(
     as_json: bool = False,
     sandbox: bool = True,
     course: Path = COURSE_FOLDER,
+    warm: bool = True,
 ) -> NotebookOutcome:
     """Grade ``file`` and print the result. ``Problem`` when it cannot be read."""
     check_protection(sandbox)
@@ -37,7 +38,7 @@ def grade_notebook(
         raise Problem(f"{file}: {error.strerror or error}.") from None
     try:
         chapter = _chapter(file, data, chapter_name)
-        graded = _grade(data, chapter, sandbox, course)
+        graded = _grade(data, chapter, sandbox, course, warm)
     except Unreadable as error:
         raise Problem(f"{file}: {error}.") from None
     console = Console(stderr=True)
@@ -50,9 +51,9 @@ def grade_notebook(
     return graded.outcome
 
 
-def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path) -> Graded:
+def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: bool) -> Graded:
     release = read_release(release_of(chapter, course))
-    prepared = prepare(Submission(data), release, own_secret(course), sandbox=sandbox)
+    prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
     return conclude(chapter, prepared, run(prepared.job))
 
 

@@ -68,6 +68,7 @@ def prepare(
     secret: bytes,
     limits: Limits | None = None,
     sandbox: bool = True,
+    warm: bool = True,
 ) -> Prepared:
     """Repair a submission and choose its cases. Raises ``Unreadable``."""
     repaired = repair(submission.notebook, release)
@@ -88,7 +89,7 @@ def prepare(
             "exercise", name, exercise.subjects, pack(list(cases)), len(cases)
         )
     companions = dict(submission.companions)
-    job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox)
+    job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox, warm)
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 

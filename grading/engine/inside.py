@@ -1,7 +1,8 @@
 """The first thing that runs inside the sandbox: sets limits, then becomes the learner's kernel.
 
 ``sandbox`` starts it as a plain file (of the package ``grading`` nothing else exists in there):
-``python inside.py '{"work": ..., "course": ..., ...}' CONNECTION_FILE``. Standard library only.
+``python inside.py '{"work": ..., "libraries": ..., ...}' CONNECTION_FILE``. With a ``control`` socket
+it becomes a zygote first, and what follows happens in each child. Standard library only.
 """
 
 import json
@@ -14,13 +15,20 @@ from pathlib import Path
 def main() -> None:
     settings = json.loads(sys.argv[1])
     connection_file = sys.argv[2]
+    if settings["control"] is not None:
+        import inside_zygote
+
+        _set_path(settings["libraries"])
+        settings |= inside_zygote.serve(settings["control"], _import_for_all)
+    else:
+        _set_path(settings["libraries"])
     _limit(settings)
     work = Path(settings["work"])
     work.mkdir(parents=True, exist_ok=True)
     if settings["companions"]:
         shutil.copytree(settings["companions"], work, dirs_exist_ok=True)
     os.chdir(work)
-    _set_path(settings["libraries"], work)
+    sys.path.append(str(work))
     _import_early()
     _become_kernel(connection_file)
 
@@ -41,11 +49,11 @@ def _limit(settings: dict) -> None:
         resource.setrlimit(limit, (bound, bound))
 
 
-def _set_path(libraries: list[str], work: Path) -> None:
-    """The course and the grader's libraries, and the current folder last: a companion file called
-    ``random.py`` or ``torch.py`` shadows nothing."""
+def _set_path(libraries: list[str]) -> None:
+    """The course and the grader's libraries. The current folder comes last, once there is one: a
+    companion file called ``random.py`` or ``torch.py`` shadows nothing."""
     sys.path[0:1] = []
-    sys.path += [folder for folder in (*libraries, str(work)) if folder not in sys.path]
+    sys.path += [folder for folder in libraries if folder not in sys.path]
 
 
 def _import_early() -> None:
@@ -56,6 +64,14 @@ def _import_early() -> None:
     import torch._dynamo  # noqa: F401
 
     import course_lib.exercises.observe  # noqa: F401
+
+
+def _import_for_all() -> None:
+    """What every kernel needs, once in the zygote. Nothing of this starts a thread or runs an
+    operation of torch: a forked process would hang where those threads are missing."""
+    _import_early()
+    from ipykernel.kernelapp import IPKernelApp  # noqa: F401
+    from ipykernel.zmqshell import ZMQInteractiveShell  # noqa: F401
 
 
 def _become_kernel(connection_file: str) -> None:
@@ -73,6 +89,7 @@ def _become_kernel(connection_file: str) -> None:
     silence = os.open(os.devnull, os.O_RDWR)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
+    os.close(silence)
     # ``exit()`` in a cell would end the kernel a moment later, in the middle of some other cell.
     ZMQInteractiveShell.ask_exit = lambda self: None
     IPKernelApp.launch_instance()

@@ -18,9 +18,10 @@ from jupyter_client.manager import KernelManager
 
 from grading.engine.limits import Limits
 from grading.engine.outputs import CellOutputs, OutputBudget
-from grading.engine.sandbox import Box, BoxSpecManager, open_box
+from grading.engine.provisioner import BoxSpecManager
+from grading.engine.sandbox import Box, NoKernel, last_words, open_box
 from grading.engine.watch import Watch
-from grading.problems import Problem
+from grading.engine.zygote import Zygote, can_fork, lease
 
 _ANSWER = re.compile(r"'[A-Za-z0-9+/=]*'")
 _POLL_SECONDS = 0.05
@@ -36,10 +37,6 @@ class KernelEnded(Exception):
         self.status = status
 
 
-class NoKernel(Problem):
-    """A kernel did not come up. Nothing of the submission had run: this is no fault of its own."""
-
-
 @dataclass
 class CellRun:
     """How a cell went: its filtered outputs, and why it was interrupted if it was."""
@@ -50,28 +47,35 @@ class CellRun:
 
 @contextlib.contextmanager
 def open_kernel(
-    companions: Mapping[str, bytes], limits: Limits, sandbox: bool, seconds: float
+    companions: Mapping[str, bytes],
+    limits: Limits,
+    sandbox: bool,
+    seconds: float,
+    warm: bool = True,
 ) -> Iterator["Kernel"]:
-    """A fresh kernel in a fresh box, which may run for ``seconds`` from when it is ready.
+    """A fresh kernel in a fresh box, or in one that is as good as fresh (``warm``, in a sandbox
+    only). It may run for ``seconds`` from when it is ready.
 
     Raises ``NoKernel`` when it does not come up.
     """
-    with open_box(companions, limits, sandbox) as box, zmq.Context() as context:
+    with _place(limits, sandbox, warm) as (box, zygote), zmq.Context() as context:
+        box.settings |= box.hand_in(companions, limits)
         # Where these are exceeded ZeroMQ drops the message or the sender waits: nothing piles up.
         context.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
         context.setsockopt(zmq.RCVHWM, 200)
         context.setsockopt(zmq.LINGER, 0)
         manager = KernelManager(
             kernel_name="sandboxed",
-            kernel_spec_manager=BoxSpecManager(box),
+            kernel_spec_manager=BoxSpecManager(box, zygote),
             transport="ipc",
             ip=str(box.folder / "s"),
-            connection_file=str(box.folder / "connection.json"),
+            connection_file=str(box.connection_file),
             context=context,
             shutdown_wait_time=0.5,
         )
         manager.start_kernel()
-        watch = Watch(manager.provisioner.pid, box.folder, limits)
+        apart = None if zygote is None else zygote.first_process
+        watch = Watch(manager.provisioner.pid, box.folder, limits, apart)
         watch.start()
         client = manager.blocking_client()
         client.start_channels(stdin=False, hb=False, control=False)
@@ -88,12 +92,22 @@ def open_kernel(
             watch.join()
 
 
+@contextlib.contextmanager
+def _place(limits: Limits, sandbox: bool, warm: bool) -> Iterator[tuple[Box, Zygote | None]]:
+    if warm and sandbox and can_fork():
+        with lease(limits) as zygote:
+            yield zygote.box, zygote
+    else:
+        with open_box(limits, sandbox) as box:
+            yield box, None
+
+
 def _wait(kernel: "Kernel", box: Box) -> None:
     try:
         kernel.wait_until_ready()
     except KernelEnded as ended:
-        said = box.errors.read_text(errors="replace").strip().splitlines()
-        raise NoKernel(f"no kernel could be started: {said[-1] if said else ended}") from None
+        reason = last_words(box) or ended
+        raise NoKernel(f"no kernel could be started: {reason}") from None
 
 
 class Kernel:

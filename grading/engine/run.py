@@ -57,6 +57,8 @@ class Job:
     companions: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
+    #: Forked from a process that has imported everything. It changes nothing that is found out.
+    warm: bool = True
 
 
 @dataclass
@@ -92,7 +94,9 @@ class _Run:
         for _ in range(job.limits.replays + 1):
             self.at = None
             try:
-                with open_kernel(job.companions, job.limits, job.sandbox, self.seconds) as kernel:
+                with open_kernel(
+                    job.companions, job.limits, job.sandbox, self.seconds, job.warm
+                ) as kernel:
                     try:
                         self._run_cells(kernel)
                         self._ask_again(kernel)

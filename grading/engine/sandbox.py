@@ -1,8 +1,8 @@
 """Where a learner's kernel runs: in bubblewrap, or - only when told so - unprotected.
 
-``run`` opens one ``Box`` per kernel. A kernel sees the interpreter and its libraries, ``course_lib``
-and its own submission, all read-only, a private /tmp and nothing else: no network, no home, no
-``grading``. ``SandboxProvisioner`` is the jupyter_client provisioner that starts it there.
+``kernel`` opens a ``Box`` for one kernel, ``zygote`` for a row of them. A kernel sees the interpreter
+and its libraries, ``course_lib`` and its own submission, all read-only, a private /tmp and nothing
+else: no network, no home, no ``grading``. ``provisioner`` starts the command of a box.
 """
 
 import contextlib
@@ -15,27 +15,22 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-
-from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
 import course_lib
 import grading
-from grading.engine import inside
+from grading.engine import inside, inside_zygote
 from grading.engine.limits import Limits
 from grading.engine.syscalls import refusal_filter
 from grading.problems import Problem
 
 COURSE = Path(course_lib.__file__).resolve().parent
 GRADING = Path(grading.__file__).resolve().parent
-PROVISIONER = "training-loop-sandbox"
 NOBODY = 65534
 _INSIDE_WORK = "/tmp/work"
-_INSIDE_STARTER = "/run/inside.py"
+_INSIDE_CODE = "/run"
 #: The folders in which mount points lie are file systems in memory, too: closed at the end. And
 #: /proc: when the grader is root, /proc/sys would take the submission's writes for root's.
 _CLOSED = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
@@ -48,19 +43,57 @@ UNPROTECTED = (
 )
 
 
+class NoKernel(Problem):
+    """A kernel did not come up. Nothing of the submission had run: this is no fault of its own."""
+
+
 @dataclass
 class Box:
-    """One kernel's place. ``folder`` holds its sockets and is all that it shares with outside;
-    what it says when it cannot start goes to ``errors``. ``handed_on`` are the open files that its
-    command needs."""
+    """A place for kernels. ``folder`` holds their sockets, what is ``handed_in`` they can read:
+    nothing else is shared with outside. What goes wrong before a kernel runs is in ``errors``.
+    ``handed_on`` are the open files that ``start`` needs, ``settings`` are for ``inside``."""
 
     folder: Path
+    handed_in: Path
     errors: Path
-    command: list[str]
+    start: list[str]
+    settings: dict[str, Any]
     environment: dict[str, str]
-    private: bool
     uid: int | None = None
     handed_on: tuple[int, ...] = ()
+
+    @property
+    def connection_file(self) -> Path:
+        return self.folder / "connection.json"
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Who runs it, as arguments of ``Popen``."""
+        if self.uid is None:
+            return {}
+        return {"user": self.uid, "group": self.uid, "extra_groups": []}
+
+    def command(self) -> list[str]:
+        return [*self.start, json.dumps(self.settings), str(self.connection_file)]
+
+    def hand_in(self, companions: Mapping[str, bytes], limits: Limits) -> dict[str, Any]:
+        """Put a submission's files there in place of the last one's: what ``inside`` is told."""
+        files = self.handed_in / "files"
+        shutil.rmtree(files, ignore_errors=True)
+        files.mkdir()
+        _write_companions(files, companions)
+        return {
+            "companions": str(files) if companions else "",
+            "file_bytes": limits.file_bytes,
+            "processes": limits.processes,
+            "open_files": limits.open_files,
+        }
+
+
+def last_words(box: Box) -> str:
+    """What was said last by something that did not start."""
+    said = box.errors.read_text(errors="replace").strip().splitlines()
+    return said[-1] if said else ""
 
 
 def check_protection(sandbox: bool) -> None:
@@ -108,8 +141,9 @@ def _probe(program: str, uid: int | None) -> str:
 
 
 @contextlib.contextmanager
-def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> Iterator[Box]:
-    """A fresh place for one kernel; wiped afterwards."""
+def open_box(limits: Limits, sandbox: bool, control: int | None = None) -> Iterator[Box]:
+    """A fresh place, wiped afterwards: for one kernel, or for as many as are asked for one by one
+    through the socket ``control``."""
     uid = _unprivileged_uid() if sandbox else None
     # Socket paths may have 107 characters, so not the user's own, perhaps long, TMPDIR.
     folder = tempfile.TemporaryDirectory(
@@ -120,32 +154,34 @@ def open_box(companions: Mapping[str, bytes], limits: Limits, sandbox: bool) -> 
         sockets, handed_in = root / "k", root / "submitted"
         sockets.mkdir(mode=0o700)
         handed_in.mkdir()
-        _write_companions(handed_in, companions)
         if uid is not None:
             os.chown(sockets, uid, uid)
             root.chmod(0o755)
         settings = {
             "work": _INSIDE_WORK if sandbox else str(root / "work"),
             "libraries": [str(COURSE.parent), *_package_folders()],
-            "companions": str(handed_in) if companions else "",
-            "file_bytes": limits.file_bytes,
-            "processes": limits.processes,
-            "open_files": limits.open_files,
             "private": sandbox,
+            "control": control,
         }
-        starter = _INSIDE_STARTER if sandbox else inside.__file__
-        kernel = [sys.executable, starter, json.dumps(settings)]
+        start = [sys.executable, inside.__file__]
         if sandbox:
             shared = ["--bind", str(sockets), str(sockets)]
             shared += ["--ro-bind", str(handed_in), str(handed_in)]
-            shared += ["--ro-bind", inside.__file__, _INSIDE_STARTER]
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
+            for module in (inside, inside_zygote):
+                shared += ["--ro-bind", module.__file__, _inside(module)]
             program = shutil.which("bwrap") or "bwrap"
             options = [*_isolation(), *_libraries(limits), *shared, *_CLOSED, *refusals]
-            kernel = [program, *options, "--", *kernel]
+            options += ["--as-pid-1"] if control is not None else []
+            start = [program, *options, "--", sys.executable, _inside(inside)]
         environment = _environment(root, sandbox)
         handed_on = handed_on if sandbox else ()
-        yield Box(sockets, root / "errors.txt", kernel, environment, sandbox, uid, handed_on)
+        errors = root / "errors.txt"
+        yield Box(sockets, handed_in, errors, start, settings, environment, uid, handed_on)
+
+
+def _inside(module: ModuleType) -> str:
+    return f"{_INSIDE_CODE}/{Path(str(module.__file__)).name}"
 
 
 @contextlib.contextmanager
@@ -247,58 +283,3 @@ def _environment(root: Path, sandbox: bool) -> dict[str, str]:
     }
     kept = {} if sandbox else {k: v for k, v in os.environ.items() if k != "JPY_PARENT_PID"}
     return {**kept, **own}
-
-
-class SandboxProvisioner(LocalProvisioner):
-    """Starts the command of a ``Box``, which its kernel spec carries, in place of a bare kernel."""
-
-    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        kwargs = await super().pre_launch(**kwargs)
-        box: Box = self.kernel_spec.metadata["box"]
-        if box.uid is not None:
-            os.chown(self.parent.connection_file, box.uid, box.uid)
-            identity = {"user": box.uid, "group": box.uid, "extra_groups": []}
-            kwargs.update(identity)
-        # ipykernel ends itself when the parent that JPY_PARENT_PID names is not there: inside, it
-        # never is. bubblewrap's --die-with-parent does that work.
-        kwargs["independent"] = box.private
-        kwargs["env"] = dict(box.environment)
-        kwargs["cwd"] = "/"
-        kwargs["pass_fds"] = box.handed_on
-        kwargs["stdout"] = subprocess.DEVNULL
-        kwargs["stderr"] = box.errors.open("wb")
-        return kwargs
-
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        with kwargs["stderr"]:
-            return await super().launch_kernel(cmd, **kwargs)
-
-
-class BoxSpecManager(KernelSpecManager):
-    """Knows one kernel: the one that starts in ``box``."""
-
-    def __init__(self, box: Box) -> None:
-        super().__init__()
-        self.box = box
-
-    def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        _announce_provisioner()
-        return KernelSpec(
-            argv=[*self.box.command, "{connection_file}"],
-            display_name="Sandboxed Python",
-            language="python",
-            interrupt_mode="message",
-            metadata={
-                "box": self.box,
-                "kernel_provisioner": {"provisioner_name": PROVISIONER},
-            },
-        )
-
-
-def _announce_provisioner() -> None:
-    """Make the provisioner known without installing this repository as a distribution."""
-    factory = KernelProvisionerFactory.instance()
-    place = f"{__name__}:{SandboxProvisioner.__name__}"
-    factory.provisioners.setdefault(
-        PROVISIONER, EntryPoint(PROVISIONER, place, KernelProvisionerFactory.GROUP_NAME)
-    )

@@ -19,11 +19,13 @@ _SECONDS = 0.1
 
 
 class Watch(threading.Thread):
-    """``reason`` says in words which limit was hit; "" while none was."""
+    """``reason`` says in words which limit was hit; "" while none was. The memory of the process
+    ``apart`` is not the submission's."""
 
-    def __init__(self, pid: int, folder: Path, limits: Limits) -> None:
+    def __init__(self, pid: int, folder: Path, limits: Limits, apart: int | None = None) -> None:
         super().__init__(name=f"watch-{pid}", daemon=True)
         self.pid, self.folder, self.limits = pid, folder, limits
+        self.apart = apart
         self.reason = ""
         self._done = threading.Event()
 
@@ -42,7 +44,7 @@ class Watch(threading.Thread):
         processes = _descendants(self.pid)
         if len(processes) > self.limits.processes:
             return f"it started more than {self.limits.processes} processes"
-        memory = sum(_private_bytes(pid) for pid in processes)
+        memory = sum(_private_bytes(pid) for pid in processes if pid != self.apart)
         if memory > self.limits.memory_bytes:
             return f"it needed more than {self.limits.memory_bytes // MIB} MB of memory"
         written = 0

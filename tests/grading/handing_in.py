@@ -40,11 +40,16 @@ def in_sandbox(
     notebook: NotebookNode,
     release: NotebookNode,
     companions: Mapping[str, bytes] | None = None,
+    warm: bool = True,
     **limits: float,
 ) -> tuple[dict[str, ItemOutcome], Graded, RunRecord]:
     """Grade in the sandbox: items by name, everything, and what the run brought back."""
     prepared = prepare(
-        Submission(as_bytes(notebook), companions or {}), release, SECRET, Limits(**limits)
+        Submission(as_bytes(notebook), companions or {}),
+        release,
+        SECRET,
+        Limits(**limits),
+        warm=warm,
     )
     record = run(prepared.job)
     graded = conclude(CHAPTER, prepared, record)

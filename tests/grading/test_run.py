@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell
 from grading.engine import sandbox as sandbox_module
 from grading.engine.limits import MIB
 from grading.engine.sandbox import check_protection
+from grading.engine.zygote import close_idle
 from grading.problems import Problem
 from tests.grading.handing_in import EXERCISES, QUESTIONS, cell_named, in_sandbox, place_of
 
@@ -232,12 +233,14 @@ def test_without_bubblewrap_grading_refuses_in_one_line(monkeypatch):
     check_protection(False)
 
 
-def test_a_kernel_that_does_not_start_is_nobodys_zero(bare, release, monkeypatch):
+@pytest.mark.parametrize("warm", [True, False], ids=["forked", "started anew"])
+def test_a_kernel_that_does_not_start_is_nobodys_zero(bare, release, monkeypatch, warm):
     """The grader's own trouble is said, and no mark is given for it."""
+    close_idle()
     monkeypatch.setattr(sandbox_module, "_package_folders", list)
     monkeypatch.setattr(sandbox_module.sys, "executable", "/usr/bin/false")
     with pytest.raises(Problem, match="no kernel could be started"):
-        in_sandbox(bare, release)
+        in_sandbox(bare, release, warm=warm)
 
 
 def test_the_time_of_a_whole_notebook_is_bounded(bare, release):
