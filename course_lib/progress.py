@@ -1,28 +1,35 @@
-"""The learner's own record of passed checks: a private local file that nobody else reads.
+"""The learner's own record of checks and hints: a private local file that nobody else reads.
 
-``check(...)`` writes it, ``python -m course_lib status`` shows it. It is a convenience: whatever is
-wrong with the file, a check still answers, so nothing in here raises.
+``check``, ``hint`` and ``solution`` use it, ``python -m course_lib status`` shows it. It is a
+convenience: whatever is wrong with the file, they still answer, so nothing in here raises.
+
+The file is a journal. An event is one line, appended in one call, so two kernels that write at once
+lose nothing, and a damaged line costs no other.
 """
 
 import json
 import os
 import sys
-import tempfile
-from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _FOLDER = "pytorch-training-loop-course"
-_FILE = "progress.json"
+_FILE = "progress.jsonl"
+#: Far more than a course's events; a file that is longer is not ours.
+_MOST_BYTES = 4 * 2**20
+#: What could not be written, by the file it was meant for: it counts until the kernel ends.
+_unwritten: dict[Path, list[bytes]] = {}
 
 
 @dataclass(frozen=True)
-class CheckRecord:
-    """``passed``: the check said "right" at least once; ``tries`` counts the checks up to then."""
+class Record:
+    """What a learner did with one exercise. ``passed``: the check said "right" at least once;
+    ``tries`` counts the checks up to then; ``hints`` is how many stages were shown."""
 
     passed: bool = False
     tries: int = 0
+    hints: int = 0
 
 
 def home() -> Path:
@@ -43,43 +50,65 @@ def path() -> Path:
     return home() / _FILE
 
 
-def load() -> dict[str, CheckRecord]:
-    """Every exercise tried so far, by name; empty when there is no file or it cannot be read."""
-    try:
-        checks = json.loads(path().read_text(encoding="utf-8"))["checks"]
-        return {str(name): _record_of(entry) for name, entry in checks.items()}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
+def load() -> dict[str, Record]:
+    """Every exercise tried so far, by name; what cannot be read is passed over."""
+    records: dict[str, Record] = {}
+    for line in (*_lines(path()), *_unwritten.get(path(), ())):
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            event = json.loads(line)
+            name, what = event["name"], event["event"]
+            if isinstance(name, str):
+                records[name] = _after(records.get(name, Record()), what)
+    return records
 
 
-def record(name: str, *, passed: bool) -> None:
+def of(name: str) -> Record:
+    """The record of one exercise."""
+    return load().get(name, Record())
+
+
+def record(name: str, *, passed: bool) -> Record:
     """Write down one run of the check ``name``. What was right once stays right."""
-    checks = load()
-    before = checks.get(name, CheckRecord())
+    before = of(name)
     if before.passed:
-        return
-    checks[name] = CheckRecord(passed=passed, tries=before.tries + 1)
-    # A read-only or full home folder must not cost the learner the answer to a check.
-    with suppress(OSError):
-        _write(checks)
+        return before
+    what = "passed" if passed else "tried"
+    _append(name, what)
+    return _after(before, what)
 
 
-def _record_of(entry: Mapping) -> CheckRecord:
-    return CheckRecord(passed=entry["passed"] is True, tries=int(entry["tries"]))
+def record_hint(name: str) -> None:
+    """Write down that the next hint of ``name`` was shown."""
+    _append(name, "hint")
 
 
-def _write(checks: Mapping[str, CheckRecord]) -> None:
-    """Replace the file in one move, so that another kernel never reads half of it."""
-    text = json.dumps({"checks": {name: asdict(check) for name, check in checks.items()}}, indent=1)
-    target = path()
-    target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # mkstemp makes files that only their owner can read.
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".progress-")
+def _after(before: Record, event: str) -> Record:
+    if event == "hint":
+        return replace(before, hints=before.hints + 1)
+    if event not in ("passed", "tried") or before.passed:
+        return before
+    return replace(before, passed=event == "passed", tries=before.tries + 1)
+
+
+def _lines(file: Path) -> list[bytes]:
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+        with open(file, "rb") as journal:
+            return journal.read(_MOST_BYTES).splitlines()
+    except OSError:
+        return []
+
+
+def _append(name: str, event: str) -> None:
+    # The line break in front closes a line that another program left open.
+    line = b"\n" + json.dumps({"name": name, "event": event}).encode() + b"\n"
+    target = path()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        file = os.open(target, flags, 0o600)
+        try:
+            os.write(file, line)
+        finally:
+            os.close(file)
+    except OSError:  # a read-only or full home folder costs nobody the answer to a check
+        _unwritten.setdefault(target, []).append(line)

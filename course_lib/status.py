@@ -19,7 +19,7 @@ def show_status() -> int:
     return 0
 
 
-def _line(chapter: Chapter, done: dict[str, progress.CheckRecord]) -> str:
+def _line(chapter: Chapter, done: dict[str, progress.Record]) -> str:
     from course_lib.exercises import chapter_exercises
     from course_lib.quiz import chapter_questions
 

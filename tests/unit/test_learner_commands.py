@@ -97,14 +97,14 @@ def test_status_counts_passed_checks(home, capsys):
 def test_progress_counts_tries_until_the_first_success(home):
     for passed in (False, False, True, False):
         progress.record("fit", passed=passed)
-    assert progress.load() == {"fit": progress.CheckRecord(passed=True, tries=3)}
+    assert progress.load() == {"fit": progress.Record(passed=True, tries=3)}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_progress_is_private(home):
     progress.record("fit", passed=True)
     assert stat.S_IMODE(progress.path().stat().st_mode) == 0o600
-    assert [path.name for path in home.iterdir()] == ["progress.json"]
+    assert [path.name for path in home.iterdir()] == ["progress.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -127,11 +127,38 @@ def test_damaged_progress_starts_anew(home, content):
     assert progress.load()["fit"].passed
 
 
+def test_a_damaged_line_costs_no_other(home):
+    progress.record("fit", passed=False)
+    with open(progress.path(), "ab") as file:
+        file.write(b'\xff\x00{"name": "fit"')  # another program was cut off
+    progress.record("fit", passed=True)
+    assert progress.load() == {"fit": progress.Record(passed=True, tries=2)}
+
+
 def test_progress_that_cannot_be_kept_costs_no_check(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("COURSE_HOME", str(tmp_path / "file" / "inside"))
+    progress.record("fit", passed=False)
     progress.record("fit", passed=True)
-    assert progress.load() == {}
+    assert progress.of("fit") == progress.Record(passed=True, tries=2), "it counts for this kernel"
+    assert (tmp_path / "file").read_text() == ""
+
+
+_MANY = """
+from course_lib import progress
+for number in range(300):
+    progress.record(f"exercise {number % 7}", passed=False)
+"""
+
+
+def test_kernels_that_write_at_once_lose_nothing(home):
+    environment = {**os.environ, "COURSE_HOME": str(home)}
+    kernels = [
+        subprocess.Popen([sys.executable, "-c", _MANY], cwd=REPOSITORY, env=environment)
+        for _ in range(3)
+    ]
+    assert [kernel.wait(timeout=60) for kernel in kernels] == [0, 0, 0]
+    assert sum(record.tries for record in progress.load().values()) == 900
 
 
 @pytest.fixture
