@@ -1,26 +1,30 @@
-"""``check`` and ``hint``: what a learner calls. Instant, without a grader and without a solution.
+"""``check``: what a learner calls. Instant, without a grader and without a solution.
 
 A check has three states: not attempted yet, not right yet, right. It never raises and never shows
 a traceback of the course; what it prints fits in 80 columns and on one screen.
 """
 
 import html
+import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course_lib import progress
+from course_lib.advice import advice_on
 from course_lib.beats import BY_LETTER
 from course_lib.exercises import find_exercise
-from course_lib.exercises.model import Exercise, Finding, Observation
+from course_lib.exercises.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.observe import observe
+from course_lib.exercises.solutions import may_be_seen
+from course_lib.shown import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
 _MARK = {True: "\u2713 right", False: "\u2717 not yet"}
-_WIDTH = 80
 _MOST_WRONG, _MOST_RIGHT = 4, 8
-_hints_shown: dict[str, int] = {}
+#: Characters of one finding: five lines.
+_MOST_TEXT = 380
 
 
 @dataclass(frozen=True)
@@ -41,15 +45,19 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     sequence: Sequence | None = None
     advice: str = ""
+    #: Right findings that are not listed, so that the rest fits on a screen.
+    more_right: int = 0
 
     def __repr__(self) -> str:
-        lines = _wrap(f"{_SYMBOL[self.state]} {self.name}: {self.state}", "")
+        lines = wrap(f"{_SYMBOL[self.state]} {self.name}: {self.state}", "")
         for finding in self.findings:
-            lines += _wrap(f"{_MARK[finding.ok]}: {_finding_text(finding)}", "  ")
+            lines += wrap(f"{_MARK[finding.ok]}: {_finding_text(finding)}", "  ")
+        if self.more_right:
+            lines += wrap(_more_text(self.more_right), "  ")
         if self.sequence:
             lines += _sequence_text(self.sequence)
         if self.advice:
-            lines += _wrap(self.advice, "  ")
+            lines += wrap(self.advice, "  ")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -58,7 +66,7 @@ class CheckResult:
 
 def check(name: str, *subjects: Any) -> None:
     """Check the exercise ``name``; pass the function or class you wrote. Shows the result."""
-    _show(run_check(name, *subjects))
+    show(run_check(name, *subjects))
 
 
 def run_check(name: str, *subjects: Any) -> CheckResult:
@@ -73,12 +81,28 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
     result = _run(exercise, subjects)
     if result.state != NOT_ATTEMPTED:
         progress.record(name, passed=result.state == RIGHT)
+        if result.state == NOT_RIGHT and may_be_seen(name):
+            result = replace(result, advice=f'{result.advice} or solution("{name}")')
+    return _fitting(result)
+
+
+def _fitting(result: CheckResult) -> CheckResult:
+    """The same, short enough for a screen: right findings are counted instead of listed, from the
+    last; then wrong ones are left out, for the first is where to begin."""
+    while len(repr(result).splitlines()) > HEIGHT and len(result.findings) > 1:
+        *kept, last = result.findings
+        more = result.more_right + last.ok
+        result = replace(result, findings=tuple(kept), more_right=more)
     return result
+
+
+def _more_text(count: int) -> str:
+    return f"and {count} more {'is' if count == 1 else 'are'} right"
 
 
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
-    sequence = None
+    sequence, undefined = None, ""
     for case in exercise.public_cases():
         observation = observe(exercise, subjects, case)
         error = observation.error
@@ -89,16 +113,36 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=advice)
         if error is not None:
             findings.append(Finding(False, "your code runs to its end", _error_text(observation)))
+            undefined = undefined or _undefined(error)
         else:
-            findings += exercise.properties(case, observation)
+            findings += _properties(exercise, case, observation)
         sequence = sequence or _compare_orders(exercise, observation)
     findings = _worst_of_each(findings)
     wrong = [finding for finding in findings if not finding.ok][:_MOST_WRONG]
-    right = [finding for finding in findings if finding.ok][:_MOST_RIGHT]
+    all_right = [finding for finding in findings if finding.ok]
+    right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
         advice = f'Change your cell, run it again, then this one. Stuck? hint("{exercise.name}")'
-        return CheckResult(exercise.name, NOT_RIGHT, (*wrong, *right), sequence, advice)
-    return CheckResult(exercise.name, RIGHT, tuple(right))
+        advice = advice_on(undefined) or advice
+        return CheckResult(exercise.name, NOT_RIGHT, (*wrong, *right), sequence, advice, more)
+    return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
+
+
+def _properties(exercise: Exercise, case: Case, observation: Observation) -> list[Finding]:
+    """The findings on one case; what they stumble over is a finding too, never a traceback."""
+    findings: list[Finding] = []
+    try:
+        findings.extend(exercise.properties(case, observation))
+    except Exception as error:
+        got = f"the check could not read what came back ({type(error).__name__}: {error})"
+        findings.append(Finding(False, "your code gives back what the task asks for", got))
+    return findings
+
+
+def _undefined(error: ErrorNote) -> str:
+    """The name that the learner's code misses, for instance since the kernel was restarted."""
+    found = re.search(r"^name '(\w+)' is not defined", error.message)
+    return found[1] if found and error.type == "NameError" else ""
 
 
 def _error_text(observation: Observation) -> str:
@@ -118,7 +162,8 @@ def _worst_of_each(findings: list[Finding]) -> list[Finding]:
 
 
 def _finding_text(finding: Finding) -> str:
-    return f"{finding.text}; {finding.got}" if finding.got and not finding.ok else finding.text
+    text = f"{finding.text}; {finding.got}" if finding.got and not finding.ok else finding.text
+    return textwrap.shorten(text, _MOST_TEXT, placeholder=" ...")
 
 
 def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | None:
@@ -142,48 +187,7 @@ def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | 
     return Sequence(own[start:shown], best[start:shown], difference - start)
 
 
-def hint(name: str) -> None:
-    """Show the next hint of an exercise: the first call the first stage, the second the second."""
-    try:
-        exercise = find_exercise(name)
-    except LookupError as error:
-        _show(_Text(str(error)))
-        return
-    stage = _hints_shown.get(name, 0)
-    _hints_shown[name] = min(stage + 1, len(exercise.hints) - 1)
-    more = "" if stage + 1 >= len(exercise.hints) else f'  (More: hint("{name}") once again.)'
-    _show(_Text(f"Hint {stage + 1} of {len(exercise.hints)}: {exercise.hints[stage]}{more}"))
-
-
-@dataclass(frozen=True)
-class _Text:
-    text: str
-
-    def __repr__(self) -> str:
-        return "\n".join(line for part in self.text.split("\n") for line in _wrap(part, ""))
-
-
-def _show(result: Any) -> None:
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        print(repr(result))
-        return
-    if get_ipython() is None:
-        print(repr(result))
-        return
-    from IPython.display import display
-
-    display(result)
-
-
 # --- how it looks ------------------------------------------------------------------------------
-
-
-def _wrap(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
-    ) or [""]
 
 
 def _sequence_text(sequence: Sequence) -> list[str]:
@@ -195,33 +199,27 @@ def _sequence_text(sequence: Sequence) -> list[str]:
         lines.append(" " * (17 + 2 * sequence.first_difference) + "^ first difference")
     letters = "".join(dict.fromkeys(sequence.own + sequence.allowed))
     names = ", ".join(f"{letter} {BY_LETTER[letter].name}" for letter in letters)
-    return lines + _wrap(f"({names})", "  ")
+    return lines + wrap(f"({names})", "  ")
 
 
-_CSS = (
-    "border-left:4px solid {color};padding:.4em .8em;margin:.3em 0;"
-    "color:var(--jp-content-font-color1, inherit);"
-    "font-family:var(--jp-content-font-family, sans-serif);line-height:1.45"
-)
-_COLOR = {NOT_ATTEMPTED: "#767676", NOT_RIGHT: "#D55E00", RIGHT: "#009E73"}
+_COLOR = {NOT_ATTEMPTED: GREY, NOT_RIGHT: ORANGE, RIGHT: GREEN}
 
 
 def _result_html(result: CheckResult) -> str:
-    parts = [
-        f'<div class="course-check" role="status" style="{_CSS.format(color=_COLOR[result.state])}">'
-        f"<strong>{_SYMBOL[result.state]} {html.escape(result.name)}: {result.state}</strong>"
-    ]
+    parts = [f"<strong>{_SYMBOL[result.state]} {html.escape(result.name)}: {result.state}</strong>"]
     if result.findings:
         items = "".join(
             f'<li style="list-style:none">{_MARK[finding.ok]}: {html.escape(_finding_text(finding))}</li>'
             for finding in result.findings
         )
         parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
+    if result.more_right:
+        parts.append(html.escape(_more_text(result.more_right)))
     if result.sequence:
         parts.append(_sequence_html(result.sequence))
     if result.advice:
-        parts.append(f"<div>{html.escape(result.advice)}</div>")
-    return "".join(parts) + "</div>"
+        parts.append(html.escape(result.advice))
+    return frame(parts, _COLOR[result.state])
 
 
 def _sequence_html(sequence: Sequence) -> str:

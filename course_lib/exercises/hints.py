@@ -1,0 +1,27 @@
+"""``hint("fit")``: the next hint of an exercise at each call, also after a restart."""
+
+from course_lib import progress
+from course_lib.exercises import find_exercise
+from course_lib.shown import Text, show
+
+
+def hint(name: str) -> None:
+    """Show the next hint; when all were shown, all of them again."""
+    show(Text(next_hint(name)))
+
+
+def next_hint(name: str) -> str:
+    """What ``hint`` shows. An unknown name is answered with the nearest ones."""
+    try:
+        exercise = find_exercise(name)
+    except LookupError as error:
+        return str(error)
+    hints, shown = exercise.hints, progress.of(name).hints
+    if shown >= len(hints):
+        again = [f"Hint {stage}: {text}" for stage, text in enumerate(hints, start=1)]
+        return "\n".join([f"There are no more hints for {name}. Here they are again.", *again])
+    progress.record_hint(name)
+    more = (
+        f'  (More: hint("{name}") once again.)' if shown + 1 < len(hints) else "  (The last one.)"
+    )
+    return f"Hint {shown + 1} of {len(hints)}: {hints[shown]}{more}"
