@@ -1,20 +1,23 @@
 """What the notebooks of the course import.
 
-``check``, ``hint``, ``check_quiz`` and ``panel`` are loaded on first use, so that
-``import course_lib`` alone costs a few milliseconds and needs neither torch nor matplotlib.
+Everything is loaded on first use, so that ``import course_lib`` alone costs a few milliseconds and
+needs neither torch nor matplotlib.
 """
 
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "check_quiz", "hint", "panel"]
+__all__ = ["check", "check_quiz", "hand_in", "hint", "panel", "set_up", "solution"]
 
 _HOME = {
     "check": "course_lib.exercises.check",
-    "hint": "course_lib.exercises.check",
     "check_quiz": "course_lib.quiz",
+    "hand_in": "course_lib.handing_in.hand_in",
+    "hint": "course_lib.exercises.hints",
     "panel": "course_lib.panels",
+    "set_up": "course_lib.begin",
+    "solution": "course_lib.exercises.solutions",
 }
 
 

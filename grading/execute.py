@@ -15,7 +15,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode, from_dict
 
-from grading.expand import KERNEL_METADATA
+from grading.expand import KEPT_METADATA, KERNEL_METADATA
 from grading.places import REPOSITORY
 from grading.problems import Problem
 
@@ -93,13 +93,13 @@ def _reason(error: Exception) -> str:
 def clean_outputs(notebook: NotebookNode) -> None:
     """Drop or settle whatever differs between two runs that show the same: widget ids, widget
     state, object addresses, software names in pictures, the kernel's patch version."""
-    accelerator = notebook.metadata.get("accelerator")
-    notebook.metadata = from_dict(KERNEL_METADATA)
-    if accelerator:
-        notebook.metadata.accelerator = accelerator
+    kept = {name: notebook.metadata[name] for name in KEPT_METADATA if name in notebook.metadata}
+    notebook.metadata = from_dict(KERNEL_METADATA | kept)
     for cell in notebook.cells:
         if cell.cell_type != "code":
             continue
+        if "hand-in" in cell.metadata.get("tags", []):
+            cell.outputs = []  # what it says depends on the file beside it
         cell.metadata.pop("execution", None)
         for output in cell.outputs:
             if "data" in output:

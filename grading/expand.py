@@ -13,6 +13,7 @@ from typing import Any
 from nbformat import NotebookNode, from_dict
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from course_lib import __version__
 from course_lib.about import colab_badge, colab_requirement, document
 from course_lib.chapters import Chapter
 from course_lib.exercises import find_exercise
@@ -36,6 +37,9 @@ KERNEL_METADATA = {
     },
 }
 
+#: What a chapter's notebook says beside it: who asks for which machine, and its version.
+KEPT_METADATA = ("accelerator", "course")
+
 #: Plain Python wherever it runs, so that whatever executes the reference solutions can run it too.
 SETUP = """\
 import sys
@@ -43,11 +47,22 @@ import sys
 if "google.colab" in sys.modules:  # on Colab only: fetch the course's own small library
     get_ipython().run_line_magic("pip", "install -q --no-deps {requirement}")
 
+import course_lib
 import torch
 
-from course_lib import check, check_quiz, hint, panel
+course_lib.set_up(notebook="{version}")  # warns when the library is older than this notebook
+from course_lib import check, check_quiz, hand_in, hint, panel, solution
 
 torch.set_num_threads(1)  # sums in one fixed order: the same numbers at every run"""
+
+#: The end of every chapter. ``nbval-skip``: what it says depends on the file beside it.
+HAND_IN_TEXT = """\
+## Hand in
+
+When your work is graded: save the notebook (Ctrl+S), then run the cell below. It looks whether every
+exercise and question of this chapter is still there, and makes a copy to hand in, without outputs and
+without personal data. Your notebook stays as it is."""
+HAND_IN_TAGS = ("hand-in", "nbval-skip")
 
 HIDDEN = """\
 ### BEGIN HIDDEN TESTS
@@ -59,6 +74,7 @@ from grading.inprocess import {function}
 def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     """The chapter's notebook, solved and not yet executed."""
     notebook = new_notebook(metadata=from_dict(KERNEL_METADATA))
+    notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
     ids = _CellIds(chapter)
     for cell in cells:
         for expanded, wanted_id in _expand(chapter, cell):
@@ -66,6 +82,9 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
             notebook.cells.append(expanded)
         if cell.accelerator:
             notebook.metadata.accelerator = cell.accelerator
+    for expanded, wanted_id in _hand_in_cells(chapter):
+        expanded.id = ids.take(wanted_id, expanded)
+        notebook.cells.append(expanded)
     return notebook
 
 
@@ -96,7 +115,7 @@ def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, 
 
 def setup_source() -> str:
     """The set-up cell, the same in every chapter."""
-    return SETUP.format(requirement=colab_requirement())
+    return SETUP.format(requirement=colab_requirement(), version=__version__)
 
 
 def _head(chapter: Chapter, text: str) -> str:
@@ -151,6 +170,11 @@ def _quiz_cells(cell: SourceCell) -> Iterator[tuple[NotebookNode, str]]:
     arguments = f'"{cell.name}", {cell.name}'
     test = _graded_cell(cell.name, "check_quiz", "grade_quiz", arguments, QUIZ_POINTS)
     yield test, f"{cell.name}__test"
+
+
+def _hand_in_cells(chapter: Chapter) -> Iterator[tuple[NotebookNode, str]]:
+    yield new_markdown_cell(HAND_IN_TEXT), "hand-in__text"
+    yield _code(f'hand_in("{chapter.id}")', tags=list(HAND_IN_TAGS)), "hand-in"
 
 
 def exercise_marker(name: str, points: int) -> str:

@@ -216,8 +216,10 @@ class _Run:
 
 
 def _runs(cell: NotebookNode) -> bool:
-    """Learner's code, apart from untouched panels: they cost seconds and nothing needs them."""
-    return cell.cell_type == "code" and "panel" not in tags_of(cell) and bool(cell.source.strip())
+    """Learner's code, apart from untouched panels, which cost seconds and which nothing needs, and
+    from the last cell, which looks at a file that is not there."""
+    skipped = {"panel", "hand-in"} & set(tags_of(cell))
+    return cell.cell_type == "code" and not skipped and bool(cell.source.strip())
 
 
 def _lacks_names(results: list[Any]) -> bool:

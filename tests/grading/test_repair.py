@@ -8,6 +8,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from grading.engine.matching import TEST_SUFFIX, grade_id_of, is_test
 from grading.engine.repair import Repaired, repair
+from grading.engine.run import _runs
 from grading.sample_class import submission
 from tests.grading.handing_in import (
     EXERCISES,
@@ -243,6 +244,27 @@ def test_an_edited_set_up_cell_runs_after_the_original(solved, release):
     result = _repaired(solved, release)
     code = [cell.source for cell in result.notebook.cells if cell.cell_type == "code"]
     assert code[:2] == [original, "import math\nimport torch"]
+
+
+def test_a_submission_of_before_the_last_cell_was_there_is_whole(solved, release):
+    """And its shorter set-up cell runs after today's."""
+    solved.cells = [cell for cell in solved.cells if not cell.id.startswith("hand-in")]
+    setup = next(cell for cell in solved.cells if "setup" in cell.metadata.get("tags", []))
+    original, setup.source = (
+        setup.source,
+        "import torch\n\nfrom course_lib import check, check_quiz",
+    )
+    result = _repaired(solved, release)
+    assert (result.mended, result.missing) == ([], frozenset())
+    code = [cell.source for cell in result.notebook.cells if cell.cell_type == "code"]
+    assert code[:2] == [original, setup.source]
+
+
+def test_the_last_cell_is_not_run(solved, release):
+    """It looks at a file that is not there when grading."""
+    result = _repaired(solved, release)
+    (last,) = [cell for cell in result.notebook.cells if cell.id == "hand-in"]
+    assert not _runs(last)
 
 
 def test_missing_and_repeated_ids_are_mended(solved, release):

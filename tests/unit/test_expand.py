@@ -47,7 +47,9 @@ def test_the_setup_cell_is_the_same_in_every_chapter_and_does_nothing_here():
     assert one.metadata.tags == ["setup"]
     namespace = {}
     exec(one.source, namespace)
-    assert {"torch", "check", "check_quiz", "hint", "panel"} <= set(namespace)
+    assert {"torch", "check", "check_quiz", "hand_in", "hint", "panel", "solution"} <= set(
+        namespace
+    )
 
 
 def test_an_exercise_gets_nbgraders_metadata_and_its_marker():
@@ -116,6 +118,22 @@ def test_a_cell_to_paste_into_is_a_solution_cell_that_earns_nothing():
     assert cells["own"].metadata.nbgrader.solution
     assert not cells["own"].metadata.nbgrader.grade
     assert "own__test" not in cells
+
+
+def test_every_chapter_ends_with_a_cell_that_hands_it_in():
+    notebook = expand(HEAD + EXERCISE + REST)
+    text, call = notebook.cells[-2:]
+    assert text.source.startswith("## Hand in")
+    assert call.source == 'hand_in("05_complete_loop")'
+    assert call.id == "hand-in"
+    assert call.metadata.tags == ["hand-in", "nbval-skip"]
+    assert "nbgrader" not in call.metadata
+
+
+def test_a_notebook_says_to_which_chapter_and_version_it_belongs():
+    from course_lib import __version__
+
+    assert expand(HEAD).metadata.course == {"chapter": CHAPTER.id, "version": __version__}
 
 
 def test_inserting_a_cell_changes_no_other_id():
