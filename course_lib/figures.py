@@ -9,6 +9,7 @@ import io
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from course_lib.beats import BEATS, ZERO_GRAD
 from course_lib.style import DPI, house_style
 
 
@@ -36,6 +37,24 @@ def show_figure(figure: Figure, sentence: str) -> None:
 
     display(_Picture(figure, sentence))
     print(sentence)
+
+
+def show_beats() -> None:
+    """Show the four beats and the chore of clearing with their colours and symbols."""
+    figure, axes = new_axes(7, 1.9)
+    events = [*BEATS, ZERO_GRAD]
+    for place, beat in enumerate(events):
+        axes.plot(place, 0, marker=beat.marker, ms=20, mew=3, color=beat.color)
+        axes.text(place, -0.55, f"{beat.name}\n({beat.meaning})", ha="center", va="top")
+    axes.set(xlim=(-0.6, 4.6), ylim=(-1.6, 0.7), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    finish(axes, "Four beats and one chore", "", "")
+    show_figure(
+        figure,
+        "Forward is blue with a triangle to the right, loss vermilion with a circle, backward green\n"
+        "with a triangle to the left, step purple with a square. The chore, clearing old gradients,\n"
+        "is grey with a cross.",
+    )
 
 
 def finish(axes: Axes, title: str, x: str, y: str) -> None:

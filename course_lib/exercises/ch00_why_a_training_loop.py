@@ -23,7 +23,9 @@ def properties_order_the_beats(case: Case, observation: Observation) -> Iterator
         return
     yield Finding(len(returned) == 4, "there are four beats", f"yours has {len(returned)} entries")
     for name in ("forward", "loss", "backward", "step"):
-        yield Finding(returned.count(name) == 1, f'"{name}" is there once')
+        near = [word for word in returned if _plain(word) == name and word != name]
+        got = f"yours is spelt {near[0]!r:.30}" if near else ""
+        yield Finding(returned.count(name) == 1, f'"{name}" is there once', got)
     if sorted(map(str, returned)) == ["backward", "forward", "loss", "step"]:
         for text, early, late in (
             ("you predict before you judge", "forward", "loss"),
@@ -31,6 +33,11 @@ def properties_order_the_beats(case: Case, observation: Observation) -> Iterator
             ("you know the directions before you move", "backward", "step"),
         ):
             yield Finding(returned.index(early) < returned.index(late), text)
+
+
+def _plain(word: Any) -> str:
+    """A beat's name without what learners add to it: capitals, parentheses, spaces."""
+    return str(word).strip().lower().removesuffix("()").removesuffix(" pass")
 
 
 ORDER_THE_BEATS = Exercise(
@@ -51,12 +58,15 @@ ORDER_THE_BEATS = Exercise(
 
 
 def observe_first_bad_step(function: Any, case: Case, notes: Notes) -> None:
-    kind = "broken" if any(not math.isfinite(loss) for loss in case["losses"]) else "finite"
     losses = list(case["losses"])
-    if case["factor"] is None:
-        notes[f"{kind}_returned"] = function(losses)
+    if not all(math.isfinite(loss) for loss in losses):
+        field = "step_with_nan_or_infinity"
     else:
-        notes[f"{kind}_returned"] = function(losses, factor=case["factor"])
+        field = "step_at_the_factor" if case["at_the_factor"] else "step_of_a_leap"
+    if case["factor"] is None:
+        notes[field] = function(losses)
+    else:
+        notes[field] = function(losses, factor=case["factor"])
 
 
 def properties_first_bad_step(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -71,8 +81,16 @@ def properties_first_bad_step(case: Case, observation: Observation) -> Iterator[
     )
 
 
+def losses_case(
+    losses: list[float], factor: float | None = None, at_the_factor: bool = False, **known: Any
+) -> dict[str, Any]:
+    """A case; ``factor=None`` leaves it to the default. ``at_the_factor``: a loss is exactly factor
+    times the smallest one before it."""
+    return {"losses": losses, "factor": factor, "at_the_factor": at_the_factor, **known}
+
+
 def _public(losses: list[float], answer: int | None, factor: float | None = None) -> dict[str, Any]:
-    return {"losses": losses, "factor": factor, "public_answer": answer}
+    return losses_case(losses, factor, public_answer=answer)
 
 
 FIRST_BAD_STEP = Exercise(
@@ -80,8 +98,14 @@ FIRST_BAD_STEP = Exercise(
     points=2,
     task="Find the first step whose loss is non-finite or leaps above the smallest one before it.",
     aspects=(
-        Aspect("leap", "the first leap above the smallest loss so far", 1, ("finite_returned",)),
-        Aspect("finite", "NaN and infinity are bad steps", 1, ("broken_returned",), ("leap",)),
+        Aspect("leap", "the first leap above the smallest loss so far", 1, ("step_of_a_leap",)),
+        Aspect(
+            "finite",
+            "NaN and infinity are bad steps, exactly factor times the smallest loss is not",
+            1,
+            ("step_with_nan_or_infinity", "step_at_the_factor"),
+            after=("leap",),
+        ),
     ),
     hints=(
         "Walk through the losses once and remember the smallest one seen so far. Ask of each loss: "
@@ -98,6 +122,8 @@ FIRST_BAD_STEP = Exercise(
         _public([2.0, 1.0, 2.5, 0.5], 2, factor=2.0),
         _public([math.inf, 1.0], 0),
         _public([1.0, 2.0, 3.5, 6.0], 2),
+        _public([2.0, 1.0, 3.0, 2.5], None),
+        _public([2.0, math.nan, 9.0], 1),
     ],
     properties=properties_first_bad_step,
 )

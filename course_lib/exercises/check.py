@@ -106,7 +106,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     for case in exercise.public_cases():
         observation = observe(exercise, subjects, case)
         error = observation.error
-        if error is not None and error.type == "NotImplementedError":
+        if error is not None and error.is_stub:
             advice = (
                 f'Write your solution above, then run this cell. Stuck? hint("{exercise.name}")'
             )

@@ -24,7 +24,7 @@ class ForbiddenCall(RuntimeError):
 
 
 def _message(name: str) -> str:
-    return f"{name} does what this exercise builds: write it from smaller pieces"
+    return f"{name} is not allowed in this exercise: write it from smaller pieces"
 
 
 class _RefuseOperators(TorchDispatchMode):

@@ -31,6 +31,14 @@ class ErrorNote:
     message: str
     line: str = ""
 
+    @property
+    def is_stub(self) -> bool:
+        """Whether this is the untouched stub. PyTorch raises ``NotImplementedError`` too, for an
+        operator that a dtype does not have; then somebody has written something."""
+        return self.type == "NotImplementedError" and (
+            not self.message or self.message.lower().startswith("write ")
+        )
+
 
 @dataclass(frozen=True)
 class Observation:

@@ -56,7 +56,7 @@ def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observ
         except BaseException as raised:  # also SystemExit: a learner's exit() is a finding
             error = describe_error(raised)
     if refused and (error is None or error.type != "ForbiddenCall"):
-        error = ErrorNote("ForbiddenCall", f"{refused[0]} does what this exercise builds")
+        error = ErrorNote("ForbiddenCall", f"{refused[0]} is not allowed in this exercise")
     return Observation(dict(notes.values), tuple(notes.events), error)
 
 

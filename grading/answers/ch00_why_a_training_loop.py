@@ -3,9 +3,12 @@
 import itertools
 import math
 
+import numpy as np
 import torch
 
-from course_lib.exercises.model import Case
+from course_lib.exercises import ch00_why_a_training_loop as public
+from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.wire import type_name
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- order_the_beats ----------------------------------------------------------------------------
@@ -22,6 +25,16 @@ def _split():
 def _sorted_by_place():
     places = {"step": 3, "forward": 0, "backward": 2, "loss": 1}
     return sorted(places, key=places.get)
+
+
+def _is_spelt_otherwise(case: Case, got: Observation) -> bool:
+    words = got.get("returned")
+    if got.error is not None or not isinstance(words, list) or len(words) != 4:
+        return False
+    plain = [str(word).strip().lower().removesuffix("()").removesuffix(" pass") for word in words]
+    return sorted(plain) == ["backward", "forward", "loss", "step"] and sorted(
+        map(str, words)
+    ) != sorted(plain)
 
 
 ORDER_THE_BEATS = Answer(
@@ -52,6 +65,42 @@ ORDER_THE_BEATS = Answer(
                 isinstance(got.get("returned"), list) and "zero_grad" in got["returned"]
             ),
         ),
+        Misconception(
+            "step first",
+            lambda: ["step", "forward", "loss", "backward"],
+            "step moves by the directions that backward has found for this batch. At the start of "
+            "a turn there are none, so step comes last.",
+        ),
+        Misconception(
+            "alphabetical order",
+            lambda: ["backward", "forward", "loss", "step"],
+            "These are the names as the exercise lists them, in alphabetical order. Put them into "
+            "the order in which a turn of the loop runs: predict, judge, find the directions, move.",
+        ),
+        Misconception(
+            "order reversed",
+            lambda: ["step", "backward", "loss", "forward"],
+            "This is the loop from its end to its start. A turn begins with a prediction: forward.",
+        ),
+        Misconception(
+            "names spelt otherwise",
+            lambda: ["Forward", "Loss", "Backward", "Step"],
+            'The words are right, their spelling is not: "forward", "loss", "backward" and "step", '
+            "in small letters and without parentheses.",
+            recognise=_is_spelt_otherwise,
+        ),
+        Misconception(
+            "one string instead of a list",
+            lambda: "forward, loss, backward, step",
+            'You return one string. Return a list of four: ["...", "...", "...", "..."].',
+            recognise=lambda case, got: got.error is None and isinstance(got.get("returned"), str),
+        ),
+        Misconception(
+            "printed instead of returned",
+            lambda: print(["forward", "loss", "backward", "step"]),
+            "Your function returns nothing. print shows a value to you; return hands it to whoever "
+            "called the function.",
+        ),
     ),
 )
 
@@ -66,9 +115,7 @@ def _first_bad_cases(generator: torch.Generator) -> list[Case]:
         """Never more than 1.4 times its smallest value so far."""
         return [2.5 * 0.9**i * uniform(0.9, 1.1) for i in range(n)]
 
-    def case(losses: list[float], factor: float | None = None) -> Case:
-        return {"losses": losses, "factor": factor}
-
+    case = public.losses_case
     leap = falling(9)
     leap += [min(leap) * 3.3, min(leap) * 9, min(leap) * 30]  # only the first one counts
     creeping = [1.0 * 1.25**i * uniform(0.99, 1.01) for i in range(12)]  # no single leap
@@ -78,6 +125,9 @@ def _first_bad_cases(generator: torch.Generator) -> list[Case]:
     large_leap += [min(large_leap) * uniform(3.4, 3.8), min(large_leap) * 1.5]
     hidden = falling(7)
     nan_first = [*hidden[:4], math.nan, hidden[4], min(hidden[:5]) * 3.5]
+    # Powers of two: exactly the factor, to the last bit, however it is computed.
+    low = 2.0 ** int(uniform(-3, 3))
+    at_the_factor = [2 * low, low, 2 * low, 4 * low, low, 4.5 * low]
     return [
         case(leap),
         case(creeping),
@@ -89,6 +139,9 @@ def _first_bad_cases(generator: torch.Generator) -> list[Case]:
         case(nan_first),
         case([*falling(5), math.inf]),
         case([math.nan, *falling(4)]),
+        case([math.inf, *falling(6)]),
+        case(at_the_factor, factor=4.0, at_the_factor=True),
+        case([*falling(4), math.nan, *(3 * loss for loss in falling(3)), 40.0]),
         case([*falling(8), math.nan, math.nan], factor=2.0),
     ]
 
@@ -128,6 +181,86 @@ def _against_first(losses, i, factor):
 def _counted_from_one(losses, factor=3.0):
     step = _find(_right)(losses, factor)
     return None if step is None else step + 1
+
+
+def _at_least(losses, i, factor):
+    return not math.isfinite(losses[i]) or losses[i] >= factor * _smallest_before(losses, i)
+
+
+def _only_isnan(losses, i, factor):
+    smallest = min(losses[:i], default=math.inf)
+    return math.isnan(losses[i]) or losses[i] > factor * smallest
+
+
+def _only_isinf(losses, i, factor):
+    return math.isinf(losses[i]) or losses[i] > factor * _smallest_before(losses, i)
+
+
+def _minimum_of_nothing(losses, i, factor):
+    return not math.isfinite(losses[i]) or losses[i] > factor * min(losses[:i])
+
+
+def _smallest_starts_at_0(losses, factor=3.0):
+    smallest = 0.0
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss) or loss > factor * smallest:
+            return step
+        smallest = min(smallest, loss)
+    return None
+
+
+def _against_largest(losses, i, factor):
+    return not math.isfinite(losses[i]) or (i > 0 and losses[i] > factor * max(losses[:i]))
+
+
+def _against_mean(losses, i, factor):
+    return not math.isfinite(losses[i]) or (i > 0 and losses[i] > factor * sum(losses[:i]) / i)
+
+
+def _against_whole_run(losses, i, factor):
+    return not math.isfinite(losses[i]) or losses[i] > factor * min(losses)
+
+
+def _without_step_0(losses, i, factor):
+    return i > 0 and _right(losses, i, factor)
+
+
+def _leaps_first(losses, factor=3.0):
+    leap = _find(_leap_only)(losses, factor)
+    return _find(_right)(losses, factor) if leap is None else leap
+
+
+def _gives_up_at_once(losses, factor=3.0):
+    smallest = math.inf
+    for step, loss in enumerate(losses):
+        if _right(losses, step, factor):
+            return step
+        smallest = min(smallest, loss)
+        return None
+
+
+def _minus_one(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    return -1 if step is None else step
+
+
+def _loss_itself(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    return None if step is None else losses[step]
+
+
+def _is_another_number(case: Case, got: Observation) -> bool:
+    """The right step, but as a float or as a number of NumPy's or PyTorch's."""
+    step = _find(_right)(case["losses"], case["factor"] or 3.0)
+    returned = next(iter(got.values.values()), None)
+    if got.error is not None or step is None:
+        return got.error is None and returned is None
+    return type_name(returned) in ("float", "Tensor") or type_name(returned).startswith("numpy.")
+
+
+def _numpy_number(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    return None if step is None else np.int64(step)
 
 
 def _default_factor(losses, factor=3.0):
@@ -174,6 +307,24 @@ FIRST_BAD_STEP = Answer(
             "math.isfinite(loss) first.",
         ),
         Misconception(
+            "NaN ignored",
+            _find(_only_isinf),
+            "You ask for infinity, and NaN passes: every comparison with NaN is False. "
+            "math.isfinite(loss) is False for both.",
+        ),
+        Misconception(
+            "smallest starts at 0",
+            _smallest_starts_at_0,
+            "Your smallest loss is 0 before the first step, and every loss is more than factor "
+            "times 0. Start with something larger than any loss: math.inf.",
+        ),
+        Misconception(
+            "smallest of nothing",
+            _find(_minimum_of_nothing),
+            "Before step 0 there is no loss, and min() of an empty list raises a ValueError. Start "
+            "with math.inf as the smallest loss, or treat step 0 apart.",
+        ),
+        Misconception(
             "last instead of first",
             _find(_right, last=True),
             "You return the last bad step. The first one is where the trouble began: return as "
@@ -200,6 +351,71 @@ FIRST_BAD_STEP = Answer(
             "factor ignored",
             _default_factor,
             "Your function always uses 3.0. Use the argument factor.",
+        ),
+        Misconception(
+            "infinity not asked for",
+            _find(_only_isnan),
+            "You ask for NaN, and not for infinity: at step 0 there is nothing smaller to compare "
+            "an infinite loss with. math.isfinite(loss) is False for both.",
+        ),
+        Misconception(
+            "the factor itself counts",
+            _find(_at_least),
+            "A loss of exactly factor times the smallest one is not bad yet: it must be larger.",
+        ),
+        Misconception(
+            "compared with the largest loss so far",
+            _find(_against_largest),
+            "You compare with the largest loss so far, so a leap after a long fall is missed. "
+            "Remember the smallest one.",
+        ),
+        Misconception(
+            "compared with the mean so far",
+            _find(_against_mean),
+            "You compare with the mean of the losses so far, which the high first losses hold up. "
+            "Compare with the smallest loss of all earlier steps.",
+        ),
+        Misconception(
+            "compared with the smallest of the whole run",
+            _find(_against_whole_run),
+            "You compare with the smallest loss of the whole run, later steps included. While a "
+            "run is going on nobody knows those: use the steps before this one.",
+        ),
+        Misconception(
+            "step 0 never looked at",
+            _find(_without_step_0),
+            "You begin at step 1. Step 0 is bad too when its loss is not finite.",
+        ),
+        Misconception(
+            "leaps before NaN",
+            _leaps_first,
+            "You search for leaps first, and for NaN and infinity only when there is none. Ask "
+            "both questions at each step: the first bad step counts, whatever its kind.",
+        ),
+        Misconception(
+            "None inside the loop",
+            _gives_up_at_once,
+            "`return None` stands inside the loop, so you stop after the first step. It belongs "
+            "behind the loop, when all steps have been looked at.",
+        ),
+        Misconception(
+            "-1 for None",
+            _minus_one,
+            "When no step is bad, return None. In Python -1 is the last element of a list, and "
+            "whoever uses your result would look there.",
+        ),
+        Misconception(
+            "loss instead of step",
+            _loss_itself,
+            "You return the bad loss. The number of its step is asked for: enumerate(losses) gives "
+            "both.",
+        ),
+        Misconception(
+            "another kind of number",
+            _numpy_number,
+            "The step is right, but it is no Python int. int(...) makes one of a NumPy number or of "
+            "a tensor.",
+            recognise=_is_another_number,
         ),
     ),
 )

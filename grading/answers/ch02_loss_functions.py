@@ -27,6 +27,7 @@ def _softmax_cases(generator: torch.Generator) -> list[Case]:
     # Rows at +10000 and at -10000, close together inside a row: one maximum for all is no help.
     level = torch.tensor([1e4, -1e4, 0.0, -1e4], dtype=torch.float64)
     in_one_row = 1e4 * torch.randint(-1, 2, (3, 6), generator=generator).double()
+    in_one_row[1, [2, 4]] = torch.tensor([1e4, -1e4], dtype=torch.float64)
     return [
         public.softmax_case("plain", normal(5)),
         public.softmax_case("plain", normal(3, 7, dtype=torch.float32)),
@@ -95,7 +96,65 @@ def _one_sigmoid_each(logits):
     return 1 / (1 + (-logits).exp())
 
 
+def _pair_subtracted(logits):
+    exp = (logits - logits.max(dim=-1, keepdim=True)).exp()
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
+def _clamped(logits):
+    exp = logits.clamp(-80, 80).exp()
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
+def _nan_replaced(logits):
+    exp = logits.exp()
+    return torch.nan_to_num(exp / exp.sum(dim=-1, keepdim=True))
+
+
+def _not_divided(logits):
+    return (logits - _row_maximum(logits)).exp()
+
+
+def _divided_by_the_maximum(logits):
+    exp = (logits / _row_maximum(logits)).exp()
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
+def _shifted_above_only(logits):
+    return (logits - _row_maximum(logits)).exp() / logits.exp().sum(dim=-1, keepdim=True)
+
+
+def _shifted_below_only(logits):
+    return logits.exp() / (logits - _row_maximum(logits)).exp().sum(dim=-1, keepdim=True)
+
+
+def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
+    return got.error is not None and "return_types.max" in got.error.message
+
+
+def _flattens_large_logits(case: Case, got: Observation) -> bool:
+    """Right for small logits; for large ones finite, adding up to 1, and not right."""
+    if case["kind"] != "large":
+        return _softmax_is_right(case, got)
+    result = got.get("result_for_large_logits")
+    return (
+        isinstance(result, Tensor)
+        and bool(result.isfinite().all())
+        and torch.allclose(result.sum(-1), torch.ones_like(result.sum(-1)), atol=1e-4)
+    )
+
+
+def _hides_nan(case: Case, got: Observation) -> bool:
+    """Right for small logits; for large ones finite, with rows that do not add up to 1."""
+    if case["kind"] != "large":
+        return _softmax_is_right(case, got)
+    result = got.get("result_for_large_logits")
+    return isinstance(result, Tensor) and bool(result.isfinite().all())
+
+
 def _softmax_is_right(case: Case, got: Observation) -> bool:
+    if case["kind"] == "gradient":
+        return got.error is None and isinstance(got.get("gradient"), Tensor)
     if case["kind"] != "plain" or got.error is not None:
         return got.error is None
     expected = torch.softmax(case["logits"], dim=-1)
@@ -153,6 +212,8 @@ SOFTMAX = Answer(
     exercise="softmax",
     cases=_softmax_cases,
     tolerance=(2e-5, 1e-6),
+    # float32 holds a log-sum-exp of 2000 to 1.2e-4 only, and what follows from it is that far off.
+    tolerances={"result_for_large_logits": (3e-4, 1e-6)},
     variants=(
         _subtract_logsumexp,
         _slope_of_logsumexp,
@@ -173,6 +234,30 @@ SOFTMAX = Answer(
             "A small number under the division line hides 0 / 0, but exp still overflows for "
             "large logits and still turns very negative rows into zeros. Subtract the row's "
             "maximum instead.",
+        ),
+        Misconception(
+            "shifted by something else",
+            _softmax_with(shift=lambda logits: logits.mean(dim=-1, keepdim=True)),
+            "You subtract the row's mean. What lies far above it still overflows: subtract the "
+            "row's largest logit, so that exp never sees anything above 0.",
+        ),
+        Misconception(
+            "shifted by something else",
+            _softmax_with(shift=lambda logits: logits.min(dim=-1, keepdim=True).values),
+            "You subtract the row's smallest logit, which makes the others larger still. Subtract "
+            "the largest one, so that exp never sees anything above 0.",
+        ),
+        Misconception(
+            "shifted above the line only",
+            _shifted_above_only,
+            "You shift the logits in the numerator and not in the sum below it, so the two do not "
+            "belong together. Shift once, and use the shifted ones in both places.",
+        ),
+        Misconception(
+            "shifted below the line only",
+            _shifted_below_only,
+            "You shift the logits in the sum and not in the numerator, so the two do not belong "
+            "together. Shift once, and use the shifted ones in both places.",
         ),
         Misconception(
             "naive overflow",
@@ -200,11 +285,44 @@ SOFTMAX = Answer(
             "along the last dimension.",
         ),
         Misconception(
-            "sum without keepdim",
+            "keepdim forgotten",
             _no_keepdim,
-            "sum(dim=-1) removes the last dimension, and what is left does not fit under the "
-            "rows. With keepdim=True it stays, with length 1.",
+            "sum(dim=-1) and max(dim=-1) remove the last dimension, and what is left does not fit "
+            "onto the rows. With keepdim=True it stays, with length 1.",
             recognise=_sum_lost_its_dimension,
+        ),
+        Misconception(
+            "the pair of max subtracted",
+            _pair_subtracted,
+            "max(dim=...) returns a pair, the values and their places. Subtract the values: "
+            "logits.max(dim=-1, keepdim=True).values.",
+            recognise=_a_pair_was_subtracted,
+        ),
+        Misconception(
+            "logits clamped",
+            _clamped,
+            "You cut large logits off, so 1000 and 999 become equal and their difference is lost. "
+            "A shift keeps it: subtract the row's largest logit.",
+            recognise=_flattens_large_logits,
+        ),
+        Misconception(
+            "nan replaced",
+            _nan_replaced,
+            "You replace nan by a number after it has come up. The probabilities are lost by then: "
+            "subtract the row's largest logit before exp, and no nan comes up.",
+            recognise=_hides_nan,
+        ),
+        Misconception(
+            "not divided by the sum",
+            _not_divided,
+            "exp makes the scores positive; what makes them probabilities is the division by their "
+            "sum.",
+        ),
+        Misconception(
+            "divided by the maximum",
+            _divided_by_the_maximum,
+            "You divide by the largest logit. That changes the differences, and with them the "
+            "probabilities: subtract it.",
         ),
         Misconception(
             "no exponential",
@@ -306,6 +424,50 @@ def _without_graph(logits, targets):
 
 def _python_number(logits, targets):
     return (-_picked(_log_probabilities(logits), targets).mean()).item()
+
+
+def _without_keepdim(logits, targets):
+    return -_picked(logits - logits.logsumexp(dim=1), targets).mean()
+
+
+def _rows_picked_by_target(logits, targets):
+    return -_log_probabilities(logits)[targets].mean()
+
+
+def _shift_not_undone(logits, targets):
+    shifted = logits - logits.max(dim=1, keepdim=True).values
+    return -_picked(logits - shifted.logsumexp(dim=1, keepdim=True), targets).mean()
+
+
+def _squared_miss(logits, targets):
+    return ((1 - _picked(torch.softmax(logits, dim=1), targets)) ** 2).mean()
+
+
+def _logarithm_to_base(base):
+    def cross_entropy(logits, targets):
+        return -_picked(_log_probabilities(logits), targets).mean() / math.log(base)
+
+    return cross_entropy
+
+
+def _largest_probability(logits, targets):
+    return -_log_probabilities(logits).max(dim=1).values.mean()
+
+
+def _entropy(logits, targets):
+    log_p = _log_probabilities(logits)
+    return -(log_p.exp() * log_p).sum(dim=1).mean()
+
+
+def _divided_by_the_classes(logits, targets):
+    return -_picked(_log_probabilities(logits), targets).sum() / logits.shape[1]
+
+
+def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:
+    n, classes = case["logits"].shape
+    if n in (1, classes):  # it broadcasts by accident
+        return got.error is None
+    return got.error is not None and "must match the size" in got.error.message
 
 
 def _sign_forgotten(logits, targets):
@@ -495,6 +657,61 @@ CROSS_ENTROPY = Answer(
             "entry per row is wanted: index with the row numbers and the targets together.",
         ),
         Misconception(
+            "rows picked by target",
+            _rows_picked_by_target,
+            "[targets] picks whole rows, by the numbers of the classes. One entry of each row is "
+            "wanted: index with the row numbers and the targets together.",
+        ),
+        Misconception(
+            "keepdim forgotten",
+            _without_keepdim,
+            "logsumexp(dim=1) has shape [N] and does not fit onto the rows of [N, C]. With "
+            "keepdim=True it is [N, 1].",
+            recognise=_rows_lost_their_dimension,
+        ),
+        Misconception(
+            "shift not undone",
+            _shift_not_undone,
+            "You shift the logits inside the log-sum-exp and not the logit that you subtract it "
+            "from. Use the shifted logits in both places, or add the shift to the log-sum-exp.",
+        ),
+        Misconception(
+            "squared error of the probability",
+            _squared_miss,
+            "You square the distance to 1. Cross-entropy is minus the log of the right class's "
+            "probability, which grows without limit for a confident mistake.",
+        ),
+        Misconception(
+            "another logarithm",
+            _logarithm_to_base(10),
+            "Your logarithm has the base 10. The unit here is the nat: torch.log and logsumexp use "
+            "the natural logarithm.",
+        ),
+        Misconception(
+            "another logarithm",
+            _logarithm_to_base(2),
+            "Your logarithm has the base 2. The unit here is the nat: torch.log and logsumexp use "
+            "the natural logarithm.",
+        ),
+        Misconception(
+            "largest probability instead of the target's",
+            _largest_probability,
+            "You take the class that the model likes best, so it is never wrong. Take the class "
+            "that is right: the entry at the target.",
+        ),
+        Misconception(
+            "entropy of the prediction",
+            _entropy,
+            "You compute how undecided the model is, and the targets do not come in. Take the "
+            "log-probability of each row's target.",
+        ),
+        Misconception(
+            "divided by the number of classes",
+            _divided_by_the_classes,
+            "You divide the sum by the number of classes. The mean is over the examples: divide by "
+            "N.",
+        ),
+        Misconception(
             "softmax across the batch",
             _negative_log_likelihood(_across_the_batch),
             "You normalise along the batch, so examples compete with each other. The classes are "
@@ -598,6 +815,37 @@ def _mse_detached(prediction, target):
     return _mean_square(prediction.detach() - target)
 
 
+def _shapes_too_late(prediction, target):
+    difference = prediction - target
+    if prediction.shape != target.shape:
+        raise ValueError("shapes differ")
+    return _mean_square(difference)
+
+
+def _another_error(prediction, target):
+    if prediction.shape != target.shape:
+        raise TypeError("shapes differ")
+    return _mean_square(prediction - target)
+
+
+def _nothing_for_two_shapes(prediction, target):
+    if prediction.shape == target.shape:
+        return _mean_square(prediction - target)
+
+
+def _refuses_equal_shapes(prediction, target):
+    if prediction.shape == target.shape:
+        raise ValueError("shapes differ")
+    return _mean_square(prediction - target)
+
+
+def _mse_in_place(prediction, target):
+    if prediction.shape != target.shape:
+        raise ValueError("shapes differ")
+    prediction -= target
+    return _mean_square(prediction)
+
+
 # Right, written differently.
 
 
@@ -679,6 +927,55 @@ MSE = Answer(
             _error_returned,
             "You return the error as if it were a loss. `raise` stops the caller; `return` lets "
             "the mistake travel on.",
+            also=("returned_instead",),
+        ),
+        Misconception(
+            "nothing raised",
+            _nothing_for_two_shapes,
+            "For shapes that differ your function returns None, and the caller finds out later, "
+            "somewhere else. `raise ValueError(...)` stops at the place of the mistake.",
+            also=("returned_instead",),
+        ),
+        Misconception(
+            "shapes compared too late",
+            _shapes_too_late,
+            "You subtract first and compare the shapes after. Where the two do not even broadcast, "
+            "the subtraction raises its own error before yours: compare first.",
+        ),
+        Misconception(
+            "another kind of error",
+            _another_error,
+            "You raise an error, and not a ValueError. Callers who expect one look for that: "
+            "`raise ValueError(...)`.",
+        ),
+        Misconception(
+            "equal shapes refused",
+            _refuses_equal_shapes,
+            "Your test is turned round: you refuse equal shapes and let different ones pass. "
+            "Raise when the shapes are !=.",
+        ),
+        Misconception(
+            "input changed in place",
+            _mse_in_place,
+            "`prediction -= ...` writes into the tensor that the caller gave you, and PyTorch "
+            "refuses it where a gradient is wanted. Make a new tensor: prediction - target.",
+        ),
+        Misconception(
+            "no reduction",
+            _mse_with(lambda d: d**2, _same_shape),
+            "You return one squared error per element. backward() needs one number: their mean.",
+        ),
+        Misconception(
+            "mean over one dimension",
+            _mse_with(lambda d: (d**2).mean(dim=-1), _same_shape),
+            "mean(dim=...) averages along one dimension and leaves the others. mean() without an "
+            "argument averages over all elements.",
+        ),
+        Misconception(
+            "not squared",
+            _mse_with(lambda d: d.mean(), _same_shape),
+            "You average the differences themselves, so +1 and -1 cancel, and the loss can fall "
+            "below 0. Square them first.",
         ),
         Misconception(
             "sum",
@@ -720,6 +1017,12 @@ MSE = Answer(
             _mse_detached,
             "The number is right, but it is cut off from the prediction's graph, so nothing can "
             "be trained with it. Leave out detach(), .data and item().",
+        ),
+        Misconception(
+            "detached result",
+            _mse_with(lambda d: (d**2).mean().item(), _same_shape),
+            "item() makes a Python number, which has no graph: backward() is gone. Return the "
+            "tensor; whoever logs it can call item().",
         ),
     ),
 )

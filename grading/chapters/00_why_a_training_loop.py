@@ -44,26 +44,13 @@
 # message. Here they are, with the symbols that say the same without colour.
 
 # %%
-from course_lib.beats import BEATS, ZERO_GRAD
-from course_lib.figures import finish, new_axes, show_figure
+from course_lib.figures import show_beats
 
-figure, axes = new_axes(7, 1.9)
-for place, beat in enumerate([*BEATS, ZERO_GRAD]):
-    axes.plot(place, 0, marker=beat.marker, ms=20, mew=3, color=beat.color)
-    axes.text(place, -0.55, f"{beat.name}\n({beat.meaning})", ha="center", va="top")
-axes.set(xlim=(-0.6, 4.6), ylim=(-1.6, 0.7), xticks=[], yticks=[])
-axes.spines[:].set_visible(False)
-finish(axes, "Four beats and one chore", "", "")
-show_figure(
-    figure,
-    "Forward is blue with a triangle to the right, loss vermilion with a circle, backward green\n"
-    "with a triangle to the left, step purple with a square. The chore, clearing old gradients,\n"
-    "is grey.",
-)
+show_beats()
 
 # %% [markdown]
-# Here is a whole training run in PyTorch, on 1,797 pictures of handwritten digits. Read it for the
-# beats; the details come in the next chapters.
+# Here is a whole training run in PyTorch, on 1,797 pictures of handwritten digits. First the parts:
+# the pictures, a small network with random weights, a judge, and something that moves the weights.
 
 # %%
 from course_lib.data import digits, loader
@@ -73,7 +60,21 @@ images, labels = digits(size=8)
 model = MLP(64, 32, 10, seed=0)
 loss_fn = torch.nn.CrossEntropyLoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
+print(f"{len(images):,} pictures of {images.shape[1]} grey values")
+right = (model(images).argmax(dim=1) == labels).float().mean().item()
+print(f"share of digits recognised before training: {right:.0%}")
 
+# %% [markdown]
+# With random weights the network guesses: there are ten digits. It is about to see every picture
+# three times. How many of a hundred will it recognise then?
+
+# %%
+my_prediction = ""  # of a hundred
+
+# %% [markdown]
+# Now the loop. Read it for the beats; the details come in the next chapters.
+
+# %%
 for epoch in range(3):  # an epoch is one pass over all the pictures
     for x, y in loader(images, labels, batch_size=64, seed=epoch):
         predictions = model(x)  # forward
@@ -86,6 +87,11 @@ for epoch in range(3):  # an epoch is one pass over all the pictures
 # %%
 right = (model(images).argmax(dim=1) == labels).float().mean().item()
 print(f"share of digits recognised: {right:.0%}")
+
+# %% [markdown]
+# Five lines and a moment of computing. Nobody told the network what a seven looks like; it was only
+# told, batch after batch, how wrong it was. Everything else in this course is about those five
+# lines.
 
 # %% [markdown]
 # ## Exercise: order the beats
@@ -104,6 +110,7 @@ print(f"share of digits recognised: {right:.0%}")
 # count even if others are not.
 #
 # Return the names `"backward"`, `"forward"`, `"loss"`, `"step"` in the right order.
+
 
 # %% solution="order_the_beats"
 def order_the_beats():
@@ -139,23 +146,31 @@ my_guess = ""  # one line, before you run the next cell
 
 # %% panel="run_gone_wrong"
 
+# %%
+from course_lib.simulations import load
+
+simulation = load("run_gone_wrong")
+run = simulation.compute({"step": 47, "lr": 0.3, "clip": False}).run
+for layer, norms in run.gradients.items():
+    usual = torch.tensor(norms[:47]).median().item()  # the middle one of all before: the median
+    print(f"{layer}: {norms[47]:.1f}, {norms[47] / usual:,.0f} times the usual {usual:.2f}")
+print("side column of the batch:", set(run.side[47].tolist()))
+
 # %% [markdown]
 # At step 47, `head` has a gradient more than 2,000 times its usual size. The other two layers jump
 # as well, about tenfold, but they only pass on what `head` sends back. So the trouble enters at
 # `head`, and what only `head` sees is the side column. There it is: **999** in every example of the
 # batch. That is how the file writes "missing".
 #
-# No line of code was wrong. The data were.
+# Every line of code did what it says. The data were bad.
 #
-# Now switch clipping on, still at step 47. What do you expect: no leap at all, or a leap that heals?
+# Now imagine clipping switched on. What do you expect at step 47 and after it: no leap at all, or a
+# leap that heals? Write it down, then tick the box in the panel and run the next cell.
 
 # %%
 my_prediction = ""  # no leap / a leap that heals
 
 # %%
-from course_lib.simulations import load
-
-simulation = load("run_gone_wrong")
 for clip in (False, True):
     run = simulation.compute({"step": 47, "lr": 0.3, "clip": clip}).run
     print(f"clipping {'on: ' if clip else 'off:'} loss at step 47: {run.losses[47]:.0f}, "
@@ -164,7 +179,8 @@ for clip in (False, True):
 
 # %% [markdown]
 # The leap is as high with clipping as without. It has to be: the loss is computed *before* anything
-# can be clipped. But without clipping that one batch throws the weights of `head` far away, and the
+# can be clipped. (It is not the same to the digit, for clipping has also shortened a few gradients
+# on the way to step 47.) But without clipping that one batch throws the weights of `head` far away, and the
 # run does not recover. With clipping the weights move only a little, and the next batch finds
 # them almost unharmed.
 #

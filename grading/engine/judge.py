@@ -106,7 +106,7 @@ def _no_evidence() -> Failure:
 def _not_attempted(entry: Observation | Failure) -> bool:
     if isinstance(entry, Failure):
         return entry.status == "not_attempted"
-    return entry.error is not None and entry.error.type == "NotImplementedError"
+    return entry.error is not None and entry.error.is_stub
 
 
 def _judge_aspects(

@@ -44,7 +44,7 @@ CASES = (
         _forging(
             """
 observe.remote = lambda name, payload, nonce: forged(
-    name, nonce, *[seen(returned=None, finite_returned=None, broken_returned=None)] * COUNT)
+    name, nonce, *[seen(returned=None, step_of_a_leap=None, step_with_nan_or_infinity=None)] * COUNT)
 """
         ),
         ZERO,
@@ -85,7 +85,7 @@ observe.remote = lambda name, payload, nonce: forged(
         _forging(
             """
 def remote(name, payload, nonce):
-    text = base64.b64decode(forged(name, nonce, *[seen(finite_returned=7, broken_returned=8)] * COUNT))
+    text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=7, step_with_nan_or_infinity=8)] * COUNT))
     body = text[8:].replace(b"7", b"9" * 4000).replace(b"8", b'"\\\\\\\\ud800\\\\\\\\u001b[2J"')
     return base64.b64encode(text[:4] + len(body).to_bytes(4, "little") + body).decode()
 observe.remote = remote
@@ -99,7 +99,7 @@ observe.remote = remote
             """
 import json, torch
 def remote(name, payload, nonce):
-    text = base64.b64decode(forged(name, nonce, *[seen(finite_returned=torch.ones(3))] * COUNT))
+    text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=torch.ones(3))] * COUNT))
     return base64.b64encode(text.replace(b'"shape":[3]', b'"shape":[-3]')).decode()
 observe.remote = remote
 """,
