@@ -27,5 +27,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOME[name]), name)
 
 
-def __dir__() -> list[str]:
+def __dir__():  # without types: an old Python shall get as far as the message in __main__.py
     return sorted([*globals(), *__all__])

@@ -9,6 +9,12 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+if sys.version_info < (3, 11):  # noqa: UP036 - in a clone pip has not looked
+    sys.exit(
+        f"error: the course needs Python 3.11 or newer, and this is {sys.version.split()[0]}. The README "
+        "says how to start; PYTHON=python3.12 make learn chooses one that you have."
+    )
+
 from course_lib.problem import Problem
 
 

@@ -4,11 +4,13 @@ Made to be pasted into a question: one line per finding, no traceback, and it wo
 Each ``_check_...`` yields findings; whatever a check raises becomes a finding itself.
 """
 
+import getpass
 import importlib
 import importlib.metadata
-import importlib.util
+import io
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -21,6 +23,8 @@ from course_lib.requirements import RUNTIME, Requirement
 OK, NOTE, BAD = "ok", "note", "PROBLEM"
 _LOW_MEMORY_GB = 1.0
 _REPOSITORY = Path(__file__).resolve().parent.parent
+#: Where a package is imported by another name than it is installed by.
+_MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def examine() -> int:
     findings = []
     for check in _CHECKS:
         for finding in _guarded(check):
-            print(finding, flush=True)
+            print(_private(str(finding)), flush=True)
             findings.append(finding)
     problems = sum(finding.state == BAD for finding in findings)
     if problems:
@@ -61,45 +65,63 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 
 def _check_python() -> Iterator[Finding]:
-    text = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    if sys.version_info < (3, 11):  # noqa: UP036 - run by hand, pip has not looked
-        yield Finding(BAD, text, "the course needs Python 3.11 or newer")
-    else:
-        yield Finding(OK, text)
-    yield Finding(OK, f"interpreter {_short(sys.executable)}")
+    yield Finding(
+        OK, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    yield Finding(OK, f"interpreter {sys.executable}")
+    own = _REPOSITORY / ".venv"
+    if own.is_dir() and Path(sys.prefix).resolve() != own.resolve() and not _conda():
+        inside = ".venv/bin/python" if os.name == "posix" else r".venv\Scripts\python"
+        text = "this is not the course's own Python, which is in .venv"
+        yield Finding(NOTE, text, f"to ask that one: {inside} -m course_lib doctor")
 
 
 def _check_packages() -> Iterator[Finding]:
     for requirement in RUNTIME:
-        yield _package(requirement, BAD)
+        yield _package(requirement)
 
 
-def _package(requirement: Requirement, absent: str) -> Finding:
-    try:
-        found = importlib.metadata.version(requirement.name)
-    except importlib.metadata.PackageNotFoundError:
-        return Finding(absent, f"{requirement.name} is missing", _install(requirement))
+def _package(requirement: Requirement) -> Finding:
+    found = _version(requirement.name)
+    if found is None:
+        return Finding(BAD, f"{requirement.name} is missing", _install(requirement))
     if not requirement.allows(found):
         text = f"{requirement.name} {found}, but {requirement} is needed"
         return Finding(BAD, text, _install(requirement))
+    try:
+        importlib.import_module(_MODULES.get(requirement.name, requirement.name))
+    except Exception as error:
+        text = f"{requirement.name} {found} is installed but does not start: {_first_line(error)}"
+        return Finding(BAD, text, _mend(requirement.name))
     return Finding(OK, f"{requirement.name} {found}")
 
 
 def _install(requirement: Requirement) -> str:
+    if (_REPOSITORY / "environment.yml").is_file() and _conda():
+        return "conda env update -f environment.yml"
     if (_REPOSITORY / "Makefile").is_file() and os.name == "posix":
         return "make learn"
     return f'{Path(sys.executable).name} -m pip install "{requirement}"'
 
 
+def _mend(name: str) -> str:
+    """For a package that is there and broken."""
+    if name == "matplotlib" and "MPLBACKEND" in os.environ:
+        return "remove the environment variable MPLBACKEND, which names a backend for Matplotlib"
+    again = f"{Path(sys.executable).name} -m pip install --force-reinstall {name}"
+    if name == "torch" and os.name == "nt":
+        return f"{again}; on Windows it also needs Microsoft's Visual C++ Redistributable"
+    return again
+
+
+def _conda() -> bool:
+    return (Path(sys.prefix) / "conda-meta").is_dir()
+
+
 def _check_torch() -> Iterator[Finding]:
-    if importlib.util.find_spec("torch") is None:
-        return  # reported among the packages
-    try:
-        import torch
-    except Exception as error:
-        text = f"torch is installed but does not start: {_first_line(error)}"
-        yield Finding(BAD, text, "reinstall it: pip install --force-reinstall torch")
-        return
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return  # missing or broken: reported among the packages
     model = torch.nn.Linear(2, 1)
     model(torch.ones(4, 2)).mean().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
@@ -110,6 +132,19 @@ def _check_torch() -> Iterator[Finding]:
         yield Finding(OK, "GPU: Apple, used through mps")
     else:
         yield Finding(OK, "no GPU: every chapter works without one")
+
+
+def _check_pictures() -> Iterator[Finding]:
+    if "matplotlib" not in sys.modules or "PIL" not in sys.modules:
+        return  # missing or broken: reported among the packages
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(1, 1), dpi=20)
+    figure.add_subplot().set_title("loss")
+    picture = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(picture)
+    yield Finding(OK, f"Matplotlib draws a picture ({len(picture.getvalue())} bytes)")
 
 
 def _check_front_end() -> Iterator[Finding]:
@@ -126,13 +161,23 @@ def _check_front_end() -> Iterator[Finding]:
     if (_version("ipykernel") or "").startswith(("7.0.", "7.1.", "7.2.", "7.3.")):
         advice = 'pip install --upgrade "ipykernel>=7.4"'
         yield Finding(BAD, "ipykernel 7.0 to 7.3 can garble the sliders' pictures", advice)
+    if _version("jupyterlab") and _version("ipywidgets"):
+        yield _sliders()
+
+
+def _sliders() -> Finding:
+    """JupyterLab shows widgets by a package of its own: ipywidgets 8 speaks to its version 3, and
+    ipywidgets 7 to version 1 alone, which pip does not know of 7.7."""
     widgets, page = _version("ipywidgets"), _version("jupyterlab_widgets")
-    if widgets and page:
-        # ipywidgets 7 and 8 speak to jupyterlab_widgets 1 and 3.
-        fits = {"7": "1", "8": "3"}.get(widgets[0], page[0]) == page[0]
-        text = f"sliders: ipywidgets {widgets} with jupyterlab_widgets {page}"
-        advice = "" if fits else "pip install --upgrade ipywidgets jupyterlab_widgets"
-        yield Finding(OK if fits else BAD, text, advice)
+    python = Path(sys.executable).name
+    advice = f'{python} -m pip install --upgrade "ipywidgets>=8" jupyterlab_widgets'
+    if page is None:
+        text = "jupyterlab_widgets is missing: JupyterLab would show no sliders"
+        return Finding(BAD, text, advice)
+    text = f"sliders: ipywidgets {widgets} with jupyterlab_widgets {page}"
+    if {"7": "1", "8": "3"}.get(widgets[0], page[0]) != page[0]:
+        return Finding(BAD, f"{text} do not fit together: no slider would show", advice)
+    return Finding(OK, text)
 
 
 def _check_memory() -> Iterator[Finding]:
@@ -147,14 +192,28 @@ def _check_memory() -> Iterator[Finding]:
 
 
 def _free_memory_gb() -> float | None:
+    """Of the machine, or of the container where that has less."""
+    known = [free for free in (_machine_memory(), _container_memory()) if free is not None]
+    return min(known) / 1e9 if known else None
+
+
+def _machine_memory() -> int | None:
     with suppress(ImportError):
         import psutil
 
-        return psutil.virtual_memory().available / 1e9
+        return psutil.virtual_memory().available
     with suppress(OSError, ValueError):
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024 / 1e9
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def _container_memory() -> int | None:
+    folder = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # "max": no limit
+        limit = int((folder / "memory.max").read_text(encoding="ascii"))
+        return limit - int((folder / "memory.current").read_text(encoding="ascii"))
     return None
 
 
@@ -162,10 +221,10 @@ def _check_progress() -> Iterator[Finding]:
     place = progress.home()
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     if os.access(existing, os.W_OK):
-        yield Finding(OK, f"progress is kept in {_short(place)}")
+        yield Finding(OK, f"progress is kept in {place}")
     else:
         advice = "set COURSE_HOME to a folder of yours; checks work without it"
-        yield Finding(NOTE, f"progress cannot be kept in {_short(place)}", advice)
+        yield Finding(NOTE, f"progress cannot be kept in {place}", advice)
 
 
 def _version(name: str) -> str | None:
@@ -175,9 +234,16 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _short(path: Path | str) -> str:
-    """The path without the user's name, for reports are pasted in public."""
-    return str(path).replace(str(Path.home()), "~")
+def _private(text: str) -> str:
+    """Without the user's name and the places of their folders, for reports are pasted in public."""
+    places = {str(_REPOSITORY): "<course>", str(Path.home().resolve()): "~", str(Path.home()): "~"}
+    for place, instead in places.items():
+        if len(place) > 1:
+            text = text.replace(place, instead)
+    with suppress(Exception):  # a user without a name
+        if (name := getpass.getuser()) != "root":
+            text = re.sub(rf"(?<=[/\\]){re.escape(name)}(?![\w.-])", "<user>", text)
+    return text
 
 
 def _first_line(error: Exception) -> str:
@@ -188,6 +254,7 @@ _CHECKS = (
     _check_python,
     _check_packages,
     _check_torch,
+    _check_pictures,
     _check_front_end,
     _check_memory,
     _check_progress,

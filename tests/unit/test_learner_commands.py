@@ -69,13 +69,6 @@ def test_doctor_finds_nothing_wrong_here(report):
     assert report.stderr == ""
 
 
-def test_doctor_works_without_torch_and_says_what_to_do(bare_python):
-    done = _run("doctor", python=bare_python)
-    assert done.returncode == 1
-    assert "PROBLEM  torch is missing\n         -> make learn" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
-
-
 def test_doctor_tells_no_user_name(report):
     assert str(Path.home()) + os.sep not in report.stdout
 
