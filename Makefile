@@ -69,7 +69,7 @@ bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nb
 	$(IN_VENV) -m benchmarks.grading --learners $(or $(LEARNERS),40)
 
 .PHONY: test-colab
-test-colab: $(EVERYONE)  ## maintainer: the panels on Colab's versions (makes .cache/colab-venv)
+test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes .cache/colab-venv)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
 
 .PHONY: site

@@ -6,6 +6,8 @@ the test is skipped with the reason, except where ``CI=true`` promises that it i
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,3 +57,24 @@ def needs_program(needs: Callable[[bool, str], None]) -> Callable[..., Path]:
         return Path(path)
 
     return require
+
+
+@pytest.fixture(scope="session")
+def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pip installs, built without a network from a copy, so that nothing is left in the
+    repository."""
+    source = tmp_path_factory.mktemp("source") / "course"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("course_lib", "grading", "tests"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=ignore)
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", str(source)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    (path,) = (source / "dist").glob("*.whl")
+    return path

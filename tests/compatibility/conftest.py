@@ -1,0 +1,104 @@
+"""An environment with Colab's versions, and how notebooks are run in it.
+
+``COURSE_COLAB_PYTHON`` names an interpreter that has them, for instance that of Colab's own image; the
+course is then installed into it. Otherwise, with ``COURSE_COLAB=1`` or ``CI=true``, an environment is
+made under ``.cache/colab-venv`` and kept for the next time. It holds nothing but what Colab ships and
+the course needs: the client that drives its kernels stays outside.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PINS = Path(__file__).with_name("colab-constraints.txt")
+#: What the course needs of Colab's packages; torch is whatever this environment has.
+PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
+OURS = "pytorch-training-loop-course"
+
+
+def run(python: Path, *arguments: str, cwd: Path | None = None) -> str:
+    """What ``python`` prints; a failure shows everything that it said."""
+    done = subprocess.run(
+        [str(python), *arguments],
+        cwd=cwd,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def pins() -> dict[str, str]:
+    """Colab's version of each package."""
+    lines = [line for line in PINS.read_text().splitlines() if "==" in line]
+    return dict(line.split("==") for line in lines)
+
+
+def frozen(python: Path) -> dict[str, str]:
+    """What is installed there, the course apart."""
+    lines = run(python, "-m", "pip", "freeze", "--exclude", OURS).splitlines()
+    return dict(re.split(r"==| @ ", line, maxsplit=1) for line in lines if line[:1] not in "#-")
+
+
+@pytest.fixture(scope="session")
+def stand_in() -> bool:
+    """Whether the environment is ours and not Colab's own."""
+    return "COURSE_COLAB_PYTHON" not in os.environ
+
+
+@pytest.fixture(scope="session")
+def colab_python(repository: Path, stand_in: bool, tmp_path_factory) -> Path:
+    """An interpreter with Colab's versions."""
+    if not stand_in:
+        return Path(os.environ["COURSE_COLAB_PYTHON"])
+    if os.environ.get("COURSE_COLAB") != "1" and os.environ.get("CI") != "true":
+        pytest.skip("set COURSE_COLAB=1 to make an environment with Colab's versions")
+    folder = repository / ".cache" / "colab-venv"
+    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+    finished = folder / "finished"
+    wanted = "\n".join((_base(), _torch(repository), *PACKAGES, PINS.read_text()))
+    if not finished.exists() or finished.read_text() != wanted:
+        run(Path(_base()), "-m", "venv", "--clear", str(folder))
+        constraints = tmp_path_factory.mktemp("pins") / "constraints.txt"
+        lines = PINS.read_text().splitlines(True)
+        constraints.write_text("".join(line for line in lines if line[:6] != "torch="))
+        run(python, "-m", "pip", "install", "--quiet", _torch(repository))
+        run(python, "-m", "pip", "install", "--quiet", "-c", str(constraints), *PACKAGES)
+        finished.write_text(wanted)
+    return python
+
+
+def _base() -> str:
+    """Colab's Python where it can be had, else the one that runs the tests."""
+    for candidate in (os.environ.get("COURSE_COLAB_BASE"), shutil.which("python3.13")):
+        works = (
+            candidate
+            and not subprocess.run(
+                [candidate, "-c", "import venv, ensurepip"], capture_output=True, check=False
+            ).returncode
+        )
+        if works:
+            return candidate
+    return sys.executable
+
+
+def _torch(repository: Path) -> str:
+    """The version that the course is locked to, for Colab's own may be a build of several GB."""
+    lines = (repository / "constraints.txt").read_text().splitlines()
+    return next(line for line in lines if line.startswith("torch=="))
+
+
+@pytest.fixture(scope="session")
+def with_course(colab_python: Path, wheel_file: Path) -> Path:
+    """The same with the course in it, installed from its wheel without an index: nothing that is
+    there may be missing to it or too old for it."""
+    run(colab_python, "-m", "pip", "uninstall", "--quiet", "--yes", OURS)
+    run(colab_python, "-m", "pip", "install", "--quiet", "--no-index", str(wheel_file))
+    return colab_python
