@@ -25,6 +25,8 @@ _MARK = {True: "\u2713 right", False: "\u2717 not yet"}
 _MOST_WRONG, _MOST_RIGHT = 4, 8
 #: Characters of one finding: five lines.
 _MOST_TEXT = 380
+#: What a stub says when it is called.
+_STUB = re.compile(r"^write (\w+) here")
 
 
 @dataclass(frozen=True)
@@ -107,10 +109,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         observation = observe(exercise, subjects, case)
         error = observation.error
         if error is not None and error.is_stub:
-            advice = (
-                f'Write your solution above, then run this cell. Stuck? hint("{exercise.name}")'
-            )
-            return CheckResult(exercise.name, NOT_ATTEMPTED, advice=advice)
+            return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
         if error is not None:
             findings.append(Finding(False, "your code runs to its end", _error_text(observation)))
             undefined = undefined or _undefined(error)
@@ -143,6 +142,13 @@ def _undefined(error: ErrorNote) -> str:
     """The name that the learner's code misses, for instance since the kernel was restarted."""
     found = re.search(r"^name '(\w+)' is not defined", error.message)
     return found[1] if found and error.type == "NameError" else ""
+
+
+def _how_to_start(exercise: Exercise, error: ErrorNote) -> str:
+    named = _STUB.search(error.message)
+    if named and named[1] not in (exercise.name, *exercise.subjects):
+        return f"Your code calls {named[1]}, which is not written yet. Write that one first."
+    return f'Write your solution above, then run this cell. Stuck? hint("{exercise.name}")'
 
 
 def _error_text(observation: Observation) -> str:

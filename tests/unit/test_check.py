@@ -128,3 +128,44 @@ def test_known_state_silences_what_the_learner_prints(capsys):
     with known_state():
         print("noise")
     assert capsys.readouterr().out == ""
+
+
+def test_an_error_of_pytorch_is_not_taken_for_an_untouched_stub():
+    def swapped(model, loader, loss_fn, optimizer):
+        for x, y in loader:
+            loss_fn(y, model(x)).backward()
+
+    result = run_check("train_one_epoch", swapped)
+    assert result.state == "Not right yet"
+    assert "not implemented for 'Long'" in repr(result)
+
+
+def test_calling_another_unwritten_exercise_is_said_so():
+    def fit(model, loader, loss_fn, optimizer, epochs):
+        raise NotImplementedError("write softmax here, then run its check")
+
+    result = run_check("fit", fit)
+    assert result.state == "Not attempted yet"
+    assert "softmax, which is not written yet" in repr(result)
+
+
+def test_fit_is_not_right_with_its_arguments_in_another_order():
+    def fit(model, loader, loss_fn, optimizer, epochs):
+        return [train_one_epoch(model, loader, optimizer, loss_fn) for _ in range(epochs)]  # noqa: F821
+
+    assert "in this order" in repr(run_check("fit", fit))
+
+
+def test_accumulation_that_never_clears_between_groups_is_not_right():
+    def never_clears(model, loader, loss_fn, optimizer, accumulate_steps):
+        optimizer.zero_grad()
+        n, made = len(loader), 0
+        for i, (x, y) in enumerate(loader):
+            length = min(accumulate_steps, n - i + i % accumulate_steps)
+            (loss_fn(model(x), y) / length).backward()
+            if (i + 1) % accumulate_steps == 0 or i + 1 == n:
+                optimizer.step()
+                made += 1
+        return made
+
+    assert run_check("train_with_accumulation", never_clears).state == "Not right yet"
