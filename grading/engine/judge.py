@@ -78,7 +78,9 @@ def judge_exercise(
         return _item(name, score, maximum, "passed", None, "Right.", outcomes)
     if all(_not_attempted(entry) for entry in observed):
         return _item(name, 0.0, maximum, "not_attempted", None, "Not attempted.", outcomes)
-    misconception = name_misconception(cases, observed)
+    misconception = name_misconception(cases, observed) or name_first_mistake(
+        cases, observed, outcomes
+    )
     if misconception is not None:
         status: Status = "partial" if score else "failed"
         title, text = misconception.name, misconception.sentence
@@ -198,6 +200,49 @@ def name_misconception(
         if found:
             return misconception
     return None
+
+
+def name_first_mistake(
+    cases: CaseSet,
+    observed: Sequence[Observation | Failure],
+    outcomes: Sequence[AspectOutcome],
+) -> Misconception | None:
+    """For a submission with several mistakes: the misconception whose result it has in the first
+    aspect that is wrong, or None."""
+    if any(isinstance(entry, Failure) for entry in observed):
+        return None
+    aspects = cases.exercise.aspects
+    aspect = next((a for a, o in zip(aspects, outcomes, strict=True) if o.problem), None)
+    if aspect is None:
+        return None
+    for index, misconception in enumerate(cases.answer.misconceptions):
+        if misconception.recognise is None and _same_mistake(
+            cases, aspect, misconception, cases.wrong(index), observed
+        ):
+            return misconception
+    return None
+
+
+def _same_mistake(
+    cases: CaseSet,
+    aspect: Aspect,
+    misconception: Misconception,
+    wrong: Sequence[Observation],
+    observed: Sequence[Observation],
+) -> bool:
+    """Whether both have the same result in this aspect, and that result is wrong."""
+    fields = (*aspect.fields, *misconception.also)
+    asked = [
+        (theirs, got)
+        for expected, theirs, got in zip(cases.expected, wrong, observed, strict=True)
+        if any(name in expected.values for name in aspect.fields)
+    ]
+    return (
+        bool(asked)
+        and all(theirs.error is None and got.error is None for theirs, got in asked)
+        and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
+        and bool(_aspect_problem(cases, aspect, wrong))
+    )
 
 
 def _behaves_like(

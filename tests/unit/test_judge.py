@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 
+from course_lib.exercises import find_exercise
 from course_lib.exercises.model import Observation
+from course_lib.exercises.observe import observe
 from course_lib.exercises.wire import Foreign, WireError
 from grading.engine.cases import case_set, choose_seed
 from grading.engine.compare import difference
@@ -107,3 +109,23 @@ def test_the_case_set_depends_on_secret_and_submission_and_is_reproducible():
     assert 2 <= len(seeds) <= 4
     assert choose_seed(b"secret", "fit", b"x") == choose_seed(b"secret", "fit", b"x")
     assert not seeds & {choose_seed(b"other", "fit", bytes([i])) for i in range(60)}
+
+
+def test_of_two_mistakes_the_first_that_costs_points_is_named():
+    """No zero_grad, and the mean of the batches' means returned."""
+
+    def two_mistakes(model, loader, loss_fn, optimizer):
+        model.train()
+        losses = []
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return sum(losses) / len(losses)
+
+    exercise = find_exercise("train_one_epoch")
+    cases = case_set("train_one_epoch", SEED)
+    observed = [observe(exercise, (two_mistakes,), case) for case in cases.cases]
+    outcome = judge_exercise("train_one_epoch", SEED, observed)
+    assert outcome.misconception == "no zero_grad"
