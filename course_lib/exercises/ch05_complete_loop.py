@@ -135,7 +135,7 @@ def properties_train_one_epoch(case: Case, observation: Observation) -> Iterator
     pairs = observation["losses"]
     yield Finding(len(pairs) == batches, "the loss is computed once for every batch")
     returned = observation["returned"]
-    is_float = isinstance(returned, float)
+    is_float = type(returned) is float
     got = f"yours is {type_name(returned)}"
     yield Finding(is_float, "the result is a Python float, not a tensor and not None", got)
     seen = sum(size for _, size in pairs)
@@ -218,23 +218,27 @@ TRAIN_ONE_EPOCH = Exercise(
 def observe_fit(function: Any, case: Case, notes: Notes) -> None:
     """``fit`` is judged alone: under the name ``train_one_epoch`` it finds a stand-in that returns
     the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses."""
-    model, loader, loss_fn, optimizer = build(case)
+    parts = build(case)
     scripted = case["scripted"]
     calls = 0
 
-    def train_one_epoch(*args: Any, **kwargs: Any) -> float:
+    def train_one_epoch(model: Any, loader: Any, loss_fn: Any, optimizer: Any) -> float:
         nonlocal calls
         calls += 1
+        if (model, loader, loss_fn, optimizer) != parts:
+            raise TypeError(
+                "train_one_epoch takes model, loader, loss_fn, optimizer, in this order"
+            )
         if calls > len(scripted):
             raise RuntimeError(f"train_one_epoch was called more than {len(scripted)} times")
         return scripted[calls - 1]
 
     scope = getattr(function, "__globals__", {})
     with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
-        returned = function(model, loader, loss_fn, optimizer, case["epochs"])
+        returned = function(*parts, case["epochs"])
     notes["stand_in_used"] = calls > 0
     notes["returned"] = returned
-    notes["epochs_trained"] = calls or loader.passes
+    notes["epochs_trained"] = calls or parts[1].passes
 
 
 def fit_case(generator: torch.Generator, epochs: int, **settings: Any) -> dict[str, Any]:
@@ -294,8 +298,9 @@ FIT = Exercise(
 def observe_train_with_accumulation(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn, optimizer = build(case)
     steps = case["accumulate_steps"]
-    after_steps: list[list[torch.Tensor]] = []
-    optimizer.register_step_post_hook(lambda *_: after_steps.append(parameters_of(model)))
+    around: list[list[torch.Tensor]] = []
+    optimizer.register_step_pre_hook(lambda *_: around.append(parameters_of(model)))
+    optimizer.register_step_post_hook(lambda *_: around.append(parameters_of(model)))
     try:
         with watching(notes, model, optimizer) as watch:
             notes["returned"] = function(model, loader, watch(loss_fn), optimizer, steps)
@@ -303,7 +308,7 @@ def observe_train_with_accumulation(function: Any, case: Case, notes: Notes) -> 
         kind = "short" if len(loader) % steps else "even"
         notes[f"{kind}_parameters"] = parameters_of(model)
         notes["gradients"] = gradients_of(model)
-        notes["first_step"] = after_steps[0] if after_steps else None
+        notes["steps"] = around[:8]  # the parameters before and after each of the first steps
 
 
 def accumulation_case(
@@ -330,18 +335,26 @@ def properties_train_with_accumulation(case: Case, observation: Observation) -> 
         "the result is the number of optimizer steps",
         f"{made} steps were made, and yours is {returned!r:.30}",
     )
-    if made:
-        yield Finding(
-            _same(_after_first_step(case), observation["first_step"]),
-            "a step uses the mean gradient of its group",
-        )
+    before, after = observation["steps"][::2], observation["steps"][1::2]
+    if made == groups:
+        good = [
+            _same(_after_step(case, i, start), end)
+            for i, (start, end) in enumerate(zip(before, after, strict=True))
+        ]
+        text = "a full group's step uses the mean gradient of its batches, and nothing older"
+        yield Finding(all(good[: batches // steps]), text)
+        if batches % steps:
+            text = "a last shorter group's step uses the mean over its own batches"
+            yield Finding(good[-1], text)
 
 
-def _after_first_step(case: Case) -> list[torch.Tensor]:
-    """One batch that holds a whole group has the group's mean gradient: no loop is needed."""
+def _after_step(case: Case, group: int, start: list[torch.Tensor]) -> list[torch.Tensor]:
+    """``start`` moved by group number ``group``: one batch that holds all of it has its gradient."""
     model, _loader, loss_fn, optimizer = build(case | {"stale": False})
+    _load(model, start)
     size = case["accumulate_steps"] * case["batch_size"]
-    loss_fn(model(case["x"][:size]), case["y"][:size]).backward()
+    rows = slice(group * size, (group + 1) * size)
+    loss_fn(model(case["x"][rows]), case["y"][rows]).backward()
     optimizer.step()
     return parameters_of(model)
 

@@ -119,8 +119,12 @@ def _epoch_with(finish, train=True):
     return train_one_epoch
 
 
+def _seen(parts):
+    return sum(n for _, n in parts)
+
+
 def _mean_per_example(parts):
-    return sum(loss.item() * n for loss, n in parts) / sum(n for _, n in parts)
+    return sum(loss.item() * n for loss, n in parts) / _seen(parts)
 
 
 def _return_inside(model, loader, loss_fn, optimizer):
@@ -145,6 +149,54 @@ def _loss_after_step(model, loader, loss_fn, optimizer):
     return total / seen
 
 
+def _cleared_once(model, loader, loss_fn, optimizer):
+    optimizer.zero_grad()
+    return _never_cleared(model, loader, loss_fn, optimizer)
+
+
+def _no_backward(model, loader, loss_fn, optimizer):
+    model.train()
+    total, seen = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        optimizer.step()
+        total += loss.item() * len(y)
+        seen += len(y)
+    return total / seen
+
+
+def _one_step_at_the_end(model, loader, loss_fn, optimizer):
+    model.train()
+    total, seen = 0.0, 0
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        total += loss.item() * len(y)
+        seen += len(y)
+    optimizer.step()
+    return total / seen
+
+
+def _softmax_first(model, loader, loss_fn, optimizer):
+    return _epoch_with(_mean_per_example)(
+        model, loader, lambda logits, y: loss_fn(torch.softmax(logits, dim=1), y), optimizer
+    )
+
+
+def _arguments_swapped(model, loader, loss_fn, optimizer):
+    return _epoch_with(_mean_per_example)(
+        model, loader, lambda predictions, y: loss_fn(y, predictions), optimizer
+    )
+
+
+def _counts_the_dataset(model, loader, loss_fn, optimizer):
+    return _epoch_with(lambda parts: sum(loss.item() * n for loss, n in parts))(
+        model, loader, loss_fn, optimizer
+    ) / len(loader.dataset)
+
+
 def _unmoved(case: Case, got: Observation) -> bool:
     before = public.build(case)[0].parameters()
     after = got.get("batch_norm_parameters" if case["batch_norm"] else "parameters") or []
@@ -162,6 +214,15 @@ def _clears_too_late(case: Case, got: Observation) -> bool:
     """The weights stand still, and between backward() and its step() lies a zero_grad()."""
     order = "".join(got.events)
     return got.error is None and _unmoved(case, got) and bool(re.search("B[^FLS]*ZS", order))
+
+
+def _never_goes_back(case: Case, got: Observation) -> bool:
+    return got.error is None and "B" not in got.events and "S" in got.events
+
+
+def _raised(words: str):
+    """Recognises an error of the learner's code by words of its message."""
+    return lambda case, got: got.error is not None and words in got.error.message
 
 
 def _never_steps(case: Case, got: Observation) -> bool:
@@ -255,8 +316,22 @@ TRAIN_ONE_EPOCH = Answer(
         Misconception(
             "no step",
             _no_step,
-            "Gradients are computed and never used: without optimizer.step() no weight moves.",
+            "Gradients are computed and never used: without optimizer.step() no weight moves. (With "
+            "its parentheses: optimizer.step alone only names the method.)",
             recognise=_never_steps,
+        ),
+        Misconception(
+            "no backward",
+            _no_backward,
+            "loss.backward() is missing, so there are no gradients of this batch that step() could "
+            "move by.",
+            recognise=_never_goes_back,
+        ),
+        Misconception(
+            "one step for the whole epoch",
+            _one_step_at_the_end,
+            "step() stands after the loop over the batches, so there is one update for all of them, "
+            "by the last batch's gradient. Each batch gets its own step: move it into the loop.",
         ),
         Misconception(
             "no zero_grad",
@@ -265,10 +340,47 @@ TRAIN_ONE_EPOCH = Answer(
             "step moves by the sum of all batches so far, and by leftovers from before.",
         ),
         Misconception(
+            "cleared once, not once per batch",
+            _cleared_once,
+            "zero_grad() stands before the loop and runs once, so from the second batch on each "
+            "step moves by the sum of all batches so far. Move it into the loop.",
+        ),
+        Misconception(
+            "softmax before the loss",
+            _softmax_first,
+            "You apply a softmax before loss_fn. The loss takes the model's predictions as they "
+            "are; cross-entropy does the softmax itself (chapter 02).",
+        ),
+        Misconception(
+            "arguments of loss_fn swapped",
+            _arguments_swapped,
+            "loss_fn gets its arguments in the wrong order: predictions first, then the targets.",
+            recognise=_raised("not implemented for 'Long'"),
+        ),
+        Misconception(
+            "examples counted by loader.dataset",
+            _counts_the_dataset,
+            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
+            "not every one has that attribute: count the examples as they come, with len(y).",
+            recognise=_raised("no attribute 'dataset'"),
+        ),
+        Misconception(
             "mean of batch means",
             _epoch_with(lambda parts: sum(loss.item() for loss, _ in parts) / len(parts)),
             "You average the batches' means. The last batch is smaller, so its examples count "
             "too much: weigh each mean by its batch's size.",
+        ),
+        Misconception(
+            "batch means divided by examples",
+            _epoch_with(lambda parts: sum(loss.item() for loss, _ in parts) / _seen(parts)),
+            "You add up the batches' means and divide by the number of examples, so the result is "
+            "too small. Multiply each mean by its batch's size before you add it.",
+        ),
+        Misconception(
+            "sum over examples divided by batches",
+            _epoch_with(lambda parts: _mean_per_example(parts) * _seen(parts) / len(parts)),
+            "You weigh each batch by its size, and then divide by the number of batches. Divide by "
+            "the number of examples.",
         ),
         Misconception(
             "sum of batch means",
@@ -295,6 +407,17 @@ TRAIN_ONE_EPOCH = Answer(
             ),
             "You add up loss tensors, so the result keeps every batch's graph alive in memory. "
             "Add loss.item(), a plain number.",
+        ),
+        Misconception(
+            "a tensor returned",
+            _epoch_with(lambda parts: sum(loss.detach() * n for loss, n in parts) / _seen(parts)),
+            "The number is right and comes as a tensor. Take it out with .item().",
+        ),
+        Misconception(
+            "nothing returned",
+            _epoch_with(lambda parts: None),
+            "The epoch is trained, and nothing comes back. Return the mean loss after the loop; "
+            "printing it is not enough.",
         ),
         Misconception(
             "train mode not set",
@@ -355,6 +478,29 @@ def _fit_last_value(model, loader, loss_fn, optimizer, epochs):
     for _ in range(epochs):
         loss = train_one_epoch(model, loader, loss_fn, optimizer)
     return loss
+
+
+def _fit_nothing_returned(model, loader, loss_fn, optimizer, epochs):
+    _fit_comprehension(model, loader, loss_fn, optimizer, epochs)
+
+
+def _fit_two_calls(model, loader, loss_fn, optimizer, epochs):
+    history = []
+    for _ in range(epochs):
+        train_one_epoch(model, loader, loss_fn, optimizer)
+        history.append(train_one_epoch(model, loader, loss_fn, optimizer))
+    return history
+
+
+def _fit_one_number_repeated(model, loader, loss_fn, optimizer, epochs):
+    return [train_one_epoch(model, loader, loss_fn, optimizer)] * epochs if epochs else []
+
+
+def _trains_twice(case: Case, got: Observation) -> bool:
+    """Where there are enough scripted numbers; else the stand-in stops the second round."""
+    if got.error is not None:
+        return "called more than" in got.error.message
+    return got.get("epochs_trained") == 2 * case["epochs"]
 
 
 def _fit_new_list_each_time(model, loader, loss_fn, optimizer, epochs):
@@ -433,6 +579,24 @@ FIT = Answer(
                 and len(got["returned"]) == min(1, case["epochs"])
                 and got.get("epochs_trained") == min(1, case["epochs"])
             ),
+        ),
+        Misconception(
+            "nothing returned",
+            _fit_nothing_returned,
+            "The losses are collected and nothing comes back: return the list after the loop.",
+        ),
+        Misconception(
+            "trained twice per epoch",
+            _fit_two_calls,
+            "You call train_one_epoch twice in every turn: each call trains. Call it once, and "
+            "keep what it returns.",
+            recognise=_trains_twice,
+        ),
+        Misconception(
+            "one epoch's loss repeated",
+            _fit_one_number_repeated,
+            "You train one epoch and write its loss down several times. Call train_one_epoch "
+            "inside the loop, once per epoch.",
         ),
         Misconception(
             "list started anew in every epoch",
@@ -536,6 +700,54 @@ def _own_length(length, steps):
     return length
 
 
+def _divide_by_all(model, loader, loss_fn, optimizer, accumulate_steps):
+    n = len(loader)
+    return _accumulate(lambda length, steps: n)(model, loader, loss_fn, optimizer, accumulate_steps)
+
+
+def _step_at_the_start(model, loader, loss_fn, optimizer, accumulate_steps):
+    model.train()
+    optimizer.zero_grad()
+    made = 0
+    for i, (x, y) in enumerate(loader):
+        (loss_fn(model(x), y) / accumulate_steps).backward()
+        if i % accumulate_steps == 0:
+            optimizer.step()
+            optimizer.zero_grad()
+            made += 1
+    return made
+
+
+def _never_cleared_between(model, loader, loss_fn, optimizer, accumulate_steps):
+    optimizer.zero_grad()
+    n, made = len(loader), 0
+    for i, (x, y) in enumerate(loader):
+        length = min(accumulate_steps, n - (i - i % accumulate_steps))
+        (loss_fn(model(x), y) / length).backward()
+        if (i + 1) % accumulate_steps == 0 or i + 1 == n:
+            optimizer.step()
+            made += 1
+    return made
+
+
+def _step_for_every_batch(model, loader, loss_fn, optimizer, accumulate_steps):
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+    return len(loader)
+
+
+def _with_count(count):
+    """The right steps, and ``count(batches, accumulate_steps)`` returned."""
+
+    def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps):
+        _accumulate(_own_length)(model, loader, loss_fn, optimizer, accumulate_steps)
+        return count(len(loader), accumulate_steps)
+
+    return train_with_accumulation
+
+
 TRAIN_WITH_ACCUMULATION = Answer(
     exercise="train_with_accumulation",
     cases=_accumulation_cases,
@@ -570,6 +782,40 @@ TRAIN_WITH_ACCUMULATION = Answer(
             _accumulate(_own_length, clear_first=False),
             "Gradients from before the call are still there when the first group starts, and its "
             "step includes them. Clear once before the loop.",
+        ),
+        Misconception(
+            "divided by all batches of the epoch",
+            _divide_by_all,
+            "You divide each loss by the number of all batches. A step is about its own group: "
+            "divide by the number of batches in that group.",
+        ),
+        Misconception(
+            "step at the first batch of a group",
+            _step_at_the_start,
+            "i % accumulate_steps == 0 is true at the first batch of a group, so the step comes "
+            "when the group has hardly begun. It belongs behind the group's last batch.",
+        ),
+        Misconception(
+            "not cleared between groups",
+            _never_cleared_between,
+            "Between two groups nobody clears, so a group's step includes all the groups before. "
+            "Clear after each step.",
+        ),
+        Misconception(
+            "a step for every batch",
+            _step_for_every_batch,
+            "You step after every batch, so nothing is accumulated. Wait until accumulate_steps "
+            "batches have added their gradients.",
+        ),
+        Misconception(
+            "last step not counted",
+            _with_count(lambda batches, steps: batches // steps),
+            "The last shorter group gets its step, and you do not count it.",
+        ),
+        Misconception(
+            "nothing returned",
+            _with_count(lambda batches, steps: None),
+            "The steps are right, and nothing comes back: return their number.",
         ),
         Misconception(
             "batches counted instead of steps",

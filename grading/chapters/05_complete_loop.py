@@ -346,9 +346,9 @@ def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps)
     """Train for one pass over ``loader`` with one optimizer step per group of batches.
 
     accumulate_steps  batches per group; the last group may be shorter
-    Each step uses the mean of the gradients of its group's batches, which are equally
-    large; len(loader) is their number. Gradients from before the call have no
-    influence, and none are left over at the end.
+    All batches are equally large; len(loader) is their number. Each step uses the mean
+    of the gradients of its group's batches, and of nothing else: gradients from before
+    the call have no influence, and no group is left without its step at the end.
 
     Returns the number of optimizer steps: an int.
     """
