@@ -1,7 +1,7 @@
 """Chapter 06, public half: the exercises' checks and drivers, and the quiz's questions."""
 
+import copy
 import inspect
-import math
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -133,6 +133,8 @@ def observe_iterate_batches(function: Any, case: Case, notes: Notes) -> None:
         if drew and (not how["shuffle"] or "generator" in how):
             drew_unasked.append(label)
     notes["plain"], notes["plain_drop"] = passes.pop("plain"), passes.pop("plain_drop")
+    rows = rows_of(case, passes["shuffled_drop"])
+    notes["shuffled_drop_sizes"] = None if rows is None else [len(batch) for batch in rows]
     notes["drew_for_nothing"] = [label for label in drew_unasked if label.startswith("plain")]
     notes["drew_from_global"] = [label for label in drew_unasked if not label.startswith("plain")]
     notes["inputs_unchanged"] = torch.equal(X, X_before) and torch.equal(y, y_before)
@@ -194,12 +196,14 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     sizes = [len(batch) for batch in plain]
     yield Finding(
         sizes == [size] * (n // size) + [n % size] * (n % size > 0),
-        f"{n} examples at batch size {size} come as batches of {size}, the rest in a last one",
+        "without shuffling, all batches but the last have batch_size examples",
+        f"{n} examples at batch size {size} came as {sizes}",
     )
     dropped = rows_of(case, observation["plain_drop"])
     yield Finding(
         dropped is not None and [len(batch) for batch in dropped] == [size] * (n // size),
-        "drop_last=True leaves out the last batch when it is smaller",
+        "drop_last=True leaves out the last batch when it is smaller, and only then",
+        f"{n} examples at batch size {size} have {n // size} full batches",
     )
     yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
     yield Finding(
@@ -222,7 +226,10 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
 
 def _public_batches() -> list[Case]:
     generator = torch.Generator().manual_seed(60)
-    return [batches_case(generator, n=23, shape=(2,), batch_size=5)]
+    return [
+        batches_case(generator, n=23, shape=(2,), batch_size=5),
+        batches_case(generator, n=24, shape=(3,), batch_size=6, dtype=torch.float64),
+    ]
 
 
 ITERATE_BATCHES = Exercise(
@@ -232,9 +239,9 @@ ITERATE_BATCHES = Exercise(
     aspects=(
         Aspect(
             "batches",
-            "without shuffling: every example, in order, in batches of the right sizes",
+            "batches of the right sizes, with drop_last and without; in order unless shuffled",
             1,
-            ("plain", "plain_drop", "is_generator", "drew_for_nothing"),
+            ("plain", "plain_drop", "shuffled_drop_sizes", "is_generator", "drew_for_nothing"),
         ),
         Aspect("pairs", "shuffled: every example once, and x with its own y", 1, ("passes",)),
         Aspect(
@@ -314,6 +321,7 @@ def _awkward_constant(generator: torch.Generator, n: int, features: int) -> floa
 def observe_standardized_dataset(cls: Any, case: Case, notes: Notes) -> None:
     X = case["X"].numpy() if case["array"] else case["X"]
     arguments = {key: case[key] for key in ("mean", "std") if case[key] is not None}
+    before = copy.deepcopy([X, *arguments.values()])
     dataset = cls(X, case["y"], **arguments)
     kind = "edge" if case["edge"] else case["kind"]
     if kind != "given":
@@ -324,6 +332,10 @@ def observe_standardized_dataset(cls: Any, case: Case, notes: Notes) -> None:
     if kind == "given":
         notes["length"] = len(dataset) if _defines(dataset, "__len__") else None
         notes["is_dataset"] = isinstance(dataset, Dataset)
+        after = [X, *arguments.values()]
+        notes["inputs_unchanged"] = all(
+            bool((a == b).all()) for a, b in zip(before, after, strict=True)
+        )
 
 
 def _defines(value: Any, method: str) -> bool:
@@ -344,6 +356,10 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
     if kind == "given":
         yield Finding(observation["is_dataset"], "it is a torch.utils.data.Dataset")
         yield Finding(observation["length"] == len(case["X"]), "len() is the number of examples")
+        yield Finding(
+            observation["inputs_unchanged"],
+            "the X, mean and std that came in are left as they were",
+        )
     if kind != "plain":
         items = observation[f"{kind}_items"]
         pairs = isinstance(items, list) and all(
@@ -357,6 +373,11 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
         yield Finding(pairs, "an item is a tuple: x, float32 of shape [features], and the label")
         if not pairs:
             return
+        same = all(
+            type(mine) is type(label) and bool(mine == label)
+            for (_, mine), label in zip(items, case["y"], strict=True)
+        )
+        yield Finding(same, "a label comes back as it is, also when the labels are a list of words")
         table = torch.stack([x for x, _ in items])
         yield Finding(bool(table.isfinite().all()), "no item holds a NaN or an infinity")
         if kind == "edge":
@@ -394,6 +415,7 @@ def _public_datasets() -> list[Case]:
     return [
         dataset_case(generator, "plain", n=9, features=4),
         dataset_case(generator, "given", n=6, features=3),
+        dataset_case(generator, "given", n=5, features=2, labels="str"),
         dataset_case(generator, "plain", n=7, features=5, constants=True),
     ]
 
@@ -413,7 +435,7 @@ STANDARDIZED_DATASET = Exercise(
             "items",
             "items are standardised with the given statistics; labels stay as they are",
             1,
-            ("given_items", "length", "is_dataset"),
+            ("given_items", "length", "is_dataset", "inputs_unchanged"),
         ),
         Aspect(
             "edges",
@@ -489,8 +511,9 @@ def properties_train_val_split(case: Case, observation: Observation) -> Iterator
     lists = {label: [part.tolist() for part in split] for label, split in splits.items()}
     train, val = lists["first"]
     yield Finding(
-        math.isclose(len(val), n * case["val_fraction"], abs_tol=0.51),
-        "validation gets its fraction, rounded, and stands second",
+        len(val) == round(n * case["val_fraction"]),
+        "validation gets round(n * val_fraction) indices, and stands second",
+        f"with n={n} and val_fraction={case['val_fraction']:g} yours gets {len(val)}",
     )
     yield Finding(not set(train) & set(val), "no index is in both parts")
     yield Finding(sorted(train + val) == list(range(n)), "every index is in one of the parts")
@@ -520,7 +543,6 @@ TRAIN_VAL_SPLIT = Exercise(
             "which example goes where is random, and decided by the generator's state",
             1,
             ("splits", "drew_from_global"),
-            after=("parts",),
         ),
     ),
     hints=(
@@ -533,7 +555,7 @@ TRAIN_VAL_SPLIT = Exercise(
     observe=observe_train_val_split,
     public_cases=lambda: [
         split_case(torch.Generator().manual_seed(62), n, fraction)
-        for n, fraction in ((40, 0.2), (30, 0.25), (7, 0.0))
+        for n, fraction in ((41, 0.2), (30, 0.25), (27, 0.5), (7, 0.0))
     ],
     properties=properties_train_val_split,
     forbidden=("torch.utils.data.random_split",),

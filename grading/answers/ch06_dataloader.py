@@ -55,6 +55,10 @@ def _count_one_more(n_examples, batch_size, drop_last=False):
     return n_examples // batch_size + (not drop_last)
 
 
+def _count_always_one_more(n_examples, batch_size, drop_last=False):
+    return n_examples // batch_size + 1
+
+
 def _count_reversed(n_examples, batch_size, drop_last=False):
     return n_examples // batch_size if not drop_last else math.ceil(n_examples / batch_size)
 
@@ -107,6 +111,12 @@ COUNT_UPDATES = Answer(
             "and nothing is left over.",
         ),
         Misconception(
+            "one update added always",
+            _count_always_one_more,
+            "You add one update whatever is left over. Add it only when n_examples % batch_size is "
+            "not 0, and drop_last is False.",
+        ),
+        Misconception(
             "drop_last reversed",
             _count_reversed,
             "drop_last=True leaves the smaller batch out, False keeps it: you have it the other "
@@ -138,7 +148,8 @@ def _batches_cases(generator: torch.Generator) -> list[Case]:
         case(n=26 + 4 * whole_number(generator, 0, 3), shape=(3,), batch_size=4),
         case(n=31, shape=(2, 4), batch_size=7, dtype=torch.float64, strided=True),
         case(n=24, shape=(5,), batch_size=6, label_dtype=torch.float32),
-        case(n=29, shape=(), batch_size=whole_number(generator, 8, 12), dtype=torch.float64),
+        # Enough full batches that their order, shuffled, is hardly ever the old one.
+        case(n=47, shape=(), batch_size=whole_number(generator, 6, 9), dtype=torch.float64),
     ]
 
 
@@ -149,13 +160,13 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
         rows = rows_of(case, batches)
         if rows is None:
             return "a shuffled pass does not give pairs (x, y) of tensors"
-        drop = public.PASSES[label]["drop_last"]
-        rest = [n % size] if n % size and not drop else []
         sizes = [len(batch) for batch in rows]
-        if sizes != [size] * (n // size) + rest:
-            return f"{n} examples at batch size {size}, drop_last={drop}: batches of {sizes}"
         if len(set(flat(rows))) != sum(sizes):
             return "an example comes more than once in a shuffled pass"
+        # With drop_last the sizes belong to the aspect before this one.
+        right = [size] * (n // size) + ([n % size] if n % size else [])
+        if sizes != right and not public.PASSES[label]["drop_last"]:
+            return f"{n} examples at batch size {size}, shuffled, come in batches of {sizes}"
         if not pairs_fit(case, batches, rows):
             return "after shuffling, x and y do not belong together or have another dtype"
     return None if got["inputs_unchanged"] else "X or y was changed in place"
@@ -282,6 +293,43 @@ def _a_list(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
     return list(_loader_with(_right_order)(X, y, batch_size, shuffle, drop_last, generator))
 
 
+def _new_order_for_each_batch(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    for start in range(0, len(X), batch_size):
+        rows = torch.arange(len(X))
+        if shuffle:
+            rows = torch.randperm(len(X), generator=generator)
+        rows = rows[start : start + batch_size]
+        if not drop_last or len(rows) == batch_size:
+            yield X[rows], y[rows]
+
+
+def _returns_the_first(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    return next(_loader_with(_right_order)(X, y, batch_size, shuffle, drop_last, generator))
+
+
+def _starts_again(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    while True:
+        yield from _loader_with(_right_order)(X, y, batch_size, shuffle, drop_last, generator)
+
+
+def _drops_a_full_batch(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    order = torch.randperm(len(X), generator=generator) if shuffle else torch.arange(len(X))
+    for start in range(0, len(X), batch_size):
+        if drop_last and start + batch_size >= len(X):
+            return
+        rows = order[start : start + batch_size]
+        yield X[rows], y[rows]
+
+
+def _draws_always(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    order = torch.randperm(len(X), generator=generator)
+    if not shuffle:
+        order = order.sort().values
+    for rows in order.split(batch_size):
+        if not drop_last or len(rows) == batch_size:
+            yield X[rows], y[rows]
+
+
 def _order_of_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
     blocks = list(torch.arange(len(X)).split(batch_size))
     if drop_last and len(blocks[-1]) < batch_size:
@@ -356,11 +404,40 @@ def _drop_last_ignored(case, got, passes):
 
 @_seen
 def _drawn_with_replacement(case, got, passes):
-    n = len(case["X"])
-    repeats = all(
-        len(set(flat(passes[label]))) < len(flat(passes[label])) == n for label in _SHUFFLED
-    )
+    repeats = all(len(set(flat(passes[label]))) < len(flat(passes[label])) for label in _SHUFFLED)
     return repeats and _complete(case, passes["plain"]) and _fits(case, got)
+
+
+def _one_pair(case: Case, got: Observation) -> bool:
+    plain = got.get("plain")
+    return (
+        got.error is None
+        and isinstance(plain, list)
+        and len(plain) == 2
+        and all(isinstance(part, torch.Tensor) for part in plain)
+    )
+
+
+def _never_ends(case: Case, got: Observation) -> bool:
+    plain = got.get("plain")
+    return isinstance(plain, list) and len(plain) > 2 * len(case["X"])
+
+
+@_seen
+def _full_batch_dropped(case, got, passes):
+    n, size = len(case["X"]), case["batch_size"]
+    kept = n - (n % size or size)
+    return _all_complete(case, passes) and len(flat(passes["plain_drop"])) == kept
+
+
+@_seen
+def _drew_for_nothing(case, got, passes):
+    return (
+        bool(got["drew_for_nothing"])
+        and _all_complete(case, passes)
+        and _is_identity(passes["plain"])
+        and _compare_order(case, got, got) is None
+    )
 
 
 @_seen
@@ -484,8 +561,9 @@ ITERATE_BATCHES = Answer(
         Misconception(
             "X and y shuffled apart",
             _loader_with(_two_orders),
-            "X and y are shuffled with two different orders, so an example meets another "
-            "example's label. Draw one order and use it for both.",
+            "X and y are not shuffled alike: they have two different orders, or one of them stays as "
+            "it was. So an example meets another example's label. Draw one order and use it for "
+            "both.",
             recognise=_pairs_torn,
         ),
         Misconception(
@@ -505,9 +583,45 @@ ITERATE_BATCHES = Answer(
         Misconception(
             "sampling with replacement",
             _loader_with(_with_replacement),
-            "torch.randint draws each row anew, so some examples come twice in an epoch and others "
-            "never. An epoch shows each example once: take a permutation.",
+            "Some examples come twice in an epoch and others never: rows are drawn anew as you go, "
+            "with torch.randint or with a new permutation for each batch. An epoch shows each "
+            "example once: draw one permutation, before the loop.",
             recognise=_drawn_with_replacement,
+        ),
+        Misconception(
+            "sampling with replacement",
+            _new_order_for_each_batch,
+            "You draw a new permutation for each batch, so some examples come twice in an epoch "
+            "and others never. Draw one, before the loop, and cut it into batches.",
+            recognise=_drawn_with_replacement,
+        ),
+        Misconception(
+            "return instead of yield",
+            _returns_the_first,
+            "return ends the function with its first batch. yield hands a batch out and goes on "
+            "with the next one when it is asked for.",
+            recognise=_one_pair,
+        ),
+        Misconception(
+            "the pass never ends",
+            _starts_again,
+            "After the last batch yours starts again. One call is one pass over the data: let the "
+            "function end, and whoever wants another epoch calls it again.",
+            recognise=_never_ends,
+        ),
+        Misconception(
+            "drop_last one batch too eager",
+            _drops_a_full_batch,
+            "With drop_last=True a last batch that is full goes missing. Only a smaller one is "
+            "left out: a batch that ends exactly at the end of the data is full.",
+            recognise=_full_batch_dropped,
+        ),
+        Misconception(
+            "random numbers drawn without need",
+            _draws_always,
+            "With shuffle=False you draw an order all the same, and do not use it. That moves the "
+            "random state on, so everything drawn afterwards changes. Draw only when you shuffle.",
+            recognise=_drew_for_nothing,
         ),
         Misconception(
             "never shuffled",
@@ -583,7 +697,7 @@ def _dataset_cases(generator: torch.Generator) -> list[Case]:
 
     return [
         case("plain", n=11, features=4),
-        case("plain", n=14, features=3, dtype=torch.float64, labels="str"),
+        case("plain", n=14, features=3, dtype=torch.float64),
         case("plain", n=9, features=5, dtype=torch.float64, array=True),
         case("given", n=8, features=3, labels="str"),
         case("given", n=7, features=6, dtype=torch.float64, labels="float", array=True),
@@ -668,6 +782,56 @@ class _LabelsStandardised(Dataset):
 
     def __getitem__(self, i):
         return self.inner.X[i], self.y[i]
+
+
+class _InPlace(Dataset):
+    """Standardises the caller's own tensor: as_tensor does not copy."""
+
+    def __init__(self, X, y, mean=None, std=None):
+        X = _float32(X)
+        self.mean = _right_mean(X) if mean is None else mean
+        self.std = _right_std(X) if std is None else std
+        X -= self.mean
+        X /= self.std
+        self.X, self.y = X, y
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], self.y[i]
+
+
+class _LabelsAsTensor(_InPlace):
+    def __init__(self, X, y, mean=None, std=None):
+        super().__init__(_float32(X).clone(), torch.as_tensor(y), mean, std)
+
+
+class _OtherNames(_InPlace):
+    def __init__(self, X, y, mean=None, std=None):
+        super().__init__(_float32(X).clone(), y, mean, std)
+        self.m, self.s = self.mean, self.std
+        del self.mean, self.std
+
+
+class _ItemsAsLists(_InPlace):
+    def __init__(self, X, y, mean=None, std=None):
+        super().__init__(_float32(X).clone(), y, mean, std)
+
+    def __getitem__(self, i):
+        return [self.X[i], self.y[i]]
+
+
+class _MeanOr(_InPlace):
+    def __init__(self, X, y, mean=None, std=None):
+        X = _float32(X).clone()
+        super().__init__(X, y, mean or _right_mean(X), std or _right_std(X))
+
+
+def _needs_numbers(case: Case, got: Observation) -> bool:
+    """Stops at labels that are words, and nowhere else."""
+    words = isinstance(case["y"], list)
+    return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
 
 
 # Right, written differently.
@@ -812,6 +976,54 @@ STANDARDIZED_DATASET = Answer(
             "hand it back as it came.",
         ),
         Misconception(
+            "caller's data changed in place",
+            _InPlace,
+            "You change the X that came in: as_tensor does not copy, and -= writes into the caller's "
+            "own memory. Compute a new tensor, (X - mean) / std.",
+        ),
+        Misconception(
+            "labels turned into a tensor",
+            _LabelsAsTensor,
+            "You turn the labels into a tensor, which fails for a list of words. They come back as "
+            "they are: keep y, and return y[i].",
+            recognise=_needs_numbers,
+        ),
+        Misconception(
+            "statistics not kept as mean and std",
+            _OtherNames,
+            "The statistics are not found under self.mean and self.std, so validation data cannot "
+            "reuse them.",
+        ),
+        Misconception(
+            "mean or ... for a missing mean",
+            _MeanOr,
+            "`mean or ...` asks whether a tensor is true, which raises for more than one entry. Ask "
+            "`mean is None`.",
+        ),
+        Misconception(
+            "item is a list",
+            _ItemsAsLists,
+            "An item is a tuple, (x, label); yours is a list.",
+        ),
+        Misconception(
+            "one mean per example",
+            _dataset_with(
+                mean_of=lambda X: X.mean(dim=1, keepdim=True),
+                std_of=lambda X: X.std(dim=1, correction=0, keepdim=True),
+            ),
+            "You take mean and standard deviation along dim=1, one per example. A feature's "
+            "statistics run down the examples: dim=0.",
+        ),
+        Misconception(
+            "scaled from smallest to largest",
+            _dataset_with(
+                mean_of=lambda X: X.amin(dim=0),
+                std_of=lambda X: torch.where(X.amax(0) == X.amin(0), 1.0, X.amax(0) - X.amin(0)),
+            ),
+            "You scale each feature to 0 to 1 by its smallest and largest value. Asked for are the "
+            "mean and the standard deviation.",
+        ),
+        Misconception(
             "label before features",
             _dataset_with(swapped=True),
             "An item is (x, label); yours is (label, x).",
@@ -834,6 +1046,9 @@ def _split_cases(generator: torch.Generator) -> list[Case]:
         public.split_case(generator, fives[1] + 1, 0.2),  # x.2
         public.split_case(generator, 50, 0.35 + 0.02 * whole_number(generator, 0, 3)),  # x.5
         public.split_case(generator, 46, 0.75),  # 34.5, which rounds to the even 34
+        # x.5 on both sides: here it shows which of the two parts was rounded.
+        public.split_case(generator, 4 * whole_number(generator, 7, 13) + 1, 0.5),
+        public.split_case(generator, 4 * whole_number(generator, 7, 13) + 3, 0.5),
         public.split_case(generator, 33, 0.0),
         public.split_case(generator, 37, 1.0),
     ]
@@ -843,25 +1058,38 @@ def _parts(split: Any) -> tuple[list[int], list[int]] | None:
     return (split[0].tolist(), split[1].tolist()) if public.is_split(split) else None
 
 
-def _compare_parts(case: Case, expected: Observation, got: Observation) -> str | None:
-    n = case["n"]
-    n_val = round(n * case["val_fraction"])
+def _no_split(case: Case, got: Observation) -> str | None:
+    """What keeps the results from being splits of any size: their form, an overlap, a gap."""
     for label in public.SPLITS:
         parts = _parts(got["splits"][label])
         if parts is None:
             return "the result is not a tuple of two one-dimensional int64 tensors"
         train, val = parts
-        if len(val) != n_val or len(train) != n - n_val:
-            sizes = f"{len(train)} and {len(val)}, not {n - n_val} and {n_val}"
-            return f"n={n}, val_fraction={case['val_fraction']:g}: the parts have {sizes} entries"
         if set(train) & set(val):
             return f"{len(set(train) & set(val))} indices are in both parts"
-        if sorted(train + val) != list(range(n)):
+        if sorted(train + val) != list(range(case["n"])):
             return "the parts together do not hold every index once"
     return None
 
 
+def _compare_parts(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _no_split(case, got)
+    if problem:
+        return problem
+    n = case["n"]
+    n_val = round(n * case["val_fraction"])
+    for label in public.SPLITS:
+        train, val = _parts(got["splits"][label])
+        if len(val) != n_val:
+            sizes = f"{len(train)} and {len(val)}, not {n - n_val} and {n_val}"
+            return f"n={n}, val_fraction={case['val_fraction']:g}: the parts have {sizes} entries"
+    return None
+
+
 def _compare_chance(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _no_split(case, got)
+    if problem:
+        return problem
     parts = {label: _parts(split) for label, split in got["splits"].items()}
     if parts["first"] != parts["repeated"]:
         return "generators in the same state give different splits"
@@ -880,11 +1108,13 @@ def _compare_chance(case: Case, expected: Observation, got: Observation) -> str 
     return None
 
 
-def _split_with(order, *, count=round, first=False, as_list=False, sort=False, swap=False):
+def _split_with(
+    order, *, count=round, first=False, as_list=False, sort=False, swap=False, rest=False
+):
     """A split with one mistake or none; ``order(n, n_val, generator)`` gives all rows."""
 
     def train_val_split(n, val_fraction, generator=None):
-        n_val = count(n * val_fraction)
+        n_val = n - round(n * (1 - val_fraction)) if rest else count(n * val_fraction)
         rows = order(n, n_val, generator)
         train, val = (
             (rows[n_val:], rows[:n_val]) if first else (rows[: n - n_val], rows[n - n_val :])
@@ -895,6 +1125,15 @@ def _split_with(order, *, count=round, first=False, as_list=False, sort=False, s
         return tuple(part.tolist() for part in parts) if as_list else parts
 
     return train_val_split
+
+
+def _cut_at_minus_n_val(n, val_fraction, generator=None):
+    order, n_val = torch.randperm(n, generator=generator), round(n * val_fraction)
+    return order[:-n_val], order[-n_val:]
+
+
+def _list_of_two(n, val_fraction, generator=None):
+    return list(_split_with(_random_rows)(n, val_fraction, generator))
 
 
 def _random_rows(n, n_val, generator):
@@ -978,6 +1217,30 @@ def _counted_with(count: Callable[[float], int]):
         )
 
     return recognise
+
+
+@_each
+def _rest_rounded(case, got, parts):
+    n = case["n"]
+    n_train = round(n * (1 - case["val_fraction"]))
+    return all(
+        len(train) == n_train and sorted(train + val) == list(range(n))
+        for train, val in parts.values()
+    )
+
+
+@_each
+def _nothing_became_everything(case, got, parts):
+    if case["val_fraction"] == 0:
+        return all(not train and len(val) == case["n"] for train, val in parts.values())
+    return _compare_parts(case, got, got) is None
+
+
+def _in_a_list(case: Case, got: Observation) -> bool:
+    return got.error is None and all(
+        isinstance(split, list) and public.is_split(tuple(split))
+        for split in got["splits"].values()
+    )
 
 
 def _half_up(value: float) -> int:
@@ -1093,8 +1356,8 @@ TRAIN_VAL_SPLIT = Answer(
         Misconception(
             "rounded up",
             _split_with(_random_rows, count=math.ceil),
-            "math.ceil always rounds up. The size of the validation part is "
-            "round(n * val_fraction).",
+            "Your validation part is rounded up: math.ceil does that, and so does int() when it cuts "
+            "off the training part. Its size is round(n * val_fraction).",
             recognise=_counted_with(math.ceil),
         ),
         Misconception(
@@ -1103,6 +1366,26 @@ TRAIN_VAL_SPLIT = Answer(
             "You round halves up; Python's round takes halves to the even neighbour. Use "
             "round(n * val_fraction).",
             recognise=_counted_with(_half_up),
+        ),
+        Misconception(
+            "training part rounded instead",
+            _split_with(lambda n, n_val, g: torch.randperm(n, generator=g), rest=True),
+            "You round the size of the training part. Round that of the validation part, "
+            "round(n * val_fraction), and give the rest to training.",
+            recognise=_rest_rounded,
+        ),
+        Misconception(
+            "everything for validation when it should get nothing",
+            _cut_at_minus_n_val,
+            "With n_val = 0 your cut goes wrong: order[:-0] is order[:0], which is empty. Cut at "
+            "n - n_val.",
+            recognise=_nothing_became_everything,
+        ),
+        Misconception(
+            "a list of two tensors",
+            _list_of_two,
+            "The two parts come in a list. Return a tuple: train, val.",
+            recognise=_in_a_list,
         ),
         Misconception(
             "validation first",

@@ -46,7 +46,7 @@ EXPECTED = {
         {"momentum_step": "damped gradient", "adam_step": "no bias correction"},
     ),
     ("06", "learner-05"): (
-        2,
+        3,
         1,
         {"iterate_batches": "X and y shuffled apart", "train_val_split": "rounded down"},
     ),
