@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.exercises.loop_watch import ListLoader, buffers_of, gradients_of
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 from course_lib.training import evaluate as evaluate_whole
 
@@ -126,9 +127,11 @@ def properties_evaluate(case: Case, observation: Observation) -> Iterator[Findin
     floats = (
         isinstance(returned, tuple)
         and len(returned) == 2
-        and all(isinstance(value, float) for value in returned)
+        and all(type(value) is float for value in returned)
     )
-    yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy")
+    shown = [type_name(value) for value in returned] if isinstance(returned, tuple) else None
+    got = f"yours is {type_name(returned)}" + (f" of {', '.join(shown)}" if shown else "")
+    yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy", got)
     if returned is None:
         return
     if kind == "layers":
@@ -316,7 +319,9 @@ def properties_run_experiment(case: Case, observation: Observation) -> Iterator[
     yield Finding(
         complete, 'the result has the keys "loss" and "accuracy": a list of floats, one per epoch'
     )
-    yield Finding(runs["unknown"] == "ValueError", "an unknown optimizer raises ValueError")
+    raised = runs["unknown"] or "nothing"
+    text = "an unknown optimizer raises ValueError"
+    yield Finding(runs["unknown"] == "ValueError", text, f"yours raises {raised}")
     if not complete:
         return
     yield Finding(not observation["lists_shared"], "each run returns lists of its own")
@@ -383,7 +388,9 @@ def observe_best_learning_rate(function: Any, case: Case, notes: Notes) -> None:
     if kind == "hopeless":
         notes["hopeless"], notes["refused"] = None, False
         try:
-            notes["hopeless"] = function(results)
+            returned = function(results)
+            is_error = isinstance(returned, BaseException)
+            notes["hopeless"] = f"a {type_name(returned)} object" if is_error else returned
         except ValueError:
             notes["refused"] = True
     else:
@@ -401,8 +408,8 @@ def properties_best_learning_rate(case: Case, observation: Observation) -> Itera
         words = "a run with a NaN or an infinity anywhere in it is never chosen"
         if kind == "finite":
             words = "the rate with the lowest final loss is chosen"
-            yield Finding(isinstance(got, float), "the result is a learning rate, a float")
-        yield Finding(isinstance(got, float) and got == case["best"], words)
+            yield Finding(type(got) is float, "the result is a learning rate, a float")
+        yield Finding(type(got) is float and got == case["best"], words)
     unchanged = _same_results(case["results"], observation["results"])
     yield Finding(unchanged, "results is left as it was")
 

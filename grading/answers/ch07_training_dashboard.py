@@ -104,8 +104,36 @@ def _parameters_left_frozen(model, loader, loss_fn):
     return _both(parts)
 
 
-def _eval_without_restoring_in_train_mode(model, loader, loss_fn):
-    return _evaluate_with(_both, eval_mode=False, restore=False)(model, loader, loss_fn)
+def _restored_the_wrong_way_round(model, loader, loss_fn):
+    was_training = model.training
+    result = _evaluate_with(_both)(model, loader, loss_fn)
+    model.train(not was_training)
+    return result
+
+
+def _largest_of_all(model, loader, loss_fn):
+    """argmax() without a dimension gives one index for the whole batch."""
+    loss, _ = _evaluate_with(_both)(model, loader, loss_fn)
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        right = sum((model(x).argmax() == y).sum().item() for x, y in loader)
+    model.train(training)
+    return loss, right / sum(len(y) for _, y in loader)
+
+
+def _argmax_over_batch(model, loader, loss_fn):
+    model.eval()
+    right = 0
+    with torch.no_grad():
+        for x, y in loader:
+            right += (model(x).argmax(dim=0) == y).sum().item()
+    return 0.0, float(right)
+
+
+def _counts_the_dataset(model, loader, loss_fn):
+    loss, accuracy = _evaluate_with(_both)(model, loader, loss_fn)
+    return loss / len(loader.dataset), accuracy
 
 
 # Right, written differently.
@@ -168,6 +196,24 @@ def _switch_by_hand(model, loader, loss_fn):
     return _both(parts)
 
 
+def _measured_as_in_training(case: Case, got: Observation) -> bool:
+    return (
+        got.error is None
+        and isinstance(got.get("returned"), tuple)
+        and got["evaluated_in_train_mode"] is case["training"]
+        and got.get("recorded", True)
+    )
+
+
+def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> bool:
+    """Dropout draws its own numbers, so the wrong loss itself cannot be compared."""
+    if got.error is not None or not isinstance(got.get("returned"), tuple):
+        return False
+    if restored and got.get(f"{case['kind']}_training", case["training"]) != case["training"]:
+        return False
+    return got["evaluated_in_train_mode"] is case["training"] and not got.get("recorded", False)
+
+
 EVALUATE = Answer(
     exercise="evaluate",
     cases=_evaluate_cases,
@@ -192,6 +238,19 @@ EVALUATE = Answer(
             _evaluate_with(_both, restore=True),
             "You end with model.train() whatever the mode was before. A model that came in eval "
             "mode must leave in eval mode: remember model.training, and set that again.",
+        ),
+        Misconception(
+            "mode restored the wrong way round",
+            _restored_the_wrong_way_round,
+            "A model that came in train mode leaves in eval mode, and the other way round. "
+            "model.train(was_training) sets what you remembered.",
+        ),
+        Misconception(
+            "neither eval() nor no_grad()",
+            _evaluate_with(_both, eval_mode=False, no_grad=False),
+            "You measure as if you were training: dropout and batch norm are in train mode, and "
+            "every forward pass records a graph. Call model.eval(), and loop under torch.no_grad().",
+            recognise=_measured_as_in_training,
         ),
         Misconception(
             "mean of batch means",
@@ -257,21 +316,56 @@ EVALUATE = Answer(
             "out by one indentation.",
         ),
         Misconception(
+            "a list instead of a tuple",
+            _evaluate_with(lambda p: list(_both(p))),
+            "You return a list. Return the two numbers themselves, loss, accuracy: a tuple.",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got["returned"], list)
+                and len(got["returned"]) == 2
+            ),
+        ),
+        Misconception(
+            "tensors instead of floats",
+            _evaluate_with(lambda p: (_loss(p), torch.tensor(_accuracy(p)))),
+            "The accuracy comes as a tensor. Take the number out with .item().",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got["returned"], tuple)
+                and any(isinstance(value, torch.Tensor) for value in got["returned"])
+            ),
+        ),
+        Misconception(
+            "argmax over the batch",
+            _argmax_over_batch,
+            "You take the largest entry down the batch, argmax(dim=0). The classes lie along "
+            "dim=1: each row of logits has one prediction.",
+            recognise=lambda case, got: (
+                got.error is not None and "size of tensor" in got.error.message
+            ),
+        ),
+        Misconception(
+            "one argmax for the whole batch",
+            _largest_of_all,
+            "argmax() without a dimension gives one number for the whole batch. argmax(dim=1) gives "
+            "one prediction per example.",
+        ),
+        Misconception(
+            "examples counted by loader.dataset",
+            _counts_the_dataset,
+            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
+            "not every one has that attribute: count the examples as they come, with len(y).",
+            recognise=lambda case, got: (
+                got.error is not None and "no attribute 'dataset'" in got.error.message
+            ),
+        ),
+        Misconception(
             "accuracy before loss",
             _evaluate_with(lambda p: (_accuracy(p), _loss(p))),
             "The two results are swapped: the loss comes first, then the accuracy.",
         ),
     ),
 )
-
-
-def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> bool:
-    """Dropout draws its own numbers, so the wrong loss itself cannot be compared."""
-    if got.error is not None or not isinstance(got.get("returned"), tuple):
-        return False
-    if restored and got.get(f"{case['kind']}_training", case["training"]) != case["training"]:
-        return False
-    return got["evaluated_in_train_mode"] is case["training"] and not got.get("recorded", False)
 
 
 # --- run_experiment -----------------------------------------------------------------------------
@@ -536,6 +630,43 @@ def _loss_between(case: Case, got: Observation, low: float, high: float) -> bool
     )
 
 
+def _one_straight_line(case: Case, got: Observation) -> bool:
+    """At the level of guessing to the end, and calm: the best that a straight line can do."""
+    if not _loss_between(case, got, 0.64, 0.74):
+        return False
+    end = got["runs"]["fit"]["loss"][-15:]
+    return max(end) - min(end) < 0.006
+
+
+def _never_gets_on(case: Case, got: Observation) -> bool:
+    """At the level of guessing to the end, and jumping about: each epoch starts afresh."""
+    runs = _complete(case, got)
+    return (
+        runs is not None
+        and not _fits(runs)
+        and _same(runs, "again")
+        and min(runs["fit"]["loss"]) > 0.55
+        and max(runs["fit"]["loss"][-15:]) - min(runs["fit"]["loss"][-15:]) > 0.012
+        and max(runs["fit"]["loss"]) < 1.5
+    )
+
+
+def _not_a_dict(case: Case, got: Observation) -> bool:
+    runs = _runs(got)
+    return runs is not None and all(
+        isinstance(runs[run["label"]], tuple) for run in case["runs"] if run["label"] != "unknown"
+    )
+
+
+def _other_keys(case: Case, got: Observation) -> bool:
+    runs = _runs(got)
+    return runs is not None and all(
+        isinstance(runs[run["label"]], dict) and set(runs[run["label"]]) != {"loss", "accuracy"}
+        for run in case["runs"]
+        if run["label"] != "unknown"
+    )
+
+
 def _stands_still(case: Case, got: Observation) -> bool:
     runs = _complete(case, got)
     if runs is None or _fits(runs):
@@ -583,9 +714,37 @@ def _accepts_any_name(case: Case, got: Observation) -> bool:
     return (
         runs is not None
         and _compare_history(case, got, got) is None
-        and runs["unknown"] != "ValueError"
+        and runs["unknown"] is None
         and not any(_same(runs, label) for label in ("lr", "batch_size", "optimizer"))
     )
+
+
+def _refuses_otherwise(case: Case, got: Observation) -> bool:
+    runs = _complete(case, got)
+    return runs is not None and _fits(runs) and runs["unknown"] not in (None, "ValueError")
+
+
+def _new_model_each_epoch(optimizer_name, lr, batch_size, epochs, seed):
+    _refuse(optimizer_name)
+    torch.manual_seed(seed)
+    history = {"loss": [], "accuracy": []}
+    for _ in range(epochs):
+        _one_run(optimizer_name, lr, batch_size, 1, seed, history=history)
+    return history
+
+
+def _as_a_pair(*arguments):
+    return tuple(_run_with()(*arguments).values())
+
+
+def _under_other_names(*arguments):
+    history = _run_with()(*arguments)
+    return {"losses": history["loss"], "accuracies": history["accuracy"]}
+
+
+def _key_error(optimizer_name, lr, batch_size, epochs, seed):
+    torch.manual_seed(seed)
+    return _one_run(optimizer_name, lr, batch_size, epochs, seed)
 
 
 # Right, written differently.
@@ -751,7 +910,27 @@ RUN_EXPERIMENT = Answer(
             _run_with(network=lambda: nn.Sequential(nn.Linear(2, 16), nn.Linear(16, 2))),
             "The loss stays near 0.69: without the tanh between them two linear layers are one, "
             "and one straight line cannot separate two circles.",
-            recognise=lambda case, got: _loss_between(case, got, 0.64, 0.74),
+            recognise=_one_straight_line,
+        ),
+        Misconception(
+            "a new model in every epoch",
+            _new_model_each_epoch,
+            "The loss jumps about near 0.69 and never gets on: the model is built inside the loop "
+            "over the epochs, so each epoch starts from new weights. Build it once, before.",
+            recognise=_never_gets_on,
+        ),
+        Misconception(
+            "a tuple instead of a dict",
+            _as_a_pair,
+            'You return two lists. Asked for is a dict with them under "loss" and "accuracy".',
+            recognise=_not_a_dict,
+        ),
+        Misconception(
+            "other names for the lists",
+            _under_other_names,
+            'The result\'s keys are "loss" and "accuracy", spelled like that: whoever plots your '
+            "history looks for these names.",
+            recognise=_other_keys,
         ),
         Misconception(
             "never steps",
@@ -766,6 +945,13 @@ RUN_EXPERIMENT = Answer(
             "A name that is neither sgd nor adam is taken all the same, and a typing mistake "
             "would go unnoticed. Raise ValueError for it.",
             recognise=_accepts_any_name,
+        ),
+        Misconception(
+            "another error for an unknown optimizer",
+            _key_error,
+            "An unknown name does raise an error in yours, but not ValueError, which is what a "
+            "caller of this function would catch. Raise ValueError yourself.",
+            recognise=_refuses_otherwise,
         ),
     ),
 )
@@ -875,6 +1061,22 @@ def _none_when_hopeless(results):
     return min(kept, key=lambda lr: kept[lr][-1]) if kept else None
 
 
+def _refuses_any_divergence(results):
+    if len(_finite(results)) < len(results):
+        raise ValueError("a run diverged")
+    return _best_pair(results)[0]
+
+
+def _best_pair(results):
+    return min(((lr, losses[-1]) for lr, losses in _checked(results).items()), key=lambda p: p[1])
+
+
+def _returns_the_error(results):
+    if not _finite(results):
+        return ValueError("every run diverged")
+    return _best_pair(results)[0]
+
+
 def _largest_stable_rate(results):
     return max(_checked(results))
 
@@ -961,6 +1163,23 @@ BEST_LEARNING_RATE = Answer(
             _the_loss_itself,
             "You return the lowest loss. The result is the learning rate that reached it: the key, "
             "not the value.",
+        ),
+        Misconception(
+            "rate and loss returned",
+            _best_pair,
+            "You return the rate together with its loss. Asked for is the rate alone.",
+        ),
+        Misconception(
+            "error as soon as one run diverged",
+            _refuses_any_divergence,
+            "You raise ValueError when any run diverged. Leave that run out and choose among the "
+            "others; the error is for the case that none is left.",
+        ),
+        Misconception(
+            "error returned, not raised",
+            _returns_the_error,
+            "You return a ValueError object, and the caller goes on with it as if it were a rate. "
+            "`raise` stops.",
         ),
         Misconception(
             "only the last entry checked",
