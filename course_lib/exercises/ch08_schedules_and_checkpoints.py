@@ -167,8 +167,10 @@ def properties_checkpointing(case: Case, observation: Observation) -> Iterator[F
     yield Finding(
         observation["opens"],
         "torch.load(path, weights_only=True) opens the file",
-        f"it refuses with {observation['refusal']}",
+        f"it stops at {observation['refused']}",
     )
+    if not observation["written"]:
+        return
     wanted, got = case["saved_after"] + 1, observation["returned"]
     yield Finding(
         type(got) is int and got == wanted,
@@ -307,6 +309,8 @@ def properties_early_stopping(case: Case, observation: Observation) -> Iterator[
         )
         if kind == "short":
             return
+        text = "step leaves the model as it is; whoever calls it puts the best weights back"
+        yield Finding(observation["model"], text)
         loaded = observation["state"]
         wanted = state_after(case, case["best_epoch"])
         yield Finding(loaded is not None, "best_state loads with model.load_state_dict")

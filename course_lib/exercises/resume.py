@@ -5,6 +5,7 @@ ever opened with ``torch.load(..., weights_only=True)``.
 """
 
 import math
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,7 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
         run.train(saved_after + 1)
         save_checkpoint(path, run.model, run.optimizer, run.scheduler, saved_after)
         notes["written"] = first.is_file()
-        notes["opens"], notes["refusal"] = _opens(first)
+        notes["opens"], notes["refused"] = _opens(first)
         run.train(rest)
         notes[f"{kind}_continued"] = parameters_of(run.model)
         later = second if case["as_path"] else str(second)
@@ -190,10 +191,16 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
         notes["orders"] = resumed.orders
 
 
+#: How the refusal of torch.load(weights_only=True) names what it found.
+_GLOBAL = re.compile(r"GLOBAL (\S+)")
+
+
 def _opens(path: Path) -> tuple[bool, str]:
-    """Whether the file opens without unpickling, and the type of the error when it does not."""
+    """Whether the file opens without unpickling; if not, the name of what was refused in it, or
+    the type of the error where it names nothing."""
     try:
         torch.load(path, weights_only=True)
     except Exception as error:
-        return False, type(error).__name__
+        found = _GLOBAL.search(str(error))
+        return False, found[1] if found else type(error).__name__
     return True, ""

@@ -167,6 +167,36 @@ WARMUP_COSINE = Answer(
             "out of how many.",
         ),
         Misconception(
+            "cosine stretched over all steps",
+            _with(progress=lambda step, total, warmup: (step - warmup) / total),
+            "You count from the warm-up's end and divide by all steps, so the cosine is not down "
+            "when the schedule ends. It lasts total_steps - warmup_steps.",
+        ),
+        Misconception(
+            "cosine upside down",
+            _with(rate=lambda p, high, low: low + (high - low) * (1 - math.cos(math.pi * p)) / 2),
+            "Your cosine rises from min_lr to max_lr. (1 - cos) goes from 0 to 2; (1 + cos) goes "
+            "from 2 to 0.",
+        ),
+        Misconception(
+            "cosine not shifted",
+            _with(rate=lambda p, high, low: low + (high - low) * math.cos(math.pi * p)),
+            "math.cos goes down to -1, and so your rate falls below min_lr. Shift and halve it: "
+            "(1 + cos) / 2 goes from 1 to 0.",
+        ),
+        Misconception(
+            "a tensor instead of a float",
+            _with(rate=lambda p, high, low: torch.tensor(_half_wave(p, high, low))),
+            "The number comes as a tensor. math.cos takes and gives Python floats.",
+        ),
+        Misconception(
+            "an int at step 0",
+            _with(
+                warm=lambda step, warmup, high, low: 0 if step == 0 else high * step / warmup,
+            ),
+            "At step 0 you return the int 0. The result is a float in every case: 0.0.",
+        ),
+        Misconception(
             "no floor after the end",
             _with(over=lambda step, total: False),
             "A cosine goes up again after its lowest point, and so does your rate after "
@@ -404,11 +434,55 @@ class _BestCreeps(_Stopper):
         return stop
 
 
+class _NothingReturned(_Stopper):
+    def step(self, val_loss, model):
+        return True if super().step(val_loss, model) else None
+
+
+class _NothingAtFirst(_Stopper):
+    """best_loss is None before the first improvement, so that a NaN gets in first."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        super().__init__(patience, min_delta)
+        self.best_loss = None
+
+    def improved(self, loss):
+        return self.best_loss is None or loss < self.best_loss - self.min_delta
+
+
+class _PutsBack(_Stopper):
+    def step(self, val_loss, model):
+        stop = super().step(val_loss, model)
+        if stop:
+            model.load_state_dict(self.best_state)
+        return stop
+
+
+class _GoOn(_Stopper):
+    def step(self, val_loss, model):
+        return not super().step(val_loss, model)
+
+
+class _HigherIsBetter(_Stopper):
+    def improved(self, loss):
+        return loss > self.best_loss + self.min_delta
+
+
+class _SkipsNaN(_Stopper):
+    def step(self, val_loss, model):
+        return False if math.isnan(val_loss) else super().step(val_loss, model)
+
+
 class _LastState(_Stopper):
     def step(self, val_loss, model):
         stop = super().step(val_loss, model)
         self.best_state = self.state_of(model)
         return stop
+
+
+def _no_nan_at_first(self, loss):
+    """Otherwise right: only the value before the first epoch is another one."""
+    return loss < (math.inf if self.best_loss is None else self.best_loss) - self.min_delta
 
 
 # Right, written differently.
@@ -496,9 +570,24 @@ class _InAPreparedDict:
         return not self.waited < self.patience
 
 
+def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | None:
+    stops, wanted = got.get("stops"), expected["stops"]
+    if not isinstance(stops, list) or any(type(stop) is not bool for stop in stops):
+        return "step does not always return True or False"
+    if stops == wanted:
+        return None
+    patience = 10 if case["patience"] is None else case["patience"]
+    made, due = (
+        f"after {len(answers)} epochs" if answers and answers[-1] else "never"
+        for answers in (stops, wanted)
+    )
+    return f"with patience={patience} one run should stop {due}, and yours stops {made}"
+
+
 EARLY_STOPPING = Answer(
     exercise="EarlyStopping",
     cases=_stopping_cases,
+    compare={"stop": _compare_stop},
     variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
     misconceptions=(
         Misconception(
@@ -593,6 +682,47 @@ EARLY_STOPPING = Answer(
             _ParametersOnly,
             "You keep the parameters only. Batch norm's running averages are buffers, and they "
             "belong to the best epoch too: state_dict() has both.",
+        ),
+        Misconception(
+            "nothing returned when it goes on",
+            _NothingReturned,
+            "step returns True to stop, and nothing at all otherwise. Return False then: the answer "
+            "is a bool in every epoch.",
+        ),
+        Misconception(
+            "no infinity at first",
+            _NothingAtFirst,
+            "Before the first improvement best_loss is None, and whatever comes first is taken, a "
+            "NaN too. Start with infinity: every number is below it, and NaN is not.",
+        ),
+        Misconception(
+            "no infinity at first",
+            type("_NothingAtFirst", (_NothingAtFirst,), {"improved": _no_nan_at_first}),
+            "Before the first improvement best_loss is None. It is to be infinity: every number is "
+            "below it, so the first epoch needs no question of its own.",
+        ),
+        Misconception(
+            "model changed by step",
+            _PutsBack,
+            "Your step puts the best weights back into the model. It only watches: whoever calls it "
+            "decides when to load best_state.",
+        ),
+        Misconception(
+            "True to go on",
+            _GoOn,
+            "Your step returns True as long as training should go on. It is the other way round: "
+            "True means stop.",
+        ),
+        Misconception(
+            "higher taken for better",
+            _HigherIsBetter,
+            "You wait for a loss that is higher than the best. A loss is better when it is lower.",
+        ),
+        Misconception(
+            "NaN does not count",
+            _SkipsNaN,
+            "An epoch with NaN goes by as if it had not been. It is an epoch without improvement, "
+            "and counts towards patience: a run that is nothing but NaN has to end.",
         ),
         Misconception(
             "last state kept",

@@ -4,12 +4,14 @@ A pair is made from parts: what goes into the file, and what comes out of it.
 """
 
 import random
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
 from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.resume import checkpoint_case
+from course_lib.exercises.resume import EPOCHS, checkpoint_case
 from grading.answers.model import Answer, Misconception
 
 PARTS = ("model", "optimizer", "scheduler", "rng")
@@ -109,6 +111,22 @@ def _pickled_model(weights_only: bool):
     return save_checkpoint, load_checkpoint
 
 
+def _pickled_and_refused(part: str):
+    def load_checkpoint(path, model, optimizer, scheduler):
+        return torch.load(path, weights_only=True)["epoch"] + 1
+
+    return _pickled(part)[0], load_checkpoint
+
+
+def _method_pickled():
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        _pair()[0](path, model, optimizer, scheduler, epoch)
+        state = torch.load(path, weights_only=True)
+        torch.save(state | {"model": model.state_dict}, path)
+
+    return save_checkpoint, _pair()[1]
+
+
 def _loaded_into_names():
     def save_checkpoint(path, model, optimizer, scheduler, epoch):
         _pair()[0](path, model, optimizer, scheduler, epoch)
@@ -192,9 +210,105 @@ def _other_generator():
     return save_checkpoint, load_checkpoint
 
 
-def _refused(case: Case, got: Observation) -> bool:
-    """The file holds pickled objects, and loading it safely was refused."""
-    return got.error is not None and "UnpicklingError" in got.error.type and not got["opens"]
+def _holds(*names: str, loads: bool):
+    """Recognises a file in which torch.load(weights_only=True) stops at something from ``names``;
+    ``loads`` is whether the learner's load_checkpoint opens it all the same."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if (got.error is None) is not loads:
+            return False
+        if "opens" not in got.values:  # a scheduler that holds a lambda cannot even be saved whole
+            return case["scheduler"] == "lambda" and "pickle" in got.error.message
+        if got["opens"] or (got.error is not None and "UnpicklingError" not in got.error.type):
+            return False
+        return any(got["refused"].startswith(name) for name in names)
+
+    return recognise
+
+
+_MODULES = ("torch.nn.", "__main__.", "collections.OrderedDict.")
+
+
+def _pickled(part: str):
+    """One of the other objects whole in the file, and everything else as it should be."""
+    save_rest, load_rest = _without(part)
+
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        save_rest(path, model, optimizer, scheduler, epoch)
+        state = torch.load(path, weights_only=True)
+        state["whole"] = {"optimizer": optimizer, "scheduler": scheduler}[part]
+        torch.save(state, path)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        state = torch.load(path, weights_only=False)
+        own = {"optimizer": optimizer, "scheduler": scheduler}[part]
+        own.load_state_dict(state.pop("whole").state_dict())
+        torch.save(state, path)
+        return load_rest(path, model, optimizer, scheduler)
+
+    return save_checkpoint, load_checkpoint
+
+
+def _numpys_state_too():
+    """Right but for NumPy's random state, which weights_only=True refuses."""
+
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        _pair()[0](path, model, optimizer, scheduler, epoch)
+        state = torch.load(path, weights_only=True)
+        torch.save(state | {"numpy": np.random.get_state()}, path)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        state = torch.load(path, weights_only=False)
+        np.random.set_state(state.pop("numpy"))
+        torch.save(state, path)
+        return _pair()[1](path, model, optimizer, scheduler)
+
+    return save_checkpoint, load_checkpoint
+
+
+def _in_a_variable():
+    """Nothing in the file: the state stays in the process that is going to crash."""
+    kept = {}
+
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+        kept.update({name: part.state_dict() for name, part in parts.items()})
+        kept.update(rng=torch.get_rng_state(), epoch=epoch)
+        torch.save({"epoch": epoch}, path)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        model.load_state_dict(kept["model"])
+        optimizer.load_state_dict(kept["optimizer"])
+        scheduler.load_state_dict(kept["scheduler"])
+        torch.set_rng_state(kept["rng"])
+        return kept["epoch"] + 1
+
+    return save_checkpoint, load_checkpoint
+
+
+def _under_a_name_of_its_own():
+    """Always the same file, whatever path says."""
+
+    def own(path):
+        return Path(path).with_name("checkpoint.pt")
+
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        _pair()[0](own(path), model, optimizer, scheduler, epoch)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        return _pair()[1](own(path), model, optimizer, scheduler)
+
+    return save_checkpoint, load_checkpoint
+
+
+def _the_later_run(case: Case, got: Observation) -> bool:
+    """What was loaded is the run as it was saved last, elsewhere."""
+    return (
+        got.error is None
+        and got["written"]
+        and got["returned"] == EPOCHS
+        and got["returned"] != case["saved_after"] + 1
+    )
 
 
 # Right, written differently.
@@ -326,11 +440,64 @@ CHECKPOINTING = Answer(
             "one still to run is the next.",
         ),
         Misconception(
+            "next epoch is one too many",
+            _pair(returned=lambda epoch: epoch + 2),
+            "You return one epoch too many, so an epoch is left out. If you add 1 both when saving "
+            "and when loading, do it once.",
+        ),
+        Misconception(
+            "nothing returned",
+            _pair(returned=lambda epoch: None),
+            "Everything is restored, and nothing comes back: return the first epoch still to run.",
+        ),
+        Misconception(
+            "kept in a variable, not in the file",
+            _in_a_variable(),
+            "What you load comes from a variable, not from the file at path. A variable is gone with "
+            "the process that crashed: write everything into the file, and read it from there.",
+            recognise=_the_later_run,
+        ),
+        Misconception(
+            "path ignored",
+            _under_a_name_of_its_own(),
+            "There is no file at path afterwards: you write to a name of your own. Save to the path "
+            "that comes in, and load from it.",
+            recognise=lambda case, got: not got["written"],
+        ),
+        Misconception(
+            "scheduler and RNG forgotten",
+            _without("scheduler", "rng"),
+            "Weights and optimizer are restored; the scheduler's state and PyTorch's random state "
+            "are not. So the learning rate leaves its plan, and the batches come in another order.",
+        ),
+        Misconception(
             "whole model pickled",
             _pickled_model(weights_only=False),
             "Your file holds the model object itself. It cannot be loaded with weights_only=True, "
             "it can run foreign code when it is opened, and it breaks when the class moves or "
             "changes. Save model.state_dict().",
+            recognise=_holds(*_MODULES, loads=True),
+        ),
+        Misconception(
+            "whole optimizer pickled",
+            _pickled("optimizer"),
+            "Your file holds the optimizer object itself, with the model's parameters in it, and "
+            "weights_only=True refuses it. Save optimizer.state_dict().",
+            recognise=_holds("torch.optim.", loads=True),
+        ),
+        Misconception(
+            "whole optimizer pickled",
+            _pickled_and_refused("optimizer"),
+            "Your file holds the optimizer or the scheduler itself, and torch.load(weights_only="
+            "True) refuses it. Save what its state_dict() gives.",
+            recognise=_holds("torch.optim.", loads=False),
+        ),
+        Misconception(
+            "NumPy's state in the file",
+            _numpys_state_too(),
+            "Your file holds a NumPy array, and weights_only=True refuses it. PyTorch's own random "
+            "state, torch.get_rng_state(), is a tensor, and it is the one that counts here.",
+            recognise=_holds("numpy.", loads=True),
         ),
         Misconception(
             "whole model pickled",
@@ -338,7 +505,14 @@ CHECKPOINTING = Answer(
             "Your file holds the model object itself, and torch.load(weights_only=True) refuses "
             "it, for good reason: a pickled object can run code when it is opened. Save "
             "model.state_dict().",
-            recognise=_refused,
+            recognise=_holds(*_MODULES, loads=False),
+        ),
+        Misconception(
+            "state_dict without its parentheses",
+            _method_pickled(),
+            "You save the method, model.state_dict, instead of what it gives. Call it: "
+            "model.state_dict().",
+            recognise=_holds("getattr", "builtins.getattr", "__builtin__.getattr", loads=False),
         ),
         Misconception(
             "loaded into a local name",

@@ -485,7 +485,8 @@ class EarlyStopping:
     def step(self, val_loss, model):
         """Note the epoch's validation loss (a float). Returns True to stop, else False.
 
-        True comes at the ``patience``-th epoch in a row without an improvement.
+        True comes at the ``patience``-th epoch in a row without an improvement. The model
+        is left as it is: whoever calls this loads best_state into it.
         """
         ### BEGIN SOLUTION
         if val_loss < self.best_loss - self.min_delta:
