@@ -28,10 +28,12 @@ def _generator(seed: int) -> torch.Generator:
 def observe_underflow_fraction(function: Any, case: Case, notes: Notes) -> None:
     dtype = DTYPES[case["dtype"]]
     grads = case["grads"].to(case.get("device", "cpu"))
+    before = grads.clone()
     if case["scale"] is None:
         notes["plain_returned"] = function(grads, dtype)
     else:
         notes["scaled_returned"] = function(grads, dtype, scale=case["scale"])
+        notes["unchanged"] = torch.equal(before, grads)
 
 
 def fraction_case(values: list[float] | Tensor, dtype: str, scale: float | None = None) -> Case:
@@ -40,6 +42,8 @@ def fraction_case(values: list[float] | Tensor, dtype: str, scale: float | None 
 
 def properties_underflow_fraction(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = next(iter(observation.values.values()))
+    if not observation.get("unchanged", True):
+        yield Finding(False, "the gradients that came in are left as they were")
     yield Finding(
         type(returned) is float, "the result is a Python float", f"yours is {type_name(returned)}"
     )
@@ -59,7 +63,11 @@ UNDERFLOW_FRACTION = Exercise(
     aspects=(
         Aspect("share", "the share of the non-zero entries", 1, ("plain_returned",)),
         Aspect(
-            "scale", "the scale is applied before the cast", 1, ("scaled_returned",), ("share",)
+            "scale",
+            "the scale is applied before the cast, and not to the caller's own gradients",
+            1,
+            ("scaled_returned", "unchanged"),
+            ("share",),
         ),
     ),
     hints=(
@@ -98,6 +106,7 @@ def amp_case(
     factor: float = 1.0,
     steps: int = 3,
     classes: bool = True,
+    training: bool = True,
 ) -> dict[str, Any]:
     """``steps`` calls on ``steps`` batches of ``n``; ``init_scale=None`` hands over a scaler that
     is switched off; ``factor`` multiplies the inputs, so that float16 can overflow."""
@@ -126,6 +135,7 @@ def amp_case(
         "max_norm": max_norm,
         "stale": stale,
         "classes": classes,
+        "training": training,
         "device": "cpu",
     }
 
@@ -170,7 +180,7 @@ def observe_amp_train_step(function: Any, case: Case, notes: Notes) -> None:
     )
     losses, scales, after = [], [], []
     options = {} if case["max_norm"] is None else {"max_norm": case["max_norm"]}
-    model.eval()
+    model.train(case["training"])
     for x, y in zip(case["x"].to(case["device"]), case["y"].to(case["device"]), strict=True):
         result = function(model, x, y, loss_fn, optimizer, scaler, dtype=dtype, **options)
         losses.append(result)
@@ -179,7 +189,7 @@ def observe_amp_train_step(function: Any, case: Case, notes: Notes) -> None:
     notes[f"{kind}_losses"] = losses
     notes[f"{kind}_scales"] = scales
     notes[f"{kind}_parameters"] = after[-1]
-    notes["training"] = model.training
+    notes[f"{kind}_training"] = model.training
     notes["first_step"] = after[0]
     notes["dtypes"] = sorted(dtypes)
 
@@ -189,6 +199,8 @@ def properties_amp_train_step(case: Case, observation: Observation) -> Iterator[
     losses = observation[f"{kind}_losses"]
     good = all(type(loss) is float for loss in losses)
     yield Finding(good, "the result is a Python float", f"yours is {type_name(losses[0])}")
+    text = "the model stays in the mode it was in, train or eval"
+    yield Finding(observation[f"{kind}_training"] is case["training"], text)
     if observation["dtypes"]:
         low = case["dtype"] in observation["dtypes"]
         yield Finding(low, "the forward pass runs in the dtype that was asked for")
@@ -246,7 +258,9 @@ def _public_amp_cases() -> list[Case]:
         amp_case(
             g, "clip", n=6, sizes=sizes, dtype="float16", lr=0.2, init_scale=256.0, max_norm=0.1
         ),
-        amp_case(g, "plain", n=5, sizes=sizes, dtype="bfloat16", lr=0.2, init_scale=None),
+        amp_case(
+            g, "plain", n=5, sizes=sizes, dtype="bfloat16", lr=0.2, init_scale=None, training=False
+        ),
         amp_case(
             g, "overflow", n=5, sizes=sizes, dtype="float16", lr=0.2, init_scale=2.0**24, steps=1
         ),
@@ -259,7 +273,13 @@ AMP_TRAIN_STEP = Exercise(
     task="One training step in mixed precision.",
     aspects=(
         Aspect("update", "the weights move by the true gradient", 2, ("plain_parameters",)),
-        Aspect("loss", "the result is the unscaled loss", 1, ("plain_losses",), ("update",)),
+        Aspect(
+            "loss",
+            "the result is the unscaled loss, and the model's mode is left alone",
+            1,
+            ("plain_losses", "plain_training"),
+            ("update",),
+        ),
         Aspect("clip", "gradients are clipped after unscaling", 1, ("clip_parameters",)),
         Aspect(
             "scaler",
@@ -403,6 +423,7 @@ DYNAMIC_LOSS_SCALER = Exercise(
             "overflow", {"init_scale": 4.0}, [[[1.0, 2.0]], [[math.inf, 1.0]], [[1.0, 1.0]]]
         ),
         scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0]]] * 4),
+        scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0], [2.0]]] * 4),
         scaler_case("plain", {}, [[[1.0, 2.0]]]),
     ],
     properties=properties_scaler,

@@ -69,6 +69,45 @@ def _count(grads, dtype, scale=1.0):
     return float((((grads * scale).to(dtype) == 0) & (grads != 0)).sum())
 
 
+def _scaled_in_place(grads, dtype, scale=1.0):
+    grads *= scale
+    return _share(lambda values, dtype, scale: values.to(dtype) == 0)(grads, dtype)
+
+
+def _nan_for_nothing(grads, dtype, scale=1.0):
+    """The mean of no entries is NaN."""
+    values = grads[grads != 0]
+    return ((values * scale).to(dtype) == 0).double().mean().item()
+
+
+def _kept_instead_of_lost(grads, dtype, scale=1.0):
+    return _share(lambda values, dtype, scale: ~_zero_after_cast(values, dtype, scale))(
+        grads, dtype, scale
+    )
+
+
+def _as_a_tensor(grads, dtype, scale=1.0):
+    return torch.tensor(_share(_zero_after_cast)(grads, dtype, scale))
+
+
+def _raises_for_nothing(grads, dtype, scale=1.0):
+    values = grads[grads != 0]
+    return ((values * scale).to(dtype) == 0).sum().item() / len(values)
+
+
+def _stops_at_zeros(case: Case, got: Observation) -> bool:
+    empty = not bool((case["grads"] != 0).any())
+    if not empty:
+        right = _share(_zero_after_cast)(
+            case["grads"],
+            public.DTYPES[case["dtype"]],
+            1.0 if case["scale"] is None else case["scale"],
+        )
+        value = got.get("plain_returned", got.get("scaled_returned"))
+        return got.error is None and type(value) is float and math.isclose(value, right)
+    return got.error is not None and "ZeroDivision" in got.error.type
+
+
 def _with_counts(grads, dtype, scale=1.0):
     alive = torch.count_nonzero(grads).item()
     if alive == 0:
@@ -122,6 +161,35 @@ UNDERFLOW_FRACTION = Answer(
             "what became zero.",
         ),
         Misconception(
+            "caller's gradients scaled in place",
+            _scaled_in_place,
+            "*= multiplies the caller's own gradients. Make a new tensor: grads * scale.",
+            also=("unchanged",),
+        ),
+        Misconception(
+            "NaN when nothing is non-zero",
+            _nan_for_nothing,
+            "When every gradient is zero you take the mean of nothing, which is NaN. Ask for that "
+            "case first: the answer is 0.0.",
+        ),
+        Misconception(
+            "division by zero when nothing is non-zero",
+            _raises_for_nothing,
+            "When every gradient is zero you divide by a count of 0. Ask for that case first: the "
+            "answer is 0.0.",
+            recognise=_stops_at_zeros,
+        ),
+        Misconception(
+            "share that survives",
+            _kept_instead_of_lost,
+            "You return the share that survives. Asked for is the share that becomes zero.",
+        ),
+        Misconception(
+            "a tensor returned",
+            _as_a_tensor,
+            "The share comes as a tensor. Take the number out with .item().",
+        ),
+        Misconception(
             "number instead of share",
             _count,
             "You return how many entries underflowed. Divide by the number of entries that were "
@@ -142,7 +210,7 @@ def _amp_cases(generator: torch.Generator) -> list[Case]:
     # Leftovers from before the call are never scaled: at a large scale they would vanish unseen.
     return [
         case("plain", "float16", lr=0.2, init_scale=4.0, growth_interval=2, stale=True),
-        case("plain", "bfloat16", lr=0.3, init_scale=None, stale=True),
+        case("plain", "bfloat16", lr=0.3, init_scale=None, stale=True, training=False),
         case("clip", "float16", lr=0.5, init_scale=256.0, max_norm=0.15),
         case("clip", "bfloat16", lr=0.5, init_scale=None, max_norm=0.05),
         case("clip", "float16", lr=0.05, init_scale=64.0, max_norm=1e4, factor=0.3, classes=False),
@@ -159,11 +227,14 @@ def _amp_step(
     update=True,
     loss="plain",
     autocast=True,
+    mode=None,
 ):
     """A step with one mistake or none."""
 
     def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
-        if clear:
+        if mode is not None:
+            model.train(mode)
+        if clear is True:
             optimizer.zero_grad()
         with torch.autocast(x.device.type, dtype=dtype, enabled=autocast):
             value = loss_fn(model(x), y)
@@ -171,13 +242,15 @@ def _amp_step(
         big.backward()
         if clip == "early" and max_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+        if clear == "late":
+            optimizer.zero_grad()
         if clip == "right" or step == "optimizer":
             scaler.unscale_(optimizer)
         if clip == "right" and max_norm is not None:
             nn.utils.clip_grad_norm_(model.parameters(), max_norm)
         if step == "scaler":
             scaler.step(optimizer)
-        else:
+        elif step == "optimizer":
             optimizer.step()
         if update:
             scaler.update()
@@ -249,7 +322,26 @@ def _past_the_scaler(case: Case, got: Observation) -> bool:
     """The scaler itself complains, for it was never asked to take or judge the step."""
     if case["init_scale"] is None:
         return True
-    return got.error is not None and "No inf checks were recorded" in got.error.message
+    return got.error is not None and "recorded prior to update" in got.error.message
+
+
+def _cleared_too_late(case: Case, got: Observation) -> bool:
+    """The scaler finds no gradients to look at."""
+    if case["init_scale"] is None:
+        return got.error is None and _first_step_was_none(case, got)
+    return got.error is not None and "recorded for this optimizer" in got.error.message
+
+
+def _first_step_was_none(case: Case, got: Observation) -> bool:
+    first = got.get("first_step") or []
+    return all(torch.equal(a, b) for a, b in zip(case["weights"], first, strict=True))
+
+
+def _stands_still(case: Case, got: Observation) -> bool:
+    """No weight moves, whatever the scaler says of it."""
+    if got.error is None:
+        return _first_step_was_none(case, got)
+    return case["init_scale"] is not None and "prior to update" in got.error.message
 
 
 def _never_updates(case: Case, got: Observation) -> bool:
@@ -291,6 +383,25 @@ AMP_TRAIN_STEP = Answer(
             "You call optimizer.step() on gradients that are still scaled, and the scaler has "
             "nothing to go by in update(). Use scaler.step(optimizer).",
             recognise=_past_the_scaler,
+        ),
+        Misconception(
+            "cleared between backward and step",
+            _amp_step(clear="late"),
+            "You clear the gradients after backward() has made them, so the scaler finds none to "
+            "unscale or to step with. Clear before backward().",
+            recognise=_cleared_too_late,
+        ),
+        Misconception(
+            "no step",
+            _amp_step(step="none"),
+            "scaler.step(optimizer) is missing: gradients are computed and unscaled, and no weight "
+            "moves.",
+            recognise=_stands_still,
+        ),
+        Misconception(
+            "train mode set",
+            _amp_step(mode=True),
+            "You call model.train(). This function leaves the mode to whoever calls it.",
         ),
         Misconception(
             "no update()",
@@ -376,6 +487,10 @@ class _Scaler:
     change_in_step = False
     unscale = True
     remember = True
+    forget = True
+    answer = True
+    late = 0
+    per_step = False
 
     def __init__(
         self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
@@ -401,7 +516,9 @@ class _Scaler:
             for grad in grads:
                 grad /= self.value
         optimizer.step()
-        return True
+        if self.per_step:
+            self.good += 1
+        return True if self.answer else None
 
     def update(self):
         if self.bad:
@@ -410,11 +527,12 @@ class _Scaler:
             if self.reset_count:
                 self.good = 0
         else:
-            self.good += 1
-            if self.grow_always or self.good == self.interval:
+            self.good += not self.per_step
+            if self.grow_always or self.good >= self.interval + self.late:
                 self.value *= self.growth
                 self.good = 0
-        self.bad = False
+        if self.forget:
+            self.bad = False
 
 
 def _broken(**switches: bool) -> type:
@@ -496,6 +614,12 @@ def _scaler_cases(generator: torch.Generator) -> list[Case]:
             {"init_scale": scale, "growth_factor": 4.0, "growth_interval": interval},
             [[slope(2)]] * (2 * interval + 1),
         ),
+        # Two optimizers, and still one update each round.
+        public.scaler_case(
+            "growth",
+            {"init_scale": scale, "growth_interval": 2 * interval},
+            [[slope(2), slope(3)]] * (2 * interval + 1),
+        ),
         public.scaler_case(
             "mixed",
             {"init_scale": scale, "growth_interval": interval},
@@ -533,6 +657,29 @@ DYNAMIC_LOSS_SCALER = Answer(
             "count not started again after an overflow",
             _broken(reset_count=False),
             "The good steps must come in a row: after an inf or NaN counting starts at zero.",
+        ),
+        Misconception(
+            "overflow never forgotten",
+            _broken(forget=False),
+            "After one overflow every update backs off, for nobody notes that a new round has "
+            "begun. Clear the mark at the end of update().",
+        ),
+        Misconception(
+            "grows one update late",
+            _broken(late=1),
+            "The scale grows one update too late: the counter has to reach growth_interval, not "
+            "pass it.",
+        ),
+        Misconception(
+            "steps counted, not updates",
+            _broken(per_step=True),
+            "You count steps. With two optimizers that makes two per round: count the calls of "
+            "update().",
+        ),
+        Misconception(
+            "step answers nothing",
+            _broken(answer=False),
+            "A step that was taken returns nothing. Return True then, and False when it is skipped.",
         ),
         Misconception(
             "scale changed in step()",
