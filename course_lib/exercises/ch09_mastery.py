@@ -37,9 +37,13 @@ def capstone_case(
     noise: float = 0.1,
     stale: bool = False,
     device: str | None = None,
+    device_object: bool = False,
+    nan_epochs: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     """A case of ``train``. ``kind`` names the milestone that it is about; ``noise`` is the share of
-    labels that are drawn at random, so that the validation loss turns up again."""
+    labels that are drawn at random, so that the validation loss turns up again. ``device`` is
+    handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``, counted from 0, the
+    validation data hold a NaN."""
     features, hidden, classes = sizes
     dtype = torch.float32 if amp else torch.float64
 
@@ -66,6 +70,8 @@ def capstone_case(
         "batch_norm": batch_norm,
         "stale": stale,
         "device": device,
+        "device_object": device_object,
+        "nan_epochs": list(nan_epochs),
         "options": {
             "epochs": epochs,
             "lr": lr,
@@ -75,6 +81,20 @@ def capstone_case(
             "amp": amp,
         },
     }
+
+
+class _Validation(ListLoader):
+    """Validation data in which a NaN turns up while the epochs ``nan_epochs`` are running."""
+
+    def __init__(self, *arguments: Any, training: ListLoader, nan_epochs: list[int]) -> None:
+        super().__init__(*arguments)
+        self.training, self.nan_epochs = training, nan_epochs
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        batches = super().__iter__()
+        if self.training.passes - 1 not in self.nan_epochs:
+            return batches
+        return ((x * math.nan, y) for x, y in batches)
 
 
 def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
@@ -95,7 +115,14 @@ def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
             parameter.grad = torch.ones_like(parameter)
     n, size = case["n_train"], case["batch_size"]
     train_loader = ListLoader(case["x"][:n], case["y"][:n], size)
-    return model, train_loader, ListLoader(case["x"][n:], case["y"][n:], size + 1)
+    val_loader = _Validation(
+        case["x"][n:],
+        case["y"][n:],
+        size + 1,
+        training=train_loader,
+        nan_epochs=case["nan_epochs"],
+    )
+    return model, train_loader, val_loader
 
 
 def observe_train(function: Any, case: Case, notes: Notes) -> None:
@@ -120,7 +147,8 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
 
     options = dict(case["options"])
     if case["device"] is not None:
-        options["device"] = case["device"]
+        device = case["device"]
+        options["device"] = torch.device(device) if case["device_object"] else device
     handles = [
         register_optimizer_step_pre_hook(before_step),
         model.register_forward_hook(forward_done),
@@ -172,13 +200,17 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
         yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
     best = values["best_epoch"]
-    if val_loss and not any(map(math.isnan, val_loss)):
-        expected = val_loss.index(min(val_loss))
+    numbers = [value for value in val_loss if not math.isnan(value)]
+    if numbers:
+        expected = val_loss.index(min(numbers))
         text = "best_epoch is the epoch of the smallest val_loss, counted from 0"
-        yield Finding(type(best) is int and best == expected, text, f"yours is {best!r:.20}")
+        if kind == "nan":
+            text = "an epoch whose val_loss is NaN is never the best one"
+        got = f"that is {expected} here, and yours is {best!r:.20}"
+        yield Finding(type(best) is int and best == expected, text, got)
         kept = _validation_loss(case, observation)
         text = "at the end the model holds the weights of the best epoch"
-        yield Finding(math.isclose(kept, min(val_loss), rel_tol=1e-3), text)
+        yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text)
     text = "no gradients are recorded while validating"
     yield Finding(observation[f"{kind}_records_graph"] is False, text)
     if options["amp"]:
@@ -228,7 +260,12 @@ def _public_cases() -> list[Case]:
         capstone_case(generator, "best", **shape, epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
         capstone_case(generator, "modes", **shape, epochs=3, lr=0.05, batch_norm=True, stale=True),
         capstone_case(generator, "patience", **shape, epochs=30, lr=0.2, patience=3, noise=0.6),
-        capstone_case(generator, "amp", **shape, epochs=2, lr=0.02, amp=True),
+        capstone_case(
+            generator, "amp", **shape, epochs=2, lr=0.02, amp=True, device="cpu", device_object=True
+        ),
+        capstone_case(
+            generator, "nan", **shape, epochs=4, lr=0.1, noise=0.5, nan_epochs=(0, 3), device="cpu"
+        ),
     ]
 
 
@@ -259,9 +296,9 @@ TRAIN = Exercise(
         ),
         Aspect(
             "patience",
-            "it stops when patience is used up",
+            "it stops when patience is used up; NaN is never the best",
             1,
-            ("patience_val_loss", "patience_best_epoch"),
+            ("patience_val_loss", "patience_best_epoch", "nan_best_epoch"),
             after=("loop",),
         ),
         Aspect("amp", "mixed precision on request", 1, ("amp_train_loss",), after=("loop",)),

@@ -32,6 +32,13 @@ def _capstone(
     train_means: bool = False,
     use_decay: bool = True,
     amp_dtype: torch.dtype | None = torch.bfloat16,
+    clear: bool = True,
+    train_mode: str = "each epoch",
+    count_from: int = 0,
+    choose_by: str = "val",
+    reset_patience: bool = True,
+    better: Any = lambda loss, best: loss < best,
+    shortened: int = 0,
 ):
     def train(
         model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01,
@@ -41,25 +48,33 @@ def _capstone(
         model.to(device)
         decay = weight_decay if use_decay else 0.0
         optimizer = optimizer_class(model.parameters(), lr=lr, weight_decay=decay)
-        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
+        length = max(1, epochs - shortened)
+        scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=length)
         use_amp = amp and amp_dtype is not None
         scaled = use_amp and amp_dtype == torch.float16
         scaler = torch.amp.GradScaler("cpu", enabled=scaled)
         history: dict[str, Any] = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": 0}
         best, waited, best_state = math.inf, 0, copy.deepcopy(model.state_dict())
+        model.train()
         for epoch in range(epochs):
+            if schedule == "ahead":
+                scheduler.step()
             rate = optimizer.param_groups[0]["lr"]
-            model.train()
+            if train_mode == "each epoch":
+                model.train()
             total = seen = 0
             for x, y in train_loader:
                 x, y = x.to(device), y.to(device)
                 with torch.autocast("cpu", dtype=amp_dtype or torch.bfloat16, enabled=use_amp):
                     loss = F.cross_entropy(model(x), y)
-                optimizer.zero_grad()
+                if clear:
+                    optimizer.zero_grad()
                 scaler.scale(loss).backward()
-                if clip == "right" or (clip == "early" and not scaled):
+                if clip in ("right", "values") or (clip == "early" and not scaled):
                     scaler.unscale_(optimizer)
-                if clip != "never":
+                if clip == "values":
+                    nn.utils.clip_grad_value_(model.parameters(), max_norm)
+                elif clip in ("right", "early"):
                     nn.utils.clip_grad_norm_(model.parameters(), max_norm)
                 scaler.step(optimizer)
                 scaler.update()
@@ -79,8 +94,10 @@ def _capstone(
             history["train_loss"].append(total / seen)
             history["val_loss"].append(val_loss)
             history["lr"].append(optimizer.param_groups[0]["lr"] if lr_after_step else rate)
-            if val_loss < best:
-                best, waited, history["best_epoch"] = val_loss, 0, epoch
+            value = val_loss if choose_by == "val" else total / seen
+            if better(value, best):
+                best, history["best_epoch"] = value, epoch + count_from
+                waited = 0 if reset_patience else waited
                 best_state = copy.deepcopy(model.state_dict())
             else:
                 waited += 1
@@ -130,7 +147,7 @@ def _by_hand(
             parts = [(model(x.to(device)), y.to(device)) for x, y in val_loader]
             logits, targets = (torch.cat(part) for part in zip(*parts, strict=True))
             val_loss.append(loss_fn(logits, targets).item())
-        best_epoch = val_loss.index(min(val_loss))
+        best_epoch = min(range(epoch + 1), key=lambda e: (math.isnan(val_loss[e]), val_loss[e]))
         if best_epoch == epoch:
             buffer = io.BytesIO()
             torch.save(model.state_dict(), buffer)
@@ -183,7 +200,7 @@ def _with_lambda_schedule(
             ]
         value = sum(s for s, _ in sums) / sum(n for _, n in sums)
         since += 1
-        if not result["val_loss"] or value < min(result["val_loss"]):
+        if value < min([v for v in result["val_loss"] if v == v], default=math.inf):
             kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             result["best_epoch"], since = epoch, 0
         result["val_loss"].append(value)
@@ -192,6 +209,17 @@ def _with_lambda_schedule(
         scheduler.step()
     model.load_state_dict(kept)
     return result
+
+
+def _first_minimum(*arguments, **options):
+    """Keeps the epoch of `val_loss.index(min(val_loss))`, as a list of floats with NaN sees it."""
+    reached: list[float] = []
+
+    def better(loss: float, best: float) -> bool:
+        reached.append(loss)
+        return reached.index(min(reached)) == len(reached) - 1
+
+    return _capstone(better=better)(*arguments, **options)
 
 
 _oracle = _capstone()
@@ -219,8 +247,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("modes", epochs=2, lr=0.05, batch_norm=True),
         _turning(case, "best", epochs=10, lr=0.25, noise=0.6),
         _turning(case, "patience", epochs=25, lr=0.25, noise=0.6, patience=size(2, 4)),
-        case("amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43),
-    ]
+        case("nan", epochs=5, lr=0.1, nan_epochs=(0, 4)),
+        case(
+            "amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43, device="cpu",
+            device_object=True,
+        ),
+    ]  # fmt: skip
 
 
 def _turning(case: Any, kind: str, **settings: Any) -> Case:
@@ -232,9 +264,23 @@ def _turning(case: Any, kind: str, **settings: Any) -> Case:
         losses = _oracle(model, train_loader, val_loader, **full)["val_loss"]
         best = losses.index(min(losses))
         patience = settings.get("patience") or 1
-        # Patience has to matter: it must run out before the epochs do.
-        if 0 < best < len(losses) - 2 * patience - 1 and losses[-1] > 1.02 * min(losses):
+        # Patience has to matter: it must run out before the epochs do, and later than a counter
+        # that is never set back.
+        matters = kind != "patience" or _stop(losses, patience) > _stop(losses, patience, False)
+        early = 0 < best < len(losses) - 2 * patience - 1
+        if early and losses[-1] > 1.02 * min(losses) and matters:
             return drawn
+
+
+def _stop(losses: list[float], patience: int, in_a_row: bool = True) -> int:
+    """How many epochs are run until ``patience`` of them (in a row or in all) were no new best."""
+    best, waited = math.inf, 0
+    for epoch, loss in enumerate(losses):
+        waited = (0 if in_a_row else waited) if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            return epoch + 1
+    return len(losses)
 
 
 def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -262,6 +308,11 @@ def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | N
     if norms and not all(0.2 * limit < norm < 1.01 * limit for norm in norms if norm):
         return "the gradients of a step were not clipped at their true size"
     return None
+
+
+def _smallest_of_all(val_loss: float, best: float) -> bool:
+    """What `min` makes of NaN: the first value stays when it is one."""
+    return not val_loss >= best
 
 
 def _clips_scaled_gradients(case: Case, got: Observation) -> bool:
@@ -306,7 +357,8 @@ TRAIN = Answer(
         Misconception(
             "no clipping",
             _capstone(clip="never"),
-            "max_norm is never used. Clip the gradients between backward() and step().",
+            "max_norm has no effect: the gradients are not clipped, or only after the step, when the "
+            "weights have moved. Clip them between backward() and step().",
         ),
         Misconception(
             "validation in train mode",
@@ -337,6 +389,72 @@ TRAIN = Answer(
             _capstone(patience_extra=1),
             "You stop one epoch too late: the patience-th epoch in a row without a new best is "
             "the last one.",
+        ),
+        Misconception(
+            "patience off by one",
+            _capstone(patience_extra=-1),
+            "You stop one epoch too early: patience epochs without a new best have to go by, and "
+            "the best epoch itself is none of them.",
+        ),
+        Misconception(
+            "patience never set back",
+            _capstone(reset_patience=False),
+            "You count all epochs without a new best. Patience is about epochs in a row: a new best "
+            "sets the counter back to 0.",
+        ),
+        Misconception(
+            "NaN taken for the best",
+            _capstone(better=_smallest_of_all),
+            "An epoch whose val_loss is NaN passes for the best one: `not val_loss >= best` is True "
+            "for NaN. Ask val_loss < best_loss instead.",
+        ),
+        Misconception(
+            "NaN taken for the best",
+            _first_minimum,
+            "An epoch whose val_loss is NaN passes for the best one: min() keeps a NaN that comes "
+            "first, for every comparison with NaN is False. Ask val_loss < best_loss instead.",
+        ),
+        Misconception(
+            "best epoch by the training loss",
+            _capstone(choose_by="train"),
+            "You keep the weights of the lowest training loss. That falls as long as you train: the "
+            "best epoch is the one with the lowest validation loss.",
+        ),
+        Misconception(
+            "best epoch counted from 1",
+            _capstone(count_from=1),
+            "best_epoch is one too large: epochs are counted from 0, as val_loss is indexed.",
+        ),
+        Misconception(
+            "train mode set only once",
+            _capstone(train_mode="once"),
+            "model.train() stands before the loop over the epochs. Validation switches to eval mode, "
+            "and nobody switches back: from the second epoch on you train in eval mode. Call "
+            "model.train() at the start of every epoch.",
+        ),
+        Misconception(
+            "zero_grad forgotten",
+            _capstone(clear=False),
+            "backward() adds to the gradients that are there, and nobody clears them. Call "
+            "optimizer.zero_grad() once per step.",
+        ),
+        Misconception(
+            "values clipped, not the norm",
+            _capstone(clip="values"),
+            "You cap each entry of the gradient by itself, which bends its direction. "
+            "clip_grad_norm_ shortens all gradients by one common factor.",
+        ),
+        Misconception(
+            "scheduler one epoch ahead",
+            _capstone(schedule="ahead"),
+            "The scheduler steps before an epoch is trained, so the full rate is never used. Step "
+            "it at the epoch's end.",
+        ),
+        Misconception(
+            "cosine one epoch too short",
+            _capstone(shortened=1),
+            "Your cosine reaches 0 in the last epoch, which then trains nothing. With T_max=epochs "
+            "it would reach 0 just after it.",
         ),
         Misconception(
             "Adam instead of AdamW",
