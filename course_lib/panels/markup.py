@@ -1,8 +1,9 @@
 """The panels' HTML: heading, picture, sentence and status line.
 
-Used by ``panel.py``. Core widgets have gaps for people who do not see the screen: the handle of a
-slider has no name and ``Image`` has no alternative text. Hence the picture is an ``<img>`` of ours,
-and the snippet that runs when it has loaded gives the handles their labels.
+Used by ``panel.py``. Core widgets have gaps for people who do not see the screen or use no mouse:
+the handle of a slider and the number beside it have no name, toggle buttons do not say which of
+them is chosen, ``Image`` has no alternative text. Hence the picture is an ``<img>`` of ours, and
+the snippet that runs when it has loaded fills these gaps.
 """
 
 import base64
@@ -10,10 +11,15 @@ from html import escape
 
 _TEXT = "color: var(--jp-content-font-color1, inherit); font-family: inherit;"
 
+#: A screen reader reads a new sentence when no other has come for so long: while a slider is
+#: dragged, there are twenty in a second.
+_REST_MILLISECONDS = 700
+
 # Runs in the page after each picture. The words come from the labels that are already there. Where
-# a page forbids such snippets, nothing happens. The live region has to be an element that stays,
-# which is the widget around the sentence: its text is replaced each time. The last line starts the
-# clock of a live panel on ipywidgets 7, whose page does not listen to the kernel (see live.py).
+# a page forbids such snippets, nothing happens. The live region is an element that stays, else
+# screen readers do not notice a change of its words. JupyterLab takes the arrow keys for its cells
+# even when a list has the focus, unless told otherwise. The last line starts the clock of a live
+# panel on ipywidgets 7, whose page does not listen to the kernel (see live.py).
 _WHEN_LOADED = (
     "var p=this.closest('.course-panel');if(p){"
     "p.querySelectorAll('.noUi-handle,.ui-slider-handle').forEach(function(h){"
@@ -21,9 +27,20 @@ _WHEN_LOADED = (
     "l=w&&w.querySelector('.widget-label'),r=w&&w.querySelector('.widget-readout');"
     "h.setAttribute('role','slider');"
     "if(l)h.setAttribute('aria-label',l.textContent);"
-    "if(r)h.setAttribute('aria-valuetext',r.textContent);});"
-    "var s=p.querySelector('.course-sentence'),i=s&&s.querySelector('[aria-live]');"
-    "if(i)s.setAttribute('aria-live',i.getAttribute('aria-live'));"
+    "if(r)h.setAttribute('aria-valuetext',r.textContent);"
+    "if(l&&r){r.setAttribute('role','textbox');"
+    "r.setAttribute('aria-label',l.textContent+', as a number');}});"
+    "p.querySelectorAll('.widget-toggle-buttons').forEach(function(g){"
+    "var l=g.querySelector('.widget-label');g.setAttribute('role','group');"
+    "if(l)g.setAttribute('aria-label',l.textContent);"
+    "g.querySelectorAll('button').forEach(function(b){"
+    "b.setAttribute('aria-pressed',b.classList.contains('mod-active'));});});"
+    "p.querySelectorAll('select').forEach(function(e){"
+    "e.setAttribute('data-lm-suppress-shortcuts','true');});"
+    "var n=p.querySelector('.course-news'),i=this;clearTimeout(p.courseRest);"
+    "p.courseRest=setTimeout(function(){if(!n||!i.dataset.announce)return;"
+    "if(p.courseSaid&&p.courseSaid!==i.alt)n.textContent=i.alt;p.courseSaid=i.alt;},"
+    f"{_REST_MILLISECONDS});"
     "var t=this.dataset.start,b=p.querySelector('.widget-play button');"
     "if(t&&b&&p.dataset.started!==t){p.dataset.started=t;b.click();}}"
 )
@@ -35,40 +52,41 @@ _RULES = (
     "{outline:3px solid #56B4E9;outline-offset:1px}"
     ".course-panel .widget-label{overflow:visible;white-space:normal;height:auto;line-height:1.25;align-self:center}"
     ".course-panel .widget-html,.course-panel .widget-html-content{height:auto;line-height:1.45}"
+    ".course-news{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
     "</style>"
 )
 
 
 def heading(title: str) -> str:
-    """The panel's title, and its few style rules."""
+    """The panel's title, its few style rules, and the words that only screen readers get."""
     return (
-        f'{_RULES}<div role="heading" aria-level="3" '
+        f'{_RULES}<div class="course-news" role="status"></div><div role="heading" aria-level="3" '
         f'style="{_TEXT} font-size: 16px; font-weight: 600; margin: 2px 0;">{escape(title)}</div>'
     )
 
 
-def picture(png: bytes, alt: str, size: tuple[int, int], start: int | None = None) -> str:
+def picture(
+    png: bytes, alt: str, size: tuple[int, int], start: int | None = None, announce: bool = True
+) -> str:
     """The picture: fixed size and decoded at once, so that a new one does not flicker.
 
-    ``start``: a number that the page has not seen yet starts the clock, once.
+    ``announce=False`` while a run plays: no screen reader keeps up. ``start``: a number that the
+    page has not seen yet starts the clock, once.
     """
     width, height = size
-    mark = "" if start is None else f'data-start="{start}" '
+    marks = 'data-announce="yes" ' if announce else ""
+    marks += "" if start is None else f'data-start="{start}" '
     data = base64.b64encode(png).decode("ascii")
     return (
         f'<img alt="{escape(alt)}" width="{width}" height="{height}" decoding="sync" '
         f'style="max-width: 100%; height: auto; border-radius: 4px; background: white;" '
-        f'{mark}onload="{_WHEN_LOADED}" src="data:image/png;base64,{data}">'
+        f'{marks}onload="{_WHEN_LOADED}" src="data:image/png;base64,{data}">'
     )
 
 
-def sentence(words: str, announce: bool = True) -> str:
-    """The numbers in words. ``announce=False`` while a run plays: no screen reader keeps up."""
-    live = "polite" if announce else "off"
-    return (
-        f'<div aria-live="{live}" style="{_TEXT} font-size: 14px; max-width: 75em;">'
-        f"{escape(words)}</div>"
-    )
+def sentence(words: str) -> str:
+    """The numbers in words."""
+    return f'<div style="{_TEXT} font-size: 14px; max-width: 75em;">{escape(words)}</div>'
 
 
 def status(error: BaseException | None) -> str:

@@ -132,9 +132,9 @@ class Panel:
         self.png = self._canvas.draw(self.state)
         self.sentence = self.simulation.describe(self.state)
         self._picture.value = markup.picture(
-            self.png, self.sentence, self._canvas.pixels, self._clock_start
+            self.png, self.sentence, self._canvas.pixels, self._clock_start, self._announce
         )
-        self._sentence.value = markup.sentence(self.sentence, announce=self._announce)
+        self._sentence.value = markup.sentence(self.sentence)
 
     @property
     def _announce(self) -> bool:
