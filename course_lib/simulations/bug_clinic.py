@@ -107,8 +107,14 @@ class BugClinic:
             for what, sick, healthy in state.run.notes
         )
         error = f" PyTorch says: {state.run.error}" if state.run.error else ""
-        bug = f" The bug: {state.bug.name}. {state.bug.why}" if state.revealed else ""
-        return f"Patient {state.patient}: {state.bug.sees}. {notes}.{error}{bug}"
+        seen = f"Patient {state.patient}: {state.bug.sees}. {notes[0].upper()}{notes[1:]}.{error}"
+        bug = state.bug
+        if state.revealed:
+            return (
+                f"{seen} The bug: {bug.name}. {_verdict(state)} {bug.why} "
+                f"Instead of: {_in_one_line(bug.code)}, write: {_in_one_line(bug.repair)}"
+            )
+        return f"{seen} Your guess: {BUGS[state.guess - 1].name}." if state.guess else seen
 
 
 def _marks(axes: Axes) -> dict[str, object]:
@@ -160,17 +166,25 @@ def _words(state: State) -> dict[str, str]:
     if not state.revealed:
         guess = f"Your guess: {guessed.name}." if guessed else "What is wrong here? Make a guess."
         return empty | {"guess": f"{guess}\nThen reveal the bug, the line and the repair."}
-    if guessed is None:
-        verdict = f"Row {bug.row} of the cheat sheet."
-    elif guessed is bug:
-        verdict = f"Your guess is right: row {bug.row} of the cheat sheet."
-    else:
-        verdict = f"You guessed: {guessed.name}. Then {guessed.otherwise}."
     return empty | {
         "bug": f"It is: {bug.name}",
-        "words": f"{fill(verdict, _WIDTH)}\n\n{fill(bug.why, _WIDTH)}",
+        "words": f"{fill(_verdict(state), _WIDTH)}\n\n{fill(bug.why, _WIDTH)}",
         "code": f"{_marked('-', bug.code)}\n{_marked('+', bug.repair)}",
     }
+
+
+def _verdict(state: State) -> str:
+    """On the guess, when the bug is revealed."""
+    if not state.guess:
+        return f"Row {state.bug.row} of the cheat sheet."
+    guessed = BUGS[state.guess - 1]
+    if guessed is state.bug:
+        return f"Your guess is right: row {state.bug.row} of the cheat sheet."
+    return f"You guessed: {guessed.name}. Then {guessed.otherwise}."
+
+
+def _in_one_line(code: str) -> str:
+    return " / ".join(line.strip() for line in code.splitlines())
 
 
 def _marked(sign: str, code: str) -> str:

@@ -127,6 +127,7 @@ class LrSchedules:
             f"After {state.at} % of training the learning rates are: {rates}. The step plan "
             f"multiplies by {state.gamma:g} every {state.step_size} %; the warm-up takes "
             f"{state.warmup} %; the highest rate of all plans is {MAX_LR}."
+            f"{' The axis of the rates is logarithmic.' if state.log else ''}"
         )
 
 

@@ -88,6 +88,21 @@ def test_every_extreme_gives_a_picture_and_a_sentence(name: str) -> None:
 
 
 @each_simulation
+def test_another_picture_has_another_sentence(name: str) -> None:
+    simulation = load(name)
+    start = defaults(simulation)
+    first = simulation.compute(start)
+    canvas = Canvas(simulation, first)
+    for control in simulation.controls:
+        drawn = {canvas.draw(first): simulation.describe(first)}
+        for value in extremes(control):
+            state = simulation.compute({**start, control.name: value})
+            drawn[canvas.draw(state)] = simulation.describe(state)
+        assert len(set(drawn.values())) == len(drawn), f"{control.name}: the same words twice"
+        assert len(drawn) > 1, f"{control.name} changes nothing"
+
+
+@each_simulation
 def test_same_settings_same_sentence_and_nobodys_random_numbers_change(name: str) -> None:
     simulation = load(name)
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
