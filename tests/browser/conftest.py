@@ -8,17 +8,21 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.browser.notebook_page import Lab, NotebookPage
+from tests.browser.panel_in_page import SCREENSHOTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
-RUN_ALL_SECONDS = 180
 STEP_SECONDS = 60
+END_KERNELS = """() =>
+    window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)"""
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
+_BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
 _QUIET = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -26,20 +30,6 @@ _QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
-
-
-@dataclass(frozen=True)
-class Lab:
-    """A running JupyterLab: its address, its token, the learner's folder."""
-
-    url: str
-    token: str
-    folder: Path
-
-    def address(self, notebook: str = "") -> str:
-        """As the course opens it; or one notebook, in a layout of its own."""
-        path = f"/lab/workspaces/{notebook}/tree/{notebook}.ipynb" if notebook else "/lab"
-        return f"{self.url}{path}?token={self.token}"
 
 
 @pytest.fixture(scope="session")
@@ -131,106 +121,41 @@ def chromium(needs_program: Callable) -> Iterator[Browser]:
         browser.close()
 
 
-class NotebookPage:
-    """One notebook, open in JupyterLab. Reads and acts as a learner does; waits for conditions."""
-
-    def __init__(self, page: Page, lab: Lab, name: str) -> None:
-        self.page = page
-        self.name = name
-        page.goto(lab.address(name))
-        page.wait_for_function("() => window.jupyterapp")
-        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        page.wait_for_function(
-            """(path) => {
-                const widget = window.jupyterapp.shell.currentWidget;
-                const kernel = widget?.sessionContext?.session?.kernel;
-                return widget?.context?.path === path && kernel?.status === "idle";
-            }""",
-            arg=f"{name}.ipynb",
-        )
-
-    def run_all(self) -> None:
-        """Run all cells and wait for the last one."""
-        self.page.evaluate(
-            """() => {
-                window.allCellsRan = false;
-                window.jupyterapp.commands.execute("notebook:run-all-cells")
-                    .then(() => { window.allCellsRan = true; });
-            }"""
-        )
-        self.page.wait_for_function("() => window.allCellsRan", timeout=RUN_ALL_SECONDS * 1000)
-
-    def show_cell(self, identifier: str) -> Locator:
-        """Scroll to the cell with this id, select it, and return its element."""
-        index = self.page.evaluate(
-            """async (id) => {
-                const notebook = window.jupyterapp.shell.currentWidget.content;
-                const index = notebook.widgets.findIndex(cell => cell.model.id === id);
-                notebook.activeCellIndex = index;
-                notebook.deselectAll();
-                await notebook.scrollToItem(index, "center");
-                return index;
-            }""",
-            identifier,
-        )
-        assert index >= 0, f"there is no cell {identifier}"
-        cell = self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
-        cell.wait_for()
-        return cell
-
-    def run_cell(self, identifier: str) -> Locator:
-        """Run one cell as Shift+Enter does, and return it when it is done."""
-        cell = self.show_cell(identifier)
-        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
-        return cell
-
-    def write_cell(self, identifier: str, source: str) -> None:
-        """Replace what a cell says, as by pasting."""
-        self.show_cell(identifier)
-        self.page.evaluate(
-            """(source) => window.jupyterapp.shell.currentWidget.content.activeCell
-                .model.sharedModel.setSource(source)""",
-            source,
-        )
-
-    def cell_saying(self, text: str) -> str:
-        """Id of the first cell whose source holds this text."""
-        return self.page.evaluate(
-            """(text) => window.jupyterapp.shell.currentWidget.content.widgets
-                .find(cell => cell.model.sharedModel.source.includes(text)).model.id""",
-            text,
-        )
-
-    def keep_picture(self, name: str) -> None:
-        """What the page now shows, as a file in ``screenshots/``, for people to look at."""
-        self.page.screenshot(path=str(REPOSITORY / "screenshots" / f"{self.name}_{name}.png"))
-
-    def panel_cells(self) -> list[str]:
-        """Ids of the cells that show a panel, drawn yet or not."""
-        return self.page.evaluate(
-            """() => window.jupyterapp.shell.currentWidget.content.widgets
-                .filter(cell => (cell.model.sharedModel.outputs || []).some(output =>
-                    "application/vnd.jupyter.widget-view+json" in (output.data || {})))
-                .map(cell => cell.model.id)"""
-        )
-
-
 @pytest.fixture
 def open_notebook(page: Page, lab: Lab) -> Iterator[Callable[[str], NotebookPage]]:
     """``open_notebook("05_complete_loop")``: the learner's copy, its kernel ready."""
     yield lambda name: NotebookPage(page, lab, name)
-    page.evaluate("() => window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)")
+    page.evaluate(END_KERNELS)
+
+
+@pytest.fixture(scope="module")
+def chapter(request: pytest.FixtureRequest, chromium: Browser, lab: Lab) -> Iterator[NotebookPage]:
+    """A chapter, named by the parameter, with all its cells run: one page for a module's tests."""
+    with _opened_page(chromium, request.param) as page:
+        notebook = NotebookPage(page, lab, request.param)
+        notebook.run_all()
+        yield notebook
+        page.evaluate(END_KERNELS)
 
 
 @pytest.fixture
-def page(chromium: Browser, request: pytest.FixtureRequest, repository: Path) -> Iterator[Page]:
+def page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A fresh page of a usual size; a picture of it is kept in ``screenshots/`` at the end."""
+    with _opened_page(chromium, request.node.name) as page:
+        yield page
+
+
+@contextmanager
+def _opened_page(chromium: Browser, name: str) -> Iterator[Page]:
     context = chromium.new_context(viewport={"width": 1400, "height": 900})
+    # Nothing outside this machine is asked for: the badge of each chapter comes from the Internet.
+    context.route(
+        re.compile(r"^https?://(?!localhost|127\.0\.0\.1)"),
+        lambda route: route.fulfill(content_type="image/svg+xml", body=_BADGE),
+    )
     page = context.new_page()
     page.set_default_timeout(STEP_SECONDS * 1000)
     yield page
-    folder = repository / "screenshots"
-    folder.mkdir(exist_ok=True)
-    name = re.sub(r"[^\w]+", "_", request.node.name).strip("_")
-    page.screenshot(path=str(folder / f"{name}.png"))
+    name = re.sub(r"[^\w]+", "_", name).strip("_")
+    page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))
     context.close()

@@ -1,23 +1,29 @@
-"""Each released notebook in JupyterLab: run, move a slider, answer an exercise."""
+"""Each released notebook in JupyterLab: run, work every panel, answer an exercise.
+
+The tests below share one page per chapter, on which all cells have run, and leave each panel as
+it was at first. By themselves they are a second each; opening and running is what takes time.
+"""
 
 import re
 from pathlib import Path
 
 import nbformat
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import expect
 
 from course_lib.chapters import CHAPTERS
+from course_lib.simulations.base import Slider
+from tests.browser.notebook_page import NotebookPage
+from tests.browser.panel_in_page import PanelInPage, extremes
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 RELEASED = [
-    chapter for chapter in CHAPTERS if (REPOSITORY / "notebooks" / f"{chapter.id}.ipynb").is_file()
+    chapter.id
+    for chapter in CHAPTERS
+    if (REPOSITORY / "notebooks" / f"{chapter.id}.ipynb").is_file()
 ]
-#: Keys to try: a slider may stand at its end, or take more than one step to change a rounded number.
-KEYS = ["ArrowRight"] * 6 + ["ArrowLeft"] * 12
 
-SLIDER = ".noUi-handle"
-OTHER_CHOICE = ".widget-toggle-buttons button:not(.mod-active)"
+each_chapter = pytest.mark.parametrize("chapter", RELEASED, indirect=True, scope="module")
 
 #: Looks at the picture of a panel before each frame is painted, until told to stop.
 WATCH_PICTURE = """panel => {
@@ -44,29 +50,9 @@ STOP_WATCHING = """() => {
 pytestmark = pytest.mark.browser
 
 
-def _picture(panel: Locator) -> str:
-    return panel.locator(".course-picture img").get_attribute("src")
-
-
-def _sentence(panel: Locator) -> str:
-    return panel.locator(".course-sentence").inner_text()
-
-
-def _first_panel(notebook) -> tuple[Locator, Locator]:
-    """A panel with what to move in it: the first slider of the chapter or, where its panels have
-    none, the first button of a choice that is not the chosen one."""
-    panels = [notebook.show_cell(cell).locator(".course-panel") for cell in notebook.panel_cells()]
-    for kind in (SLIDER, OTHER_CHOICE):
-        for panel in panels:
-            panel.locator(".course-picture img").wait_for()
-            if panel.locator(kind).count():
-                return panel, panel.locator(kind).first
-    pytest.fail("no panel of this chapter has a slider or a choice of buttons")
-
-
-def _first_exercise(chapter) -> tuple[str, str]:
+def _first_exercise(chapter: str) -> tuple[str, str]:
     """Name and solution of the first exercise that is a function, from the solved notebook."""
-    path = REPOSITORY / "grading" / "source" / chapter.id / f"{chapter.id}.ipynb"
+    path = REPOSITORY / "grading" / "source" / chapter / f"{chapter}.ipynb"
     for cell in nbformat.read(path, as_version=4).cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
         if re.search(rf"^def {re.escape(name)}\(", cell.source, re.MULTILINE) and name:
@@ -74,71 +60,74 @@ def _first_exercise(chapter) -> tuple[str, str]:
     pytest.fail(f"{path.name} holds no exercise that is a function")
 
 
-@pytest.mark.parametrize("chapter", RELEASED, ids=lambda chapter: chapter.id)
-def test_chapter_runs_and_answers_in_the_browser(chapter, open_notebook):
-    notebook = open_notebook(chapter.id)
-    notebook.run_all()
-
-    _keyboard_moves_picture_and_sentence(notebook)
-    _picture_is_whole_at_every_frame_of_a_drag(notebook)
-    _check_answers_wrong_and_right(notebook, *_first_exercise(chapter))
-    assert notebook.page.locator(".jp-Dialog").count() == 0
-
-
-def _keyboard_moves_picture_and_sentence(notebook) -> None:
-    panel, control = _first_panel(notebook)
-    picture, sentence = _picture(panel), _sentence(panel)
-    if _is_slider(control):
-        control.focus()
-        for key in KEYS:
-            notebook.page.keyboard.press(key)
-    else:
-        control.focus()
-        notebook.page.keyboard.press("Space")
-    image = panel.locator(".course-picture img")
-    expect(image).not_to_have_attribute("src", picture)
-    expect(panel.locator(".course-sentence")).not_to_have_text(sentence)
-    expect(image).to_have_attribute("alt", re.compile(r"\d"))
-    notebook.keep_picture("panel")
+@each_chapter
+def test_every_control_of_every_panel_answers_the_keyboard(chapter: NotebookPage) -> None:
+    for panel in chapter.panels():
+        for control in panel.controls:
+            sentences, pictures = set(), 0
+            for value in extremes(control):
+                pictures += panel.move(control, value)
+                sentences.add(panel.twin.sentence)
+            assert pictures or len(sentences) > 1, f"{panel.name}: {control.name} changes nothing"
+            panel.reset()
+        panel.keep_picture("panel")
 
 
-def _picture_is_whole_at_every_frame_of_a_drag(notebook) -> None:
-    panel, handle = _first_panel(notebook)
-    if not _is_slider(handle):
-        return  # nothing to drag in this chapter
-    handle.focus()
-    panel.evaluate(WATCH_PICTURE)
-    for key in KEYS:
-        before = _picture(panel)
-        notebook.page.keyboard.press(key)
-        if key == KEYS[0]:
-            expect(panel.locator(".course-picture img")).not_to_have_attribute("src", before)
-    _drag_with_the_mouse(notebook.page, handle)
-    seen = panel.evaluate(STOP_WATCHING)
-    assert seen["pictures"] >= 3, seen
-    assert seen["bad"] == 0, seen
+@each_chapter
+def test_every_button_of_every_panel_answers(chapter: NotebookPage) -> None:
+    for panel in chapter.panels():
+        for label in panel.twin.buttons:
+            if panel.is_live:
+                _live_button_answers(panel, label)
+            elif label != "Reset":
+                panel.press(label)
+                panel.twin.buttons[label].click()
+                panel.expect_twin()
+            panel.reset()
 
 
-def _is_slider(control: Locator) -> bool:
-    return "noUi-handle" in (control.get_attribute("class") or "")
+def _live_button_answers(panel: PanelInPage, label: str) -> None:
+    before = panel.sentence.inner_text()
+    panel.press(label)
+    if label not in ("Step", "Reset"):
+        expect(panel.button("Pause")).to_be_visible()
+        panel.see_sentences(3)
+    if label != "Reset":
+        expect(panel.sentence).not_to_have_text(before)
+    assert panel.error == ""
 
 
-def _drag_with_the_mouse(page: Page, handle: Locator) -> None:
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    page.mouse.move(x + 60, y, steps=20)
-    page.mouse.move(x - 60, y, steps=20)
-    page.mouse.up()
+@each_chapter
+def test_picture_is_whole_at_every_frame_of_a_drag(chapter: NotebookPage) -> None:
+    for panel in chapter.panels():
+        slider = next((c for c in panel.controls if isinstance(c, Slider)), None)
+        if slider is None:
+            continue  # nothing to drag
+        panel.root.evaluate(WATCH_PICTURE)
+        panel.drag(slider, by=60, steps=20)
+        panel.move(slider, slider.low)
+        panel.move(slider, slider.high)
+        seen = panel.root.evaluate(STOP_WATCHING)
+        assert seen["pictures"] >= 3, (panel.name, seen)
+        assert seen["bad"] == 0, (panel.name, seen)
+        panel.reset()
 
 
-def _check_answers_wrong_and_right(notebook, name: str, solution: str) -> None:
+@each_chapter
+def test_a_check_answers_wrong_and_right(chapter: NotebookPage) -> None:
+    name, solution = _first_exercise(chapter.name)
     for source, state in (
         (f"def {name}(*args, **kwargs):\n    return None", "Not right yet"),
         (solution, "Right"),
     ):
-        notebook.write_cell(name, source)
-        notebook.run_cell(name)
-        answer = notebook.run_cell(f"{name}__test").locator(".course-check")
+        chapter.write_cell(name, source)
+        chapter.run_cell(name)
+        answer = chapter.run_cell(f"{name}__test").locator(".course-check")
         expect(answer).to_contain_text(f"{name}: {state}")
+
+
+@each_chapter
+def test_nothing_was_wrong_in_cells_and_console(chapter: NotebookPage) -> None:
+    assert chapter.errors_in_cells() == []
+    assert chapter.page.locator(".jp-Dialog").count() == 0
+    assert chapter.complaints == []

@@ -65,6 +65,30 @@ def test_dashboard_trains_and_pauses_while_other_cells_run(open_notebook):
     assert panel.locator(".course-status").inner_text() == ""
 
 
+def test_another_cell_runs_while_a_slider_is_dragged_and_the_run_goes_on(open_notebook):
+    notebook, panel = _dashboard(open_notebook)
+    notebook.write_cell("q07_1", 'q07_1 = "C"')
+    notebook.show_cell(notebook.cell_saying(PANEL_CALL))
+    _button(panel, "Train").click()
+    expect(_button(panel, "Pause")).to_be_visible()
+
+    handle = panel.get_by_role("slider", name="Learning rate", exact=True)
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    mouse = notebook.page.mouse
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x - 40, y, steps=10)
+    notebook.run_elsewhere("q07_1")
+    notebook.run_elsewhere("q07_1__test")
+    mouse.move(x + 40, y, steps=10)
+    assert panel.evaluate(COUNT_SENTENCES, 5) == 5  # still held, and still training
+    mouse.up()
+    expect(_button(panel, "Pause")).to_be_visible()
+    assert panel.locator(".course-status").inner_text() == ""
+    expect(notebook.show_cell("q07_1__test")).to_contain_text("q07_1: C is noted")
+
+
 def test_explode_plays_by_itself_to_its_end(open_notebook):
     _, panel = _dashboard(open_notebook)
     _button(panel, "Explode").click()

@@ -1,0 +1,157 @@
+"""JupyterLab and a notebook in it, as the tests of this folder use them. Made by ``conftest.py``."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import ConsoleMessage, Locator, Page
+
+from tests.browser.panel_in_page import SCREENSHOTS, PanelInPage
+
+RUN_ALL_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab: its address, its token, the learner's folder."""
+
+    url: str
+    token: str
+    folder: Path
+
+    def address(self, notebook: str = "") -> str:
+        """As the course opens it; or one notebook, in a layout of its own."""
+        path = f"/lab/workspaces/{notebook}/tree/{notebook}.ipynb" if notebook else "/lab"
+        return f"{self.url}{path}?token={self.token}"
+
+
+class NotebookPage:
+    """One notebook, open in JupyterLab. Reads and acts as a learner does; waits for conditions."""
+
+    def __init__(self, page: Page, lab: Lab, name: str) -> None:
+        self.page = page
+        self.name = name
+        #: What the browser complained about in its console.
+        self.complaints: list[str] = []
+        self._panels: dict[str, PanelInPage] = {}
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.goto(lab.address(name))
+        page.wait_for_function("() => window.jupyterapp")
+        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+        page.wait_for_function(
+            """(path) => {
+                const widget = window.jupyterapp.shell.currentWidget;
+                const kernel = widget?.sessionContext?.session?.kernel;
+                return widget?.context?.path === path && kernel?.status === "idle";
+            }""",
+            arg=f"{name}.ipynb",
+        )
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def run_all(self) -> None:
+        """Run all cells and wait for the last one."""
+        self.page.evaluate(
+            """() => {
+                window.allCellsRan = false;
+                window.jupyterapp.commands.execute("notebook:run-all-cells")
+                    .then(() => { window.allCellsRan = true; });
+            }"""
+        )
+        self.page.wait_for_function("() => window.allCellsRan", timeout=RUN_ALL_SECONDS * 1000)
+
+    def show_cell(self, identifier: str) -> Locator:
+        """Scroll to the cell with this id, select it, and return its element."""
+        index = self.page.evaluate(
+            """async (id) => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                const index = notebook.widgets.findIndex(cell => cell.model.id === id);
+                notebook.activeCellIndex = index;
+                notebook.deselectAll();
+                await notebook.scrollToItem(index, "center");
+                return index;
+            }""",
+            identifier,
+        )
+        assert index >= 0, f"there is no cell {identifier}"
+        cell = self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        cell.wait_for()
+        return cell
+
+    def run_cell(self, identifier: str) -> Locator:
+        """Run one cell as Shift+Enter does, and return it when it is done."""
+        cell = self.show_cell(identifier)
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-cell')")
+        return cell
+
+    def run_elsewhere(self, identifier: str) -> None:
+        """Run a cell that may be out of sight, while the mouse is busy with something else, and
+        wait until it is done."""
+        self.page.evaluate(
+            """async (id) => {
+                const notebook = window.jupyterapp.shell.currentWidget.content;
+                notebook.activeCellIndex = notebook.widgets.findIndex(cell => cell.model.id === id);
+                notebook.deselectAll();
+                await window.jupyterapp.commands.execute("notebook:run-cell");
+            }""",
+            identifier,
+        )
+
+    def write_cell(self, identifier: str, source: str) -> None:
+        """Replace what a cell says, as by pasting."""
+        self.show_cell(identifier)
+        self.page.evaluate(
+            """(source) => window.jupyterapp.shell.currentWidget.content.activeCell
+                .model.sharedModel.setSource(source)""",
+            source,
+        )
+
+    def cell_saying(self, text: str) -> str:
+        """Id of the first cell whose source holds this text."""
+        return self.page.evaluate(
+            """(text) => window.jupyterapp.shell.currentWidget.content.widgets
+                .find(cell => cell.model.sharedModel.source.includes(text)).model.id""",
+            text,
+        )
+
+    def keep_picture(self, name: str) -> None:
+        """What the page now shows, as a file in ``screenshots/``, for people to look at."""
+        self.page.screenshot(path=str(SCREENSHOTS / f"{self.name}_{name}.png"))
+
+    def panel_cells(self) -> list[str]:
+        """Ids of the cells that show a panel, drawn yet or not."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .filter(cell => (cell.model.sharedModel.outputs || []).some(output =>
+                    "application/vnd.jupyter.widget-view+json" in (output.data || {})))
+                .map(cell => cell.model.id)"""
+        )
+
+    def panels(self) -> Iterator[PanelInPage]:
+        """The chapter's panels, each scrolled to when its turn comes, and as it was at first."""
+        for cell in self.panel_cells():
+            root = self.show_cell(cell).locator(".course-panel")
+            if cell not in self._panels:
+                self._panels[cell] = PanelInPage(root, self.source(cell))
+            self._panels[cell].reset()
+            yield self._panels[cell]
+
+    def source(self, identifier: str) -> str:
+        """What the cell with this id says."""
+        return self.page.evaluate(
+            """(id) => window.jupyterapp.shell.currentWidget.content.widgets
+                .find(cell => cell.model.id === id).model.sharedModel.source""",
+            identifier,
+        )
+
+    def errors_in_cells(self) -> list[str]:
+        """Cells that ended with an error, and with which."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets.flatMap(cell =>
+                (cell.model.sharedModel.outputs || [])
+                    .filter(output => output.output_type === "error")
+                    .map(output => `${cell.model.id}: ${output.ename}: ${output.evalue}`))"""
+        )
