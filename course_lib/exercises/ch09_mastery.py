@@ -191,36 +191,41 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         text = f"without patience it trains all {n} epochs"
         yield Finding(len(val_loss) == n, text, f"yours has {len(val_loss)} entries")
     if lr:
-        yield Finding(math.isclose(lr[0], options["lr"]), "the first epoch has the full rate")
+        yield Finding(
+            math.isclose(lr[0], options["lr"]), "milestone 2: the first epoch has the full rate"
+        )
     if len(lr) > 1:
         falls = all(a > b for a, b in itertools.pairwise(lr))
-        yield Finding(falls, "the rate falls from epoch to epoch")
+        yield Finding(falls, "milestone 2: the rate falls from epoch to epoch")
         middle = options["lr"] * (1 + math.cos(math.pi / options["epochs"])) / 2
-        text = "the rate follows the cosine, one step per epoch"
+        text = "milestone 2: the rate follows the cosine, one step per epoch"
         got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
         yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
     best = values["best_epoch"]
     numbers = [value for value in val_loss if not math.isnan(value)]
     if numbers:
         expected = val_loss.index(min(numbers))
-        text = "best_epoch is the epoch of the smallest val_loss, counted from 0"
+        text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
         if kind == "nan":
-            text = "an epoch whose val_loss is NaN is never the best one"
+            text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
         got = f"that is {expected} here, and yours is {best!r:.20}"
         yield Finding(type(best) is int and best == expected, text, got)
         kept = _validation_loss(case, observation)
-        text = "at the end the model holds the weights of the best epoch"
-        yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text)
-    text = "no gradients are recorded while validating"
+        text = "milestone 3: at the end the model holds the weights of the best epoch"
+        got = f"its validation loss is {kept:.4f}, and the smallest in the list {min(numbers):.4f}"
+        yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text, got)
+    text = "milestone 3: no gradients are recorded while validating"
     yield Finding(observation[f"{kind}_records_graph"] is False, text)
     if options["amp"]:
         low = {"bfloat16", "float16"} & set(observation["dtypes"])
-        yield Finding(bool(low), "with amp=True the forward pass runs in lower precision")
+        yield Finding(
+            bool(low), "milestone 4: with amp=True the forward pass runs in lower precision"
+        )
         kept32 = all(p.dtype == torch.float32 for p in observation[f"{kind}_parameters"])
-        yield Finding(kept32, "the weights stay float32")
+        yield Finding(kept32, "milestone 4: the weights stay float32")
     elif observation["norms"]:
         largest = max(observation["norms"])
-        text = "no step uses a gradient longer than max_norm"
+        text = "milestone 2: no step uses a gradient longer than max_norm"
         yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
 
 
@@ -231,7 +236,7 @@ def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding
         if waited == options["patience"]:
             stop = epoch + 1
             break
-    text = f"it stops after {options['patience']} epochs in a row without a new best"
+    text = f"milestone 4: it stops after {options['patience']} epochs in a row without a new best"
     stopped = stop == len(val_loss) and (waited == options["patience"])
     yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text)
 

@@ -89,6 +89,7 @@ def observe_b(function: Any, case: Case, notes: Notes) -> None:
     model = _dropout_model(case)
     result = function(model, case["x"])
     notes["returned"] = result.detach() if isinstance(result, Tensor) else result
+    notes["has_graph"] = isinstance(result, Tensor) and result.requires_grad
     notes["running_mean"] = model[0].running_mean.clone()
     notes["training_after"] = model.training
 
@@ -97,6 +98,7 @@ def properties_b(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     shape = _is_tensor(returned, (len(case["x"]), len(case["bias"])))
     yield shape
+    yield Finding(not observation["has_graph"], "the logits carry no graph")
     text = "predicting leaves the running mean of the batch norm layer alone"
     yield Finding(torch.equal(observation["running_mean"], case["mean"]), text)
     if shape.ok:
@@ -188,6 +190,7 @@ def best_weights(case: Case) -> Tensor:
 def observe_h(function: Any, case: Case, notes: Notes) -> None:
     result = function(case["x"], case["y"])
     notes["returned"] = result.detach() if isinstance(result, Tensor) else result
+    notes["has_graph"] = isinstance(result, Tensor) and result.requires_grad
 
 
 def close_to_weights(case: Case, returned: Any, tolerance: float = 0.05) -> bool:
@@ -202,6 +205,7 @@ def properties_h(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     shape = _is_tensor(returned, (case["x"].shape[1],))
     yield shape
+    yield Finding(not observation["has_graph"], "the weights carry no graph")
     if shape.ok:
         error = (returned.double() - best_weights(case)).abs().max().item()
         text = "every weight is within 0.05 of the best one"
@@ -357,7 +361,7 @@ CLINIC = (
         "b",
         "Predictions of a trained model.",
         "the model predicts as it does in use",
-        ("returned", "running_mean"),
+        ("returned", "running_mean", "has_graph"),
         (
             "Call the broken function twice with the same x and compare the results.",
             "Two kinds of layers must be told that training is over.",

@@ -246,7 +246,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("clip", epochs=2, lr=0.04, max_norm=0.15, device="cpu"),
         case("modes", epochs=2, lr=0.05, batch_norm=True),
         _turning(case, "best", epochs=10, lr=0.25, noise=0.6),
-        _turning(case, "patience", epochs=25, lr=0.25, noise=0.6, patience=size(2, 4)),
+        _impatient(case, "patience", epochs=20, lr=0.25, noise=0.6),
         case("nan", epochs=5, lr=0.1, nan_epochs=(0, 4)),
         case(
             "amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43, device="cpu",
@@ -255,21 +255,34 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
+def _validation_losses(drawn: Case) -> list[float]:
+    """Of a right run that goes on to its last epoch."""
+    model, train_loader, val_loader = public.build_capstone(drawn)
+    options = drawn["options"] | {"patience": None}
+    return _oracle(model, train_loader, val_loader, **options)["val_loss"]
+
+
 def _turning(case: Any, kind: str, **settings: Any) -> Case:
     """A case whose validation loss has its minimum inside the run: drawn until it has."""
     while True:
         drawn = case(kind, **settings)
-        model, train_loader, val_loader = public.build_capstone(drawn)
-        full = drawn["options"] | {"patience": None}
-        losses = _oracle(model, train_loader, val_loader, **full)["val_loss"]
+        losses = _validation_losses(drawn)
         best = losses.index(min(losses))
-        patience = settings.get("patience") or 1
-        # Patience has to matter: it must run out before the epochs do, and later than a counter
-        # that is never set back.
-        matters = kind != "patience" or _stop(losses, patience) > _stop(losses, patience, False)
-        early = 0 < best < len(losses) - 2 * patience - 1
-        if early and losses[-1] > 1.02 * min(losses) and matters:
+        if 0 < best < len(losses) - 3 and losses[-1] > 1.02 * min(losses):
             return drawn
+
+
+def _impatient(case: Any, kind: str, **settings: Any) -> Case:
+    """A case in which patience matters: it runs out before the epochs do, and later than a counter
+    that is never set back, which does not stop where one that is one too small does."""
+    while True:
+        drawn = case(kind, **settings)
+        losses = _validation_losses(drawn)
+        for patience in (3, 2, 4):
+            stop, in_all = _stop(losses, patience), _stop(losses, patience, in_a_row=False)
+            if in_all < stop < len(losses) - 1 and in_all != _stop(losses, patience - 1):
+                drawn["options"]["patience"] = patience
+                return drawn
 
 
 def _stop(losses: list[float], patience: int, in_a_row: bool = True) -> int:

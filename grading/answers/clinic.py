@@ -156,6 +156,12 @@ CLINIC_B = Answer(
             recognise=lambda case, got: _trains(case, got) and got.get("training_after") is False,
         ),
         Misconception(
+            "no_grad taken away",
+            lambda model, x: model.eval()(x),
+            "The mode is right now, and the logits carry a graph: no_grad was no mistake. You need "
+            "both, and neither does the other's work.",
+        ),
+        Misconception(
             "train() and eval() forgotten",
             _broken_b,
             "The model is still in train mode: dropout switches units off and batch norm learns "
@@ -560,6 +566,8 @@ def _descend_plainly(lr):
 
 
 def _weights_compare(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["has_graph"]:
+        return "the weights still carry a graph"
     if public.close_to_weights(case, got.get("returned")):
         return None
     return "not every weight is within 0.05 of the best one"

@@ -604,7 +604,7 @@ for grad in (True, False):
 #
 # Write it. You have written every piece in an earlier chapter, and your own code from there is the
 # best place to look things up. The docstring is the contract. Take four milestones, and run the
-# check after each; it tells you what is right so far.
+# check after each; its lines name the milestone that they belong to.
 #
 # **Milestone 1: it trains.** AdamW, cross-entropy, `model.train()` in every epoch, the mean loss
 # per example in `"train_loss"`. Return the dict with all four keys from the start; put 0.0 where a
@@ -739,16 +739,16 @@ except NotImplementedError:
     print("Write train above, then run this cell again.")
 
 # %%
-from course_lib.beats import FORWARD, INK, LOSS
+from course_lib.beats import INK, LOSS
 from course_lib.figures import finish, new_axes, show_figure
 
 if history:
     best, epochs_run = history["best_epoch"], len(history["val_loss"])
     figure, axes = new_axes()
-    axes.plot(history["train_loss"], color=LOSS.color, ls=LOSS.linestyle, label="training")
-    axes.plot(history["val_loss"], color=INK, ls="-", label="validation")
+    axes.plot(history["train_loss"], color=INK, ls="--", lw=1.6, label="training loss")
+    axes.plot(history["val_loss"], color=LOSS.color, label="validation loss")
     lowest = history["val_loss"][best]
-    axes.plot(best, lowest, "*", color=FORWARD.color, ms=16, label=f"best: epoch {best}")
+    axes.plot(best, lowest, "*", color=INK, mec="white", ms=16, label=f"best: epoch {best}")
     axes.set(yscale="log")
     finish(axes, "The best epoch's weights are the ones to keep", "epoch", "mean loss per example")
     show_figure(
