@@ -362,6 +362,19 @@ with torch.random.fork_rng():  # the reader's own random numbers stay as they ar
 # the `GradScaler` has a `state_dict()` of its own; you meet it in lab 08b. Everything else is the
 # same.
 #
+# So this is what a run consists of, at the end of an epoch:
+#
+# | part | what it remembers | without it |
+# |---|---|---|
+# | the model's `state_dict()` | weights, and *buffers* such as batch norm's running averages | all that was learned is gone |
+# | the optimizer's `state_dict()` | Adam's averages and step counts; the learning rate | a jump |
+# | the scheduler's `state_dict()` | its place in the plan | the rate leaves its plan |
+# | PyTorch's random state | where the next random number comes from | other batches, other dropout |
+# | the number of the epoch | how far the run is | epochs done twice, or never |
+#
+# `load_state_dict(...)` is the way back in, for model, optimizer and scheduler alike. Each fills the
+# object that you have; none makes a new one.
+#
 # ## Exercise: save and resume
 #
 # Write the two functions. `load_checkpoint` gets objects that are new, and fills them; a run that goes
