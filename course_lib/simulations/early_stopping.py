@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
-from course_lib.beats import FORWARD, GREY, INK, LOSS
+from course_lib.beats import GREY, INK, LOSS
 from course_lib.data import batches, circles, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider
@@ -97,13 +97,9 @@ class EarlyStopping:
         (artists["train"],) = curves.plot([], [], color=INK, lw=1.6, ls="--", zorder=2)
         (artists["validation"],) = curves.plot([], [], color=LOSS.color, lw=2.2, zorder=3)
         (artists["stop"],) = curves.plot([], [], color=GREY, lw=1.6, zorder=1)
-        (artists["best"],) = curves.plot(
-            [], [], "*", ms=17, color=FORWARD.color, mec="white", zorder=6
-        )
-        (artists["all"],) = kept.plot([], [], color=FORWARD.color, lw=0, marker=".", ms=7)
-        (artists["this"],) = kept.plot(
-            [], [], "*", ms=17, color=FORWARD.color, mec="white", zorder=6
-        )
+        (artists["best"],) = curves.plot([], [], "*", ms=17, color=INK, mec="white", zorder=6)
+        (artists["all"],) = kept.plot([], [], color=INK, lw=0, marker=".", ms=7)
+        (artists["this"],) = kept.plot([], [], "*", ms=17, color=INK, mec="white", zorder=6)
         artists["words"] = curves.text(0, 1.38, "", va="center", color="#4A4A4A", in_layout=False)
         figure.legend(
             [artists["validation"], artists["train"], artists["best"]],
