@@ -5,6 +5,8 @@
 it becomes a zygote first, and what follows happens in each child. Standard library only.
 """
 
+import contextlib
+import importlib
 import json
 import os
 import shutil
@@ -66,12 +68,27 @@ def _import_early() -> None:
     import course_lib.exercises.observe  # noqa: F401
 
 
+#: What the chapters' own cells import: most of the time that is left. ipywidgets is not among them,
+#: since it looks for a running kernel when it is imported.
+_OF_CHAPTERS = (
+    "course_lib.data",
+    "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "sklearn.datasets",
+    "stack_data",
+)
+
+
 def _import_for_all() -> None:
     """What every kernel needs, once in the zygote. Nothing of this starts a thread or runs an
     operation of torch: a forked process would hang where those threads are missing."""
     _import_early()
     from ipykernel.kernelapp import IPKernelApp  # noqa: F401
     from ipykernel.zmqshell import ZMQInteractiveShell  # noqa: F401
+
+    for name in _OF_CHAPTERS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
 
 
 def _become_kernel(connection_file: str) -> None:

@@ -6,8 +6,9 @@ not dumpable, so nobody inside reads its memory or its files. It never holds any
 submission: what is the learner's the child reads for itself, after the fork. Standard library only.
 
 Commands come over one end of a socket pair, a JSON object each; the other end is ``zygote``'s:
+it begins with ``{"ready": ""}``, or with the reason why it cannot be forked;
 ``{"do": "fork", ...}`` is answered ``{"forked": PID}`` and later, unasked, ``{"ended": STATUS}``;
-``{"do": "clean"}`` ends every other process, puts all files back and is answered
+``{"do": "answer"}`` is answered ``{"here": true}``; ``{"do": "clean"}`` ends every other process, puts all files back and is answered
 ``{"clean": ""}``, or with the reason why this sandbox is not as it was: then it is not used again.
 """
 
@@ -52,9 +53,12 @@ def serve(control: int, prepare: Callable[[], None]) -> dict:
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     gc.collect()
     gc.freeze()  # a collection in a child would copy every page that it only looks at
-    _check_forkable({0, 1, 2, control, woken, waker})
+    reason = _why_not_forkable({0, 1, 2, control, woken, waker})
+    if reason:
+        channel.send(json.dumps({"ready": reason}).encode())
+        os._exit(0)
     own = _own_state()
-    channel.send(json.dumps({"ready": os.getpid()}).encode())
+    channel.send(json.dumps({"ready": ""}).encode())
     kernel = 0
     while True:
         ready, _, _ = select.select([channel, woken], [], [])
@@ -77,6 +81,8 @@ def serve(control: int, prepare: Callable[[], None]) -> dict:
                 _become_child()
                 return command
             channel.send(json.dumps({"forked": kernel}).encode())
+        elif command["do"] == "answer":
+            channel.send(json.dumps({"here": True}).encode())
         else:
             kernel = 0
             channel.send(json.dumps({"clean": _cleaned(files, own)}).encode())
@@ -103,17 +109,16 @@ def _become_child() -> None:
         sys.modules["torch"].default_generator.seed()
 
 
-def _check_forkable(descriptors: set[int]) -> None:
-    """A child has one thread, and everything that it could change is a copy of its own."""
+def _why_not_forkable(descriptors: set[int]) -> str:
+    """A child has one thread, and everything that it could change has to be a copy of its own."""
     if len(os.listdir("/proc/self/task")) != 1:
-        raise SystemExit("an import started a thread: this process cannot be forked")
+        return "an import started a thread"
     with open("/proc/self/maps") as maps:
         shared = [line for line in maps if line.split()[1] == "rw-s"]
     if shared:
-        raise SystemExit(f"memory would be shared with every kernel: {shared[0].strip()}")
+        return f"an import shares memory with its children ({shared[0].strip()})"
     left = _open_files() - descriptors
-    if left:
-        raise SystemExit(f"files were left open: {sorted(left)}")
+    return f"an import left files open ({sorted(left)})" if left else ""
 
 
 def _open_files() -> set[int]:

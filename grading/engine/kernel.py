@@ -21,7 +21,7 @@ from grading.engine.outputs import CellOutputs, OutputBudget
 from grading.engine.provisioner import BoxSpecManager
 from grading.engine.sandbox import Box, NoKernel, last_words, open_box
 from grading.engine.watch import Watch
-from grading.engine.zygote import Zygote, can_fork, lease
+from grading.engine.zygote import CannotFork, Zygote, can_fork, lease
 
 _ANSWER = re.compile(r"'[A-Za-z0-9+/=]*'")
 _POLL_SECONDS = 0.05
@@ -94,12 +94,13 @@ def open_kernel(
 
 @contextlib.contextmanager
 def _place(limits: Limits, sandbox: bool, warm: bool) -> Iterator[tuple[Box, Zygote | None]]:
-    if warm and sandbox and can_fork():
-        with lease(limits) as zygote:
-            yield zygote.box, zygote
-    else:
-        with open_box(limits, sandbox) as box:
-            yield box, None
+    with contextlib.ExitStack() as stack:
+        if warm and sandbox and can_fork():
+            with contextlib.suppress(CannotFork):
+                zygote = stack.enter_context(lease(limits))
+                yield zygote.box, zygote
+                return
+        yield stack.enter_context(open_box(limits, sandbox)), None
 
 
 def _wait(kernel: "Kernel", box: Box) -> None:

@@ -279,6 +279,10 @@ def _environment(root: Path, sandbox: bool) -> dict[str, str]:
         "USER": "learner",
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": "1",
+        # As ipykernel does it, but before a zygote imports Matplotlib.
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        # The order of a set of strings is the same each time that a submission is graded.
+        "PYTHONHASHSEED": "0",
         "CUDA_VISIBLE_DEVICES": "",
     }
     kept = {} if sandbox else {k: v for k, v in os.environ.items() if k != "JPY_PARENT_PID"}

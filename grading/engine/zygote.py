@@ -14,6 +14,7 @@ import socket
 import subprocess
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.util import Finalize
@@ -35,6 +36,10 @@ def can_fork() -> bool:
     """Are there warm kernels here? What System V shares would outlive a submission, so not where
     those calls cannot be refused."""
     return hasattr(os, "fork") and hasattr(os, "pidfd_open") and bool(refusal_filter())
+
+
+class CannotFork(Exception):
+    """The process that has imported everything cannot be forked; the text says why."""
 
 
 class Zygote:
@@ -73,9 +78,11 @@ class Zygote:
                 self._process = start.result()
         self._stack.callback(self._end)
         self.box = box
-        answer = self._answer("ready", limits.start_seconds)
-        if answer is None:
+        reason = self._answer("ready", limits.start_seconds)
+        if reason is None:
             raise NoKernel(f"no kernel could be started: {last_words(box) or 'it took too long'}")
+        if reason:
+            raise CannotFork(str(reason))
         # Its number outside; ``pid`` is bubblewrap's, which waits for it.
         with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
             self.first_process = int(children.read().split()[0])
@@ -87,7 +94,8 @@ class Zygote:
         return self._process.pid
 
     def lives(self) -> bool:
-        return self._process.poll() is None
+        self._send({"do": "answer"})
+        return self._answer("here", _FORK_SECONDS) is not None
 
     def fork(self, told: dict[str, Any]) -> "ForkedKernel":
         """A new kernel, told where to find what is its own."""
@@ -181,6 +189,7 @@ class _Idle:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.zygotes: list[Zygote] = []
+        self.cannot_fork = ""
         self.pid = os.getpid()
         # A sandbox dies with the *thread* that started it, and a thread of Dask's may end while
         # others go on: this one lasts as long as the process.
@@ -217,7 +226,8 @@ def close_idle() -> None:
 
 @contextlib.contextmanager
 def lease(limits: Limits) -> Iterator[Zygote]:
-    """A clean zygote for one kernel at a time. Raises ``NoKernel`` when none can be had."""
+    """A clean zygote for one kernel at a time. Raises ``NoKernel`` when none can be had, and
+    ``CannotFork`` where kernels have to be started one by one."""
     zygote = _take(limits)
     try:
         yield zygote
@@ -233,6 +243,8 @@ def lease(limits: Limits) -> Iterator[Zygote]:
 
 def _take(limits: Limits) -> Zygote:
     idle = _of_this_process()
+    if idle.cannot_fork:
+        raise CannotFork(idle.cannot_fork)
     while True:
         with idle.lock:
             if not idle.zygotes:
@@ -241,4 +253,9 @@ def _take(limits: Limits) -> Zygote:
         if zygote.temporary_bytes == limits.temporary_bytes and zygote.lives():
             return zygote
         zygote.close()
-    return Zygote(limits)
+    try:
+        return Zygote(limits)
+    except CannotFork as error:
+        idle.cannot_fork = str(error)
+        warnings.warn(f"Each kernel is started anew, which takes longer: {error}.", stacklevel=2)
+        raise
