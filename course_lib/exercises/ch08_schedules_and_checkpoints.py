@@ -167,7 +167,7 @@ def properties_checkpointing(case: Case, observation: Observation) -> Iterator[F
     yield Finding(
         observation["opens"],
         "torch.load(path, weights_only=True) opens the file",
-        f"it stops at {observation['refused']}",
+        f"it refuses {observation['refused']}",
     )
     if not observation["written"]:
         return
