@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## Three jobs
 #
-# In chapter 05 the batches were simply there. Somebody has to make them, and PyTorch splits that
+# In chapter 05 the batches were there already. Somebody has to make them, and PyTorch splits that
 # work between two objects:
 #
 # - a **dataset** knows the examples: how many there are, and what number `i` is;

@@ -122,7 +122,7 @@ my_prediction = ""  # one line
 # far, and its right foot becomes infinite. In the shallow ReLU network there is no problem to solve
 # and a large scale only does harm.
 #
-# Scaling every gradient is easy, because the chain rule is a product: **multiply the loss**, and every
+# One multiplication scales them all, because the chain rule is a product: **multiply the loss**, and every
 # gradient is multiplied. Divide them again before the step.
 
 # %% [markdown]
@@ -328,7 +328,7 @@ def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=N
 #
 # Which scale is right? Nobody knows beforehand, and it changes while a network learns. The trick of
 # `GradScaler`: start high. When a gradient overflows, skip the step and halve the scale. When nothing
-# has overflowed for a long time, try a scale twice as large. The scale so hovers just below
+# has overflowed for a long time, try a scale twice as large. So the scale hovers just below
 # the largest that works.
 #
 # Write that as a class with three methods:
