@@ -1,12 +1,14 @@
 """How fast a class is graded, beside stock ``nbgrader autograde`` on the same submissions.
 
 Run by ``make bench-grading``; no part of the tests. One run: a class of honest submissions is made,
-stock nbgrader grades it, then ours with one worker and with two, each in a fresh course directory
-and a process of its own, start-up included. The marks in the two gradebooks have to be equal.
-Feedback pages are timed apart: stock makes them with another command.
+stock nbgrader grades it, then ours with one worker and with two, and with two workers whose kernels
+are started anew, each in a fresh course directory and a process of its own, start-up included. The
+marks in all gradebooks have to be equal. Feedback pages are timed apart: stock makes them with
+another command. At the end each stage is timed, one submission at a time.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -17,7 +19,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,12 @@ import nbformat
 import psutil
 
 from course_lib.chapters import Chapter, find_chapter
-from grading.engine.cache import record_bytes
+from grading.engine import run as run_module
+from grading.engine.cache import record_bytes, record_from
 from grading.engine.grade import Submission, conclude, prepare, read_release
 from grading.engine.matching import grade_id_of, is_solution
 from grading.engine.run import run
+from grading.engine.zygote import close_idle
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
 from grading.places import REPOSITORY, solved_notebook
@@ -36,7 +41,15 @@ from grading.release import release
 from grading.secret import course_secret
 from grading.submissions import submissions
 
-STAGES_MEASURED = 3
+STAGES_MEASURED = 5
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Seconds of wall time, and the memory of all processes together at its largest, in MB."""
+
+    seconds: float
+    megabytes: float
 
 
 def main() -> None:
@@ -45,55 +58,63 @@ def main() -> None:
     )
     parser.add_argument("--chapter", default="05")
     parser.add_argument("--learners", type=int, default=40)
-    parser.add_argument("--ours", nargs=2, metavar=("COURSE", "JOBS"), help=argparse.SUPPRESS)
-    parser.add_argument("--no-feedback", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    chapter = find_chapter(options.chapter)
-    if options.ours:
-        _grade_here(chapter, Path(options.ours[0]), int(options.ours[1]), not options.no_feedback)
-        return
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        _compare(chapter, options.learners, Path(folder))
+        _compare(find_chapter(options.chapter), options.learners, Path(folder))
 
 
 def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
     made = folder / "made"
     _make_class(chapter, learners, made)
     busy = os.getloadavg()[0]
-    courses = {name: folder / name for name in ("stock", "one", "two")}
+    courses = {name: folder / name for name in ("stock", "one", "two", "cold")}
     for course in courses.values():
         shutil.copytree(made, course)
+
+    def ours(name: str, jobs: int, *options: str) -> Measured:
+        command = [sys.executable, "-m", "benchmarks.grade_timed", chapter.number]
+        return _timed([*command, str(courses[name]), str(jobs), *options], REPOSITORY)
+
     nbgrader = [sys.executable, "-m", "nbgrader"]
-    stock, stock_memory = _timed([*nbgrader, "autograde", chapter.id], courses["stock"])
-    stock_pages, _ = _timed([*nbgrader, "generate_feedback", chapter.id], courses["stock"])
-    one, _ = _timed(_ours(chapter, courses["one"], 1, "--no-feedback"), REPOSITORY)
-    two, two_memory = _timed(_ours(chapter, courses["two"], 2, "--no-feedback"), REPOSITORY)
-    pages, _ = _timed(_ours(chapter, courses["two"], 2), REPOSITORY)
-    again, _ = _timed(_ours(chapter, courses["two"], 2), REPOSITORY)
-    pages = max(0.0, pages - again)
+    stock = _timed([*nbgrader, "autograde", chapter.id], courses["stock"])
+    stock_pages = _timed([*nbgrader, "generate_feedback", chapter.id], courses["stock"])
+    one, two = ours("one", 1, "no-pages"), ours("two", 2, "no-pages")
+    cold = ours("cold", 2, "no-pages", "cold")
+    with_pages, again = ours("two", 2), ours("two", 2)
+    pages = max(0.0, with_pages.seconds - again.seconds)
     marks = [_marks(course, chapter) for course in courses.values()]
-    equal = len(marks[0]) == learners and marks[0] == marks[1] == marks[2]
+    equal = len(marks[0]) == learners and all(other == marks[0] for other in marks)
     print(
         f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
         f"Python {platform.python_version()}; load average when it began: {busy:.1f}.\n"
     )
     print("| | seconds | a submission | beside stock |\n|---|---:|---:|---:|")
     for name, seconds in (
-        ("stock `nbgrader autograde`", stock),
-        ("`grade --jobs 1`", one),
-        ("`grade --jobs 2`", two),
-        ("`grade` again, nothing changed", again),
-        ("stock `nbgrader generate_feedback`", stock_pages),
+        ("stock `nbgrader autograde`", stock.seconds),
+        ("`grade --jobs 1`", one.seconds),
+        ("`grade --jobs 2`", two.seconds),
+        ("`grade --jobs 2 --cold-kernels`", cold.seconds),
+        ("`grade` again, nothing changed", again.seconds),
+        ("stock `nbgrader generate_feedback`", stock_pages.seconds),
         ("our feedback pages", pages),
     ):
-        base = stock_pages if "feedback" in name else stock
+        base = stock_pages.seconds if "feedback" in name else stock.seconds
         ratio = base / seconds if seconds else float("inf")
         print(f"| {name} | {seconds:.1f} | {seconds / learners:.2f} | {ratio:.1f} times |")
-    print(f"\nEqual marks: {'yes' if equal else 'NO'}. Two workers: {one / two:.2f} times one.")
-    print(f"Largest process, MB: stock {stock_memory:.0f}, ours {two_memory:.0f}.\n", flush=True)
-    print(f"| stage, one at a time ({STAGES_MEASURED} submissions) | seconds |\n|---|---:|")
-    for name, seconds in _stages(chapter, made).items():
-        print(f"| {name} | {seconds:.3f} |")
+    print(
+        f"\nEqual marks: {'yes' if equal else 'NO'}. Two workers: "
+        f"{one.seconds / two.seconds:.2f} times as fast as one; warm kernels: "
+        f"{cold.seconds / two.seconds:.2f} times as fast as cold ones.\n"
+        f"Memory of all processes, MB: stock {stock.megabytes:.0f}, one worker "
+        f"{one.megabytes:.0f}, two {two.megabytes:.0f} (a worker: "
+        f"{two.megabytes - one.megabytes:.0f}), two with cold kernels {cold.megabytes:.0f}.\n",
+        flush=True,
+    )
+    warm_stages, cold_stages = _stages(chapter, made, True), _stages(chapter, made, False)
+    print(f"| stage, one at a time ({STAGES_MEASURED} submissions) | warm, s | cold, s |")
+    print("|---|---:|---:|")
+    for name, seconds in warm_stages.items():
+        print(f"| {name} | {seconds:.3f} | {cold_stages[name]:.3f} |")
     if not equal:
         raise SystemExit("The marks are not equal.")
 
@@ -117,21 +138,7 @@ def _make_class(chapter: Chapter, learners: int, course: Path) -> None:
         (folder / f"{chapter.id}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
 
 
-def _ours(chapter: Chapter, course: Path, jobs: int, *options: str) -> list[str]:
-    command = [sys.executable, "-m", "benchmarks.grading", "--chapter", chapter.number]
-    return [*command, "--ours", str(course), str(jobs), *options]
-
-
-def _grade_here(chapter: Chapter, course: Path, jobs: int, feedback: bool) -> None:
-    from grading.grade_class import grade_class
-
-    if not feedback:
-        Writer.feedback = lambda self, learner: None  # type: ignore[method-assign]
-    grade_class(chapter.number, course, jobs=jobs)
-
-
-def _timed(command: list[str], folder: Path) -> tuple[float, float]:
-    """Seconds, and the memory of the largest process in MB."""
+def _timed(command: list[str], folder: Path) -> Measured:
     print("measuring:", " ".join(command[1:]), file=sys.stderr, flush=True)
     path = os.pathsep.join((str(REPOSITORY), os.environ.get("PYTHONPATH", "")))
     start = time.perf_counter()
@@ -139,19 +146,19 @@ def _timed(command: list[str], folder: Path) -> tuple[float, float]:
         process = subprocess.Popen(
             command, cwd=folder, stdout=said, stderr=said, env={**os.environ, "PYTHONPATH": path}
         )
-        largest = _Largest(process.pid)
-        largest.start()
+        memory = _Memory(process.pid)
+        memory.start()
         status = process.wait()
         seconds = time.perf_counter() - start
-        largest.join()
+        memory.join()
         if status:
             said.seek(0)
             raise SystemExit(f"{' '.join(command)} failed:\n{said.read()[-2000:]}")
-    return seconds, largest.megabytes
+    return Measured(seconds, memory.megabytes)
 
 
-class _Largest(threading.Thread):
-    """Watches a process and all below it; memory that is shared with files does not count."""
+class _Memory(threading.Thread):
+    """Watches a process and all below it. A page that several share counts once."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -161,16 +168,20 @@ class _Largest(threading.Thread):
         try:
             top = psutil.Process(self.pid)
             while top.is_running() and top.status() != psutil.STATUS_ZOMBIE:
-                for one in [top, *top.children(recursive=True)]:
-                    try:
-                        memory = one.memory_info()
-                    except psutil.Error:
-                        continue
-                    shared = getattr(memory, "shared", 0)
-                    self.megabytes = max(self.megabytes, (memory.rss - shared) / 2**20)
-                time.sleep(0.5)
+                processes = [top, *top.children(recursive=True)]
+                self.megabytes = max(self.megabytes, sum(map(_share, processes)) / 2**20)
+                time.sleep(1)
         except psutil.Error:
             return
+
+
+def _share(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.AccessDenied:  # a zygote's; the rest of it is shared with its kernel
+        return process.memory_info().rss - process.memory_info().shared
+    except psutil.Error:
+        return 0
 
 
 def _marks(course: Path, chapter: Chapter) -> dict[str, dict[str, float | None]]:
@@ -184,8 +195,8 @@ def _marks(course: Path, chapter: Chapter) -> dict[str, dict[str, float | None]]
         }
 
 
-def _stages(chapter: Chapter, course: Path) -> dict[str, float]:
-    """Mean seconds of each stage for the first submissions, in this process."""
+def _stages(chapter: Chapter, course: Path, warm: bool) -> dict[str, float]:
+    """Median seconds of each stage for the first submissions, in this process."""
     released = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
     secret, writer = course_secret(course), Writer(course, load_course(course), chapter.id)
     spent: dict[str, list[float]] = {}
@@ -196,20 +207,59 @@ def _stages(chapter: Chapter, course: Path) -> dict[str, float]:
         spent.setdefault(name, []).append(time.perf_counter() - start)
         return result
 
-    for one in submissions(course / "submitted", chapter)[:STAGES_MEASURED]:
+    # The first starts the zygote, and works out what is expected: once per class.
+    handed_in = submissions(course / "submitted", chapter)
+    for number, one in enumerate(handed_in[: STAGES_MEASURED + 1]):
+        if number == 1:
+            spent.clear()
         submission = Submission(one.notebook(chapter), one.companions())
-        prepare(submission, released, secret)  # expected values are worked out once per class
-        prepared = stage("repair", lambda s=submission: prepare(s, released, secret))
-        record = stage("run in the sandbox", lambda p=prepared: run(p.job))
-        stage("pack the record", lambda r=record: record_bytes(r))
-        graded = stage("judge", lambda p=prepared, r=record: conclude(chapter, p, r))
+        prepare(submission, released, secret)
+        prepared = stage(
+            "repair", lambda s=submission: prepare(s, released, secret, None, True, warm)
+        )
+        ready = _Ready()
+        with ready:
+            start = time.perf_counter()
+            record = run(prepared.job)
+            whole = time.perf_counter() - start
+        spent.setdefault("kernel ready", []).append(ready.seconds)
+        spent.setdefault("run the cells and ask", []).append(whole - ready.seconds - ready.after)
+        spent.setdefault("end the kernel, clean up", []).append(ready.after)
+        data = stage("pack the record", lambda r=record: record_bytes(r))
+        graded = stage("judge", lambda p=prepared, d=data: conclude(chapter, p, record_from(d)))
         stage("reset the last attempt", lambda o=one: writer.begin(o.learner, None))
         stage(
             "write the gradebook",
             lambda o=one, g=graded: writer.write(o.learner, g.notebook, g.outcome, None),
         )
         stage("make the feedback page", lambda o=one: writer.feedback(o.learner))
-    return {name: statistics.fmean(seconds) for name, seconds in spent.items()}
+    close_idle()
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}
+
+
+class _Ready:
+    """Notes how long kernels took until they were ready, and to be cleaned up after."""
+
+    def __init__(self) -> None:
+        self.seconds = self.after = 0.0
+
+    def __enter__(self) -> None:
+        self._open_kernel = run_module.open_kernel
+        run_module.open_kernel = self._timed
+
+    def __exit__(self, *error: object) -> None:
+        run_module.open_kernel = self._open_kernel
+
+    @contextlib.contextmanager
+    def _timed(self, *arguments: Any) -> Iterator[Any]:
+        start = time.perf_counter()
+        with self._open_kernel(*arguments) as kernel:
+            self.seconds += time.perf_counter() - start
+            try:
+                yield kernel
+            finally:
+                start = time.perf_counter()
+        self.after += time.perf_counter() - start
 
 
 if __name__ == "__main__":

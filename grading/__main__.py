@@ -119,6 +119,10 @@ def grade(
 
     Killed or stopped, it goes on where it was when it is started again.
     """
+    if scheduler is None:
+        from grading.engine.head_start import start_server
+
+        start_server()
     from grading.grade_class import grade_class
 
     with clear_problems():

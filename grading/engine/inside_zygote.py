@@ -5,11 +5,13 @@ As PID 1 it cannot be killed or stopped from inside, adopts every orphan, and en
 not dumpable, so nobody inside reads its memory or its files. It never holds anything of a
 submission: what is the learner's the child reads for itself, after the fork. Standard library only.
 
-Commands come over one end of a socket pair, a JSON object each; the other end is ``zygote``'s:
-it begins with ``{"ready": ""}``, or with the reason why it cannot be forked;
-``{"do": "fork", ...}`` is answered ``{"forked": PID}`` and later, unasked, ``{"ended": STATUS}``;
-``{"do": "answer"}`` is answered ``{"here": true}``; ``{"do": "clean"}`` ends every other process, puts all files back and is answered
-``{"clean": ""}``, or with the reason why this sandbox is not as it was: then it is not used again.
+Commands come over one end of a socket pair, a JSON object each; the other end is ``zygote``'s. First
+it says ``{"ready": ""}``, or why it cannot be forked. Then
+
+- ``{"do": "fork", ...}`` is answered ``{"forked": PID}`` and later, unasked, ``{"ended": STATUS}``;
+- ``{"do": "clean"}`` ends every other process, puts all files back and is answered
+  ``{"clean": ""}``, or with why this sandbox is not as it was: then it is not used again;
+- ``{"do": "answer"}`` is answered ``{"here": true}``.
 """
 
 import contextlib

@@ -1,7 +1,8 @@
 """The system calls that no learner's process gets, as the filter that bubblewrap installs (seccomp).
 
 Memory of these kinds belongs to no process, so the watch would not see it (memfd, System V); keys
-outlive the sandbox; the rest are ways into the kernel that a notebook has no use for.
+outlive the sandbox; the rest are ways into another process or into the kernel that a notebook has no
+use for.
 """
 
 import platform
@@ -21,6 +22,9 @@ _REFUSED = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
+    "pidfd_getfd": (438, 438),
+    "kcmp": (312, 272),
+    "ioprio_set": (251, 30),
     "unshare": (272, 97),
     "setns": (308, 268),
     "mount": (165, 40),

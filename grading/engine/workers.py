@@ -22,6 +22,7 @@ from concurrent.futures import (
 from typing import Protocol, TypeVar
 
 from grading.engine.cache import record_bytes
+from grading.engine.head_start import METHOD, start_server
 from grading.engine.run import Job, RunRecord, run
 from grading.engine.sandbox import check_protection
 from grading.engine.versions import run_version
@@ -130,12 +131,8 @@ class LocalWorkers:
 
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or cores()
-        # Forking this process would copy its threads' locks; a server that imported the engine
-        # and did nothing else can be forked, and its workers share that memory.
-        method = "forkserver" if sys.platform == "linux" else "spawn"
-        self._context = multiprocessing.get_context(method)
-        if method == "forkserver":
-            self._context.set_forkserver_preload([__name__])
+        start_server()
+        self._context = multiprocessing.get_context(METHOD)
         self._before = set(multiprocessing.active_children())
         self._pools: list[ProcessPoolExecutor] = []
         self._pool: ProcessPoolExecutor | None = None

@@ -51,6 +51,7 @@ class Zygote:
         self.clean: bool | None = True
         self.temporary_bytes = limits.temporary_bytes
         self._ended: int | None = None
+        self._first: int | None = None
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as unfinished:
             unfinished.callback(self.close)
@@ -62,7 +63,7 @@ class Zygote:
         self._stack.callback(self._control.close)
         with theirs:
             box = self._stack.enter_context(open_box(limits, True, theirs.fileno()))
-            with box.errors.open("wb") as errors:
+            with box.errors.open("ab") as errors:
                 start = _starter().submit(
                     subprocess.Popen,
                     box.command(),
@@ -87,7 +88,6 @@ class Zygote:
         with open(f"/proc/{self.pid}/task/{self.pid}/children") as children:
             self.first_process = int(children.read().split()[0])
         self._first = os.pidfd_open(self.first_process)
-        self._stack.callback(os.close, self._first)
 
     @property
     def pid(self) -> int:
@@ -101,6 +101,7 @@ class Zygote:
         """A new kernel, told where to find what is its own."""
         self.uses += 1
         self._ended, self.clean = None, None
+        os.truncate(self.box.errors, 0)
         self._send({"do": "fork", **told})
         if self._answer("forked", _FORK_SECONDS) is None:
             raise NoKernel("no kernel could be started: the zygote does not answer")
@@ -129,10 +130,13 @@ class Zygote:
         try:
             self._process.wait(_END_SECONDS)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError, AttributeError):
-                signal.pidfd_send_signal(self._first, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                if self._first is not None:
+                    signal.pidfd_send_signal(self._first, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
+        if self._first is not None:
+            os.close(self._first)
 
     # --- the control socket ---------------------------------------------------------------------
 
