@@ -6,6 +6,8 @@ import re
 from course_lib.about import REPOSITORY, TAG, colab_badge
 from course_lib.chapters import CHAPTERS, Chapter
 
+#: A picture from outside that is a link, such as "Open in Colab".
+_BADGE = re.compile(r"\[!\[([^\]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")
 #: Characters that mean something in Markdown.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#$|~])")
 
@@ -41,7 +43,7 @@ CHANGELOG
 def home_page(readme: str) -> str:
     """README.md with the site's table of contents."""
     chapters = "\n".join(f"notebooks/{chapter.id}" for chapter in CHAPTERS)
-    return readme + _CONTENTS.format(chapters=chapters)
+    return _without_badges(readme) + _CONTENTS.format(chapters=chapters)
 
 
 def chapter_page(chapter: Chapter, released: str) -> str:
@@ -59,15 +61,17 @@ def chapter_page(chapter: Chapter, released: str) -> str:
 
 
 def _local(text: str, chapter: Chapter) -> str:
-    """Addresses of our own documents become links within the site; no picture comes from outside."""
-    documents = f"https://github.com/{REPOSITORY}/blob/{TAG}/"
-    text = text.replace(f"]({documents}", "](../")
-    badge = re.compile(rf"\[!\[Open in Colab\]\([^)]*\)\]\({re.escape(colab_badge(chapter.id))}\)")
-    ways = (
-        f"[Open in Colab]({colab_badge(chapter.id)}) &nbsp; "
-        f"{{download}}`Download the notebook <../released/{chapter.id}.ipynb>` &nbsp;"
-    )
-    return badge.sub(lambda _: ways, text)
+    """Addresses of our own documents become links within the site, and the released notebook can be
+    downloaded beside the link to Colab."""
+    text = text.replace(f"](https://github.com/{REPOSITORY}/blob/{TAG}/", "](../")
+    colab = f"]({colab_badge(chapter.id)})"
+    download = f"{{download}}`Download the notebook <../released/{chapter.id}.ipynb>`"
+    return _without_badges(text).replace(colab, f"{colab} &nbsp; {download}")
+
+
+def _without_badges(text: str) -> str:
+    """Links as words: no page of the site loads anything from elsewhere."""
+    return _BADGE.sub(r"[\1](\2)", text)
 
 
 def _panel(cell: dict) -> None:
