@@ -72,6 +72,10 @@ bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nb
 test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes .cache/colab-venv)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
 
+.PHONY: test-oldest
+test-oldest: $(EVERYONE)  ## maintainer: the tests on the oldest versions (makes .cache/oldest-venv)
+	COURSE_OLDEST=1 $(IN_VENV) -m pytest tests/compatibility/test_oldest.py
+
 .PHONY: site
 site: $(EVERYONE)  ## maintainer: the course as static pages, in site/
 	$(IN_VENV) docs/site/build.py

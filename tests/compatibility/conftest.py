@@ -15,24 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.compatibility.environments import environment, locked_torch, run
+
 PINS = Path(__file__).with_name("colab-constraints.txt")
 #: What the course needs of Colab's packages; torch is whatever this environment has.
 PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
 OURS = "pytorch-training-loop-course"
-
-
-def run(python: Path, *arguments: str, cwd: Path | None = None) -> str:
-    """What ``python`` prints; a failure shows everything that it said."""
-    done = subprocess.run(
-        [str(python), *arguments],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def pins() -> dict[str, str]:
@@ -54,25 +42,14 @@ def stand_in() -> bool:
 
 
 @pytest.fixture(scope="session")
-def colab_python(repository: Path, stand_in: bool, tmp_path_factory) -> Path:
+def colab_python(repository: Path, stand_in: bool) -> Path:
     """An interpreter with Colab's versions."""
     if not stand_in:
         return Path(os.environ["COURSE_COLAB_PYTHON"])
     if os.environ.get("COURSE_COLAB") != "1" and os.environ.get("CI") != "true":
         pytest.skip("set COURSE_COLAB=1 to make an environment with Colab's versions")
     folder = repository / ".cache" / "colab-venv"
-    python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    finished = folder / "finished"
-    wanted = "\n".join((_base(), _torch(repository), *PACKAGES, PINS.read_text()))
-    if not finished.exists() or finished.read_text() != wanted:
-        run(Path(_base()), "-m", "venv", "--clear", str(folder))
-        constraints = tmp_path_factory.mktemp("pins") / "constraints.txt"
-        lines = PINS.read_text().splitlines(True)
-        constraints.write_text("".join(line for line in lines if line[:6] != "torch="))
-        run(python, "-m", "pip", "install", "--quiet", _torch(repository))
-        run(python, "-m", "pip", "install", "--quiet", "-c", str(constraints), *PACKAGES)
-        finished.write_text(wanted)
-    return python
+    return environment(folder, PACKAGES, PINS.read_text(), locked_torch(repository), _base())
 
 
 def _base() -> str:
@@ -87,12 +64,6 @@ def _base() -> str:
         if works:
             return candidate
     return sys.executable
-
-
-def _torch(repository: Path) -> str:
-    """The version that the course is locked to, for Colab's own may be a build of several GB."""
-    lines = (repository / "constraints.txt").read_text().splitlines()
-    return next(line for line in lines if line.startswith("torch=="))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,8 @@ from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from grading.engine.matching import grade_id_of, is_solution, is_test
 from grading.places import released_notebook, solved_notebook
 from grading.regions import find_regions
-from tests.compatibility.conftest import OURS, frozen, pins, run
+from tests.compatibility.conftest import OURS, frozen, pins
+from tests.compatibility.environments import run
 from tests.compatibility.kernels import execute_there, plain_text
 
 pytestmark = pytest.mark.slow

@@ -59,6 +59,23 @@ def test_every_requirement_is_pinned_to_a_version_that_it_allows(requirement):
     assert wanted.specifier.contains(pinned)
 
 
+def test_the_oldest_versions_are_those_that_are_allowed():
+    """Where two parts of the course ask for different ones, the newer of them."""
+    oldest: dict[str, Version] = {}
+    for text in [*PROJECT["dependencies"], *(text for each in EXTRAS.values() for text in each)]:
+        wanted = Requirement(text)
+        (bound,) = [Version(each.version) for each in wanted.specifier if each.operator == ">="]
+        oldest[wanted.name] = max(bound, oldest.get(wanted.name, bound))
+    path = REPOSITORY / "tests" / "compatibility" / "lower-bounds.txt"
+    bounds, others = path.read_text().split("\n\n", 1)
+    tested = [Requirement(line) for line in bounds.splitlines() if line[0] != "#"]
+    assert {each.name: str(each.specifier) for each in tested} == {
+        name: f"=={bound}" for name, bound in oldest.items()
+    }
+    companions = {Requirement(line).name for line in others.splitlines() if line[0] != "#"}
+    assert companions.isdisjoint(oldest)
+
+
 def test_colabs_versions_are_new_enough():
     pins = REPOSITORY / "tests" / "compatibility" / "colab-constraints.txt"
     if not pins.exists():
