@@ -65,7 +65,7 @@ def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository."""
     source = tmp_path_factory.mktemp("source") / "course"
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-text"):
         shutil.copy(REPOSITORY / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("course_lib", "grading", "tests"):
