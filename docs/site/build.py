@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from pages import chapter_page, home_page
+from pages import chapter_page, document_page, home_page
 from sphinx.cmd.build import main as sphinx
 
 from course_lib.chapters import CHAPTERS
@@ -36,6 +36,8 @@ def stage(sources: Path) -> None:
             shutil.copytree(path, sources / name, ignore=shutil.ignore_patterns("site", "*.py"))
         else:
             shutil.copyfile(path, sources / name)
+    for path in sources.rglob("*.md"):
+        path.write_text(document_page(path.read_text(encoding="utf-8")), encoding="utf-8")
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (sources / "index.md").write_text(home_page(readme), encoding="utf-8")
     # The page of a chapter differs from what a learner opens, which is offered beside it.

@@ -46,6 +46,11 @@ def home_page(readme: str) -> str:
     return _without_badges(readme) + _CONTENTS.format(chapters=chapters)
 
 
+def document_page(text: str) -> str:
+    """A Markdown file whose links to README.md lead to the home page, which is made from it."""
+    return re.sub(r"\]\(((?:\.\./)*)README\.md", r"](\1index.md", text)
+
+
 def chapter_page(chapter: Chapter, released: str) -> str:
     """The released notebook as a page: links stay on the site, and a panel is a picture with words.
 

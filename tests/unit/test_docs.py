@@ -145,6 +145,18 @@ def test_commands_in_documents_exist(document):
                 assert options <= known[module][rest[0]] | {"--help"}, line
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_documents_name_the_locked_torch_and_the_repositorys_address(document):
+    """``course_lib/about.py`` holds the address; what is written by hand agrees with it."""
+    text = document.read_text(encoding="utf-8")
+    pins = (REPOSITORY / "constraints.txt").read_text(encoding="utf-8")
+    locked = re.search(r"^torch==(\S+)$", pins, re.MULTILINE).group(1)
+    assert set(re.findall(r"\btorch==([\d.]+\d)", text)) <= {locked}
+    course = PUBLISHED_AS.split("/")[1]
+    assert set(re.findall(rf"[\w-]+/{course}\b", text)) <= {PUBLISHED_AS}
+    assert set(re.findall(r"\bv(\d+\.\d+\.\d+)\b", text)) <= {TAG.removeprefix("v")}
+
+
 def test_make_help_describes_every_target():
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     public = set(re.findall(r"^\.PHONY: ([a-z-]+)", makefile, re.MULTILINE)) - {"install"}

@@ -114,6 +114,8 @@ def test_a_workflows_commands_exist(workflow):
         command = step.get("run", "")
         assert _makes(command) <= TARGETS, command
         assert _extras(command) <= set(PROJECT["optional-dependencies"]), command
+        for version in re.findall(r"\btorch==\S+", command):
+            assert version in _text("constraints.txt").splitlines(), command
         for path in re.findall(r"(?:^|\s)((?:tests|docs|\.ci)/[\w./]+)", command):
             assert (REPOSITORY / path).exists(), command
         for module in re.findall(r"-m (course_lib|tests[\w.]+)", command):
