@@ -2,6 +2,7 @@
 files beside it. Reads with bounds and follows no link: a submission's folder is a stranger's."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,8 @@ from grading.engine.reading import MAX_BYTES, Unreadable, printable
 
 _COMPANION_BYTES = 20 * 2**20
 _COMPANION_FILES = 200
-#: What is never handed to the kernel: other notebooks, nbgrader's own file, editors' folders.
-_LEFT_OUT = ("timestamp.txt", ".ipynb_checkpoints", "__pycache__")
+#: What is never handed to the kernel: other notebooks, nbgrader's own files, editors' folders.
+_LEFT_OUT = ("timestamp.txt", "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -94,10 +95,14 @@ def _read(path: Path, most: int) -> bytes:
     name = printable(path.name)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not path.is_file():
+        try:
+            # Asked of what was opened, before it becomes a file: Python makes none of a folder.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Unreadable(f"{name} is no ordinary file")
-            data = file.read(most + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(most + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         if path.is_symlink():
             raise Unreadable(f"{name} is a link, and links are not followed") from None

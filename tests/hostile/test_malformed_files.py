@@ -245,7 +245,7 @@ CASES = (
         damage=lambda tree: b"{" + b" " * (51 * 2**20),
         unreadable="larger than 50 MB",
     ),
-    Case("a folder in its place", beside=_beside(_folder), unreadable="cannot be read"),
+    Case("a folder in its place", beside=_beside(_folder), unreadable="no ordinary file"),
     Case("a named pipe in its place", beside=_beside(_pipe), unreadable="no ordinary file"),
     Case(
         "a link to a neighbour's file", beside=_beside(_link), unreadable="links are not followed"
