@@ -1,6 +1,8 @@
-"""What the tests of the engine share: chapter 05 as released, and a solved notebook."""
+"""What the tests of the engine share: chapter 05 as released, a solved notebook, a graded class."""
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -8,8 +10,10 @@ import pytest
 from grading.engine.grade import read_release
 from grading.engine.matching import grade_id_of
 from grading.engine.sandbox import unavailable
+from grading.grade_class import Result
 from grading.places import released_notebook
 from grading.sample_class import submission
+from tests.grading.class_of_three import grade, hand_in_class
 from tests.grading.handing_in import CHAPTER, sample
 
 
@@ -40,3 +44,19 @@ def bare(solved) -> nbformat.NotebookNode:
         if grade_id_of(cell) or "setup" in cell.metadata.get("tags", [])
     ]
     return solved
+
+
+@pytest.fixture(scope="session")
+def handed_in(tmp_path_factory) -> Path:
+    """A course directory in which a class of three handed in and nothing is graded."""
+    course = tmp_path_factory.mktemp("class") / "course"
+    hand_in_class(course)
+    return course
+
+
+@pytest.fixture(scope="session")
+def graded(sandbox, handed_in) -> tuple[Path, dict[str, Result]]:
+    """That class graded by one process, undisturbed: what every other way has to equal."""
+    course = handed_in.parent / "graded"
+    shutil.copytree(handed_in, course)
+    return course, grade(course)
