@@ -99,8 +99,19 @@ def _become_kernel(connection_file: str) -> None:
         "--HistoryManager.hist_file=:memory:",
         "--InteractiveShellApp.ignore_cwd=True",
     ]
+    from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
+
+    class Kernel(IPythonKernel):
+        """A kernel that answers although a cell took its streams away."""
+
+        async def do_execute(self, *args, **kwargs):
+            streams = sys.stdout, sys.stderr
+            try:
+                return await super().do_execute(*args, **kwargs)
+            finally:
+                sys.stdout, sys.stderr = map(_that_flushes, (sys.stdout, sys.stderr), streams)
 
     # Whoever starts this reads what went wrong until here; from now on it is the learner's.
     silence = os.open(os.devnull, os.O_RDWR)
@@ -109,7 +120,16 @@ def _become_kernel(connection_file: str) -> None:
     os.close(silence)
     # ``exit()`` in a cell would end the kernel a moment later, in the middle of some other cell.
     ZMQInteractiveShell.ask_exit = lambda self: None
-    IPKernelApp.launch_instance()
+    IPKernelApp.launch_instance(kernel_class=Kernel)
+
+
+def _that_flushes(stream, before):
+    """ipykernel flushes both streams before it replies, and does not reply when that fails."""
+    try:
+        stream.flush()
+    except Exception:  # None, closed, or something of the learner's
+        return before
+    return stream
 
 
 if __name__ == "__main__":
