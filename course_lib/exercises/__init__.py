@@ -4,7 +4,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
-from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from course_lib.exercises.model import Exercise
 
 
@@ -24,9 +24,13 @@ def all_exercises() -> dict[str, Exercise]:
     }
 
 
-def find_exercise(name: str) -> Exercise:
-    """The exercise called ``name``; ``LookupError`` with the nearest names when there is none."""
-    exercises = all_exercises()
+def find_exercise(name: str, chapter: str = "") -> Exercise:
+    """The exercise called ``name``, of this chapter when it is given; ``LookupError`` with the
+    nearest names when there is none."""
+    if chapter:
+        exercises = {each.name: each for each in chapter_exercises(find_chapter(chapter))}
+    else:
+        exercises = all_exercises()
     if name not in exercises:
         from difflib import get_close_matches
 

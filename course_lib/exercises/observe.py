@@ -20,13 +20,14 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.forbid import refusing
+from course_lib.exercises.forbid import not_refused, refuse_operators_for_good, refusing
 from course_lib.exercises.model import Case, ErrorNote, Exercise, Notes, Observation
 from course_lib.exercises.wire import MAX_BYTES, WireError, pack, unpack
 
@@ -55,9 +56,16 @@ def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observ
             raise
         except BaseException as raised:  # also SystemExit: a learner's exit() is a finding
             error = describe_error(raised)
-    if refused and (error is None or error.type != "ForbiddenCall"):
-        error = ErrorNote("ForbiddenCall", f"{refused[0]} is not allowed in this exercise")
-    return Observation(dict(notes.values), tuple(notes.events), error)
+    return _with_refusals(Observation(dict(notes.values), tuple(notes.events), error), refused)
+
+
+def _with_refusals(observation: Observation, refused: list[str]) -> Observation:
+    """A refusal that the learner's code swallowed still counts."""
+    error = observation.error
+    if not refused or (error is not None and error.type == "ForbiddenCall"):
+        return observation
+    error = ErrorNote("ForbiddenCall", f"{refused[0]} is not allowed in this exercise")
+    return replace(observation, error=error)
 
 
 @contextlib.contextmanager
@@ -105,14 +113,17 @@ def _is_learners(filename: str) -> bool:
 # --- in the learner's kernel, called by the grader ---------------------------------------------
 
 
-def remote(name: str, payload: str, nonce: str = "", namespace: dict | None = None) -> str:
+def remote(
+    name: str, payload: str, nonce: str = "", namespace: dict | None = None, chapter: str = ""
+) -> str:
     """Observe the exercise ``name`` on packed cases; the answer is base64 text for the grader.
 
-    The answer holds ``{"nonce", "name", "results"}``; a result is ``{"values", "events", "error"}``
-    or ``{"failure": KIND, "detail": text}``, where KIND is "missing", "timeout", "died", "too large" or
-    "no process".
+    With ``chapter`` no other chapter's exercises are imported. The answer holds
+    ``{"nonce", "name", "results"}``; a result is ``{"values", "events", "error"}`` or
+    ``{"failure": KIND, "detail": text}``, where KIND is "missing", "timeout", "died", "too large",
+    "no process" or "not refused".
     """
-    exercise = find_exercise(name)
+    exercise = find_exercise(name, chapter)
     cases = unpack(base64.b64decode(payload))
     known = _user_namespace() if namespace is None else namespace
     missing = [subject for subject in exercise.subjects if subject not in known]
@@ -161,6 +172,7 @@ def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) ->
     if not hasattr(os, "fork"):
         return [_plain(observe(exercise, subjects, case)) for case in cases]
     try:
+        _hold_standard_streams()
         read_end, write_end = os.pipe()
         child = os.fork()
     except OSError as error:
@@ -180,6 +192,14 @@ def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) ->
             os.waitpid(child, 0)
 
 
+def _hold_standard_streams() -> None:
+    """Where a learner closed them, something else gets their numbers: a pipe that the child then
+    puts on /dev/null, for example."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
 def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_end: int) -> None:
     """Never returns: writes one length-prefixed message per case and exits."""
     try:
@@ -190,8 +210,15 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
         for stream in (0, 1, 2):
             os.dup2(silence, stream)
         sys.stdout = sys.stderr = io.StringIO()
+        refused = refuse_operators_for_good(exercise.forbidden)
+        let_through = not_refused(exercise.forbidden)
+        if let_through:
+            data = pack(_failure("not refused", let_through))
+            _write_all(write_end, (struct.pack("<I", len(data)) + data) * len(cases))
+            return
         for case in cases:
-            observation = _plain(observe(exercise, subjects, case))
+            refused.clear()
+            observation = _plain(_with_refusals(observe(exercise, subjects, case), refused))
             try:
                 data = pack(observation)
             except WireError:

@@ -12,8 +12,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib.chapters import Chapter
-from course_lib.exercises import all_exercises
+from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.exercises import all_exercises, chapter_exercises
 from course_lib.exercises.wire import WireError, pack
 from grading.engine.cases import case_set, choose_seed
 from grading.engine.judge import Failure, judge_exercise, judge_quiz, observation_from
@@ -23,6 +23,7 @@ from grading.engine.outcomes import ItemOutcome, NotebookOutcome
 from grading.engine.reading import printable
 from grading.engine.repair import Repaired, repair
 from grading.engine.run import Job, Question, RunRecord, Stopped
+from grading.engine.suspicion import worth_a_look
 from grading.problems import Problem
 
 
@@ -86,7 +87,12 @@ def prepare(
         seeds[grade_id] = choose_seed(secret, name, submission.notebook)
         cases = case_set(name, seeds[grade_id]).cases
         questions[grade_id] = Question(
-            "exercise", name, exercise.subjects, pack(list(cases)), len(cases)
+            "exercise",
+            name,
+            exercise.subjects,
+            pack(list(cases)),
+            len(cases),
+            next(c.id for c in CHAPTERS if exercise in chapter_exercises(c)),
         )
     companions = dict(submission.companions)
     job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox, warm)
@@ -105,7 +111,8 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
             cell.outputs = [nbformat.from_dict(output) for output in kept]
     order = list(prepared.job.questions)
     items.sort(key=lambda item: order.index(item.grade_id))
-    problems = tuple(map(printable, (*prepared.repaired.mended, *record.notes)))
+    notes = (*prepared.repaired.mended, *record.notes, *worth_a_look(notebook))
+    problems = tuple(map(printable, notes))
     return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
 
 

@@ -55,6 +55,9 @@ def _failure_from(kind: str, detail: str) -> Failure:
         return Failure("timeout", f"Your code took too long: {detail[:80]}.")
     if kind == "too large":
         return Failure("error", "Your code returned more data than can be judged.")
+    if kind == "not refused":
+        text = "Your cells switched off what keeps the built-in"
+        return Failure("error", f"{text} {detail[:60]} from being called: not counted.")
     if kind == "no process":
         text = "Your code was not called: your cells hold as many processes or files as they may"
         return Failure("error", f"{text} ({detail[:80]}).")

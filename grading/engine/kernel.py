@@ -144,6 +144,17 @@ class Kernel:
                 raise KernelEnded("timeout", interrupted)
         return CellRun(outputs.result(), interrupted)
 
+    def rest(self, seconds: float) -> None:
+        """Ask nothing for a while: is it ended by what it does by itself?"""
+        until = min(time.monotonic() + seconds, self.deadline)
+        while time.monotonic() < until:
+            ready = dict(self._poller.poll(_POLL_SECONDS * 1000))
+            for channel in (self._shell, self._iopub):
+                if channel.socket in ready:
+                    _received(channel)
+            if not ready and not self._alive():
+                raise KernelEnded("error", self._watch.reason or "it ended the Python process")
+
     def ask(self, expression: str) -> str:
         """Evaluate ``expression``, which gives base64 text; "" when it gives anything else.
 

@@ -14,30 +14,40 @@ from typing import Any, Literal
 from nbformat import NotebookNode
 
 from course_lib.exercises.wire import WireError, unpack
+from grading.engine.doubt import Doubt, suspects
 from grading.engine.kernel import Kernel, KernelEnded, open_kernel
 from grading.engine.limits import Limits
 from grading.engine.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
 from grading.engine.outcomes import Status
 
+_OBSERVE = "__import__('course_lib.exercises.observe', fromlist=['remote'])"
+_MODULES = "__import__('sys').modules"
+_FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_lib.exercises')]"
+
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need."""
+    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need,
+    ``chapter`` whose exercise it is."""
 
     kind: Literal["exercise", "quiz"]
     name: str
     names: tuple[str, ...]
     payload: bytes = b""
     count: int = 1
+    chapter: str = ""
 
     def expression(self, nonce: str) -> str:
-        """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way."""
-        function, arguments = "remote_value", f"{self.name!r}, {nonce!r}"
-        if self.kind == "exercise":
-            payload = base64.b64encode(self.payload).decode()
-            function, arguments = "remote", f"{self.name!r}, {payload!r}, {nonce!r}"
-        module = "__import__('course_lib.exercises.observe', fromlist=['remote'])"
-        return f"{module}.{function}({arguments})"
+        """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way.
+
+        An exercise is observed by modules that are read anew: what a cell put into the loaded ones
+        is gone with them.
+        """
+        if self.kind == "quiz":
+            return f"{_OBSERVE}.remote_value({self.name!r}, {nonce!r})"
+        payload = base64.b64encode(self.payload).decode()
+        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, chapter={self.chapter!r}"
+        return f"[{_FORGET}, {_OBSERVE}.remote({arguments})][1]"
 
 
 @dataclass(frozen=True)
@@ -88,11 +98,17 @@ class _Run:
         self.left_out: dict[int, Stopped] = {}
         self.unfinished: dict[str, list[Any]] = {}
         self.at: int | None = None
+        self.doubt: Doubt | None = None
+        self.doubted: set[int] = set()
+        self.ended_alone = False
+        self.began = 0.0
+        self.ran: list[int] = []
 
     def record_of_all(self) -> RunRecord:
         job, reason = self.job, Stopped("error", "The kernel was ended too often; not reached.")
-        for _ in range(job.limits.replays + 1):
-            self.at = None
+        kernels = job.limits.replays + 1
+        while kernels > 0:
+            self.at, self.ended_alone = None, False
             try:
                 with open_kernel(
                     job.companions, job.limits, job.sandbox, self.seconds, job.warm
@@ -104,6 +120,9 @@ class _Run:
                         self.seconds = max(0.0, kernel.deadline - time.monotonic())
                     break
             except KernelEnded as ended:
+                if self.seconds and self._find_out(ended):
+                    continue
+                kernels -= 1
                 self._blame(ended)
                 if self.at is None or not self._open() or not self.seconds:
                     reason = Stopped(ended.status, f"Not reached: {ended}.")
@@ -118,21 +137,31 @@ class _Run:
         return [name for name in self.job.questions if name not in self.record.answers]
 
     def _run_cells(self, kernel: Kernel) -> None:
+        self.began, self.ran = time.monotonic(), []
         for index, cell in enumerate(self.job.notebook.cells):
             if not self._open():
                 return
             self.at = None
+            if self.doubt is not None and index == self.doubt.at:
+                kernel.rest(self.doubt.seconds)
+                self.ended_alone = True
             if time.monotonic() > kernel.deadline:
                 whole = self.job.limits.submission_seconds
                 raise KernelEnded("timeout", f"the notebook's time ({whole:g} s) was used up")
             self.at = index
             if is_test(cell):
                 self._ask(kernel, grade_id_of(cell))
-            elif _runs(cell) and index not in self.left_out:
+            elif _runs(cell) and not self._is_left_out(index):
+                self.ran.append(index)
                 done = kernel.run_cell(cell.source)
                 self.record.outputs[cell.id] = done.outputs
                 if done.interrupted:
                     self._note_interrupted(index, done.interrupted)
+            if self.doubt is not None and index == self.doubt.at:
+                self._settle()
+
+    def _is_left_out(self, index: int) -> bool:
+        return index in self.left_out or (self.doubt is not None and index in self.doubt.absent)
 
     # --- questions ----------------------------------------------------------------------------------
 
@@ -170,6 +199,35 @@ class _Run:
 
     # --- what went wrong ------------------------------------------------------------------------------
 
+    def _find_out(self, ended: KernelEnded) -> bool:
+        """Is another run needed to know which cell ended the kernel?"""
+        doubt, self.doubt = self.doubt, None
+        if ended.status != "error":  # its own time ran out
+            return False
+        if doubt is None:
+            doubt = self._doubt_about(self.at)
+        elif self.ended_alone or not doubt.next_trial():
+            # All was quiet before it ended the kernel; or nobody else could be found.
+            self.at, doubt = doubt.at, None
+        self.doubt = doubt
+        return doubt is not None
+
+    def _doubt_about(self, at: int | None) -> Doubt | None:
+        if at is None or at in self.doubted:
+            return None
+        self.doubted.add(at)
+        cells = self.job.notebook.cells
+        before = [(i, cells[i].source, is_solution(cells[i])) for i in self.ran if i < at]
+        suspected = suspects(before)
+        return Doubt.about(at, time.monotonic() - self.began, suspected) if suspected else None
+
+    def _settle(self) -> None:
+        """The cell in doubt has run: what was left out for the trial is what ended the kernel."""
+        doubt, self.doubt = self.doubt, None
+        reason = "something that it left behind ended the Python process later"
+        for index in sorted(doubt.absent if doubt is not None else ()):
+            self._leave_out(index, Stopped("error", f"Your cell was run, and {reason}."), reason)
+
     def _blame(self, ended: KernelEnded) -> None:
         """Note what ended the kernel: a cell is left out from now on, a question is answered."""
         if self.at is None:
@@ -181,14 +239,18 @@ class _Run:
             text = f"Your code was called, and {ended}."
             self.record.answers[grade_id_of(cell)] = Stopped(ended.status, text)
             return
-        name = grade_id_of(cell)
         stopped = Stopped(ended.status, f"Your cell was run, and {ended}.")
-        self.left_out[self.at] = stopped
-        self.record.outputs[cell.id] = [_note_output(f"This cell was stopped: {ended}.")]
+        self._leave_out(self.at, stopped, str(ended))
+
+    def _leave_out(self, index: int, stopped: Stopped, reason: str) -> None:
+        cell = self.job.notebook.cells[index]
+        name = grade_id_of(cell)
+        self.left_out[index] = stopped
+        self.record.outputs[cell.id] = [_note_output(f"This cell was stopped: {reason}.")]
         if is_solution(cell) and name + TEST_SUFFIX in self._open():
             self.record.answers[name + TEST_SUFFIX] = stopped
-        what = f"The cell of {name}" if name else f"Cell {self.at + 1}"
-        self.record.notes.append(f"{what} was left out: {ended}.")
+        what = f"The cell of {name}" if name else f"Cell {index + 1}"
+        self.record.notes.append(f"{what} was left out: {reason}.")
 
     def _note_interrupted(self, index: int, reason: str) -> None:
         cell = self.job.notebook.cells[index]

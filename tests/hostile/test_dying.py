@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.hostile.handing_in import Batch, Case
+from tests.hostile.handing_in import RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
 ZERO = {"first_bad_step": 0.0}
@@ -173,9 +173,48 @@ return deeper(0)
         {"<q00_3": "import os, threading\nthreading.Timer(60, os._exit, (1,)).start()"},
     ),
     Case(
+        "an alarm and a timer that go off during honest work",
+        {
+            "<order_the_beats": "import signal\nsignal.alarm(1)",
+            "first_bad_step": RIGHT["first_bad_step"] + "\n        import time; time.sleep(2)",
+            "<q00_1": "import os, threading\nthreading.Timer(1.0, os._exit, (1,)).start()",
+            "q00_3": "import time; time.sleep(2)\nq00_3 = 'A'",
+        },
+        {},
+        "something that it left behind ended",
+        alone=True,
+    ),
+    Case(
+        "a second process that ends the kernel during honest work",
+        {
+            "<q00_1": """
+                import os, time
+                kernel = os.getpid()
+                if os.fork() == 0:
+                    time.sleep(1.5)
+                    os.kill(kernel, 9)
+                    os._exit(0)
+                """,
+            "q00_2": "import time; time.sleep(3)\nq00_2 = 'C'",
+        },
+        {},
+        "something that it left behind ended",
+        alone=True,
+    ),
+    Case(
         "the event loop stopped",
         {"<q00_1": "import asyncio; asyncio.get_event_loop().stop()"},
         dict.fromkeys(("q00_1", "q00_2", "q00_3")),  # it ends a little later, in one of these
+        alone=True,
+    ),
+    Case(
+        "standard streams closed, and none left",
+        {
+            "<order_the_beats": "import os\nfor stream in (0, 1, 2): os.close(stream)",
+            "<first_bad_step": "import sys\nsys.stdin = sys.stdout = sys.stderr = None",
+            "<q00_2": "import sys\nsys.stdout = sys.stderr = object()",
+            "<q00_3": "import sys\nsys.stdout.close(); sys.stderr.close(); sys.__stdout__.close()",
+        },
         alone=True,
     ),
     Case(

@@ -16,22 +16,30 @@ WRONG = {
     "order_the_beats": "def order_the_beats(): return ['step']",
 }
 
-#: What a forger needs who sends answers of its own that have the right shape.
+#: What a forger needs who sends answers of its own that have the right shape. The modules that
+#: observe are read anew each time; so what is put into ``observe`` here gets into each as it comes.
 TOOLS = """
-    import base64
-    from course_lib.exercises import observe, wire
+    import base64, builtins, types
+    from course_lib.exercises import observe as true_observe, wire
+    observe, true_import = types.SimpleNamespace(), builtins.__import__
+    def forging_import(name, *args, **more):
+        module = true_import(name, *args, **more)
+        if name == "course_lib.exercises.observe":
+            vars(true_import("sys").modules[name]).update(vars(observe))
+        return module
+    builtins.__import__ = forging_import
     def forged(name, nonce, *results):
         answer = {"nonce": nonce, "name": name, "results": list(results)}
         return base64.b64encode(wire.pack(answer)).decode()
     def seen(**values):
         return {"values": values, "events": [], "error": None}
-    true_remote, true_pack = observe.remote, wire.pack
+    true_remote, true_pack = true_observe.remote, wire.pack
     """
 
 
 def _forging(text: str, item: str = "first_bad_step") -> dict[str, str]:
     """A forger above an exercise who is gone again behind it."""
-    back = "observe.remote, observe.pack = true_remote, true_pack"
+    back = "builtins.__import__ = true_import"
     own = TOOLS.rstrip() + f"\n    COUNT = {11 if item == 'first_bad_step' else 1}"
     own += text.replace("\n", "\n    ") if text.startswith("\n") else f"\n    {text}"
     return {f"<{item}": own, item: WRONG[item], f"{item}>": back}

@@ -1,17 +1,19 @@
 """However PyTorch's own softmax, cross-entropy or squared error is spelled, chapter 02 refuses it,
-and what the contract allows is let through."""
+and what the contract allows is let through. And other exercises' built-ins, reached by detours."""
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import _disable_current_modes
 
 from course_lib.exercises import find_exercise
 from course_lib.exercises.model import Observation
-from course_lib.exercises.observe import observe
+from course_lib.exercises.observe import _observe_in_child, observe
 
 an_alias = torch.softmax
 
@@ -84,3 +86,48 @@ def test_the_first_refusal_imports_no_compiler() -> None:
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+kept_for_later = torch.nn.utils.clip_grad_norm_
+built_before = torch.optim.RMSprop([torch.zeros(1, requires_grad=True)])
+
+
+def clips_through_a_default(parameters, max_norm, clip=kept_for_later):
+    return clip(parameters, max_norm)
+
+
+def steps_what_was_built_before(parameters, *args, **kwargs):
+    built_before.param_groups[0]["params"] = list(parameters)
+    built_before.step()
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("clip_gradients", clips_through_a_default), ("sgd_step", steps_what_was_built_before)],
+)
+def test_an_alias_or_an_object_from_before_does_not_help(name: str, function) -> None:
+    code = kept_for_later.__code__
+    error = observed(name, function).error
+    assert error is not None
+    assert error.type == "ForbiddenCall"
+    assert kept_for_later.__code__ is code
+
+
+def _in_a_thread(function, *arguments):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _outside_the_mode(function, *arguments):
+    with _disable_current_modes():
+        return function(*arguments)
+
+
+@pytest.mark.parametrize("way", [_in_a_thread, _outside_the_mode])
+def test_a_graded_exercise_refuses_the_operator_itself(way) -> None:
+    """Whatever becomes of the mode that watches one thread: its kernel is replaced in the child."""
+    exercise = find_exercise("softmax")
+    case = exercise.public_cases()[0]
+    results = _observe_in_child(exercise, (lambda z: way(torch.softmax, z, -1),), [case])
+    assert results[0]["error"][0] == "ForbiddenCall"
+    assert torch.softmax(torch.ones(2), 0).tolist() == [0.5, 0.5]
