@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from course_lib.chapters import CHAPTERS
 from grading.places import REPOSITORY
 
 COURSE_ID = "pytorch-training-loop"
@@ -42,6 +43,14 @@ def configure(c: Any, root: Path) -> None:
     # release_assignment, fetch, submit and collect go through this folder; put a shared one here
     # (writable by everyone) where learners work on the same machine.
     c.Exchange.root = str(root / "exchange")
+
+    # `nbgrader zip_collect`: a learning platform's archive names the learner first, up to a "_", in
+    # the file's name or in a folder's: ann_4711_05_complete_loop.ipynb, ann_4711_file_/05_comp...
+    chapters = "|".join(chapter.id for chapter in CHAPTERS)
+    c.FileNameCollectorPlugin.named_regexp = (
+        r".*[/\\]extracted[/\\][^/\\]+[/\\](?P<student_id>[^/\\_]+)_"
+        rf".*?(?P<file_id>{chapters})[^/\\]*\.ipynb$"
+    )
 
 
 def prepare_process() -> None:

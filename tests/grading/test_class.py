@@ -1,6 +1,6 @@
 """Grading a class: in parallel, resumable, from stored results, on a cluster; and its report.
 
-The smallest chapter and three learners. Where a kernel is not the point, ``run`` is counted, or
+The smallest chapter and three learners (``class_of_three``). Where a kernel is not the point, ``run`` is counted, or
 answered from what the first grading stored.
 """
 
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from random import Random
 
 import nbformat
 import psutil
@@ -31,55 +32,19 @@ from grading.__main__ import app
 from grading.engine.cache import ResultStore, is_final, job_key, record_bytes, record_from
 from grading.engine.grade import Submission, prepare, read_release
 from grading.engine.limits import Limits
-from grading.engine.matching import grade_id_of, is_solution
+from grading.engine.matching import is_solution
 from grading.engine.run import Job, RunRecord, Stopped
 from grading.engine.workers import LocalWorkers, run_all, run_elsewhere
 from grading.marks import Marks
 from grading.nbgrader.course import load_course
-from grading.places import REPOSITORY, solved_notebook
-from grading.release import release as release_chapters
+from grading.places import REPOSITORY
 from grading.secret import course_secret
-from grading.submissions import submissions
+from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
 
 CHAPTER = find_chapter("00")
-WRONG = {
-    "order_the_beats": 'return ["loss", "forward", "backward", "step"]',
-    "q00_1": 'q00_1 = "A"',
-}
-POINTS = {"ann": 6.0, "bob": 4.0, "cleo": 0.0}
-
-
-@pytest.fixture(scope="module")
-def handed_in(tmp_path_factory) -> Path:
-    """A course directory in which three learners handed in and nothing is graded."""
-    course = tmp_path_factory.mktemp("class") / "course"
-    release_chapters([CHAPTER.id], course, notebooks_folder=None)
-    released = read_release(course / "release" / CHAPTER.id / f"{CHAPTER.id}.ipynb")
-    solved = nbformat.read(solved_notebook(CHAPTER), as_version=4)
-    sources = {grade_id_of(cell): cell.source for cell in solved.cells if is_solution(cell)}
-    for learner in POINTS:
-        notebook = nbformat.from_dict(released)
-        for cell in notebook.cells:
-            name = grade_id_of(cell)
-            if learner == "cleo" or name not in sources:
-                continue
-            cell.source = sources[name]
-            if learner == "bob" and name in WRONG:
-                head = cell.source.partition("    ### BEGIN")[0] if "return" in WRONG[name] else ""
-                cell.source = f"{head}    {WRONG[name]}" if head else WRONG[name]
-        folder = course / "submitted" / learner / CHAPTER.id
-        folder.mkdir(parents=True)
-        (folder / f"{CHAPTER.id}.ipynb").write_bytes(as_bytes(notebook))
-    return course
-
-
-def _grade(course: Path, workers=None) -> dict[str, grade_class.Result]:
-    found = submissions(course / "submitted", CHAPTER)
-    results = grade_class.grade_submissions(CHAPTER, course, found, workers=workers)
-    return {result.learner: result for result in results}
 
 
 def _scores(results: dict[str, grade_class.Result]) -> dict[str, float | None]:
@@ -93,14 +58,6 @@ def _gradebook(course: Path) -> dict[str, dict[str, float | None]]:
             for submission in gradebook.assignment_submissions(CHAPTER.id)
             for notebook in submission.notebooks
         }
-
-
-@pytest.fixture(scope="module")
-def graded(handed_in) -> tuple[Path, dict[str, grade_class.Result]]:
-    """The class graded by one process, undisturbed: what every other way has to equal."""
-    course = handed_in.parent / "graded"
-    shutil.copytree(handed_in, course)
-    return course, _grade(course)
 
 
 @pytest.fixture
@@ -137,7 +94,7 @@ def test_an_unchanged_class_is_neither_run_nor_written(course, kernels, monkeypa
     monkeypatch.setattr(grade_class.Writer, "begin", None)  # not even begun
     monkeypatch.setattr(grade_class.Writer, "write", None)
     monkeypatch.setattr(grade_class.Writer, "feedback", None)
-    results = _grade(course)
+    results = grade(course)
     assert {result.work for result in results.values()} == {"unchanged"}
     assert _scores(results) == POINTS
     assert not kernels
@@ -145,7 +102,7 @@ def test_an_unchanged_class_is_neither_run_nor_written(course, kernels, monkeypa
 
 def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
     monkeypatch.setattr(grade_class, "judge_version", lambda chapter: "another key")
-    results = _grade(course)
+    results = grade(course)
     assert {result.work for result in results.values()} == {"judged"}
     assert _scores(results) == POINTS
     assert not kernels
@@ -155,7 +112,7 @@ def test_another_submission_runs_alone(course, kernels):
     file = course / "submitted" / "cleo" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
     file.write_bytes((course / "submitted" / "ann" / CHAPTER.id / file.name).read_bytes())
     (file.parent / "notes.txt").write_text("a file beside it counts")
-    results = _grade(course)
+    results = grade(course)
     assert {name: result.work for name, result in results.items()} == {
         "ann": "unchanged",
         "bob": "unchanged",
@@ -169,12 +126,12 @@ def test_another_submission_runs_alone(course, kernels):
 def test_what_was_lost_is_written_again(course, kernels, lost):
     if lost == "gradebook":
         with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
-            grade = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "ann")
-            grade.auto_score = 0.0
+            row = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "ann")
+            row.auto_score = 0.0
             gradebook.db.commit()
     else:
         shutil.rmtree(course / lost / "ann")
-    results = _grade(course)
+    results = grade(course)
     assert results["ann"].work == ("unchanged" if lost == "feedback" else "judged")
     assert results["bob"].work == "unchanged"
     assert _gradebook(course)["ann"]["q00_1__test"] == 1.0
@@ -195,8 +152,8 @@ def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     next(cell for cell in notebook.cells if is_solution(cell)).source += "\n# once more"
     file.write_bytes(as_bytes(notebook))
     monkeypatch.setattr(grade_class, "run", stopped)
-    assert _scores(_grade(course))["ann"] == 0.0
-    again = _grade(course)
+    assert _scores(grade(course))["ann"] == 0.0
+    again = grade(course)
     assert [again[name].work for name in POINTS] == ["run", "unchanged", "unchanged"]
     assert set((course / "results" / "runs").rglob("*")) == stored
 
@@ -247,16 +204,16 @@ def test_a_manual_score_and_a_comment_survive_and_reach_the_page(course, kernels
         comment = gradebook.find_comment("first_bad_step", CHAPTER.id, CHAPTER.id, "bob")
         comment.manual_comment = "Nicely done."
         gradebook.db.commit()
-    results = _grade(course)
+    results = grade(course)
     assert results["bob"].work == "unchanged"
     assert "Nicely done." in results["bob"].feedback.read_text()
     file = course / "submitted" / "bob" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
     (file.parent / "timestamp.txt").write_text("2026-01-02 03:04:05 UTC")  # judged and written anew
-    results = _grade(course)
+    results = grade(course)
     assert results["bob"].work == "judged"
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
-        grade = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "bob")
-        assert (grade.auto_score, grade.manual_score, grade.score) == (0.0, 0.5, 0.5)
+        row = gradebook.find_grade("q00_1__test", CHAPTER.id, CHAPTER.id, "bob")
+        assert (row.auto_score, row.manual_score, row.score) == (0.0, 0.5, 0.5)
     assert "Nicely done." in results["bob"].feedback.read_text()
     assert not kernels
 
@@ -270,7 +227,7 @@ def test_a_late_submission_is_penalised_once_there_is_a_due_date(course, kernels
         with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
             gradebook.find_assignment(CHAPTER.id).duedate = due
             gradebook.db.commit()
-        assert _scores(_grade(course))["ann"] == 6.0
+        assert _scores(grade(course))["ann"] == 6.0
         with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
             found = gradebook.find_submission(CHAPTER.id, "ann")
             assert found.score - (found.late_submission_penalty or 0.0) == score
@@ -328,12 +285,72 @@ def test_a_grader_that_was_killed_goes_on_where_it_was(handed_in, graded, tmp_pa
     _wait_for(lambda: not any(one.is_running() and one.status() != "zombie" for one in family), 20)
     finished = [mark for mark in Marks(course, CHAPTER).all() if mark.outcome]
     stored = [path for path in (course / "results" / "runs").rglob("*") if path.is_file()]
-    results = _grade(course)
+    results = grade(course)
     assert 1 <= len(finished) <= len(stored) <= 3
     assert len(kernels) == 3 - len(stored)
     assert [r.work for r in results.values()].count("unchanged") == len(finished)
     assert _scores(results) == POINTS
     assert _gradebook(course) == _gradebook(graded[0])
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_marks(handed_in, graded, tmp_path):
+    """One grading that is killed again and again: while a kernel runs, when a result was stored, in
+    the middle of writing to the gradebook, between gradebook and page, and at random moments."""
+    course = Path(shutil.copytree(handed_in, tmp_path / "course"))
+    random = Random(4)
+
+    def there(pattern: str) -> int:
+        return sum(1 for path in course.glob(pattern) if path.is_file())
+
+    def at(condition: Callable[[], bool]) -> Callable[[subprocess.Popen], bool]:
+        return lambda grader: condition()
+
+    def after(seconds: float) -> Callable[[subprocess.Popen], bool]:
+        until = time.monotonic() + seconds
+        return lambda grader: time.monotonic() > until
+
+    def kernel(grader: subprocess.Popen) -> bool:
+        family = psutil.Process(grader.pid).children(recursive=True)
+        return any(one.name() == "bwrap" for one in family)
+
+    stored, pages = "results/runs/*/*", "feedback/*/*/*.html"
+    moments = (
+        lambda: kernel,
+        lambda: after(random.uniform(1, 6)),
+        lambda: at(lambda: there(stored) >= 1),
+        lambda: at((course / "gradebook.db-journal").exists),
+        lambda: at(lambda: there("autograded/*/*/*.ipynb") > there(pages)),
+        lambda: after(random.uniform(2, 8)),
+        lambda: at(lambda: there(pages) >= 2),
+    )
+    killed = 0
+    for moment in moments:
+        reached = moment()
+        grader = subprocess.Popen(
+            _command(course, "--jobs", "1"),
+            cwd=REPOSITORY,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            while grader.poll() is None:
+                with contextlib.suppress(psutil.Error):
+                    if reached(grader):
+                        killed += 1
+                        break
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(grader.pid, signal.SIGKILL)
+            grader.wait()
+    assert killed >= 4  # what is quick may be over before it is seen
+    results = grade(course)
+    assert _scores(results) == POINTS
+    assert _gradebook(course) == _gradebook(graded[0])
+    for learner in POINTS:
+        pages = [one / "feedback" / learner / CHAPTER.id for one in (course, graded[0])]
+        ours, theirs = [(page / f"{CHAPTER.id}.html").read_bytes() for page in pages]
+        assert ours == theirs
 
 
 def test_two_processes_give_the_marks_of_one(handed_in, graded, tmp_path):
@@ -379,7 +396,7 @@ def test_a_worker_killed_in_mid_run_changes_no_mark(course):
             return [one for one in mine if "forkserver" in " ".join(one.cmdline())][1:]
 
         killer = _Killer(pool)
-        assert _scores(_grade(course, workers)) == POINTS
+        assert _scores(grade(course, workers)) == POINTS
         assert killer.killed
         assert len(workers._pools) == 2
 
@@ -523,7 +540,7 @@ def test_report_names_who_could_not_be_graded(course, tmp_path):
     file = course / "submitted" / "bob" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
     file.write_bytes(b'{"cells": [')
     assert load_course(course)
-    _grade(course)
+    grade(course)
     result = CliRunner().invoke(app, ["report", "00", "--course", str(course)])
     assert "Not graded: 1" in result.stdout
     assert "bob: not graded" in result.stdout
