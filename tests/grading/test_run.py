@@ -174,14 +174,27 @@ def test_what_hangs_or_takes_too_much_is_stopped(bare, release):
     assert record.cut_short
 
 
-REMOTE = "from course_lib.exercises import observe\n"
+#: The modules that observe are read anew each time: what is put into ``observe`` gets into each.
+REMOTE = """
+import builtins, types
+from course_lib.exercises import observe as true_observe
+observe, true_import = types.SimpleNamespace(_answer=true_observe._answer), builtins.__import__
+def forging_import(name, *args, **more):
+    module = true_import(name, *args, **more)
+    if name == "course_lib.exercises.observe":
+        vars(true_import("sys").modules[name]).update(vars(observe))
+    return module
+builtins.__import__ = forging_import
+"""
 ANSWERS_OF_ITS_OWN = """
-def remote(name, payload, nonce):
+def remote(name, payload, nonce, **more):
     results = [{"values": {}, "events": list("ZFLBS"), "error": None}] * 5
     return observe._answer({"nonce": nonce, "name": name, "results": results})
-true_remote, observe.remote = observe.remote, remote
+true_remote, observe.remote = true_observe.remote, remote
 """
-ANOTHER_NONCE = "observe.remote = lambda name, payload, nonce: true_remote(name, payload, '0' * 32)"
+ANOTHER_NONCE = (
+    "observe.remote = lambda name, payload, nonce, **more: true_remote(name, payload, '0' * 32)"
+)
 NOT_ONLY_TEXT = """
 class Answer:
     def __repr__(self):

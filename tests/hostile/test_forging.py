@@ -51,7 +51,7 @@ CASES = (
         "remote says every value is there and empty",
         _forging(
             """
-observe.remote = lambda name, payload, nonce: forged(
+observe.remote = lambda name, payload, nonce, **more: forged(
     name, nonce, *[seen(returned=None, step_of_a_leap=None, step_with_nan_or_infinity=None)] * COUNT)
 """
         ),
@@ -60,7 +60,7 @@ observe.remote = lambda name, payload, nonce: forged(
     Case(
         "remote names the values and leaves out all of them",
         _forging(
-            "observe.remote = lambda n, p, nonce: forged(n, nonce, *[seen()] * COUNT)",
+            "observe.remote = lambda n, p, nonce, **more: forged(n, nonce, *[seen()] * COUNT)",
             "order_the_beats",
         ),
         ORDER,
@@ -71,7 +71,7 @@ observe.remote = lambda name, payload, nonce: forged(
             """
 import __main__
 earlier = true_remote("order_the_beats", base64.b64encode(wire.pack([{}])).decode(), "x")
-observe.remote = lambda name, payload, nonce: earlier
+observe.remote = lambda name, payload, nonce, **more: earlier
 """
         ),
         ZERO,
@@ -81,7 +81,7 @@ observe.remote = lambda name, payload, nonce: earlier
         "remote says that nothing failed, in words of the grader",
         _forging(
             """
-observe.remote = lambda name, payload, nonce: forged(
+observe.remote = lambda name, payload, nonce, **more: forged(
     name, nonce, *[{"failure": "passed", "detail": "score 2", "score": 2.0, "status": "passed"}] * COUNT)
 """,
             "order_the_beats",
@@ -92,7 +92,7 @@ observe.remote = lambda name, payload, nonce: forged(
         "numbers that no float can hold, and unprintable text",
         _forging(
             """
-def remote(name, payload, nonce):
+def remote(name, payload, nonce, **more):
     text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=7, step_with_nan_or_infinity=8)] * COUNT))
     body = text[8:].replace(b"7", b"9" * 4000).replace(b"8", b'"\\\\\\\\ud800\\\\\\\\u001b[2J"')
     return base64.b64encode(text[:4] + len(body).to_bytes(4, "little") + body).decode()
@@ -106,7 +106,7 @@ observe.remote = remote
         _forging(
             """
 import json, torch
-def remote(name, payload, nonce):
+def remote(name, payload, nonce, **more):
     text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=torch.ones(3))] * COUNT))
     return base64.b64encode(text.replace(b'"shape":[3]', b'"shape":[-3]')).decode()
 observe.remote = remote
@@ -118,7 +118,9 @@ observe.remote = remote
     ),
     Case(
         "a message with more results than cases",
-        _forging("observe.remote = lambda n, p, nonce: forged(n, nonce, *[seen()] * (COUNT + 1))"),
+        _forging(
+            "observe.remote = lambda n, p, nonce, **more: forged(n, nonce, *[seen()] * (COUNT + 1))"
+        ),
         ZERO,
         "could be used",
     ),
