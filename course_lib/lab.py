@@ -54,6 +54,7 @@ def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int
     browser = browser and has_display()
     private = folder / my_course.PRIVATE
     _write_settings(private)
+    _write_kernel(private)
     _write_first_layout(private / "workspaces", my_course.first_chapter(folder))
     token = secrets.token_hex(24)
     server = LabApp.initialize_server(
@@ -101,6 +102,20 @@ def _write_settings(private: Path) -> None:
         (folder / f"{name}.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
     paths = [str(private / "config"), os.environ.get("JUPYTER_CONFIG_PATH")]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
+
+
+def _write_kernel(private: Path) -> None:
+    """The kernel of this Python, which explains a missing name from its start: also where the set-up
+    cell was forgotten. Found before other kernels of that name, in JUPYTER_PATH."""
+    from ipykernel.kernelspec import get_kernel_dict
+
+    folder = private / "kernels" / "python3"
+    folder.mkdir(parents=True, exist_ok=True)
+    kernel = get_kernel_dict()
+    kernel["argv"].append("--IPKernelApp.extra_extensions=course_lib.advice")
+    (folder / "kernel.json").write_text(json.dumps(kernel, indent=1), encoding="utf-8")
+    paths = [str(private), os.environ.get("JUPYTER_PATH")]
+    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _write_first_layout(workspaces: Path, chapter: Path) -> None:

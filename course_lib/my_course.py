@@ -37,6 +37,8 @@ Eleven notebooks, about 13 hours. Open one below, or in the list on the left.
    run the check below it. A red check before you start is expected. `hint("name")` gives a first
    hint, and once more a second one.
 4. **Answer the quiz** by changing a line such as `q05_1 = None` to `q05_1 = "B"`.
+5. **Hand in**, when your work is graded: the last cell of a chapter looks whether everything is there
+   and makes a copy without personal data in the folder `hand-in`.
 
 What you write is saved in the folder `{folder}`, which no update overwrites. In a terminal, in the
 course's folder, `make status` shows what you have passed, and `make doctor` says what to do when

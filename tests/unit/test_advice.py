@@ -1,5 +1,7 @@
 """A name that is missing in a kernel: advice instead of a traceback, and still an error."""
 
+from pathlib import Path
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -98,3 +100,21 @@ def test_the_check_says_which_cell_to_run_when_a_helper_is_missing():
     text = " ".join(repr(run_check("train_one_epoch", train_one_epoch)).split())
     assert "NameError" in text
     assert '"# EXERCISE sgd_step"' in text
+
+
+def test_the_courses_own_jupyterlab_knows_a_forgotten_set_up_cell(tmp_path, monkeypatch):
+    """Its kernels have the advice from their start, before any cell was run."""
+    from nbclient import NotebookClient
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    from course_lib.lab import _write_kernel
+
+    monkeypatch.setenv("JUPYTER_PATH", "")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONPATH", str(Path(advice.__file__).parents[1]))
+    _write_kernel(tmp_path / "lab")
+    call = new_code_cell('check("fit", fit)', metadata={"tags": ["raises-exception"]})
+    NotebookClient(new_notebook(cells=[call]), kernel_name="python3", timeout=60).execute()
+    (error,) = [output for output in call.outputs if output.output_type == "error"]
+    assert (error.ename, error.evalue) == ("NameError", "name 'check' is not defined")
+    assert "run the first code cell" in "\n".join(error.traceback)
