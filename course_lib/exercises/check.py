@@ -245,7 +245,9 @@ def _sequence_html(sequence: Sequence) -> str:
         if sequence.first_difference is not None
         else ""
     )
-    return f'<table style="border-collapse:separate;border-spacing:3px">{rows}</table><div>{note}</div>'
+    style = "border-collapse:separate;border-spacing:3px;color:inherit"
+    table = f'<div style="overflow-x:auto"><table style="{style}">{rows}</table></div>'
+    return f"{table}<div>{note}</div>"
 
 
 def _beat_cell(letter: str, marked: bool) -> str:

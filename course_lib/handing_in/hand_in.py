@@ -96,11 +96,8 @@ def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Re
         return Report(
             title, GREY, items, ("So no file was made. Run this cell when you are done.",)
         )
-    notes = [
-        *_not_what_ran(current.content),
-        *_mentions(current.content),
-        *_write(chapter, current),
-    ]
+    notes = [*_not_what_ran(current.content), *_mentions(current.content)]
+    notes += _write(chapter, current, complete=not open_items)
     if open_items:
         title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need a look, in {looked_at}"
         return Report(title, ORANGE, items, tuple(notes))
@@ -141,7 +138,7 @@ def _mentions(notebook: Mapping[str, Any]) -> list[str]:
 # --- the copy -----------------------------------------------------------------------------------
 
 
-def _write(chapter: Chapter, current: Current) -> list[str]:
+def _write(chapter: Chapter, current: Current, complete: bool) -> list[str]:
     """Write the copy and say where it is, or why there is none."""
     copy = cleaned(current.content, chapter.id, __version__)
     copy["metadata"]["course"]["digest"] = _digest(copy)
@@ -153,9 +150,10 @@ def _write(chapter: Chapter, current: Current) -> list[str]:
         reason = getattr(error, "strerror", None) or error
         return [f"\u2717 The copy could not be written ({reason}): hand in the notebook itself."]
     where = path.relative_to(base).as_posix()
-    sentences = [f"Hand in this file: {where}", _LEFT_OUT]
+    what = "Hand in this file" if complete else "To hand it in as it is, take this file"
+    sentences = [f"{what}: {where}", _LEFT_OUT]
     if current.file is None and on_colab():
-        sentences[0] = _download(path, where)
+        sentences[0] = _download(path, where, what)
     return sentences
 
 
@@ -190,11 +188,11 @@ def _replace(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def _download(path: Path, where: str) -> str:
+def _download(path: Path, where: str, what: str) -> str:
     try:
         from google.colab import files
 
         files.download(str(path))
     except Exception:
-        return f"Download this file from the folder view on the left, and hand it in: {where}"
-    return f"Your browser downloads {path.name}: hand in that file. (Not there? It is also in {where}.)"
+        return f"{what}, from the folder view on the left: {where}"
+    return f"{what}: {path.name}, which your browser downloads. (Not there? It is also in {where}.)"

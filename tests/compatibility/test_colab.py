@@ -88,7 +88,8 @@ def test_a_released_notebook_runs_from_top_to_bottom(
             kinds = {kind for output in cell.outputs for kind in output.get("data", {})}
             assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= kinds, cell.source
         if is_test(cell):
-            assert "\u25cb" in plain_text(cell), plain_text(cell)
+            # Not attempted; where a clinic starts from broken code, not right.
+            assert plain_text(cell)[:1] in ("\u25cb", "\u2717"), plain_text(cell)
 
 
 @pytest.mark.parametrize("chapter", chapters(SOLVED))

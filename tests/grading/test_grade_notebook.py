@@ -5,6 +5,7 @@ import json
 import pytest
 from typer.testing import CliRunner
 
+from course_lib.handing_in.clean import cleaned
 from grading.__main__ import app
 from grading.sample_class import submission
 from tests.grading.handing_in import EXERCISES, sample
@@ -63,3 +64,20 @@ def test_a_person_gets_a_table(tmp_path, release):
     assert all(name in result.stdout for name in EXERCISES)
     assert "5 of 12 points" in result.stdout
     assert "mean of batch means" in " ".join(result.stdout.replace("│", " ").split())
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize("learner", ["learner-04", "learner-07"])
+def test_the_copy_that_the_last_cell_makes_earns_the_same_marks(tmp_path, release, learner):
+    original = submission(sample(learner), release)
+    copied = cleaned(json.loads(original), "05_complete_loop", "0.1.0")
+    cells = []
+    for name, data in (("original", original), ("copy", json.dumps(copied).encode())):
+        file = tmp_path / name / "05_complete_loop.ipynb"
+        file.parent.mkdir()
+        file.write_bytes(data)
+        result = CLI.invoke(app, ["grade-notebook", str(file), "--json"])
+        assert result.exit_code == 0
+        cells.append(json.loads(result.stdout)["cells"])
+    assert cells[0] == cells[1]
+    assert sum(cell["score"] for cell in cells[0]) > 0

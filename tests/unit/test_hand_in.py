@@ -118,6 +118,7 @@ def test_a_deleted_exercise_and_an_unanswered_question_are_named(solved, folder,
     assert '"# EXERCISE fit"' in words
     assert "q05_2: not answered yet" in words
     assert "\u2713 05_complete_loop" not in words
+    assert "To hand it in as it is" in words
     assert written(folder), "a learner may hand in what there is"
 
 
@@ -226,6 +227,24 @@ def test_a_folder_that_cannot_be_written_is_said(solved, folder, capsys):
     words = said(capsys)
     assert "could not be written" in words
     assert "Hand in this file" not in words
+
+
+def test_work_that_ran_and_was_not_saved_is_pointed_out(solved, folder, capsys, monkeypatch):
+    def ran(source: str) -> types.SimpleNamespace:
+        history = types.SimpleNamespace(
+            input_hist_raw=["", "# EXERCISE fit (2 points)\nold", source]
+        )
+        return types.SimpleNamespace(history_manager=history)
+
+    path = save(folder, solved)
+    saved = "".join(cell_of(solved, "fit")["source"])
+    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
+    monkeypatch.setattr(module, "in_ipython", lambda: ran(saved))
+    hand_in("05_complete_loop", file=path)
+    assert "What you ran last" not in said(capsys)
+    monkeypatch.setattr(module, "in_ipython", lambda: ran(saved + "\n# better"))
+    hand_in("05_complete_loop", file=path)
+    assert "What you ran last of fit is not what the notebook holds. Save it" in said(capsys)
 
 
 # --- where there is nothing to do ----------------------------------------------------------------------
@@ -429,7 +448,7 @@ def test_a_download_that_fails_is_not_claimed(colab, solved, folder, capsys, mon
     colab.answer = {"ipynb": solved}
     hand_in("05_complete_loop")
     words = said(capsys)
-    assert "Your browser downloads" not in words
+    assert "your browser downloads" not in words
     assert "folder view" in words
 
 

@@ -11,6 +11,9 @@ import pytest
 from course_lib import __version__
 from course_lib.about import TAG
 from grading.answers import chapter_answers, chapter_keys
+from grading.chapter_source import read_chapter
+from grading.places import text_source
+from grading.regions import find_regions
 from tests.notebooks.conftest import WRITTEN
 from tests.notebooks.test_released import squeezed
 
@@ -57,6 +60,22 @@ def test_wheel_holds_nothing_of_the_grader(wheel):
     secrets += [wrong.sentence for answer in answers for wrong in answer.misconceptions]
     assert len(secrets) > 200
     assert [each for each in secrets if squeezed(each) in everything] == []
+
+
+def test_wheel_holds_no_solution(wheel):
+    """Not one whole body of a solution, however it is wrapped."""
+    texts = [wheel.read(name).decode("utf-8", "replace") for name in wheel.namelist()]
+    shipped = [" ".join(text.split()) for text in texts]
+    bodies = {
+        (cell.name, " ".join("\n".join(region.solution).split()))
+        for chapter in WRITTEN
+        for cell in read_chapter(text_source(chapter))
+        if cell.role == "solution"
+        for region in find_regions(cell.text)
+    }
+    assert len(bodies) > 40
+    long_enough = {(name, body) for name, body in bodies if len(body) >= 40}
+    assert [name for name, body in long_enough if any(body in text for text in shipped)] == []
 
 
 def test_wheel_is_small(wheel):
