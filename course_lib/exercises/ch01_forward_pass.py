@@ -48,11 +48,13 @@ def observe_build_mlp(function: Any, case: Case, notes: Notes) -> None:
     notes["is_module"] = isinstance(model, nn.Module)
     notes["layers"] = notes["output"] = notes["gradient"] = None
     if not isinstance(model, nn.Module):
-        notes["type"] = type_name(model)
+        notes["type"] = "a class" if isinstance(model, type) else type_name(model)
         return
+    notes["weights"] = len(list(model.parameters()))
     notes["layers"] = _layer_sizes(model)
     # Run before the weights are filled in: a lazy layer knows its sizes only after that.
     first, second = _run(model, case["x"]), _run(model, case["x"])
+    notes["result"] = type_name(first)
     notes["repeatable"] = isinstance(first, Tensor) and _near(second, first)
     notes["layers"] = _layer_sizes(model)
     if not _fill(model, case):
@@ -239,7 +241,13 @@ def _public_forward_cases() -> list[Case]:
         "W2": torch.tensor([[1.0, 0.0], [0.0, 1.0]]),
         "b2": torch.tensor([0.0, 0.0]),
     }
-    return [known, known | square, forward_case("gradient", generator, 4, (3, 5, 2))]
+    double = {name: known[name].double() for name in _TENSORS}
+    return [
+        known,
+        known | square,
+        known | double,
+        forward_case("gradient", generator, 4, (3, 5, 2)),
+    ]
 
 
 def properties_manual_forward(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -264,6 +272,9 @@ def properties_manual_forward(case: Case, observation: Observation) -> Iterator[
             right = _near(result, torch.tensor([[-1.5], [0.5]]))
             text = "the example worked out in the text gives -1.5 and 0.5"
             yield Finding(right, text, _row(result))
+        if shape:
+            dtypes = f"{case['x'].dtype} came in, {result.dtype} came out"
+            yield Finding(result.dtype == case["x"].dtype, "the result has x's dtype", dtypes)
     else:
         # 1 * 1 + 10 * 2 = 21 and 0 * 1 + 1 * 2 = 2.
         text = "square weights are read row by row too: each row of W1 belongs to one output"
@@ -319,6 +330,7 @@ def observe_trace_shapes(function: Any, case: Case, notes: Notes) -> None:
     before = hooks_on(model)
     plain = LEAF_MODELS[case["model"]].plain
     notes["trace" if plain else "unusual_trace"] = _as_tuples(function(model, x))
+    notes["older_hook_ran_inside"] = len(calls)
     notes["hooks_left"] = hooks_on(model) - before
     notes["modes"] = [module.training for module in model.modules()]
     calls.clear()
@@ -354,6 +366,19 @@ def _public_trace_cases() -> list[Case]:
             trace_case("repeated", [4, 3, 2], 6),
             [("a", (6, 3)), ("relu", (6, 3)), ("b", (6, 3)), ("relu", (6, 3)), ("c", (6, 2))],
             "a module that runs twice is listed twice, one that never runs is not listed",
+        ),
+        (
+            trace_case("shared", [3, 2], 4),
+            [
+                ("blocks.0.norm", (4, 3)),
+                ("blocks.0.activation", (4, 3)),
+                ("blocks.0.linear", (4, 3)),
+                ("blocks.1.norm", (4, 3)),
+                ("blocks.0.activation", (4, 3)),
+                ("blocks.1.linear", (4, 3)),
+                ("head", (4, 2)),
+            ],
+            "a module that sits at two places is listed under its first name both times",
         ),
         (
             trace_case("leaf", [3, 2], 5),

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from course_lib.exercises import ch01_forward_pass as public
 from course_lib.exercises.model import Case, Observation
 from grading.answers.model import Answer, Misconception, QuizKey
+from grading.engine.compare import difference
 
 # --- build_mlp ----------------------------------------------------------------------------------
 
@@ -94,6 +95,77 @@ def _textbook_sizes(in_features, hidden, out_features):
     return nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
+class _NoSuper(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        self.fc1 = nn.Linear(in_features, hidden)
+        self.fc2 = nn.Linear(hidden, out_features)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(x)))
+
+
+class _ForwardWithoutReturn(_Detached):
+    def forward(self, x):
+        self.fc2(torch.relu(self.fc1(x)))
+
+
+class _ReluMadeFromData(_Detached):
+    def forward(self, x):
+        return self.fc2(nn.ReLU(self.fc1(x)))
+
+
+class _Winners(_Detached):
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(x))).argmax(dim=1)
+
+
+class _OwnWeights(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.W1 = nn.Parameter(torch.randn(hidden, in_features))
+        self.b1 = nn.Parameter(torch.zeros(hidden))
+        self.W2 = nn.Parameter(torch.randn(out_features, hidden))
+        self.b2 = nn.Parameter(torch.zeros(out_features))
+
+    def forward(self, x):
+        return torch.relu(x @ self.W1.T + self.b1) @ self.W2.T + self.b2
+
+
+def _class_itself(in_features, hidden, out_features):
+    return _Detached
+
+
+def _layers_in_a_list(in_features, hidden, out_features):
+    return [nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, out_features)]
+
+
+def _nothing_returned(in_features, hidden, out_features):
+    nn.Sequential(nn.Linear(in_features, hidden), nn.ReLU(), nn.Linear(hidden, out_features))
+
+
+def _returned(kind: str):
+    return lambda case, got: got.error is None and got.get("type") == kind
+
+
+def _raised(words: str):
+    return lambda case, got: got.error is not None and words in got.error.message
+
+
+def _layers_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """As field by field, in words for what is no module at all."""
+    if got.get("is_module") is not True:
+        return f"the result is no nn.Module but {got.get('type')}"
+    wanted, layers = expected["layers"], got.get("layers")
+    if difference(wanted, layers, 0, 0) is None:
+        return None
+    shown = ", ".join(f"{pair[0]} -> {pair[1]}" for pair in layers) or "none that PyTorch knows of"
+    return (
+        "linear layers: expected "
+        + " and ".join(f"{a} -> {b}" for a, b in wanted)
+        + f", got {shown}"
+    )
+
+
 def _does_not_fit(case: Case, got: Observation) -> bool:
     return got.error is not None and "mat1 and mat2" in got.error.message
 
@@ -149,6 +221,7 @@ BUILD_MLP = Answer(
     exercise="build_mlp",
     cases=_mlp_cases,
     tolerance=(1e-4, 1e-5),
+    compare={"layers": _layers_problem},
     variants=(_registered_backwards, _module_list, _lazy_layers, _nested_with_extras),
     misconceptions=(
         Misconception(
@@ -198,6 +271,104 @@ BUILD_MLP = Answer(
             "default.",
         ),
         Misconception(
+            "no bias",
+            _sequential(lambda i, h, o: nn.Linear(i, h, bias=False), _relu, _last),
+            "The first layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+        ),
+        Misconception(
+            "no bias",
+            _sequential(_first, _relu, lambda i, h, o: nn.Linear(h, o, bias=False)),
+            "The second layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+        ),
+        Misconception(
+            "sigmoid at the end",
+            _sequential(_first, _relu, _last, lambda *_: nn.Sigmoid()),
+            "The model ends in a sigmoid. Return the raw scores, the logits.",
+        ),
+        Misconception(
+            "another activation",
+            _sequential(_first, lambda *_: nn.LeakyReLU(), _last),
+            "Between the layers stands a leaky ReLU, which lets a little pass below 0. The exercise "
+            "asks for a ReLU, which cuts off there.",
+        ),
+        Misconception(
+            "another activation",
+            _sequential(_first, lambda *_: nn.GELU(), _last),
+            "Between the layers stands a GELU. The exercise asks for a ReLU, which cuts off at 0 "
+            "and leaves the rest alone.",
+        ),
+        Misconception(
+            "dropout added",
+            _sequential(_first, _relu, lambda *_: nn.Dropout(0.2), _last),
+            "The same batch gives other outputs each time: something in your model draws random "
+            "numbers, such as dropout. Linear, ReLU, linear is all that is asked for.",
+            recognise=lambda case, got: (
+                got.error is None
+                and got.get("result") == "Tensor"
+                and got.get("repeatable") is False
+                and got.get("weights") == 4
+            ),
+        ),
+        Misconception(
+            "super().__init__() forgotten",
+            _of_class(_NoSuper),
+            "Before a layer can be stored, nn.Module needs its own set-up: the first line of "
+            "__init__ is super().__init__().",
+            recognise=_raised("before Module.__init__() call"),
+        ),
+        Misconception(
+            "ReLU without parentheses",
+            _sequential(_first, lambda *_: nn.ReLU, _last),
+            "nn.ReLU is a class. nn.ReLU() makes the module that nn.Sequential can run.",
+            recognise=_raised("is not a Module subclass"),
+        ),
+        Misconception(
+            "data given to nn.ReLU",
+            _of_class(_ReluMadeFromData),
+            "nn.ReLU(x) makes a module and takes x for an option. Make the module first and call "
+            "it with the data, self.relu(x), or use torch.relu(x).",
+            recognise=_raised("must be Tensor, not ReLU"),
+        ),
+        Misconception(
+            "forward returns nothing",
+            _of_class(_ForwardWithoutReturn),
+            "Your forward computes the logits and does not return them. Its last line is "
+            "`return ...`.",
+            recognise=lambda case, got: got.error is None and got.get("result") == "NoneType",
+        ),
+        Misconception(
+            "classes instead of logits",
+            _of_class(_Winners),
+            "argmax gives the winning class. Return the scores themselves, one per class: the loss "
+            "needs to know how close the race was.",
+        ),
+        Misconception(
+            "model not returned",
+            _nothing_returned,
+            "Your function makes a model and returns nothing. Its last line is `return model`.",
+            recognise=_returned("NoneType"),
+        ),
+        Misconception(
+            "class instead of a model",
+            _class_itself,
+            "You return the class. Call it with its sizes, and return the model that comes out.",
+            recognise=_returned("a class"),
+        ),
+        Misconception(
+            "list instead of a model",
+            _layers_in_a_list,
+            "A list of layers cannot be called. nn.Sequential(...) makes one module of them, which "
+            "runs them one after another.",
+            recognise=lambda case, got: got.get("type") in ("list", "tuple"),
+        ),
+        Misconception(
+            "weights instead of layers",
+            _of_class(_OwnWeights),
+            "Your network holds weights of its own and no nn.Linear. That works; here two nn.Linear "
+            "layers are asked for. Writing them from tensors is the next exercise.",
+            also=("weights",),
+        ),
+        Misconception(
             "another activation",
             _sequential(_first, lambda *_: nn.Sigmoid(), _last),
             "Between the layers stands a sigmoid. The exercise asks for a ReLU, which cuts off at "
@@ -237,14 +408,14 @@ BUILD_MLP = Answer(
             _of_class(_InAList),
             "PyTorch does not look into a plain list: model.parameters() is empty, and nothing "
             "would be trained. Give each layer its own attribute, or use nn.ModuleList.",
-            also=("repeatable",),
+            also=("repeatable", "weights"),
         ),
         Misconception(
             "layers made in forward",
             _of_class(_NewLayersInForward),
             "New layers with new random weights are made at each call. Make them once, in "
             "__init__, and use them in forward.",
-            also=("repeatable",),
+            also=("repeatable", "weights"),
         ),
         Misconception(
             "no forward",
@@ -316,6 +487,55 @@ def _transposed_where_it_must(x, W1, b1, W2, b2):
 
     h = torch.relu(x @ turned(x, W1) + b1)
     return h @ turned(h, W2) + b2
+
+
+def _left_in_columns(x, W1, b1, W2, b2):
+    return W2 @ torch.relu(W1 @ x.T + b1[:, None]) + b2[:, None]
+
+
+def _entry_by_entry(x, W1, b1, W2, b2):
+    return torch.relu(x * W1.T + b1) * W2.T + b2
+
+
+def _first_layer_only(x, W1, b1, W2, b2):
+    return torch.relu(x @ W1.T + b1)
+
+
+def _in_float32(x, W1, b1, W2, b2):
+    x, W1, b1, W2, b2 = (tensor.float() for tensor in (x, W1, b1, W2, b2))
+    return torch.relu(x @ W1.T + b1) @ W2.T + b2
+
+
+def _in_numpy(x, W1, b1, W2, b2):
+    x, W1, b1, W2, b2 = (tensor.numpy() for tensor in (x, W1, b1, W2, b2))
+    return torch.from_numpy((x @ W1.T + b1).clip(0) @ W2.T + b2)
+
+
+def _bias_as_a_column(x, W1, b1, W2, b2):
+    return torch.relu(x @ W1.T + b1[:, None]) @ W2.T + b2[:, None]
+
+
+def _weight_in_front(x, W1, b1, W2, b2):
+    return W2 @ torch.relu(W1 @ x + b1) + b2
+
+
+def _raises_where_sizes_differ(words: str):
+    """Recognises an error of the first layer, wherever its sizes do not fit by accident."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        (hidden, features), n = case["W1"].shape, len(case["x"])
+        if len({hidden, features, n, 1}) < 4:
+            return True
+        return got.error is not None and words in got.error.message
+
+    return recognise
+
+
+def _through_numpy(case: Case, got: Observation) -> bool:
+    """Right numbers, and an error as soon as a gradient is wanted."""
+    if case["kind"] == "plain":
+        return got.error is None
+    return got.error is not None and "Can't call numpy()" in got.error.message
 
 
 # Right, written differently.
@@ -412,6 +632,65 @@ MANUAL_FORWARD = Answer(
             "no activation",
             _with(_linear, _linear),
             "There is no ReLU between the layers, so both together are one straight line.",
+        ),
+        Misconception(
+            "absolute value for ReLU",
+            _with(lambda x, W, b: (x @ W.T + b).abs(), _linear),
+            "You turn negative hidden values round. A ReLU cuts them off: they become 0.",
+        ),
+        Misconception(
+            "another activation",
+            _with(lambda x, W, b: torch.tanh(x @ W.T + b), _linear),
+            "Between the layers stands a tanh. The exercise asks for a ReLU.",
+        ),
+        Misconception(
+            "bias subtracted",
+            _with(lambda x, W, b: torch.relu(x @ W.T - b), lambda x, W, b: x @ W.T - b),
+            "You subtract the biases. A linear layer computes x @ W.T + b.",
+        ),
+        Misconception(
+            "examples left in columns",
+            _left_in_columns,
+            "You compute with one example per column, and the result stays so: [out, N]. Turn it "
+            "back with .T at the end.",
+        ),
+        Misconception(
+            "entries multiplied one by one",
+            _entry_by_entry,
+            "`*` multiplies entry by entry. A layer sums products over its inputs: that is the "
+            "matrix product, `@`.",
+            recognise=_raises_where_sizes_differ("at non-singleton dimension 1"),
+        ),
+        Misconception(
+            "bias as a column",
+            _bias_as_a_column,
+            "You turn the bias into a column, so it would be added per example. It belongs to the "
+            "outputs: b1 as it is fits every row of [N, hidden].",
+            recognise=_raises_where_sizes_differ("at non-singleton dimension 0"),
+        ),
+        Misconception(
+            "weight in front of the batch",
+            _weight_in_front,
+            "You multiply W1 @ x, and the inner sizes do not fit: x has one example per row. "
+            "x @ W1.T works on all rows at once.",
+            recognise=_raises_where_sizes_differ("mat1 and mat2 shapes cannot be multiplied"),
+        ),
+        Misconception(
+            "second layer missing",
+            _first_layer_only,
+            "You return the hidden values. The second layer, with W2 and b2, is still to come.",
+        ),
+        Misconception(
+            "dtype changed",
+            _in_float32,
+            "You convert to float32. The result keeps the dtype of x: leave .float() out.",
+        ),
+        Misconception(
+            "computed in NumPy",
+            _in_numpy,
+            "NumPy records no graph, so no gradient can flow back. Compute with the tensors "
+            "themselves: @, .T, + and torch.relu.",
+            recognise=_through_numpy,
         ),
         Misconception(
             "another activation",
@@ -535,6 +814,70 @@ def _ran_twice(model, x):
     return trace
 
 
+def _only_the_last_removed(model, x):
+    trace = []
+    for name, module in _leaves(model):
+        handle = module.register_forward_hook(
+            lambda m, i, output, name=name: trace.append((name, _shape(output)))
+        )
+    model(x)
+    handle.remove()
+    return trace
+
+
+def _never_run(model, x):
+    trace, handles = [], []
+    for name, module in _leaves(model):
+        handles.append(
+            module.register_forward_hook(
+                lambda m, i, output, name=name: trace.append((name, _shape(output)))
+            )
+        )
+    for handle in handles:
+        handle.remove()
+    return trace
+
+
+def _leaves_called_in_turn(model, x):
+    trace = []
+    for name, module in _leaves(model):
+        x = module(x)
+        trace.append((name, _shape(x)))
+    return trace
+
+
+def _shapes_of_the_weights(model, x):
+    return [(name, _shape(p)) for name, p in model.named_parameters()]
+
+
+def _without_the_model_itself(model):
+    return [(name, module) for name, module in _leaves(model) if name]
+
+
+def _no_sequential(model):
+    found = model.named_modules()
+    return [(n, m) for n, m in found if not isinstance(m, nn.Sequential) and m is not model]
+
+
+def _forward_called_directly(model, x):
+    trace, handles = [], []
+    for name, module in _leaves(model):
+        handles.append(
+            module.register_forward_hook(
+                lambda m, i, output, name=name: trace.append((name, _shape(output)))
+            )
+        )
+    model.forward(x)
+    for handle in handles:
+        handle.remove()
+    return trace
+
+
+def _under_all_names(model):
+    found = model.named_modules(remove_duplicate=False)
+    return [(name, m) for name, m in found if not list(m.children())]
+
+
 # Right, written differently.
 
 
@@ -645,6 +988,70 @@ TRACE_SHAPES = Answer(
             _hooked(_leaves, lambda n, module, i, out: (type(module).__name__, _shape(out))),
             'You report the class ("Linear"). The name is where the module sits in the model, as '
             "named_modules() gives it.",
+        ),
+        Misconception(
+            "forward called directly",
+            _forward_called_directly,
+            "You call model.forward(x), which skips the hooks of the model itself. When the model "
+            "is a single layer, those are all there are. Call model(x).",
+            also=("older_hook_ran_inside",),
+        ),
+        Misconception(
+            "the model itself left out",
+            _hooked(_without_the_model_itself, _name_and_shape),
+            'You skip the module with the name "". When the model is a single layer, it is itself '
+            "a leaf: ask for children, not for the name.",
+        ),
+        Misconception(
+            "containers known by their class",
+            _hooked(_no_sequential, _name_and_shape),
+            "You leave out nn.Sequential and the model itself. Other containers, and classes of "
+            "one's own, have children too; and a model may be a leaf. Ask for children.",
+        ),
+        Misconception(
+            "linear layers only",
+            _hooked(
+                lambda model: [(n, m) for n, m in _leaves(model) if isinstance(m, nn.Linear)],
+                _name_and_shape,
+            ),
+            "You list linear layers only. Every leaf is asked for: activations, dropout and the "
+            "others too.",
+        ),
+        Misconception(
+            "several names for one module",
+            _hooked(_under_all_names, _name_and_shape),
+            "A module that sits at two places in the model gets a hook for each of its names, so "
+            "each of its runs is noted twice. named_modules() gives it once, under its first name.",
+        ),
+        Misconception(
+            "the weights' shapes",
+            _shapes_of_the_weights,
+            "These are the shapes of the parameters, and they do not depend on x. Run the model, "
+            "and let hooks note the shapes of the outputs.",
+        ),
+        Misconception(
+            "leaves called one after another",
+            _leaves_called_in_turn,
+            "You call the leaves yourself, in the order in which they are registered. Only the "
+            "model's forward knows the real way: call model(x), and let hooks listen.",
+        ),
+        Misconception(
+            "model never run",
+            _never_run,
+            "Your hooks are put on and taken off, and no batch has passed in between. Call "
+            "model(x) before you remove them.",
+        ),
+        Misconception(
+            "shapes in a dictionary",
+            _hooked(_leaves, _name_and_shape, lambda model, trace: dict(trace)),
+            "You return a dictionary, which keeps one entry per name. Return the list of pairs: a "
+            "module that runs twice has two.",
+        ),
+        Misconception(
+            "only the last handle removed",
+            _only_the_last_removed,
+            "Each round of your loop overwrites the handle of the one before, so only the last "
+            "hook is removed. Keep all handles in a list.",
         ),
         Misconception(
             "run twice",
