@@ -468,7 +468,8 @@ def history_case(
 
 def observe_first_explosion(function: Any, case: Case, notes: Notes) -> None:
     factor = () if case["factor"] is None else (case["factor"],)
-    notes[case["kind"]] = function(case["history"], *factor)
+    result = function(case["history"], *factor)
+    notes[case["kind"]] = tuple(result) if isinstance(result, list) else result
 
 
 def properties_first_explosion(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -538,6 +539,18 @@ def _public_histories() -> list[Case]:
             _calm(fc1={5: 60.0}, head={5: 50.0}),
             (5, "head"),
             "at one step, the layer that grew by the largest factor is named",
+        ),
+        case(
+            "culprit",
+            _calm(fc1={6: nan}, head={6: inf}),
+            (6, "fc1"),
+            "of equal ratios the first layer in the dict wins",
+        ),
+        case(
+            "found",
+            {"fc1": [1.0] * 10 + [6.0] * 5 + [15.0, 1.0]},
+            (15, "fc1"),
+            "all steps before count, not the last few only",
         ),
         case(
             "culprit",

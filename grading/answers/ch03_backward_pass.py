@@ -105,6 +105,60 @@ def _graph_kept(f, w, eps=1e-4):
     return torch.stack([torch.as_tensor(s, dtype=w.dtype) for s in slopes]).reshape(w.shape)
 
 
+def _flat_to_f(f, w, eps=1e-4):
+    flat = w.detach().flatten()
+    step = eps * torch.eye(len(flat), dtype=w.dtype)
+    slopes = [float(f(flat + e) - f(flat - e)) / (2 * eps) for e in step]
+    return torch.tensor(slopes, dtype=w.dtype).reshape(w.shape)
+
+
+def _one_copy_for_both(f, w, eps=1e-4):
+    result = torch.zeros(w.numel(), dtype=w.dtype)
+    for i in range(w.numel()):
+        up = down = w.detach().flatten().clone()
+        up[i] += eps
+        down[i] -= eps
+        result[i] = float(f(up.reshape(w.shape)) - f(down.reshape(w.shape))) / (2 * eps)
+    return result.reshape(w.shape)
+
+
+def _copies_never_renewed(f, w, eps=1e-4):
+    up, down = w.detach().flatten().clone(), w.detach().flatten().clone()
+    result = torch.zeros_like(up)
+    for i in range(len(up)):
+        up[i] += eps
+        down[i] -= eps
+        result[i] = float(f(up.reshape(w.shape)) - f(down.reshape(w.shape))) / (2 * eps)
+    return result.reshape(w.shape)
+
+
+def _row_by_row(f, w, eps=1e-4):
+    result = torch.zeros_like(w.detach())
+    for i in range(len(w)):
+        up, down = w.detach().clone(), w.detach().clone()
+        up[i] += eps
+        down[i] -= eps
+        result[i] = float(f(up) - f(down)) / (2 * eps)
+    return result
+
+
+def _with_view(f, w, eps=1e-4):
+    flat = w.detach().view(-1)
+    return _nudge()(f, flat.view(w.shape), eps)
+
+
+def _returned_in_the_loop(f, w, eps=1e-4):
+    slopes = _nudge()(f, w, eps).flatten()
+    slopes[1:] = 0
+    return slopes.reshape(w.shape)
+
+
+def _view_does_not_fit(case: Case, got: Observation) -> bool:
+    if case["kind"] != "transposed":
+        return got.error is None and not _drift(case, got)
+    return got.error is not None and "view size is not compatible" in got.error.message
+
+
 # Right, written differently.
 
 
@@ -183,6 +237,66 @@ NUMERICAL_GRADIENT = Answer(
             _nudge(lambda f, plus, minus, w, eps: (f(plus) - f(minus)) / eps),
             "You divide by eps. The two points w + eps and w - eps are 2 * eps apart, so your "
             "slopes are twice too large.",
+        ),
+        Misconception(
+            "multiplied by eps",
+            _nudge(lambda f, plus, minus, w, eps: (f(plus) - f(minus)) / 2 * eps),
+            "/ 2 * eps divides by 2 and multiplies by eps: Python works from left to right. Write "
+            "/ (2 * eps).",
+        ),
+        Misconception(
+            "sign",
+            _nudge(lambda f, plus, minus, w, eps: (f(minus) - f(plus)) / (2 * eps)),
+            "Your slopes have the wrong sign: subtract the value below from the value above, "
+            "f(w + eps) - f(w - eps).",
+        ),
+        Misconception(
+            "one copy for both directions",
+            _one_copy_for_both,
+            "Both names belong to one and the same copy, so what you add you take away again, and "
+            "f sees the same place twice. Make two copies: call clone() for each.",
+        ),
+        Misconception(
+            "copies never renewed",
+            _copies_never_renewed,
+            "Your copies keep the nudges of the entries before. Begin each round of the loop with "
+            "fresh copies of w.",
+        ),
+        Misconception(
+            "rows nudged as a whole",
+            _row_by_row,
+            "w[i] is a whole row of a table, and all its entries are nudged together; a tensor "
+            "without dimensions has no rows at all. Flatten w, and nudge one entry at a time.",
+        ),
+        Misconception(
+            "flat tensor given to f",
+            _flat_to_f,
+            "f expects a tensor of w's shape, and you give it the flat one. Reshape the nudged copy "
+            "before you call f.",
+        ),
+        Misconception(
+            "view for reshape",
+            _with_view,
+            "view(-1) fails for a tensor whose rows do not lie one after another in memory, such "
+            "as a transposed one. flatten() and reshape work for all.",
+            recognise=_view_does_not_fit,
+        ),
+        Misconception(
+            "returned inside the loop",
+            _returned_in_the_loop,
+            "Only the first entry has a slope: `return` stands inside the loop. It belongs behind "
+            "it.",
+        ),
+        Misconception(
+            "list returned",
+            lambda f, w, eps=1e-4: _nudge()(f, w, eps).tolist(),
+            "You return a list of numbers. Make a tensor of it, with w's shape and dtype.",
+        ),
+        Misconception(
+            "result in float32",
+            lambda f, w, eps=1e-4: _nudge()(f, w, eps).float(),
+            "Your result is float32, because torch.zeros makes that by default. Give it w's dtype: "
+            "torch.zeros_like(...), or dtype=w.dtype.",
         ),
         Misconception(
             "all entries nudged at once",
@@ -307,6 +421,64 @@ LINEAR_GRADIENTS = Answer(
             "2 * error.",
         ),
         Misconception(
+            "factor 2 missing",
+            _linear(for_b=lambda x, e: e.mean() / 2),
+            "The gradient of b is half of what it should be: the derivative of error squared is "
+            "2 * error, for the bias as for the weights.",
+        ),
+        Misconception(
+            "factor 2 missing",
+            _linear(for_w=lambda x, e: (x * e[:, None]).mean(dim=0) / 2),
+            "The gradient of w is half of what it should be: the derivative of error squared is "
+            "2 * error, for the weights as for the bias.",
+        ),
+        Misconception(
+            "sum for mean",
+            _linear(for_b=lambda x, e: e.sum()),
+            "The gradient of w is a mean over the examples, that of b still a sum. Divide it by N.",
+        ),
+        Misconception(
+            "bias left out of the prediction",
+            lambda x, y, w, b: _linear()(x, y, w, torch.zeros_like(b)),
+            "Your error leaves the bias out. The prediction is x @ w + b.",
+        ),
+        Misconception(
+            "error squared",
+            _linear(error=lambda prediction, y: (prediction - y) ** 2),
+            "You multiply by the squared error. That is the loss; its derivative is 2 * error.",
+        ),
+        Misconception(
+            "divided by the number of features",
+            _linear(for_w=lambda x, e: x.T @ e / x.shape[1]),
+            "You divide by D, the number of features. The loss is a mean over the N examples: "
+            "divide by N.",
+        ),
+        Misconception(
+            "multiplied by the parameter",
+            lambda x, y, w, b: (2 * (x @ w + b - y).mean() * w, 2 * (x @ w + b - y).mean()),
+            "You multiply by the weight itself. A weight's influence on the prediction is its "
+            "*input*: multiply each error by its x.",
+        ),
+        Misconception(
+            "one gradient per example",
+            _linear(for_b=lambda x, e: e),
+            "You return one number per example for b. There is one bias: average over the examples.",
+        ),
+        Misconception(
+            "weights moved",
+            lambda x, y, w, b: tuple(
+                p - g for p, g in zip((w, b), _linear()(x, y, w, b), strict=True)
+            ),
+            "You return new weights. The gradients themselves are asked for; moving along them is "
+            "the next beat.",
+        ),
+        Misconception(
+            "Python number for a tensor",
+            _linear(pair=lambda w_gradient, b_gradient: (w_gradient, b_gradient.item())),
+            "The gradient of b is right, but a Python number. Leave item() out: a 0-dim tensor is "
+            "asked for.",
+        ),
+        Misconception(
             "sum for mean",
             _linear(for_w=lambda x, e: x.T @ e, for_b=lambda x, e: e.sum()),
             "You add up over the examples. The loss is a mean, so its gradient is a mean too: "
@@ -426,8 +598,55 @@ def _zeros_where_nothing_came(case: Case, got: Observation) -> bool:
         isinstance(value, float) and math.isclose(value, right[name], rel_tol=1e-4, abs_tol=1e-6)
         for name, value in listed.items()
     )
+    zeros = [name for name in outside if name in returned]
     # Only where old gradients were set to zeros, or wherever there was None.
-    return close and all(returned.get(name, 0.0) == 0.0 for name in outside)
+    listed_at_all = bool(zeros) or not (case["stale"] and case["unused"])
+    return close and listed_at_all and all(returned[name] == 0.0 for name in zeros)
+
+
+def _boolean_of_a_tensor(case: Case, got: Observation) -> bool:
+    return got.error is not None and "Boolean value of Tensor" in got.error.message
+
+
+def _cleared_after_measuring(model, loss):
+    result = _norms()(model, loss)
+    model.zero_grad()
+    return result
+
+
+def _norms_of_the_weights(model, loss):
+    return {
+        name: dict(model.named_parameters())[name].norm().item() for name in _norms()(model, loss)
+    }
+
+
+def _one_norm_for_all(model, loss):
+    return math.hypot(*_norms()(model, loss).values())
+
+
+def _list_of_norms(model, loss):
+    return list(_norms()(model, loss).values())
+
+
+def _zero_gradients_left_out(model, loss):
+    return {name: norm for name, norm in _norms()(model, loss).items() if norm > 0}
+
+
+def _backward_twice(model, loss):
+    model.zero_grad()
+    loss.backward(retain_graph=True)
+    loss.backward()
+    return {n: p.grad.norm().item() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def _no_backward(model, loss):
+    return {n: p.grad.norm().item() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def _truth_of_a_gradient(model, loss):
+    model.zero_grad()
+    loss.backward()
+    return {name: p.grad.norm().item() for name, p in model.named_parameters() if p.grad}
 
 
 # Right, written differently.
@@ -514,6 +733,50 @@ GRADIENT_NORMS = Answer(
             "sum of their squares.",
         ),
         Misconception(
+            "cleared after measuring",
+            _cleared_after_measuring,
+            "Your norms are right, and then you throw the gradients away. The caller still needs "
+            "them for the step: clear at the beginning, not at the end.",
+        ),
+        Misconception(
+            "norms of the weights",
+            _norms_of_the_weights,
+            "You measure the weights themselves. Their gradients are in .grad: p.grad.norm().",
+        ),
+        Misconception(
+            "one norm for all",
+            _one_norm_for_all,
+            "You return one number for the whole model. One per parameter is asked for, by name.",
+        ),
+        Misconception(
+            "list instead of a dict",
+            _list_of_norms,
+            "You return the norms without their names. A dict says which belongs to which parameter.",
+        ),
+        Misconception(
+            "zero gradients left out",
+            _zero_gradients_left_out,
+            "You leave out gradients that are zero. They were computed, and a zero is a finding: "
+            "leave out those that are None.",
+        ),
+        Misconception(
+            "backward called twice",
+            _backward_twice,
+            "You run backward() twice, and gradients add up: yours are twice too large.",
+        ),
+        Misconception(
+            "backward not called",
+            _no_backward,
+            "You measure what lies in .grad from before. Run loss.backward() first.",
+        ),
+        Misconception(
+            "truth of a tensor",
+            _truth_of_a_gradient,
+            "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
+            "`if p.grad is not None`.",
+            recognise=_boolean_of_a_tensor,
+        ),
+        Misconception(
             "crash on a parameter without gradient",
             _norms(missing="crash"),
             "A parameter that the loss does not use, or that is frozen, has .grad None, and None "
@@ -528,8 +791,8 @@ GRADIENT_NORMS = Answer(
         Misconception(
             "cleared after backward",
             _cleared_after_backward,
-            "You clear the gradients after backward() has filled them, so there is nothing left to "
-            "measure. Clear before.",
+            "There is nothing left to measure: the gradients are cleared, and no backward() follows. "
+            "Clear first, then call backward(), then measure.",
         ),
         Misconception(
             "zeros for parameters without gradient",
@@ -630,6 +893,16 @@ def _history_cases(generator: torch.Generator) -> list[Case]:
         run(12, layers=2).grow(1, 11, 35).case("found"),
         silent.case("found"),
         run(4).grow(0, 3, 400).case("found"),
+        _risen_of_late(run(19)).case("found"),
+        run(18).grow(1, 3, 0.04).grow(0, 13, 60).case("found"),
+        _loud_at_first(run(18)).case("found"),
+        run(16)
+        .put(0, 0, inf)
+        .put(0, 1, inf)
+        .put(0, 2, inf)
+        .put(0, 4, inf)
+        .grow(0, 7, 30)
+        .case("non_finite"),
         run(20).put(0, 9, nan).grow(1, 14, 100).case("non_finite"),
         run(18, layers=4).put(2, 7, inf).grow(0, 12, 100).case("non_finite"),
         run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
@@ -659,6 +932,22 @@ def _median_with_itself(run: _Run) -> _Run:
     """Step 5 is 20 times the median before it, and 4 times the median that includes it."""
     level = run.levels[0]
     return run.start(0, 1, 1, 1, 9, 9).put(0, 5, 20 * level)
+
+
+def _risen_of_late(run: _Run) -> _Run:
+    """Step 15 is 15 times the median of all steps before, and 2.5 times that of the last five."""
+    level = run.levels[1]
+    for step in range(15):
+        run.put(1, step, level * (1 if step < 10 else 6) * (1 + 0.02 * run.uniform()))
+    return run.put(1, 15, 15.5 * level)
+
+
+def _loud_at_first(run: _Run) -> _Run:
+    """Step 14 is 15 times the median of all steps before, and no larger than the first five."""
+    level = run.levels[2]
+    for step in range(14):
+        run.put(2, step, level * (18 if step < 5 else 1) * (1 + 0.02 * run.uniform()))
+    return run.put(2, 14, 15.5 * level)
 
 
 def _exactly_the_factor(run: _Run) -> _Run:
@@ -692,6 +981,7 @@ def _search(
     last_step=0,
     fixed_factor=None,
     zero_median=lambda norm: math.inf,
+    window=lambda norms: norms,
 ):
     """The search with one mistake or none."""
 
@@ -701,6 +991,7 @@ def _search(
             found = {}
             for name, norms in history.items():
                 before = norms if whole_run else norms[: t + current]
+                before = window(before)
                 if not keep_non_finite:
                     before = [norm for norm in before if math.isfinite(norm)]
                 usual, norm = middle(before), norms[t]
@@ -721,6 +1012,53 @@ def _search(
         return step, layer
 
     return first_explosion
+
+
+def _layer_by_layer(history, factor=10.0):
+    for layer, norms in history.items():
+        for t in range(5, len(norms)):
+            usual = statistics.median(norm for norm in norms[:t] if math.isfinite(norm))
+            if not math.isfinite(norms[t]) or norms[t] > factor * usual:
+                return t, layer
+    return None
+
+
+def _layer_then_step(history, factor=10.0):
+    found = _search()(history, factor)
+    return found and found[::-1]
+
+
+def _step_alone(history, factor=10.0):
+    found = _search()(history, factor)
+    return found and found[0]
+
+
+def _one_median_for_all(history, factor=10.0):
+    steps = len(next(iter(history.values())))
+    for t in range(5, steps):
+        before = [n for norms in history.values() for n in norms[:t] if math.isfinite(n)]
+        usual, found = statistics.median(before), {}
+        for layer, norms in history.items():
+            if not math.isfinite(norms[t]):
+                found[layer] = math.inf
+            elif norms[t] > factor * usual:
+                found[layer] = norms[t] / usual if usual else math.inf
+        if found:
+            return t, max(found, key=found.get)
+    return None
+
+
+def _gives_up_after_step_5(history, factor=10.0):
+    found = _search()(history, factor)
+    return found if found and found[0] == 5 else None
+
+
+def _last_of_equals(found, history, t):
+    return max(reversed(list(found)), key=found.get)
+
+
+def _middle_or_0(norms):
+    return statistics.median(norms) if norms else 0.0
 
 
 def _divide_by_zero(norm):
@@ -845,6 +1183,76 @@ FIRST_EXPLOSION = Answer(
             "Every comparison with NaN is False, so norm > factor * median never notices it. Ask "
             "math.isfinite(norm) first.",
             recognise=_overlooks_nan,
+        ),
+        Misconception(
+            "compared with the last few steps",
+            _search(middle=_middle_or_0, window=lambda norms: norms[-5:]),
+            "Your median looks at the last few steps only. When the norms have risen slowly, it has "
+            "risen with them: use all steps before t.",
+        ),
+        Misconception(
+            "compared with the first few steps",
+            _search(middle=_middle_or_0, window=lambda norms: norms[:5]),
+            "Your median looks at the first five steps only, for ever. What is usual changes during "
+            "a run: use all steps before t.",
+        ),
+        Misconception(
+            "compared with the previous step only",
+            _search(middle=_middle_or_0, window=lambda norms: norms[-1:]),
+            "You compare with the step just before. One odd step then decides about the next: use "
+            "the median of all steps before t.",
+        ),
+        Misconception(
+            "compared with the smallest norm",
+            _search(middle=min),
+            "You compare with the smallest norm so far, as chapter 00 did with losses. What is "
+            "usual for a layer is the median of its norms.",
+        ),
+        Misconception(
+            "one median for all layers",
+            _one_median_for_all,
+            "You take one median over all layers. Layers differ in size: each is compared with its "
+            "own norms.",
+        ),
+        Misconception(
+            "layers searched one after another",
+            _layer_by_layer,
+            "You search the first layer through the whole run before you look at the second. Let "
+            "the loop over steps be the outer one: the earliest step counts.",
+        ),
+        Misconception(
+            "last of equal ratios",
+            _search(pick=_last_of_equals),
+            "Of layers with equal ratios you return the last. The first in the dict wins: >, not "
+            ">=, when you compare with the best so far.",
+        ),
+        Misconception(
+            "infinity kept in the median",
+            _search(keep_non_finite=True, window=lambda n: [v for v in n if not math.isnan(v)]),
+            "You leave NaN out of the median, and infinity stays in. Leave out both: "
+            "math.isfinite is False for either.",
+        ),
+        Misconception(
+            "search begins at step 6",
+            _search(start=6),
+            "Your search begins one step late. Steps are counted from 0: with five norms before it, "
+            "step 5 is the first that can explode.",
+        ),
+        Misconception(
+            "layer before step",
+            _layer_then_step,
+            "The pair is right, in the wrong order: the step first, then the layer.",
+        ),
+        Misconception(
+            "step without layer",
+            _step_alone,
+            "You return the step alone. Return the pair: the step and the layer that exploded.",
+        ),
+        Misconception(
+            "None inside the loop",
+            _gives_up_after_step_5,
+            "`return None` stands inside the loop, so you give up after step 5. It belongs behind "
+            "the loop.",
         ),
         Misconception(
             "non-finite norms ignored",
