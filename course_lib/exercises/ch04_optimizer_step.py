@@ -127,13 +127,18 @@ def _path_findings(
         place = f"{where}, every parameter is where {name} would put it"
         yield Finding(_all_close(expected, got), place, _first_difference(expected, got))
         if case["kind"] == "plain":
-            in_place = _all_close(got, observation["aliases"])
+            in_place = all(
+                torch.allclose(a, b, equal_nan=True)
+                for a, b in zip(got, observation["aliases"], strict=True)
+            )
             yield Finding(in_place, "they are changed in place: their memory stays the same")
     if case["kind"] == "plain":
         yield Finding(
             _same_gradients(case["gradients"][-1], observation["gradients"]),
             "the gradients are left as they were",
         )
+        still = all(observation["leaves"])
+        yield Finding(still, "the parameters still require gradients, and are leaves")
         yield Finding(observation["grad_mode"] is True, "gradient mode is on afterwards, as before")
 
 
@@ -391,7 +396,10 @@ def clip_case(
     kinds = getattr(torch, dtype)
     return {
         "kind": kind,
-        "parameters": [torch.zeros(shape, dtype=kinds) for shape in shapes],
+        "parameters": [
+            torch.randn(shape, generator=generator, dtype=torch.float64).to(kinds)
+            for shape in shapes
+        ],
         "gradients": [None if g is None else (g * (norm / total)).to(kinds) for g in numbers],
         "max_norm": max_norm,
         "norm": norm if total else 0.0,
@@ -469,6 +477,7 @@ def _public_clips() -> list[Case]:
     return [
         clip_case(generator, _SHAPES, norm=8.0, max_norm=2.0),
         clip_case(generator, _SHAPES, norm=0.5, max_norm=2.0, kind="gentle"),
+        clip_case(generator, _SHAPES, norm=1.8, max_norm=2.0, kind="gentle"),
         clip_case(
             generator,
             _SHAPES,

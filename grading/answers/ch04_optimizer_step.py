@@ -56,6 +56,16 @@ _NONE = (
     "A parameter that took no part in the loss has .grad None, and nothing can be computed with "
     "None. Skip such parameters."
 )
+_TRUTH = (
+    "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
+    "`if p.grad is not None`."
+)
+
+
+def _asks_for_truth(case: Case, got: Observation) -> bool:
+    return got.error is not None and "Boolean value of Tensor" in got.error.message
+
+
 _NEW_MEMORY = (
     "The values are right, but you gave the parameters new memory (p.data = ...). Whatever shared "
     "the old memory still sees the old values. Change it in place: p -= ... or p.sub_(...)."
@@ -101,6 +111,67 @@ def _never_switched_back(params, lr):
     for p in params:
         if p.grad is not None:
             p -= lr * p.grad
+
+
+def _zeroed_afterwards(p, g, lr):
+    p -= lr * g
+    g.zero_()
+
+
+def _into_the_gradient(p, g, lr):
+    g -= lr * g
+
+
+def _stops_at_a_gap(params, lr):
+    with torch.no_grad():
+        for p in params:
+            if p.grad is None:
+                break
+            p -= lr * p.grad
+
+
+def _first_parameter_only(params, lr):
+    with torch.no_grad():
+        for p in params:
+            if p.grad is not None:
+                p -= lr * p.grad
+                return
+
+
+def _if_gradient(params, lr):
+    with torch.no_grad():
+        for p in params:
+            if p.grad:
+                p -= lr * p.grad
+
+
+def _by_index(params, lr):
+    with torch.no_grad():
+        for i in range(len(params)):
+            if params[i].grad is not None:
+                params[i].sub_(lr * params[i].grad)
+
+
+def _no_parentheses(params, lr):
+    with torch.no_grad:
+        for p in params:
+            if p.grad is not None:
+                p -= lr * p.grad
+
+
+def _frozen_for_the_update(params, lr):
+    for p in params:
+        if p.grad is not None:
+            p.requires_grad_(False)
+            p -= lr * p.grad
+
+
+def _needs_a_list(case: Case, got: Observation) -> bool:
+    """Works on a list; a tuple may be read, and perhaps not assigned to."""
+    message = "" if got.error is None else got.error.message
+    if case["through"] == "generator":
+        return "generator" in message
+    return not message or (case["through"] == "tuple" and "'tuple' object" in message)
 
 
 # Right, written differently.
@@ -181,6 +252,55 @@ SGD_STEP = Answer(
             "Compute lr * p.grad, which is a new tensor.",
         ),
         Misconception(
+            "gradients cleared by the step",
+            _each(_zeroed_afterwards),
+            "Your step sets the gradients to zero. Leave .grad alone: clearing is zero_grad()'s "
+            "work.",
+        ),
+        Misconception(
+            "gradient changed instead of the parameter",
+            _each(_into_the_gradient),
+            "You subtract from p.grad, so the parameter stays where it is. The step changes p.",
+        ),
+        Misconception(
+            "stopped at a missing gradient",
+            _stops_at_a_gap,
+            "The first parameter without a gradient ends your loop, and those after it are never "
+            "moved. Skip it with `continue`.",
+        ),
+        Misconception(
+            "first parameter only",
+            _first_parameter_only,
+            "Only the first parameter moves: `return` stands inside the loop.",
+        ),
+        Misconception("truth of a tensor", _if_gradient, _TRUTH, recognise=_asks_for_truth),
+        Misconception(
+            "params taken for a list",
+            _by_index,
+            "model.parameters() is a generator: it has no length and no index. Walk over it with "
+            "`for p in params`.",
+            recognise=_needs_a_list,
+        ),
+        Misconception(
+            "no_grad without parentheses",
+            _no_parentheses,
+            "torch.no_grad is a class. `with torch.no_grad():` makes the block that you want.",
+            recognise=lambda case, got: (
+                got.error is not None and "context manager" in got.error.message
+            ),
+        ),
+        Misconception(
+            "requires_grad switched off",
+            _frozen_for_the_update,
+            "You freeze the parameters to be allowed to change them, and leave them frozen: the "
+            "next backward() gives them no gradient. Use `with torch.no_grad():`.",
+        ),
+        Misconception(
+            "divided by the learning rate",
+            _each(lambda p, g, lr: p.sub_(g / lr)),
+            "You divide by lr. A step is lr times the gradient: a small rate makes small steps.",
+        ),
+        Misconception(
             "gradient mode left off",
             _never_switched_back,
             "You switch gradient mode off for the rest of the program: the next forward pass "
@@ -257,6 +377,29 @@ def _momentum_misplaced(params, velocities, lr, momentum=0.9):
             p -= lr * velocities[i]
 
 
+def _moved_too_early(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                p -= lr * velocities[i]
+                velocities[i] = momentum * velocities[i] + p.grad
+
+
+def _gathered_in_the_gradient(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                p.grad.add_(velocities[i], alpha=momentum)
+                velocities[i] = p.grad.clone()
+                p -= lr * velocities[i]
+
+
+def _momentum_if_gradient(params, velocities, lr, momentum=0.9):
+    for p in params:
+        if p.grad:
+            p.data -= lr * p.grad
+
+
 # Right, written differently.
 
 
@@ -310,6 +453,36 @@ MOMENTUM_STEP = Answer(
             "and multiply by lr when you move.",
         ),
         Misconception(
+            "learning rate inside the velocity",
+            _momentum(
+                lambda v, g, lr, momentum: momentum * v - lr * g, lambda v, g, lr, momentum: -v
+            ),
+            "Your velocity contains the learning rate, and a minus sign. When lr changes, old "
+            "gradients keep their old rate. Keep gradients in the velocity, v = momentum * v + g, "
+            "and multiply by lr when you move.",
+        ),
+        Misconception(
+            "learning rate twice",
+            _momentum(lambda v, g, lr, momentum: momentum * v + lr * g),
+            "The learning rate comes in twice: in the velocity and in the move. The velocity holds "
+            "plain gradients.",
+        ),
+        Misconception(
+            "moved by the old velocity",
+            _moved_too_early,
+            "You move first and update the velocity after, so each gradient acts one step late. "
+            "Update the velocity, then move by it.",
+        ),
+        Misconception(
+            "gradients changed by the step",
+            _gathered_in_the_gradient,
+            "You add the velocity to p.grad itself, so .grad is no gradient any more. Compute "
+            "momentum * v + g, which is a new tensor.",
+        ),
+        Misconception(
+            "truth of a tensor", _momentum_if_gradient, _TRUTH, recognise=_asks_for_truth
+        ),
+        Misconception(
             "velocity not kept",
             _momentum(keep=False),
             "Your velocity is forgotten after each step, so nothing gathers: this is plain SGD. "
@@ -332,6 +505,12 @@ MOMENTUM_STEP = Answer(
             _momentum(move=lambda v, g, lr, momentum: -lr * v),
             "You add the velocity to the parameters. It gathers gradients, which point uphill: "
             "subtract it.",
+        ),
+        Misconception(
+            "wrong sign",
+            _momentum(lambda v, g, lr, momentum: momentum * v - g),
+            "Your velocity gathers the gradients with a minus sign, and you subtract it: you move "
+            "uphill. One minus is enough.",
         ),
         Misconception(
             "momentum ignored",
@@ -406,16 +585,18 @@ def _adam(
     move=lambda m, v, eps: m / (v.sqrt() + eps),
     betas_used=lambda betas: betas,
     eps_used=lambda eps: eps,
+    lr_used=lambda lr: lr,
     counter="own",
     keep=True,
     sign=1,
+    first=lambda m, g, beta: beta * m + (1 - beta) * g,
     second=lambda g: g * g,
     missing="skip",
     guard=True,
     assign=None,
 ):
     """An Adam step with one mistake or none. ``counter``: "own" per parameter, "shared" and raised
-    by every parameter, "call" once per call, "stuck" at 1, or "zero" (raised after its use)."""
+    by every parameter, "call" once per call, "stuck" at 1."""
 
     def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         beta1, beta2 = betas_used(betas)
@@ -431,17 +612,80 @@ def _adam(
                 t, m, v = state.get(i, (0, zeros, zeros)) if keep else (0, zeros, zeros)
                 state["raised"] = state.get("raised", 0) + 1
                 t += 1
-                m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * second(g)
+                m, v = first(m, g, beta1), first(v, second(g), beta2)
                 state[i] = (t, m, v)
                 used = {"own": t, "shared": state["raised"], "call": state["calls"], "stuck": 1}
                 m_hat, v_hat = correct(m, v, used[counter], beta1, beta2)
-                step = sign * lr * move(m_hat, v_hat, eps_used(eps))
+                step = sign * lr_used(lr) * move(m_hat, v_hat, eps_used(eps))
                 if assign:
                     assign(p, step)
                 else:
                     p -= step
 
     return adam_step
+
+
+def _counter_raised_late(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is None:
+                continue
+            t, m, v = state.get(i, (0, torch.zeros_like(p), torch.zeros_like(p)))
+            m = betas[0] * m + (1 - betas[0]) * p.grad
+            v = betas[1] * v + (1 - betas[1]) * p.grad**2
+            p -= lr * m / (1 - betas[0] ** t) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+            state[i] = (t + 1, m, v)
+
+
+def _corrected_moments_kept(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is None:
+                continue
+            t, m, v = state.get(i, (0, torch.zeros_like(p), torch.zeros_like(p)))
+            t += 1
+            m = (betas[0] * m + (1 - betas[0]) * p.grad) / (1 - betas[0] ** t)
+            v = (betas[1] * v + (1 - betas[1]) * p.grad**2) / (1 - betas[1] ** t)
+            state[i] = (t, m, v)
+            p -= lr * m / (v.sqrt() + eps)
+
+
+def _one_state_for_all(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    with torch.no_grad():
+        for p in params:
+            if p.grad is None:
+                continue
+            t = state["t"] = state.get("t", 0) + 1
+            m = state["m"] = betas[0] * state.get("m", 0.0) + (1 - betas[0]) * p.grad
+            v = state["v"] = betas[1] * state.get("v", 0.0) + (1 - betas[1]) * p.grad**2
+            p -= lr * m / (1 - betas[0] ** t) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+
+
+def _moments_share_memory(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is None:
+                continue
+            if i not in state:
+                zeros = torch.zeros_like(p)
+                state[i] = [0, zeros, zeros]
+            state[i][0] += 1
+            t, m, v = state[i]
+            m.mul_(betas[0]).add_((1 - betas[0]) * p.grad)
+            v.mul_(betas[1]).add_((1 - betas[1]) * p.grad**2)
+            p -= lr * m / (1 - betas[0] ** t) / ((v / (1 - betas[1] ** t)).sqrt() + eps)
+
+
+def _adam_if_gradient(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    for p in params:
+        if p.grad:
+            p.data -= lr * p.grad.sign()
+
+
+def _shapes_meet(case: Case, got: Observation) -> bool:
+    """The second parameter meets the moments of the first."""
+    message = "" if got.error is None else got.error.message
+    return "must match the size" in message or "match the broadcast shape" in message
 
 
 def _rebind(p, step):
@@ -580,6 +824,66 @@ ADAM_STEP = Answer(
             "ever. Keep it in state and raise it.",
         ),
         Misconception(
+            "counter raised after its use",
+            _counter_raised_late,
+            "At the first step your t is 0, and 1 - beta**0 is 0: you divide by zero, and every "
+            "weight becomes nan. Raise t first, so that it begins at 1.",
+        ),
+        Misconception(
+            "corrected moments kept",
+            _corrected_moments_kept,
+            "You put the corrected moments back into state, so they are corrected again at each "
+            "step. Keep m and v as they are; m-hat and v-hat are for this step only.",
+        ),
+        Misconception(
+            "one state for all parameters",
+            _one_state_for_all,
+            "All parameters share one entry of state, so the second meets the moments of the first. "
+            "Give each parameter its own entry: its number is a good key.",
+            recognise=_shapes_meet,
+        ),
+        Misconception(
+            "both moments in one tensor",
+            _moments_share_memory,
+            "Both moments start as one and the same tensor, and what is changed in place in one "
+            "changes in the other. Make two: torch.zeros_like(p) for each.",
+        ),
+        Misconception(
+            "sums instead of means",
+            _adam(first=lambda m, g, beta: beta * m + g),
+            "You add the whole gradient, as momentum does. Adam's moments are means: the new value "
+            "comes in with the weight 1 - beta.",
+        ),
+        Misconception(
+            "weights of old and new swapped",
+            _adam(first=lambda m, g, beta: (1 - beta) * m + beta * g),
+            "You give the new gradient the weight beta and the old mean what is left. It is the "
+            "other way round: beta is what remains of the old.",
+        ),
+        Misconception(
+            "multiplied by the correction",
+            _adam(correct=lambda m, v, t, beta1, beta2: (m * (1 - beta1**t), v * (1 - beta2**t))),
+            "You multiply by 1 - beta**t, which makes moments that are too small smaller still. "
+            "Divide by it.",
+        ),
+        Misconception(
+            "beta times t",
+            _adam(correct=lambda m, v, t, beta1, beta2: (m / (1 - beta1 * t), v / (1 - beta2 * t))),
+            "You compute beta * t. The correction needs a power: beta**t.",
+        ),
+        Misconception(
+            "gradient not squared",
+            _adam(second=lambda g: g),
+            "Your second moment averages the gradients themselves, and the root of a negative "
+            "number is nan. It averages their squares.",
+        ),
+        Misconception(
+            "learning rate left out",
+            _adam(move=lambda m, v, eps: m / (v.sqrt() + eps), lr_used=lambda lr: 1.0),
+            "Each step has a length of about 1. Multiply by lr.",
+        ),
+        Misconception("truth of a tensor", _adam_if_gradient, _TRUTH, recognise=_asks_for_truth),
+        Misconception(
             "moments not kept",
             _adam(keep=False),
             "Your moments start from zero at every step, so each step is a first step, of length lr "
@@ -644,6 +948,8 @@ def _clip_cases(generator: torch.Generator) -> list[Case]:
         case(norm=2.0, max_norm=0.5, shapes=((4,), (2, 3, 2)), through="tuple"),
         case(norm=500.0, max_norm=1.0, dtype="float32"),
         case(norm=0.4, max_norm=2.5, kind="gentle"),
+        # A square above max_norm whose root is not.
+        case(norm=2.2, max_norm=2.5, kind="gentle"),
         case(norm=0.0, max_norm=1.5, kind="gentle"),
         case(norm=1.0, max_norm=1.0, kind="gentle", without=(0, 1, 2)),
         case(norm=9.0, max_norm=1.2, kind="any", without=(1,), through="generator"),
@@ -715,6 +1021,42 @@ def _crash_on_missing(params, max_norm):
         for p in params:
             p.grad.mul_(max_norm / total)
     return total
+
+
+def _test_without_root(params, max_norm):
+    gradients = [p.grad for p in params if p.grad is not None]
+    squares = sum((g**2).sum().item() for g in gradients)
+    if squares > max_norm:
+        for g in gradients:
+            g.mul_(max_norm / math.sqrt(squares))
+    return math.sqrt(squares)
+
+
+def _scale_a_new_tensor(p, factor):
+    g = p.grad
+    g = g * factor
+
+
+def _scale_the_parameter(p, factor):
+    with torch.no_grad():
+        p.mul_(factor)
+
+
+def _by_running_total(params, max_norm):
+    total = 0.0
+    for p in params:
+        if p.grad is not None:
+            total = math.hypot(total, p.grad.norm().item())
+            if total > max_norm:
+                p.grad.mul_(max_norm / total)
+    return total
+
+
+def _integer_zero(params, max_norm):
+    params = list(params)
+    if all(p.grad is None for p in params):
+        return 0
+    return _clip()(params, max_norm)
 
 
 def _missing_gradient(case: Case, got: Observation) -> bool:
@@ -809,6 +1151,72 @@ CLIP_GRADIENTS = Answer(
             _clip(lambda gradients: sum(g.norm().item() for g in gradients)),
             "You add up the norms of the parameters. The common norm is the root of the sum of their "
             "squares.",
+        ),
+        Misconception(
+            "largest norm for the common one",
+            _clip(lambda gradients: max((g.norm().item() for g in gradients), default=0.0)),
+            "You take the largest of the parameters' norms. The common norm is that of all "
+            "gradients laid end to end: the root of the sum of all squares.",
+        ),
+        Misconception(
+            "mean of the norms",
+            _clip(
+                lambda gradients: sum(g.norm().item() for g in gradients) / max(len(gradients), 1)
+            ),
+            "You average the parameters' norms. The common norm is that of all gradients laid end "
+            "to end: the root of the sum of all squares.",
+        ),
+        Misconception(
+            "L1",
+            _clip(lambda gradients: float(sum(g.abs().sum().item() for g in gradients))),
+            "You add up the absolute values: that is the L1 norm. The L2 norm is the root of the "
+            "sum of squares.",
+        ),
+        Misconception(
+            "scaled to norm 1",
+            _clip(factor=lambda norm, max_norm: 1 / norm if norm > max_norm else 1.0),
+            "You divide by the norm, so the gradients end at norm 1. They should end at max_norm: "
+            "multiply by max_norm / norm.",
+        ),
+        Misconception(
+            "factor turned round",
+            _clip(factor=lambda norm, max_norm: max(1.0, norm / max_norm)),
+            "You multiply by norm / max_norm, which makes large gradients larger. Turn it round: "
+            "max_norm / norm.",
+        ),
+        Misconception(
+            "small gradients scaled up",
+            _test_without_root,
+            "You compare the sum of squares with max_norm, without the root. Where the sum is above "
+            "max_norm and the norm is not, gradients that were small enough are made larger.",
+        ),
+        Misconception(
+            "division by a norm of 0",
+            _clip(factor=lambda norm, max_norm: min(1.0, max_norm / norm)),
+            "When all gradients are zero, or there are none, the norm is 0, and you divide by it. "
+            "Divide only when the norm is larger than max_norm.",
+        ),
+        Misconception(
+            "gradients not scaled",
+            _clip(scale=_scale_a_new_tensor),
+            "g = g * factor makes a new tensor and gives it the name g; the gradients stay as they "
+            "were. Scale in place: g.mul_(factor) or g *= factor.",
+        ),
+        Misconception(
+            "parameters scaled",
+            _clip(scale=_scale_the_parameter),
+            "You scale the parameters themselves. Clipping is about the gradients: p.grad.",
+        ),
+        Misconception(
+            "scaled before all are measured",
+            _by_running_total,
+            "You scale each gradient as soon as it is added, so each gets another factor. Measure "
+            "all of them first, then scale all by one factor.",
+        ),
+        Misconception(
+            "0 for 0.0",
+            _integer_zero,
+            "Without any gradient you return the int 0. A float is asked for in every case: 0.0.",
         ),
         Misconception(
             "tensor returned",
