@@ -114,8 +114,8 @@ class ShapeTracker:
             artists[f"frame {i}"].set_bounds(left, low, width, height)
             artists[f"shape {i}"].set_text(str(list(tensor.shape)))
         hidden = state.layers[0].shape[1]
-        artists["stored 0"].set_text(f"weight [{hidden}, 784]")
-        artists["stored 2"].set_text(f"weight [10, {hidden}]")
+        artists["stored 0"].set_text(f"weight\n[{hidden}, 784]")
+        artists["stored 2"].set_text(f"weight\n[10, {hidden}]")
         artists["zeros"].set_text(f"{state.zeros:.0%} are 0")
         artists["parameters title"].set_text(f"{state.total('parameters'):,} parameters")
         artists["kibibytes title"].set_text(f"{_memory(state.total('kibibytes'))} of outputs")

@@ -21,8 +21,9 @@
 # PyTorch has no `fit`. It hands you the parts and trusts you to put them together. That is more
 # typing, about five lines, and it gives you three things:
 #
-# - **control**: you can read every gradient, every batch and every update, and add logging, gradient
-#   clipping, mixed precision or a curriculum where you want it;
+# - **control**: you can read every batch, every direction and every update, and change what you
+#   want where you want it: note more, shorten a step that is too long, take easy examples first,
+#   compute with smaller numbers;
 # - **debugging**: when a number looks odd, you stop there and look;
 # - **reproducible research**: nothing happens that is not written in your loop.
 
@@ -37,6 +38,8 @@
 # | **loss** | one number says how wrong they are | judge |
 # | **backward** | for each weight, in which direction would the loss fall? | find the directions |
 # | **step** | every weight moves a little in its direction | move |
+#
+# The directions that backward finds have a name: they are the **gradients**, one per weight.
 #
 # Then the next batch, and the next, until the loss stops falling: the weights have *converged*.
 #

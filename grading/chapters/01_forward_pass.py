@@ -48,6 +48,10 @@ show_figure(
 #
 # Here is the network that accompanies you through the course. Two **linear layers** with a **ReLU**
 # between them: 784 numbers in, 128 in the middle, 10 out, one per digit.
+#
+# Each output of a linear layer is a weighted sum: all inputs, each times a weight of its own, plus
+# one more number, the **bias**. A ReLU looks at each number alone: it turns what is below 0 into 0,
+# and leaves the rest as it is.
 
 # %%
 from torch import nn
@@ -182,8 +186,8 @@ def build_mlp(in_features, hidden, out_features):
 # - The rows of the first weight are [1, 0], [0, -1] and [1, 1], its biases 0, 0 and -2.
 # - The second weight is [1, 1, -3], its bias 0.5.
 #
-# Each hidden unit multiplies its row with the input and adds its bias. The ReLU turns everything below
-# 0 into 0. The output unit does the same sum again, without a ReLU. What comes out? And for the
+# Each hidden unit multiplies its row with the input, entry by entry, sums up and adds its bias. Then
+# comes the ReLU. The output unit makes such a sum again, without a ReLU. What comes out? And for the
 # input [0, 1]?
 
 # %%
@@ -193,7 +197,7 @@ my_prediction = ""  # two numbers
 small = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
 numbers = ([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, -2.0], [[1.0, 1.0, -3.0]], [0.5])
 for parameter, value in zip(small.parameters(), numbers):
-    parameter.data = torch.tensor(value)
+    parameter.data = torch.tensor(value)  # puts the numbers in
 for row in ([1.0, 2.0], [0.0, 1.0]):
     sums = small[0](torch.tensor([row]))
     print(f"{row}: sums {sums.tolist()[0]}, output {small(torch.tensor([row])).item()}")

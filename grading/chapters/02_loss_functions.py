@@ -122,7 +122,9 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercise: mean squared error
 #
-# Write `mse`. It refuses two shapes before it computes anything. Two hints wait: `hint("mse")`.
+# Write `mse`. It refuses two shapes before it computes anything. Compute with PyTorch's operations and
+# return a tensor, not a Python number: `backward()`, the next beat, starts from the loss and follows
+# those operations back. Two hints wait: `hint("mse")`.
 
 # %% solution="mse"
 def mse(prediction, target):
@@ -238,7 +240,8 @@ print(f"ratio of the outer two: {torch.tensor(0.01).log() / torch.tensor(0.99).l
 # Being sure and wrong costs 4.605, being sure and right 0.010. The unit is the *nat*: `log` is the
 # natural logarithm.
 #
-# Now look at the slope, for the slope is what training will feel. Move P(correct) from 0.66 to 0.01
+# Now look at the slope, for the slope is what training will feel: how much the loss changes when p,
+# or a logit, or a weight changes a little. It is also called the **gradient**. Move P(correct) from 0.66 to 0.01
 # and read the two slopes: how steep is -log p there, how steep is the squared error (1 - p)²?
 # Then play with the three logits on the right: can you bring the loss to 0?
 
@@ -246,6 +249,10 @@ print(f"ratio of the outer two: {torch.tensor(0.01).log() / torch.tensor(0.99).l
 my_prediction = ""  # slope of -log p at 0.01, slope of (1 - p)² at 0.01
 
 # %% panel="loss_landscape"
+
+# %% [markdown]
+# You can ask PyTorch for a slope. (`requires_grad=True` announces the question; how the answer is
+# found is chapter 03.)
 
 # %%
 p = torch.tensor(0.01, requires_grad=True)

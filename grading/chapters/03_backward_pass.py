@@ -254,7 +254,8 @@ except NotImplementedError:
 # A real network's graph is no chain. It is a **directed acyclic graph**: it branches at every layer,
 # because a layer's gradient is wanted by its weight, by its bias and by the layer before it.
 #
-# Step through it. The first network has two layers. In the second one the hidden values go two ways,
+# Step through it. The first network has two layers with a *tanh* between them, which bends the values
+# as a ReLU does, smoothly. In the second network the hidden values go two ways,
 # through a layer and around it, and meet again in a sum. Find the node with two arrows into it. What
 # must it do before it can go on?
 

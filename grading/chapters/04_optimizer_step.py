@@ -397,7 +397,7 @@ for lr in (0.032, 0.1):
     for name, path in race.compute(settings | {"lr": lr}).paths.items():
         fate = f"thrown out at step {path.left}" if path.left else "not there after 150 steps"
         fate = f"there at step {path.there}" if path.there else fate
-        print(f"lr {lr}: {name} {fate}, {path.crossings(150)} crossings of the floor")
+        print(f"lr {lr}: {name} {fate}, crossings of the floor: {path.crossings(150)}")
 
 # %% [markdown]
 # You may have read that "SGD generalises better". That is something that people observe in many image
