@@ -9,16 +9,19 @@ the snippet that runs when it has loaded fills these gaps.
 import base64
 from html import escape
 
+from course_lib.beats import FORWARD
+
 _TEXT = "color: var(--jp-content-font-color1, inherit); font-family: inherit;"
 
 #: A screen reader reads a new sentence when no other has come for so long: while a slider is
 #: dragged, there are twenty in a second.
-_REST_MILLISECONDS = 700
+REST_MILLISECONDS = 700
 
 # Runs in the page after each picture. The words come from the labels that are already there. Where
 # a page forbids such snippets, nothing happens. The live region is an element that stays, else
 # screen readers do not notice a change of its words. JupyterLab takes the arrow keys for its cells
-# even when a list has the focus, unless told otherwise. The last line starts the clock of a live
+# even when a list has the focus, unless told otherwise. A picture that has to be scrolled takes the
+# focus, for the keys to scroll it. The last line starts the clock of a live
 # panel on ipywidgets 7, whose page does not listen to the kernel (see live.py).
 _WHEN_LOADED = (
     "var p=this.closest('.course-panel');if(p){"
@@ -35,23 +38,34 @@ _WHEN_LOADED = (
     "if(l)g.setAttribute('aria-label',l.textContent);"
     "g.querySelectorAll('button').forEach(function(b){"
     "b.setAttribute('aria-pressed',b.classList.contains('mod-active'));});});"
+    "var q=p.querySelector('.course-picture');"
+    "if(q&&q.scrollWidth>q.clientWidth)q.tabIndex=0;else if(q)q.removeAttribute('tabindex');"
     "p.querySelectorAll('select').forEach(function(e){"
     "e.setAttribute('data-lm-suppress-shortcuts','true');});"
     "var n=p.querySelector('.course-news'),i=this;clearTimeout(p.courseRest);"
     "p.courseRest=setTimeout(function(){if(!n||!i.dataset.announce)return;"
     "if(p.courseSaid&&p.courseSaid!==i.alt)n.textContent=i.alt;p.courseSaid=i.alt;},"
-    f"{_REST_MILLISECONDS});"
+    f"{REST_MILLISECONDS});"
     "var t=this.dataset.start,b=p.querySelector('.widget-play button');"
     "if(t&&b&&p.dataset.started!==t){p.dataset.started=t;b.click();}}"
 )
 
+# The outline can be seen on the white of JupyterLab's light theme as on the black of its dark one.
+# The chosen one of several buttons is told by more than a shade of grey.
+# A picture in a narrow place, as at 200 % zoom, stays large enough to be read, and scrolls by itself.
 _RULES = (
     "<style>"
     ".course-panel .noUi-handle:focus-visible,.course-panel .ui-slider-handle:focus,"
-    ".course-panel button:focus-visible,.course-panel select:focus-visible"
-    "{outline:3px solid #56B4E9;outline-offset:1px}"
-    ".course-panel .widget-label{overflow:visible;white-space:normal;height:auto;line-height:1.25;align-self:center}"
+    ".course-panel button:focus-visible,.course-panel select:focus-visible,"
+    ".course-panel input:focus-visible,.course-panel .widget-readout:focus-visible,"
+    ".course-picture:focus-visible"
+    f"{{outline:3px solid {FORWARD.color}!important;outline-offset:1px}}"
+    ".course-panel .widget-toggle-buttons .mod-active"
+    "{font-weight:700;box-shadow:inset 0 -3px 0 currentColor}"
+    ".course-panel .widget-label{max-width:40%;overflow:visible;white-space:normal;height:auto;line-height:1.25;align-self:center}"
     ".course-panel .widget-html,.course-panel .widget-html-content{height:auto;line-height:1.45}"
+    ".course-panel select{min-width:0;flex:1 1 0}"
+    ".course-picture{overflow-x:auto}.course-picture img{min-width:640px}"
     ".course-news{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}"
     "</style>"
 )
