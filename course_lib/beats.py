@@ -13,7 +13,8 @@ class Beat:
     """One event of the loop.
 
     ``letter`` is used in sequences ("FLBS"), ``line`` is the course's usual source line for it,
-    ``marker`` and ``linestyle`` are Matplotlib's.
+    ``marker`` and ``linestyle`` are Matplotlib's. ``color`` is for lines, areas and symbols,
+    ``ink`` the same hue for words on white, dark enough to be read.
     """
 
     name: str
@@ -24,21 +25,50 @@ class Beat:
     linestyle: str | tuple
     line: str
     meaning: str
+    ink: str
 
 
-FORWARD = Beat("forward", "F", "#0072B2", "\u25b6", ">", "-", "predictions = model(x)", "predict")
-LOSS = Beat("loss", "L", "#D55E00", "\u25cf", "o", "--", "loss = loss_fn(predictions, y)", "judge")
-BACKWARD = Beat(
-    "backward", "B", "#009E73", "\u25c0", "<", "-.", "loss.backward()", "find the directions"
+FORWARD = Beat(
+    "forward", "F", "#0072B2", "\u25b6", ">", "-", "predictions = model(x)", "predict", "#0072B2"
 )
-STEP = Beat("step", "S", "#CC79A7", "\u25a0", "s", ":", "optimizer.step()", "move")
+LOSS = Beat(
+    "loss",
+    "L",
+    "#D55E00",
+    "\u25cf",
+    "o",
+    "--",
+    "loss = loss_fn(predictions, y)",
+    "judge",
+    "#B04D00",
+)
+BACKWARD = Beat(
+    "backward",
+    "B",
+    "#009E73",
+    "\u25c0",
+    "<",
+    "-.",
+    "loss.backward()",
+    "find the directions",
+    "#007556",
+)
+STEP = Beat("step", "S", "#CC79A7", "\u25a0", "s", ":", "optimizer.step()", "move", "#A94D82")
 
 #: The four beats, in order.
 BEATS: tuple[Beat, ...] = (FORWARD, LOSS, BACKWARD, STEP)
 
 #: Clearing the gradients is no beat: neutral grey.
 ZERO_GRAD = Beat(
-    "zero_grad", "Z", "#767676", "\u25cb", "x", (0, (1, 1)), "optimizer.zero_grad()", "clear"
+    "zero_grad",
+    "Z",
+    "#767676",
+    "\u25cb",
+    "x",
+    (0, (1, 1)),
+    "optimizer.zero_grad()",
+    "clear",
+    "#6B6B6B",
 )
 
 #: Everything a loop does, in the usual order of the five lines.
@@ -47,9 +77,12 @@ LOOP: tuple[Beat, ...] = (FORWARD, LOSS, ZERO_GRAD, BACKWARD, STEP)
 BY_NAME: dict[str, Beat] = {beat.name: beat for beat in LOOP}
 BY_LETTER: dict[str, Beat] = {beat.letter: beat for beat in LOOP}
 
-#: For curves that belong to no beat (a healthy run, a second optimizer): the palette's other colours.
+#: For curves that belong to no beat (a healthy run, a second optimizer).
 INK = "#222222"
+AZURE = "#3D97F2"
+BROWN = "#8C6946"
+GREY = ZERO_GRAD.color
+#: The palette's other colours are too light for lines on white: for areas with an edge or words.
 SKY = "#56B4E9"
 ORANGE = "#E69F00"
 YELLOW = "#F0E442"
-GREY = ZERO_GRAD.color

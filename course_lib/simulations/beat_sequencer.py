@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from course_lib.beats import BY_LETTER, GREY, INK, LOOP, LOSS, YELLOW
@@ -195,7 +196,7 @@ def _layout_lines(axes: Axes) -> dict:
         **symbols,
         "stop row": [_box(axes, (0.075, y - row / 2), 0.925, row, YELLOW) for y in places],
         "source": [words(0.19, y, family=_MONO) for y in places],
-        "stop": [words(0.985, y, "stops here", ha="right", fontweight="bold") for y in places],
+        "stop": [words(0.985, y, "stops", ha="right", fontweight="bold") for y in places],
         "reason": words(0, 0.11, va="top", linespacing=1.35),
     }
 
@@ -207,8 +208,11 @@ def _layout_curve(axes: Axes) -> dict:
     dashes = {"color": INK, "lw": 1.3, "ls": (0, (4, 2)), "zorder": 2}
     axes.plot(np.arange(len(usual)), usual, **dashes)
     inside = {"transform": axes.transAxes, "in_layout": False}
-    axes.plot([0.03, 0.11], [0.06, 0.06], **dashes, transform=axes.transAxes)
-    axes.text(0.125, 0.06, f"the usual order, {' '.join(USUAL)}", va="center", **inside)
+    axes.figure.legend(
+        [Line2D([], [], **dashes)],
+        [f"the usual order, {' '.join(USUAL)}"],
+        loc="outside lower right",
+    )
     ends = {"mec": "white", "clip_on": False, "in_layout": False}
     (curve,) = axes.plot([], [], color=LOSS.color, lw=2.0, zorder=3)
     (end,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=9, zorder=4, **ends)

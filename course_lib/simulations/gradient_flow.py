@@ -184,13 +184,13 @@ def _layout_graph(axes) -> dict:
         axes.add_patch(box)
         middle = {"ha": "center", "va": "center"}
         axes.text(x, y + 0.47, _LABELS.get(name, name), fontweight="bold", **middle)
-        color = LOSS.color if name == "loss" else FORWARD.color
+        color = LOSS.ink if name == "loss" else FORWARD.ink
         artists[f"value {name}"] = axes.text(x, y + 0.02, "", color=color, **middle)
         if given:
             axes.text(x, y - 0.45, "input", color="#5A5A5A", **middle)
         else:
             artists[f"gradient {name}"] = axes.text(
-                x, y - 0.45, "", color=BACKWARD.color, fontsize=10, **middle
+                x, y - 0.45, "", color=BACKWARD.ink, fontsize=10, **middle
             )
         if name in _OPERATIONS:
             operation = _OPERATIONS[name]
@@ -202,11 +202,11 @@ def _layout_graph(axes) -> dict:
         elif source not in _INPUTS:
             factor.set_text("\u00d7 1")
     for y, words, color in (
-        (1.5, "\u25b6 values", FORWARD.color),
-        (1.0, "\u25c0 gradients", BACKWARD.color),
+        (1.5, "\u25b6 values", FORWARD.ink),
+        (1.0, "\u25c0 gradients", BACKWARD.ink),
     ):
         axes.text(11.5, y, words, color=color, va="center")
-    axes.text(11.5, 0.3, "framed:\nkept in .grad", color=BACKWARD.color, va="center", weight="bold")
+    axes.text(11.5, 0.3, "framed:\nkept in .grad", color=BACKWARD.ink, va="center", weight="bold")
     artists["nudge"] = axes.text(0.07, 0.8, "", va="center", linespacing=1.4)
     return artists
 
@@ -236,7 +236,7 @@ def _draw_edge(axes, source: str, result: str):
     backward = [(x - aside[0], y - aside[1]) for x, y in (end, start)]
     style |= {"linewidth": 1.9, "linestyle": (0, (4, 1.5))}
     axes.add_patch(FancyArrowPatch(*backward, color=BACKWARD.color, **style))
-    return axes.text(s="", color=BACKWARD.color, fontsize=10, **words)
+    return axes.text(s="", color=BACKWARD.ink, fontsize=10, **words)
 
 
 def _layout_plot(axes) -> dict:
@@ -259,8 +259,9 @@ def _number(value: float) -> str:
 
 
 def _factor(value: float) -> str:
-    """One decimal: there is little room on an edge."""
-    return f"{round(value, 1) + 0.0:.1f}".replace("-", "\u2212")
+    """One decimal, none from 10 on: there is little room on an edge."""
+    digits = 1 if abs(value) < 9.95 else 0
+    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\u2212")
 
 
 def _signed(value: float) -> str:

@@ -95,8 +95,10 @@ class GradientNoise:
         cloud, noise, cost = figure.subplots(1, 3, width_ratios=(1.15, 1, 1))
         artists: dict[str, Artist] = {}
         cloud.set(xlim=_CLOUD_LIMITS[0], ylim=_CLOUD_LIMITS[1])
-        cloud.set(xlabel="along the full gradient", ylabel="across it, where it varies most")
-        cloud.set_title(f"{DRAWS} batches, {DRAWS} gradients")
+        cloud.set(
+            xlabel="along the full gradient (the arrow)", ylabel="across it, where it varies most"
+        )
+        artists["cloud title"] = cloud.set_title(" ")
         (artists["cloud"],) = cloud.plot(
             [], [], BACKWARD.marker, color=BACKWARD.color, ms=5, alpha=0.55, mew=0
         )
@@ -104,11 +106,6 @@ class GradientNoise:
             "", (1, 0), (0, 0), zorder=5,
             arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 2.4, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
-        cloud.text(-2.8, -3.7, "arrow: the full gradient", color=INK)
-        white = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-        artists["outside"] = cloud.text(
-            4.9, 3.85, "", ha="right", va="top", in_layout=False, bbox=white, zorder=6
-        )
 
         noise.set(xscale="log", yscale="log", xlim=(0.7, 1500), ylim=_NOISE_LIMITS)
         noise.set(xlabel="batch size", ylabel="distance (full gradient = 1)")
@@ -147,7 +144,11 @@ class GradientNoise:
             & (cloud[:, 1] < high)
         )
         outside = int((~inside).sum())
-        artists["outside"].set_text(f"{outside} outside the picture" if outside else "")
+        artists["cloud title"].set_text(
+            f"{DRAWS} gradients, {outside} out of sight"
+            if outside
+            else f"{DRAWS} batches, {DRAWS} gradients"
+        )
         artists["noise"].set_data(SIZES, measured.noise)
         artists["law"].set_data(SIZES, measured.root_law())
         noise = measured.noise[place]

@@ -127,7 +127,7 @@ class GraphWalker:
             "\u25c0 backward walks from right to left\nbeside a parameter: the norm of its .grad",
             ha="right",
             va="center",
-            color=BACKWARD.color,
+            color=BACKWARD.ink,
             linespacing=1.5,
         )
         return artists
@@ -251,7 +251,7 @@ def _show_node(artists: Artists, i: int, walk: Walk, visited: int) -> None:
     box = artists["boxes"][i]
     box.set_bounds(x - _WIDTH / 2, y - _HEIGHT / 2, _WIDTH, _HEIGHT)
     box.set(
-        facecolor="#CFEDE3" if current else ("#EFF8F5" if done else "white"),
+        facecolor="#E3F5EE" if current else ("#EFF8F5" if done else "white"),
         edgecolor=BACKWARD.color if done else "#9A9A9A",
         linewidth=2.6 if current else 1.3,
     )
@@ -264,7 +264,7 @@ def _show_node(artists: Artists, i: int, walk: Walk, visited: int) -> None:
         note.set_text(f"{visit.parameter}: {f'{visit.norm:.2f}' if done else 'None'}")
     else:
         note.set_text(f"gets {_shape(visit.got)}" if done else "")
-    note.set_color(BACKWARD.color if done else "#5A5A5A")
+    note.set_color(BACKWARD.ink if done else "#5A5A5A")
 
 
 def _show_edge(edge: FancyArrowPatch, walk: Walk, ends: tuple[int, int], done: int) -> None:

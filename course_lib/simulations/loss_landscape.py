@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 from torch.nn import functional as F
 
-from course_lib.beats import BACKWARD, FORWARD, GREY, INK, LOSS, SKY
+from course_lib.beats import AZURE, BACKWARD, FORWARD, GREY, INK, LOSS
 from course_lib.simulations.base import Artists, Settings, Slider
 
 #: Top of the left picture, in nats. A marker above it is drawn at the edge.
@@ -115,11 +115,11 @@ def _layout_curves(axes) -> dict:
         ylim=(0, _TOP),
     )
     axes.plot(p, -torch.log(p), color=LOSS.color, lw=2.8)
-    axes.plot(p, (1 - p) ** 2, color=SKY, lw=2.4, ls="--")
+    axes.plot(p, (1 - p) ** 2, color=AZURE, lw=2.4, ls="--")
     (tangent,) = axes.plot([], [], color=BACKWARD.color, ls=BACKWARD.linestyle, lw=2.2, zorder=3)
     (drop,) = axes.plot([], [], color=GREY, ls=":", lw=1.4, zorder=2.5)
     (point,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=10, mec="white", zorder=5)
-    (squared,) = axes.plot([], [], "D", color=SKY, ms=8, mec="white", zorder=4)
+    (squared,) = axes.plot([], [], "D", color=AZURE, ms=8, mec="white", zorder=4)
     (from_logits,) = axes.plot(
         [], [], "o", ms=16, mfc="none", mec=INK, mew=1.6, zorder=4, clip_on=False
     )
@@ -127,8 +127,8 @@ def _layout_curves(axes) -> dict:
     axes.plot([0.34, 0.42], [4.6, 4.6], color=LOSS.color, lw=2.8)
     axes.plot([0.38], [4.6], LOSS.marker, color=LOSS.color, ms=10, mec="white")
     axes.plot([0.34, 0.42], [4.15, 4.15], color=BACKWARD.color, ls=BACKWARD.linestyle)
-    axes.plot([0.34, 0.42], [3.45, 3.45], color=SKY, lw=2.4, ls="--")
-    axes.plot([0.38], [3.45], "D", color=SKY, ms=8, mec="white")
+    axes.plot([0.34, 0.42], [3.45, 3.45], color=AZURE, lw=2.4, ls="--")
+    axes.plot([0.38], [3.45], "D", color=AZURE, ms=8, mec="white")
     axes.plot([0.38], [2.3], "o", ms=13, mfc="none", mec=INK, mew=1.6)
     axes.text(0.46, 2.3, "the three logits' P(correct)", va="center")
 
@@ -141,8 +141,8 @@ def _layout_curves(axes) -> dict:
         "point": point,
         "squared point": squared,
         "from logits": from_logits,
-        "readout": note(4.6, LOSS.color, fontweight="bold"),
-        "slope": note(4.15, BACKWARD.color),
+        "readout": note(4.6, LOSS.ink, fontweight="bold"),
+        "slope": note(4.15, BACKWARD.ink),
         "squared readout": note(3.45, INK, fontweight="bold"),
         "squared slope": note(3.0, INK),
     }
@@ -170,15 +170,15 @@ def _layout_bars(axes) -> dict:
         return [axes.text(i, y, "", ha="center", color=color, transform=below) for i in places]
 
     rule = "gradient = probability \u2212 (1 for the target, else 0)"
-    axes.text(1, -0.27, rule, ha="center", color=BACKWARD.color, fontsize=10, transform=below)
+    axes.text(1, -0.27, rule, ha="center", color=BACKWARD.ink, fontsize=10, transform=below)
     return {
         "bars": bars,
         "probabilities": [
             axes.text(i, 0, "", ha="center", color=FORWARD.color, fontweight="bold") for i in places
         ],
         "logits": row(-0.125, INK),
-        "gradients": row(-0.19, BACKWARD.color),
-        "loss": axes.text(2.5, 1.13, "", ha="right", color=LOSS.color, fontweight="bold"),
+        "gradients": row(-0.19, BACKWARD.ink),
+        "loss": axes.text(2.5, 1.13, "", ha="right", color=LOSS.ink, fontweight="bold"),
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from course_lib.beats import BACKWARD, INK, ORANGE
+from course_lib.beats import BACKWARD, BROWN, INK
 from course_lib.data import digits
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider
@@ -96,7 +96,7 @@ class LossScaling:
         (artists["bars"],) = histogram.plot(
             [], [], color=BACKWARD.color, lw=2.2, drawstyle="steps-post", zorder=3
         )
-        layers.set(xlim=(0, 1), ylim=(_MOST_LAYERS - 0.5, -0.5), xlabel="share lost in float16")
+        layers.set(xlim=(0, 1), ylim=(_MOST_LAYERS - 0.5, -0.8), xlabel="share lost in float16")
         layers.set_xticks((0, 0.5, 1), ("0 %", "50 %", "100 %"))
         layers.set_yticks(range(_MOST_LAYERS), [str(row + 1) for row in range(_MOST_LAYERS)])
         layers.set_ylabel("layer, counted from the input")
@@ -104,13 +104,13 @@ class LossScaling:
         artists["layers title"] = layers.set_title(" ")
         for row in range(_MOST_LAYERS):
             (artists[f"zero {row}"],) = layers.plot(
-                [], [], color=INK, lw=9, solid_capstyle="butt", zorder=2
+                [], [], color=INK, lw=8, solid_capstyle="butt", zorder=2
             )
             (artists[f"inf {row}"],) = layers.plot(
-                [], [], color=ORANGE, lw=9, solid_capstyle="butt", zorder=2
+                [], [], color=BROWN, lw=8, solid_capstyle="butt", zorder=2
             )
             artists[f"words {row}"] = layers.text(
-                0.02, row, "", va="center", fontsize=9.5, zorder=4, in_layout=False
+                0.01, row, "", va="center", fontsize=9.5, zorder=4, in_layout=False
             )
         return artists
 
@@ -130,10 +130,8 @@ class LossScaling:
             )
             words = _layer_words(layer) if layer else "-"
             artists[f"words {row}"].set_text(words)
-            inside = lost > 0.45
-            artists[f"words {row}"].set(
-                color="white" if inside else INK, x=0.02 if inside else lost + 0.02
-            )
+            # Above a bar, or where it would start.
+            artists[f"words {row}"].set_y(row - 0.4 if lost or infinite else row)
 
     def describe(self, state: State) -> str:
         dead = [layer.name for layer in state.layers if layer.lost == 1]

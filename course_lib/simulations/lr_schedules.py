@@ -22,7 +22,7 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
-from course_lib.beats import GREY, INK, ORANGE, SKY, STEP
+from course_lib.beats import AZURE, BROWN, GREY, INK, STEP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle
 
 STEPS = 200
@@ -33,8 +33,8 @@ _LIMITS = {False: (0.0, 0.108), True: (1e-5, 0.2)}
 _LOOKS: tuple[tuple[str, str, str | tuple, float], ...] = (
     ("constant", GREY, (0, (1, 1.2)), 2.2),
     ("step", INK, "-", 1.8),
-    ("cosine", SKY, "--", 2.8),
-    ("one-cycle", ORANGE, "-.", 2.6),
+    ("cosine", AZURE, "--", 2.8),
+    ("one-cycle", BROWN, "-.", 2.6),
     ("warm-up + cosine", STEP.color, "-", 3.2),
 )
 
@@ -77,7 +77,6 @@ class LrSchedules:
     def layout(self, figure: Figure) -> Artists:
         axes, table = figure.subplots(1, 2, width_ratios=(2.2, 1))
         axes.set(
-            title="Most plans end low; two also start low",
             xlabel="share of training done (%)",
             ylabel="learning rate",
             xlim=(0, 100),
@@ -85,7 +84,7 @@ class LrSchedules:
         )
         table.set(xlim=(0, 1), ylim=(-0.5, len(_LOOKS) + 0.7))
         table.axis("off")
-        artists: dict = {}
+        artists: dict = {"title": axes.set_title(" ")}
         (artists["now"],) = axes.plot([], [], color=GREY, lw=1.2, zorder=1)
         artists["heading"] = table.text(0.0, len(_LOOKS) + 0.1, "", fontweight="bold")
         for row, (name, color, style, width) in enumerate(_LOOKS):
@@ -110,6 +109,7 @@ class LrSchedules:
         if (axes.get_yscale() == "log") != state.log:
             axes.set_yscale("log" if state.log else "linear")
             axes.set_ylim(_LIMITS[state.log])
+        artists["title"].set_text(_verdict(state))
         low = _LIMITS[state.log][0]
         artists["now"].set_data([state.at, state.at], _LIMITS[state.log])
         artists["heading"].set_text(f"learning rate at {state.at} %")
@@ -129,6 +129,13 @@ class LrSchedules:
             f"{state.warmup} %; the highest rate of all plans is {MAX_LR}."
             f"{' The axis of the rates is logarithmic.' if state.log else ''}"
         )
+
+
+def _verdict(state: State) -> str:
+    low = MAX_LR / 10
+    start = sum(rates[0] < low for rates in state.rates.values())
+    end = sum(rates[-1] < low for rates in state.rates.values())
+    return f"{end} of {len(state.rates)} plans end low, {start} start low"
 
 
 def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:

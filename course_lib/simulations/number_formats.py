@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from matplotlib.figure import Figure
 
-from course_lib.beats import INK, ORANGE, SKY
+from course_lib.beats import AZURE, BROWN, INK
 from course_lib.simulations.base import Artists, Settings, Slider
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -61,10 +61,10 @@ class NumberFormats:
         for row, name in enumerate(FORMATS):
             largest, normal, subnormal = largest_and_smallest(name)
             (normal_line,) = axes.plot(
-                [normal, largest], [row, row], color=SKY, lw=13, solid_capstyle="butt", zorder=1
+                [normal, largest], [row, row], color=AZURE, lw=13, solid_capstyle="butt", zorder=1
             )
             (subnormal_line,) = axes.plot(
-                [subnormal, normal], [row, row], color=ORANGE, lw=6, solid_capstyle="butt", zorder=1
+                [subnormal, normal], [row, row], color=BROWN, lw=6, solid_capstyle="butt", zorder=1
             )
             axes.text(subnormal / 4, row, "0", ha="right", va="center", color="#5A5A5A")
             axes.text(largest * 4, row, "inf", ha="left", va="center", color="#5A5A5A")
@@ -72,7 +72,7 @@ class NumberFormats:
                 2e-47, row + 0.22, "", va="top", fontsize=10, linespacing=1.5, in_layout=False
             )
             (artists[f"{name} mark"],) = axes.plot([], [], "D", color=INK, ms=9, zorder=4)
-        artists["line"] = axes.axvline(1, color=INK, lw=1, ls=":", zorder=2)
+        (artists["line"],) = axes.plot([], [], color=INK, lw=1.2, ls=":", zorder=2)
         figure.legend(
             [normal_line, subnormal_line],
             ["normal numbers", "subnormal numbers (fewer bits)"],
@@ -83,7 +83,9 @@ class NumberFormats:
 
     def update(self, artists: Artists, state: State) -> None:
         artists["title"].set_text(_verdict(state))
-        artists["line"].set_xdata([state.value, state.value])
+        # Through the bars, not through the words below them.
+        rows = [row + offset for row in range(len(FORMATS)) for offset in (-0.3, 0.17, math.nan)]
+        artists["line"].set_data([state.value] * len(rows), rows)
         for row, (name, stored) in enumerate(state.stored.items()):
             inside = stored.kind in ("normal", "subnormal")
             artists[f"{name} mark"].set_data([stored.value] if inside else [], [row] * inside)
@@ -139,9 +141,14 @@ def _verdict(state: State) -> str:
     infinite = [name for name, s in state.stored.items() if s.kind == "overflow"]
     thin = [name for name, s in state.stored.items() if s.kind == "subnormal"]
     if lost:
-        return f"Too small for {' and '.join(lost)}: stored as zero"
+        return f"Too small for {_listed(lost)}: stored as zero"
     if infinite:
-        return f"Too large for {' and '.join(infinite)}: stored as infinity"
+        return f"Too large for {_listed(infinite)}: stored as infinity"
     if thin:
-        return f"A subnormal number in {' and '.join(thin)}: stored with fewer bits"
+        return f"A subnormal number in {_listed(thin)}: stored with fewer bits"
     return "All three formats can store it, each as finely as it can"
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

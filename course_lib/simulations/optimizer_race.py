@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from course_lib.beats import INK, ORANGE, SKY
+from course_lib.beats import AZURE, BROWN, INK
 from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider
 
 STEPS = 150
@@ -77,8 +77,8 @@ _OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, float]]] = {
     "Adam": (torch.optim.Adam, {}),
 }
 _LOOKS = {
-    "SGD": {"color": ORANGE, "ls": "-", "lw": 1.5, "marker": "o", "ms": 3.5},
-    "momentum": {"color": SKY, "ls": "--", "lw": 2.0, "marker": "s", "ms": 3.5},
+    "SGD": {"color": BROWN, "ls": "-", "lw": 1.5, "marker": "o", "ms": 3.5},
+    "momentum": {"color": AZURE, "ls": "--", "lw": 2.0, "marker": "s", "ms": 3.5},
     "Adam": {"color": INK, "ls": "-", "lw": 2.4, "marker": None, "ms": 0},
 }
 _HEADS = {"SGD": "o", "momentum": "s", "Adam": "D"}

@@ -90,7 +90,7 @@ class ZeroGrad:
         norms.set(xlim=(0, STEPS), yscale="log", ylim=_NORM_LIMITS)
         fit.set(xlabel="x", ylabel="y", xlim=(-2, 2), ylim=(-2.2, 2.2), yticks=(-2, -1, 0, 1, 2))
         fit.plot(*sine(), color="#C4C4C4", lw=7, zorder=1)
-        fit.text(-0.78, -1.32, "sin(2x)", color="#6A6A6A", ha="center", va="top")
+        fit.text(1.93, -2.1, "grey: sin(2x)", color="#5A5A5A", ha="right", va="bottom")
         norms.set_title("Uncleared gradients pile up")
         fit.set_title("What each run learned")
         artists = {

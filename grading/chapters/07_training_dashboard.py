@@ -455,10 +455,10 @@ except NotImplementedError:
     print("Write the three functions above, then run this cell again.")
 
 # %% tags=["raises-exception"]
-from course_lib.beats import GREY, INK, LOSS, ORANGE, SKY
+from course_lib.beats import AZURE, BROWN, GREY, INK, LOSS
 from course_lib.figures import finish, new_axes, show_figure
 
-looks = zip((GREY, LOSS.color, INK, SKY, ORANGE), ("-", "--", "-.", ":", (0, (6, 2))))
+looks = zip((GREY, LOSS.color, INK, AZURE, BROWN), ("-", "--", "-.", ":", (0, (6, 2))))
 if sweep:
     figure, axes = new_axes(7.4, 3.8)
     for (lr, losses), (color, style) in zip(sweep.items(), looks):
