@@ -1,6 +1,7 @@
 """JupyterLab and a notebook in it, as the tests of this folder use them. Made by ``conftest.py``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +10,26 @@ from playwright.sync_api import ConsoleMessage, Locator, Page
 from tests.browser.panel_in_page import SCREENSHOTS, PanelInPage
 
 RUN_ALL_SECONDS = 180
+
+_HOLD_TIMERS = """(milliseconds) => {
+    const {setTimeout, clearTimeout} = window;
+    const held = new Map();
+    let next = -1;
+    window.setTimeout = (action, delay, ...rest) => {
+        if (delay !== milliseconds) return setTimeout(action, delay, ...rest);
+        held.set(next, action);
+        return next--;
+    };
+    window.clearTimeout = (timer) => held.delete(timer) || clearTimeout(timer);
+    const letGo = () => {
+        const actions = [...held.values()];
+        held.clear();
+        actions.forEach(action => action());
+        return actions.length;
+    };
+    const end = () => { letGo(); Object.assign(window, {setTimeout, clearTimeout}); };
+    window.heldTimers = {letGo, end};
+}"""
 
 
 @dataclass(frozen=True)
@@ -138,6 +159,50 @@ class NotebookPage:
                 self._panels[cell] = PanelInPage(root, self.source(cell))
             self._panels[cell].reset()
             yield self._panels[cell]
+
+    @contextmanager
+    def dark_theme(self) -> Iterator[None]:
+        """JupyterLab's dark theme, until the ``with`` block ends."""
+        self._use_theme("JupyterLab Dark")
+        yield
+        self._use_theme("JupyterLab Light")
+
+    def _use_theme(self, theme: str) -> None:
+        self.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            theme,
+        )
+        self.page.wait_for_function(
+            "(theme) => document.body.dataset.jpThemeName === theme", arg=theme
+        )
+
+    @contextmanager
+    def zoomed_to_200_percent(self) -> Iterator[None]:
+        """What the browser's zoom does to a page: the window has half as many of its pixels."""
+        size = self.page.viewport_size
+        self._resize({"width": size["width"] // 2, "height": size["height"] // 2})
+        yield
+        self._resize(size)
+
+    def _resize(self, size: dict[str, int]) -> None:
+        self.page.set_viewport_size(size)
+        self.page.wait_for_function("(width) => innerWidth === width", arg=size["width"])
+
+    def sideways(self) -> int:
+        """By how many pixels the notebook can be scrolled to the side."""
+        return self.page.evaluate(
+            """() => {
+                const outer = window.jupyterapp.shell.currentWidget.content.outerNode;
+                return outer.scrollWidth - outer.clientWidth;
+            }"""
+        )
+
+    @contextmanager
+    def timers_held(self, milliseconds: int) -> Iterator[Callable[[], int]]:
+        """Timers of exactly this length wait to be let go, which returns how many there were."""
+        self.page.evaluate(_HOLD_TIMERS, milliseconds)
+        yield lambda: self.page.evaluate("() => window.heldTimers.letGo()")
+        self.page.evaluate("() => window.heldTimers.end()")
 
     def source(self, identifier: str) -> str:
         """What the cell with this id says."""

@@ -24,6 +24,18 @@ _SEE_SENTENCES = """async (panel, wanted) => {
     }
 }"""
 
+_OUT_OF_SIGHT = """panel => {
+    const edge = panel.getBoundingClientRect();
+    return [...panel.querySelectorAll("button, select, input, .slider, .widget-readout")]
+        .filter(control => control.checkVisibility())
+        .filter(control => {
+            const box = control.getBoundingClientRect();
+            // Widgets have a margin of two pixels besides their width of 100 %.
+            return box.width === 0 || box.left < edge.left - 2.5 || box.right > edge.right + 2.5;
+        })
+        .map(control => control.outerHTML.slice(0, 100));
+}"""
+
 
 class PanelInPage:
     """``root`` is its element in the page, ``twin`` the panel that has met the same moves."""
@@ -96,6 +108,23 @@ class PanelInPage:
     def see_sentences(self, wanted: int) -> None:
         """Wait until so many different sentences were shown."""
         self.root.evaluate(_SEE_SENTENCES, wanted)
+
+    def one_of_each_kind(self) -> dict[str, Locator]:
+        """Everything that takes the focus, by its role; the first of those that share one."""
+        found = {}
+        for role in ("slider", "textbox", "combobox", "checkbox", "button"):
+            elements = self.root.get_by_role(role)
+            if elements.count():
+                found[role] = elements.first
+        return found
+
+    def widths(self) -> tuple[float, int]:
+        """Of the picture, in CSS pixels: as it is shown, and as it was drawn."""
+        return self.image.bounding_box()["width"], int(self.image.get_attribute("width"))
+
+    def out_of_sight(self) -> list[str]:
+        """Controls of which some part is beyond the left or right edge of the panel."""
+        return self.root.evaluate(_OUT_OF_SIGHT)
 
     def keep_picture(self, name: str) -> None:
         """How the panel looks now, as a file in ``screenshots/``, for people to look at."""

@@ -12,7 +12,9 @@ import pytest
 from playwright.sync_api import expect
 
 from course_lib.chapters import CHAPTERS
-from course_lib.simulations.base import Slider
+from course_lib.panels.markup import REST_MILLISECONDS
+from course_lib.simulations.base import Slider, Toggle
+from tests.browser.accessibility import findings
 from tests.browser.notebook_page import NotebookPage
 from tests.browser.panel_in_page import PanelInPage, extremes
 
@@ -45,6 +47,12 @@ STOP_WATCHING = """() => {
     const watch = window.watchedPicture;
     watch.on = false;
     return {frames: watch.frames, bad: watch.bad, pictures: watch.sources.size};
+}"""
+
+#: How the focus is shown on an element: style and width in pixels.
+OUTLINE = """element => {
+    const style = getComputedStyle(element);
+    return [style.outlineStyle, parseFloat(style.outlineWidth)];
 }"""
 
 pytestmark = pytest.mark.browser
@@ -124,6 +132,60 @@ def test_a_check_answers_wrong_and_right(chapter: NotebookPage) -> None:
         chapter.run_cell(name)
         answer = chapter.run_cell(f"{name}__test").locator(".course-check")
         expect(answer).to_contain_text(f"{name}: {state}")
+
+
+@each_chapter
+def test_axe_finds_nothing_serious_in_the_light_theme(chapter: NotebookPage) -> None:
+    assert findings(chapter.page) == []
+
+
+@each_chapter
+def test_axe_finds_nothing_serious_in_the_dark_theme(chapter: NotebookPage) -> None:
+    with chapter.dark_theme():
+        assert findings(chapter.page) == []
+        for panel in chapter.panels():
+            panel.keep_picture("dark")
+
+
+@each_chapter
+def test_the_focus_is_seen_on_every_kind_of_control(chapter: NotebookPage) -> None:
+    for panel in chapter.panels():
+        chapter.page.keyboard.press("Shift")  # from here on it is the keyboard that moves it
+        for kind, element in panel.one_of_each_kind().items():
+            element.focus()
+            style, width = element.evaluate(OUTLINE)
+            assert (style, width >= 2) == ("solid", True), f"{panel.name}: {kind}"
+
+
+@each_chapter
+def test_a_new_sentence_is_read_out_once_when_the_control_rests(chapter: NotebookPage) -> None:
+    panel = next(chapter.panels())
+    control = next(c for c in panel.controls if not isinstance(c, Toggle))
+    one, other = extremes(control)[:2]
+    news = panel.root.locator(".course-news")
+    with chapter.timers_held(REST_MILLISECONDS) as let_them_go:
+        panel.move(control, one)
+        let_them_go()
+        before = news.inner_text()
+        for value in (other, one, other):
+            panel.move(control, value)
+            assert news.inner_text() == before
+        assert before != panel.twin.sentence
+        assert let_them_go() == 1
+        assert news.inner_text() == panel.twin.sentence
+    panel.reset()
+
+
+@each_chapter
+def test_every_panel_can_be_read_and_worked_at_200_percent(chapter: NotebookPage) -> None:
+    with chapter.zoomed_to_200_percent():
+        for panel in chapter.panels():
+            panel.keep_picture("zoomed")
+            assert chapter.sideways() == 0, f"{panel.name} makes the notebook scroll sideways"
+            assert panel.out_of_sight() == [], f"{panel.name}: controls beyond the edge"
+            # Its words are then larger than in a wide window without zoom.
+            shown, drawn = panel.widths()
+            assert 2 * shown > 1.1 * drawn, f"{panel.name}: {shown} of {drawn} pixels"
 
 
 @each_chapter
