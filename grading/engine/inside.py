@@ -86,6 +86,9 @@ def _import_for_all() -> None:
     from ipykernel.kernelapp import IPKernelApp  # noqa: F401
     from ipykernel.zmqshell import ZMQInteractiveShell  # noqa: F401
 
+    from course_lib.exercises import all_exercises
+
+    all_exercises()  # imports every chapter's, as the first question to a kernel does
     for name in _OF_CHAPTERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
