@@ -146,6 +146,21 @@ def report(
 
 
 @app.command()
+def observed(
+    chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
+    learner: Annotated[str, typer.Argument(help="The name of the learner's folder.")],
+    course: Course = COURSE_FOLDER,
+    exercise: Annotated[str | None, typer.Option(help="Only this exercise or question.")] = None,
+) -> None:
+    """Instructor: what one submission did on each case, and what was expected, as last graded."""
+    from grading.observed import observed as lines_of
+
+    with clear_problems():
+        for line in lines_of(chapter, learner, course, exercise):
+            typer.echo(line)
+
+
+@app.command()
 def demo() -> None:
     """Instructor: grade the sample class that ships with the repository, in a fresh folder."""
     from grading.demo import demo as grade_sample_class

@@ -247,6 +247,21 @@ def test_export_agrees_with_grade_notebook(graded, tmp_path):
     assert json.loads(done.stdout) == results["bob"].outcome.as_json()
 
 
+def test_the_evidence_for_a_mark_can_be_looked_at(course, kernels):
+    arguments = ["observed", "00", "bob", "--course", str(course)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    assert "came list of 4: 'loss', 'forward', 'backward', 'step'" in result.stdout
+    assert "expected list of 4: 'forward', 'loss', 'backward', 'step'" in result.stdout
+    assert "== q00_1" in result.stdout
+    only = CliRunner().invoke(app, [*arguments, "--exercise", "q00_1"])
+    assert only.stdout.splitlines()[0] == "== q00_1"
+    assert "'A'" in only.stdout
+    nobody = CliRunner().invoke(app, ["observed", "00", "eve", "--course", str(course)])
+    assert (nobody.exit_code, nobody.stderr.count("\n")) == (2, 1)
+    assert not kernels
+
+
 # --- killed and gone on ------------------------------------------------------------------------------
 
 
