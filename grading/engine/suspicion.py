@@ -14,7 +14,7 @@ _REACHES = re.compile(
     r"course_lib\.exercises\.\w+|course_lib\.exercises import (?!check\b|hint\b)\w+|"
     r"_getframe|currentframe|f_back|inspect\.stack|gc\.get_\w+|settrace|setprofile|addaudithook|"
     r"__code__|cell_contents|TorchDispatchMode|_disable_current_modes|torch\.library|"
-    r"user_expressions|forbidden|refusing|\bctypes\b|builtins\.__import__|sys\.modules"
+    r"user_expressions|forbidden|refusing|\bctypes\b|builtins\.__import__|sys\.modules[\[.]"
 )
 _CELLS_NAMED = 5
 
