@@ -202,21 +202,25 @@ for folder in ("/dev/shm", "/tmp"):
         {
             "<order_the_beats": _each(
                 """
-for number in range(3):
-    if os.fork() == 0:
-        os.setsid()
-        if os.fork():
-            os._exit(0)
-        for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_IGN)
-        lib.prctl(4, 0, 0, 0, 0)  # nobody looks into it
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            for folder in ("/tmp", "/dev/shm", sockets):
-                try: open(f"{folder}/again-{os.getpid()}", "w").close()
-                except OSError: pass
-            time.sleep(0.05)
+if os.fork() == 0:  # one alone, for each counts as much memory as the kernel
+    os.setsid()
+    if os.fork():
         os._exit(0)
+    for number in set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    lib.prctl(4, 0, 0, 0, 0)  # nobody looks into it
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for folder in ("/tmp", "/dev/shm", sockets):
+            try: open(f"{folder}/again-{os.getpid()}", "w").close()
+            except OSError: pass
+        time.sleep(0.05)
+    os._exit(0)
+""",
+                """
+for _ in range(5):
+    script = "trap '' TERM HUP INT; while :; do : > /tmp/again; sleep 0.05; done"
+    subprocess.Popen(["sh", "-c", script], start_new_session=True)
 """,
                 """
 stopped = subprocess.Popen(["sleep", "60"])
