@@ -630,12 +630,19 @@ def _loss_between(case: Case, got: Observation, low: float, high: float) -> bool
     )
 
 
+def _swing(runs: dict) -> float:
+    """How far the loss of the long run still moves in its last 30 epochs.
+
+    Over 90 seeds a straight line's moved by at most 0.0076, a network's that is built anew in each
+    epoch by at least 0.0134.
+    """
+    end = runs["fit"]["loss"][-30:]
+    return max(end) - min(end)
+
+
 def _one_straight_line(case: Case, got: Observation) -> bool:
     """At the level of guessing to the end, and calm: the best that a straight line can do."""
-    if not _loss_between(case, got, 0.64, 0.74):
-        return False
-    end = got["runs"]["fit"]["loss"][-15:]
-    return max(end) - min(end) < 0.006
+    return _loss_between(case, got, 0.64, 0.74) and _swing(got["runs"]) < 0.0105
 
 
 def _never_gets_on(case: Case, got: Observation) -> bool:
@@ -646,7 +653,7 @@ def _never_gets_on(case: Case, got: Observation) -> bool:
         and not _fits(runs)
         and _same(runs, "again")
         and min(runs["fit"]["loss"]) > 0.55
-        and max(runs["fit"]["loss"][-15:]) - min(runs["fit"]["loss"][-15:]) > 0.012
+        and _swing(runs) > 0.0105
         and max(runs["fit"]["loss"]) < 1.5
     )
 
