@@ -1,10 +1,9 @@
-"""Binder, the devcontainer and the workflows say what is so in this repository.
+"""Binder's badge, the devcontainer and the workflows say what is so in this repository.
 
 None of them can run here; what they name can be looked up.
 """
 
 import json
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -23,7 +22,6 @@ PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
 DEVCONTAINER = json.loads((REPOSITORY / ".devcontainer" / "devcontainer.json").read_text())
-BINDER = REPOSITORY / ".binder"
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
 LOCKED_PYTHON = re.search(
@@ -39,24 +37,6 @@ def _extras(command: str) -> set[str]:
     return {name for group in re.findall(r"\.\[([\w,]+)\]", command) for name in group.split(",")}
 
 
-def test_binder_has_the_python_that_the_versions_were_tested_with():
-    assert (BINDER / "runtime.txt").read_text().strip() == f"python-{LOCKED_PYTHON}"
-
-
-def test_binder_installs_what_a_learner_gets():
-    lines = (BINDER / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    wanted = [line for line in lines if line and line[0] != "#"]
-    pins = (REPOSITORY / "constraints.txt").read_text().splitlines()
-    torch = next(line for line in pins if line.startswith("torch=="))
-    assert wanted[-3:] == ["-c ../constraints.txt", torch, "-e .[lab]"]
-
-
-def test_binder_looks_whether_the_course_works():
-    script = BINDER / "postBuild"
-    assert os.access(script, os.X_OK)
-    assert script.read_text().splitlines()[-1] == "python -m course_lib doctor"
-
-
 def test_readme_opens_the_first_chapter_in_colab_and_in_binder():
     first = CHAPTERS[0].id
     assert f"]({colab_badge(first)})" in README
@@ -64,10 +44,13 @@ def test_readme_opens_the_first_chapter_in_colab_and_in_binder():
     assert address.path == f"/v2/gh/{PUBLISHED_AS}/{TAG}"
     (opened,) = parse_qs(address.query)["urlpath"]
     assert unquote(opened) == f"lab/tree/notebooks/{first}.ipynb"
+    # Binder makes its image from this file, which another test compares with pyproject.toml.
+    assert (REPOSITORY / "environment.yml").is_file()
+    assert not any((REPOSITORY / name).exists() for name in ("binder", ".binder", "Dockerfile"))
 
 
 def test_the_devcontainer_fits_the_repository():
-    (python,) = re.findall(r"python:(3\.\d+)-", DEVCONTAINER["image"])
+    (python,) = re.findall(r"^python:(3\.\d+)-", DEVCONTAINER["image"])
     assert python == LOCKED_PYTHON
     assert _makes(DEVCONTAINER["postCreateCommand"]) == {"setup", "doctor"} <= TARGETS
     vscode = DEVCONTAINER["customizations"]["vscode"]
