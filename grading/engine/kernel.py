@@ -25,6 +25,8 @@ from grading.engine.zygote import CannotFork, Zygote, can_fork, lease
 
 _ANSWER = re.compile(r"'[A-Za-z0-9+/=]*'")
 _POLL_SECONDS = 0.05
+#: How long to wait for the outputs of a request before asking once more whether they come.
+_JOIN_MILLISECONDS = 20
 #: How long outputs may trail behind the reply that they belong to.
 _TRAIL_SECONDS = 1.0
 
@@ -121,14 +123,23 @@ class Kernel:
         self._budget = OutputBudget(limits.notebook_output_bytes)
         self._shell = client.shell_channel
         self._iopub = client.iopub_channel
+        #: Has anything come on the channel of outputs?
+        self._hears = False
         self._poller = zmq.Poller()
         self._poller.register(self._shell.socket, zmq.POLLIN)
         self._poller.register(self._iopub.socket, zmq.POLLIN)
 
     def wait_until_ready(self) -> None:
-        request = self._client.kernel_info()
-        if self._reply(request, self._limits.start_seconds, None) is None:
-            raise KernelEnded("error", "the kernel did not start in time")
+        """Wait for an answer on both channels. A kernel publishes to whoever has joined: what it
+        says before is lost, and a forked one answers sooner than that."""
+        until = time.monotonic() + self._limits.start_seconds
+        while not self._hears:
+            remaining = until - time.monotonic()
+            request = self._client.kernel_info()
+            if remaining <= 0 or self._reply(request, remaining, None) is None:
+                raise KernelEnded("error", "the kernel did not start in time")
+            if not self._hears and self._iopub.socket.poll(_JOIN_MILLISECONDS):
+                self._take_output(request, None)
 
     def run_cell(self, source: str) -> CellRun:
         """Run a learner's cell. An exception in it is an output like any other."""
@@ -201,6 +212,7 @@ class Kernel:
     def _take_output(self, request: str, outputs: CellOutputs | None) -> bool:
         """Read one output message; True when it says that ``request`` is done."""
         message = _received(self._iopub)
+        self._hears |= message is not None
         if message is None or _parent(message) != request:
             return False
         content = message.get("content")

@@ -46,12 +46,16 @@ def locked_torch(repository: Path) -> str:
 
 
 def run(python: Path, *arguments: str, cwd: Path | None = None, **variables: str) -> str:
-    """What ``python`` prints; a failure shows everything that it said."""
+    """What ``python`` prints; a failure shows everything that it said.
+
+    Without this process's PYTHONPATH: pip would take the repository for an installed course.
+    """
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [str(python), *arguments],
         cwd=cwd,
         env={
-            **os.environ,
+            **own,
             "OMP_NUM_THREADS": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             **variables,
