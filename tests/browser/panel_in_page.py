@@ -87,15 +87,20 @@ class PanelInPage:
         """Give ``control`` this value by keyboard, wait until the page shows it, and say whether
         the picture changed. Of a slider, the two ends can be asked for."""
         before, drawn_before = self.picture, self.twin.png
+        self.settle(control, value)
+        changed = self.picture != before
+        assert changed or self.twin.png == drawn_before, f"{control.name}: the old picture stayed"
+        return changed
+
+    def settle(self, control: Control, value: Any) -> None:
+        """Like ``move``, but from wherever the control is now: after a drag the page may already
+        show this value, which the twin does not know."""
         self.find(control, value).focus()
         for key in self._keys(control, value):
             self.page.keyboard.press(key)
         self.twin.controls[control.name].value = value
         self.expect_twin()
         assert self.twin.error is None
-        changed = self.picture != before
-        assert changed or self.twin.png == drawn_before, f"{control.name}: the old picture stayed"
-        return changed
 
     def button(self, label: str) -> Locator:
         return self.root.get_by_role("button", name=label, exact=True)
