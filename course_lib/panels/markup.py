@@ -60,6 +60,7 @@ _RULES = (
     ".course-panel input:focus-visible,.course-panel .widget-readout:focus-visible,"
     ".course-picture:focus-visible"
     f"{{outline:3px solid {FORWARD.color}!important;outline-offset:1px}}"
+    ".course-panel .widget-toggle-buttons button{width:auto;min-width:76px}"
     ".course-panel .widget-toggle-buttons .mod-active"
     "{font-weight:700;box-shadow:inset 0 -3px 0 currentColor}"
     ".course-panel .widget-label{max-width:40%;overflow:visible;white-space:normal;height:auto;line-height:1.25;align-self:center}"

@@ -24,6 +24,9 @@ _SEE_SENTENCES = """async (panel, wanted) => {
     }
 }"""
 
+_CUT_OFF = """panel => [...panel.querySelectorAll("button")]
+    .filter(button => button.checkVisibility() && button.scrollWidth > button.clientWidth + 1)
+    .map(button => button.textContent)"""
 _OUT_OF_SIGHT = """panel => {
     const edge = panel.getBoundingClientRect();
     return [...panel.querySelectorAll("button, select, input, .slider, .widget-readout")]
@@ -126,6 +129,10 @@ class PanelInPage:
     def widths(self) -> tuple[float, int]:
         """Of the picture, in CSS pixels: as it is shown, and as it was drawn."""
         return self.image.bounding_box()["width"], int(self.image.get_attribute("width"))
+
+    def cut_off(self) -> list[str]:
+        """Words of buttons that do not fit into them."""
+        return self.root.evaluate(_CUT_OFF)
 
     def out_of_sight(self) -> list[str]:
         """Controls of which some part is beyond the left or right edge of the panel."""

@@ -180,9 +180,10 @@ def test_a_new_sentence_is_read_out_once_when_the_control_rests(chapter: Noteboo
 def test_every_panel_can_be_read_and_worked_at_200_percent(chapter: NotebookPage) -> None:
     with chapter.zoomed_to_200_percent():
         for panel in chapter.panels():
-            panel.keep_picture("zoomed")
+            chapter.keep_picture(f"{panel.name}_zoomed")
             assert chapter.sideways() == 0, f"{panel.name} makes the notebook scroll sideways"
             assert panel.out_of_sight() == [], f"{panel.name}: controls beyond the edge"
+            assert panel.cut_off() == [], panel.name
             # Its words are then larger than in a wide window without zoom.
             shown, drawn = panel.widths()
             assert 2 * shown > 1.1 * drawn, f"{panel.name}: {shown} of {drawn} pixels"
