@@ -259,11 +259,11 @@ for name, (losses, zeros) in runs.items():
           f"zeros in the first layer's first gradient: {zeros:.0%}")  # fmt: skip
 
 # %%
-from course_lib.beats import GREY, INK, ORANGE, SKY
+from course_lib.beats import AZURE, BROWN, GREY, INK
 from course_lib.figures import finish, new_axes, show_figure
 
 figure, axes = new_axes(7.4, 3.8)
-looks = ((INK, "-"), (SKY, "--"), (GREY, ":"), (ORANGE, "-."))
+looks = ((INK, "-"), (AZURE, "--"), (GREY, ":"), (BROWN, "-."))
 for (name, (losses, _)), (color, style) in zip(runs.items(), looks, strict=True):
     smooth = [sum(losses[max(0, i - 9) : i + 1]) / len(losses[max(0, i - 9) : i + 1])
               for i in range(len(losses))]  # fmt: skip
