@@ -153,7 +153,8 @@ def metadata_of(cell: Cell) -> Mapping[str, Any]:
 
 
 def defined_names(source: str) -> list[str]:
-    """What the cell defines at its top level."""
+    """Functions, classes and variables that the cell defines at its top level; [] if it cannot be
+    parsed (it then defines nothing in a kernel either). The grader's repair calls this too."""
     names = []
     for node in top_level(source):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

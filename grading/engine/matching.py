@@ -5,7 +5,6 @@ So a cell is known by its id, else by its grade id, else by the marker in its fi
 its text, else by the name that it defines.
 """
 
-import ast
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +12,11 @@ from typing import Any
 from nbformat import NotebookNode
 
 from course_lib.exercises import all_exercises
+from course_lib.handing_in.inventory import defined_names
 from grading.engine.reading import ReadCell
 
 _MARKER = re.compile(r"^[#\s]*(EXERCISE|CHECK)\s+([A-Za-z_]\w*)", re.MULTILINE)
 TEST_SUFFIX = "__test"
-#: Longer cells are known by id, marker or text only: parsing costs time and stack.
-_PARSED_CHARACTERS = 50_000
 
 
 @dataclass(frozen=True)
@@ -103,30 +101,6 @@ def is_locked(cell: NotebookNode) -> bool:
 
 def tags_of(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
-
-
-def defined_names(source: str) -> list[str]:
-    """Functions, classes and variables that the cell defines at its top level; [] if it cannot be
-    parsed (it then defines nothing in a kernel either)."""
-    names: list[str] = []
-    for node in top_level(source):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.append(node.name)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names += [target.id for target in targets if isinstance(target, ast.Name)]
-    return names
-
-
-def top_level(source: str) -> list[ast.stmt]:
-    """The statements of a cell, with IPython's magics and shell lines taken for comments."""
-    if len(source) > _PARSED_CHARACTERS:
-        return []
-    lines = ["pass" if line.startswith(("%", "!", "?")) else line for line in source.split("\n")]
-    try:
-        return ast.parse("\n".join(lines)).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
 
 
 def _text(mapping: dict[str, Any], key: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from course_lib.handing_in.inventory import top_level
 from grading.engine.matching import (
     TEST_SUFFIX,
     Match,
@@ -21,7 +22,6 @@ from grading.engine.matching import (
     is_solution,
     is_test,
     tags_of,
-    top_level,
 )
 from grading.engine.reading import ReadCell, ReadNotebook, read_notebook
 
