@@ -31,19 +31,21 @@ def suspects(cells: Sequence[tuple[int, str, bool]]) -> list[int]:
 
 @dataclass
 class Doubt:
-    """A kernel ended ``seconds`` after its first cell while the cell ``at`` ran. ``absent`` is what
-    the trial that is running now leaves out: at first nothing, then each suspect, then all."""
+    """A kernel ended ``seconds`` after its first cell while the cell ``at`` ran; ``how`` says what
+    its processes did. ``absent`` is what the trial that is running now leaves out: at first
+    nothing, then each suspect, then all."""
 
     at: int
     seconds: float
+    how: str
     trials: list[frozenset[int]] = field(default_factory=list)
     absent: frozenset[int] = frozenset()
 
     @classmethod
-    def about(cls, at: int, seconds: float, suspected: Sequence[int]) -> "Doubt":
+    def about(cls, at: int, seconds: float, how: str, suspected: Sequence[int]) -> "Doubt":
         trials = [frozenset({index}) for index in suspected]
         trials += [frozenset(suspected)] if len(suspected) > 1 else []
-        return cls(at, min(seconds + _MARGIN, _LONGEST_WAIT), trials)
+        return cls(at, min(seconds + _MARGIN, _LONGEST_WAIT), how, trials)
 
     def next_trial(self) -> bool:
         """Leave out something else. False when there is nothing left to try."""

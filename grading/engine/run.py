@@ -205,27 +205,30 @@ class _Run:
         if ended.status != "error":  # its own time ran out
             return False
         if doubt is None:
-            doubt = self._doubt_about(self.at)
+            doubt = self._doubt_about(self.at, str(ended).removeprefix("it "))
         elif self.ended_alone or not doubt.next_trial():
             # All was quiet before it ended the kernel; or nobody else could be found.
             self.at, doubt = doubt.at, None
         self.doubt = doubt
         return doubt is not None
 
-    def _doubt_about(self, at: int | None) -> Doubt | None:
+    def _doubt_about(self, at: int | None, how: str) -> Doubt | None:
         if at is None or at in self.doubted:
             return None
         self.doubted.add(at)
         cells = self.job.notebook.cells
         before = [(i, cells[i].source, is_solution(cells[i])) for i in self.ran if i < at]
         suspected = suspects(before)
-        return Doubt.about(at, time.monotonic() - self.began, suspected) if suspected else None
+        seconds = time.monotonic() - self.began
+        return Doubt.about(at, seconds, how, suspected) if suspected else None
 
     def _settle(self) -> None:
         """The cell in doubt has run: what was left out for the trial is what ended the kernel."""
         doubt, self.doubt = self.doubt, None
-        reason = "something that it left behind ended the Python process later"
-        for index in sorted(doubt.absent if doubt is not None else ()):
+        if doubt is None:
+            return
+        reason = f"something that it left behind later {doubt.how}"
+        for index in sorted(doubt.absent):
             self._leave_out(index, Stopped("error", f"Your cell was run, and {reason}."), reason)
 
     def _blame(self, ended: KernelEnded) -> None:

@@ -181,7 +181,7 @@ return deeper(0)
             "q00_3": "import time; time.sleep(2)\nq00_3 = 'A'",
         },
         {},
-        "something that it left behind ended",
+        "something that it left behind later ended",
         alone=True,
     ),
     Case(
@@ -198,7 +198,7 @@ return deeper(0)
             "q00_2": "import time; time.sleep(3)\nq00_2 = 'C'",
         },
         {},
-        "something that it left behind ended",
+        "something that it left behind later ended",
         alone=True,
     ),
     Case(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.hostile.handing_in import FULL, SHORT, Batch, Case
+from tests.hostile.handing_in import FULL, RIGHT, SHORT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
 ZERO = {"first_bad_step": 0.0}
@@ -101,13 +101,31 @@ CASES = (
     Case(
         "fifty processes",
         {
-            "<order_the_beats": """
+            "<order_the_beats": f"""
                 import subprocess
                 running = [subprocess.Popen(["sleep", "8"]) for _ in range(50)]
+                {HOLD}
                 """
         },
-        dict.fromkeys(FULL),
-        "more than 40 processes",
+        {},
+        "was left out: it started more than 40 processes",
+        alone=True,
+    ),
+    Case(
+        "fifty processes that are counted while honest work runs",
+        {
+            "<order_the_beats": """
+                import threading, subprocess
+                def start():
+                    threading.Event().wait(0.5)
+                    for _ in range(50):
+                        subprocess.Popen(["sleep", "8"])
+                threading.Thread(target=start, daemon=True).start()
+                """,
+            "first_bad_step": RIGHT["first_bad_step"] + "\n        import time; time.sleep(3)",
+        },
+        {},
+        "something that it left behind later started more than 40 processes",
         alone=True,
     ),
     Case(
