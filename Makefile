@@ -68,6 +68,10 @@ bench: $(EVERYONE)  ## maintainer: how fast the panels are, beside ipywidgets.in
 bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde (LEARNERS=40)
 	$(IN_VENV) -m benchmarks.grading --learners $(or $(LEARNERS),40)
 
+.PHONY: bench-regrading
+bench-regrading: $(EVERYONE)  ## maintainer: how fast a class is graded again, unchanged (LEARNERS=300)
+	$(IN_VENV) -m benchmarks.grading --again --learners $(or $(LEARNERS),300)
+
 .PHONY: test-colab
 test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes .cache/colab-venv)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility

@@ -5,6 +5,9 @@ stock nbgrader grades it, then ours with one worker and with two, and with two w
 are started anew, each in a fresh course directory and a process of its own, start-up included. The
 marks in all gradebooks have to be equal. Feedback pages are timed apart: stock makes them with
 another command. At the end each stage is timed, one submission at a time.
+
+``make bench-regrading`` (``--again``) grades a class, then again unchanged, then with one submission
+changed: what an instructor waits for when little is new.
 """
 
 import argparse
@@ -58,9 +61,37 @@ def main() -> None:
     )
     parser.add_argument("--chapter", default="05")
     parser.add_argument("--learners", type=int, default=40)
+    parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
+    measure = _regrade if options.again else _compare
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        _compare(find_chapter(options.chapter), options.learners, Path(folder))
+        measure(find_chapter(options.chapter), options.learners, Path(folder))
+
+
+def _regrade(chapter: Chapter, learners: int, course: Path) -> None:
+    _make_class(chapter, learners, course)
+    command = [sys.executable, "-m", "benchmarks.grade_timed", chapter.number, str(course), "2"]
+    busy = os.getloadavg()[0]
+    first, again = _timed(command, REPOSITORY), _timed(command, REPOSITORY)
+    marks = _marks(course, chapter)
+    changed = next((course / "submitted").glob(f"*/{chapter.id}/*.ipynb"))
+    changed.write_text(changed.read_text(encoding="utf-8").replace("# by learner", "# of learner"))
+    one = _timed(command, REPOSITORY)
+    equal = len(marks) == learners and _marks(course, chapter) == marks
+    print(
+        f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
+        f"feedback pages included; load average when it began: {busy:.1f}.\n"
+    )
+    print("| `grade --jobs 2` | seconds | beside the first time |\n|---|---:|---:|")
+    for name, measured in (
+        ("for the first time", first),
+        ("again, nothing changed", again),
+        ("again, one submission changed", one),
+    ):
+        share = measured.seconds / first.seconds
+        print(f"| {name} | {measured.seconds:.1f} | {share:.3f} |")
+    if not equal:
+        raise SystemExit("The marks are not equal.")
 
 
 def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
