@@ -1,5 +1,6 @@
 """Chapter 05, secret half: cases, misconceptions, right variants and the quiz's key."""
 
+import itertools
 import math
 import re
 
@@ -25,100 +26,6 @@ def _epoch_cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _never_cleared(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        optimizer.step()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _step_first(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.step()
-        loss = loss_fn(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _step_before_backward(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        optimizer.step()
-        loss.backward()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _step_between_loss_and_clearing(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        loss = loss_fn(model(x), y)
-        optimizer.step()
-        optimizer.zero_grad()
-        loss.backward()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _cleared_before_step(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        optimizer.zero_grad()
-        optimizer.step()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _no_step(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
-
-
-def _epoch_with(finish, train=True):
-    """A right loop whose result is ``finish(list of (mean loss tensor, batch size))``."""
-
-    def train_one_epoch(model, loader, loss_fn, optimizer):
-        if train is not None:
-            model.train(train)
-        parts = []
-        for x, y in loader:
-            optimizer.zero_grad()
-            loss = loss_fn(model(x), y)
-            loss.backward()
-            optimizer.step()
-            parts.append((loss, len(y)))
-        return finish(parts)
-
-    return train_one_epoch
-
-
 def _seen(parts):
     return sum(n for _, n in parts)
 
@@ -127,74 +34,61 @@ def _mean_per_example(parts):
     return sum(loss.item() * n for loss, n in parts) / _seen(parts)
 
 
-def _return_inside(model, loader, loss_fn, optimizer):
-    model.train()
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss.item()
+def _last_loss(parts):
+    return parts[-1][0].item()
 
 
-def _loss_after_step(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss_fn(model(x), y).backward()
-        optimizer.step()
-        total += loss_fn(model(x), y).item() * len(y)
-        seen += len(y)
-    return total / seen
+def _epoch(
+    beats="ZFLBS",
+    *,
+    before="",
+    after="",
+    train_mode=True,
+    batches=None,
+    loss_of=lambda loss_fn, predictions, y: loss_fn(predictions, y),
+    result=_mean_per_example,
+):
+    """A loop with one mistake, or none.
 
+    ``beats`` are played for each batch in this order (letters of ``course_lib.beats``), ``before``
+    and ``after`` once around the loop; ``batches`` ends it early. ``result`` gets a list of
+    (the batch's last loss, its size).
+    """
 
-def _cleared_once(model, loader, loss_fn, optimizer):
-    optimizer.zero_grad()
-    return _never_cleared(model, loader, loss_fn, optimizer)
+    def train_one_epoch(model, loader, loss_fn, optimizer):
+        predictions = loss = None
 
+        def play(order, x=None, y=None):
+            nonlocal predictions, loss
+            for beat in order:
+                match beat:
+                    case "Z":
+                        optimizer.zero_grad()
+                    case "F":
+                        predictions = model(x)
+                    case "L":
+                        loss = loss_of(loss_fn, predictions, y)
+                    case "B":
+                        loss.backward()
+                    case "S":
+                        optimizer.step()
 
-def _no_backward(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        optimizer.step()
-        total += loss.item() * len(y)
-        seen += len(y)
-    return total / seen
+        if train_mode:
+            model.train()
+        parts = []
+        play(before)
+        for x, y in itertools.islice(loader, batches):
+            play(beats, x, y)
+            parts.append((loss, len(y)))
+        play(after)
+        return result(parts)
 
-
-def _one_step_at_the_end(model, loader, loss_fn, optimizer):
-    model.train()
-    total, seen = 0.0, 0
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        total += loss.item() * len(y)
-        seen += len(y)
-    optimizer.step()
-    return total / seen
-
-
-def _softmax_first(model, loader, loss_fn, optimizer):
-    return _epoch_with(_mean_per_example)(
-        model, loader, lambda logits, y: loss_fn(torch.softmax(logits, dim=1), y), optimizer
-    )
-
-
-def _arguments_swapped(model, loader, loss_fn, optimizer):
-    return _epoch_with(_mean_per_example)(
-        model, loader, lambda predictions, y: loss_fn(y, predictions), optimizer
-    )
+    return train_one_epoch
 
 
 def _counts_the_dataset(model, loader, loss_fn, optimizer):
-    return _epoch_with(lambda parts: sum(loss.item() * n for loss, n in parts))(
-        model, loader, loss_fn, optimizer
-    ) / len(loader.dataset)
+    total = _epoch(result=lambda parts: sum(loss.item() * n for loss, n in parts))
+    return total(model, loader, loss_fn, optimizer) / len(loader.dataset)
 
 
 def _unmoved(case: Case, got: Observation) -> bool:
@@ -288,72 +182,72 @@ TRAIN_ONE_EPOCH = Answer(
     misconceptions=(
         Misconception(
             "zero_grad between backward and step",
-            _cleared_before_step,
+            _epoch("FLBZS"),
             "You clear the gradients after backward() has filled them and before step() uses "
             "them. The step finds nothing to move by, so the weights never change.",
             recognise=_clears_too_late,
         ),
         Misconception(
             "step before backward",
-            _step_before_backward,
+            _epoch("ZFLSB"),
             "step() runs before backward() has made this batch's gradients. Right after clearing "
             "there is nothing to move by, so the weights stand still.",
             recognise=_steps_too_early,
         ),
         Misconception(
             "step before backward",
-            _step_between_loss_and_clearing,
+            _epoch("FLSZB"),
             "step() changes the weights while the graph of this batch still needs their old "
             "values, so the backward() that follows raises. Move step() behind backward().",
             recognise=_steps_too_early,
         ),
         Misconception(
             "step before backward",
-            _step_first,
+            _epoch("SFLZB"),
             "step() opens the loop, so each batch moves the weights by the gradients of the batch "
             "before it; the last batch is never used. Move step() behind backward().",
         ),
         Misconception(
             "no step",
-            _no_step,
+            _epoch("ZFLB"),
             "Gradients are computed and never used: without optimizer.step() no weight moves. (With "
             "its parentheses: optimizer.step alone only names the method.)",
             recognise=_never_steps,
         ),
         Misconception(
             "no backward",
-            _no_backward,
+            _epoch("ZFLS"),
             "loss.backward() is missing, so there are no gradients of this batch that step() could "
             "move by.",
             recognise=_never_goes_back,
         ),
         Misconception(
             "one step for the whole epoch",
-            _one_step_at_the_end,
+            _epoch("ZFLB", after="S"),
             "step() stands after the loop over the batches, so there is one update for all of them, "
             "by the last batch's gradient. Each batch gets its own step: move it into the loop.",
         ),
         Misconception(
             "no zero_grad",
-            _never_cleared,
+            _epoch("FLBS"),
             "backward() adds to the gradients that are already there. Without zero_grad() each "
             "step moves by the sum of all batches so far, and by leftovers from before.",
         ),
         Misconception(
             "cleared once, not once per batch",
-            _cleared_once,
+            _epoch("FLBS", before="Z"),
             "zero_grad() stands before the loop and runs once, so from the second batch on each "
             "step moves by the sum of all batches so far. Move it into the loop.",
         ),
         Misconception(
             "softmax before the loss",
-            _softmax_first,
+            _epoch(loss_of=lambda loss_fn, p, y: loss_fn(torch.softmax(p, dim=1), y)),
             "You apply a softmax before loss_fn. The loss takes the model's predictions as they "
             "are; cross-entropy does the softmax itself (chapter 02).",
         ),
         Misconception(
             "arguments of loss_fn swapped",
-            _arguments_swapped,
+            _epoch(loss_of=lambda loss_fn, predictions, y: loss_fn(y, predictions)),
             "loss_fn gets its arguments in the wrong order: predictions first, then the targets.",
             recognise=_raised("not implemented for 'Long'"),
         ),
@@ -366,68 +260,66 @@ TRAIN_ONE_EPOCH = Answer(
         ),
         Misconception(
             "mean of batch means",
-            _epoch_with(lambda parts: sum(loss.item() for loss, _ in parts) / len(parts)),
+            _epoch(result=lambda parts: sum(loss.item() for loss, _ in parts) / len(parts)),
             "You average the batches' means. The last batch is smaller, so its examples count "
             "too much: weigh each mean by its batch's size.",
         ),
         Misconception(
             "batch means divided by examples",
-            _epoch_with(lambda parts: sum(loss.item() for loss, _ in parts) / _seen(parts)),
+            _epoch(result=lambda parts: sum(loss.item() for loss, _ in parts) / _seen(parts)),
             "You add up the batches' means and divide by the number of examples, so the result is "
             "too small. Multiply each mean by its batch's size before you add it.",
         ),
         Misconception(
             "sum over examples divided by batches",
-            _epoch_with(lambda parts: _mean_per_example(parts) * _seen(parts) / len(parts)),
+            _epoch(result=lambda parts: _mean_per_example(parts) * _seen(parts) / len(parts)),
             "You weigh each batch by its size, and then divide by the number of batches. Divide by "
             "the number of examples.",
         ),
         Misconception(
             "sum of batch means",
-            _epoch_with(lambda parts: sum(loss.item() for loss, _ in parts)),
+            _epoch(result=lambda parts: sum(loss.item() for loss, _ in parts)),
             "You return the sum of the batches' means: it grows with the number of batches. "
             "Weigh each by its batch's size and divide by the number of examples.",
         ),
         Misconception(
             "last batch only",
-            _epoch_with(lambda parts: parts[-1][0].item()),
+            _epoch(result=_last_loss),
             "You return the loss of the last batch. One small batch says little: average over "
             "all examples of the epoch.",
         ),
         Misconception(
             "return inside the loop",
-            _return_inside,
+            _epoch(batches=1, result=_last_loss),
             "The return stands inside the loop, so the epoch ends after its first batch. Move it "
             "out by one indentation.",
         ),
         Misconception(
             "tensor with graph returned",
-            _epoch_with(
-                lambda parts: sum(loss * n for loss, n in parts) / sum(n for _, n in parts)
-            ),
+            _epoch(result=lambda parts: sum(loss * n for loss, n in parts) / _seen(parts)),
             "You add up loss tensors, so the result keeps every batch's graph alive in memory. "
             "Add loss.item(), a plain number.",
         ),
         Misconception(
             "a tensor returned",
-            _epoch_with(lambda parts: sum(loss.detach() * n for loss, n in parts) / _seen(parts)),
+            _epoch(result=lambda parts: sum(loss.detach() * n for loss, n in parts) / _seen(parts)),
             "The number is right and comes as a tensor. Take it out with .item().",
         ),
         Misconception(
             "nothing returned",
-            _epoch_with(lambda parts: None),
+            _epoch(result=lambda parts: None),
             "The epoch is trained, and nothing comes back. Return the mean loss after the loop; "
             "printing it is not enough.",
         ),
         Misconception(
             "train mode not set",
-            _epoch_with(_mean_per_example, train=None),
+            _epoch(train_mode=False),
             "The loop trains in whatever mode it finds. After an evaluation that is eval mode, "
             "where dropout and batch norm do not learn: call model.train() first.",
         ),
         Misconception(
             "loss measured after the step",
-            _loss_after_step,
+            _epoch("ZFLBSFL"),
             "You compute the loss once more after the step. That costs a second forward pass and "
             "reports another number: log the loss that you trained on.",
         ),
@@ -452,7 +344,7 @@ def _expected_history(case: Case, expected: Observation, got: Observation) -> st
 
     history = expected["returned"]
     if not got.get("stand_in_used") and case["epochs"]:
-        epoch = _epoch_with(_mean_per_example)
+        epoch = _epoch()
         parts = public.build(case)
         history = [epoch(*parts) for _ in range(case["epochs"])]
     return difference(history, got.get("returned"), 1e-6, 1e-9)
@@ -624,27 +516,42 @@ def _accumulation_cases(generator: torch.Generator) -> list[Case]:
 
 
 def _accumulate(
-    divisor, *, clear_each=False, drop_last=False, clear_first=True, count_batches=False
+    *,
+    divide_by="its group",
+    clear=("before the loop", "after a step"),
+    step_at="the group's end",
+    result=lambda made, batches, accumulate_steps: made,
 ):
-    """A loop with one mistake or none; ``divisor(length of the group, accumulate_steps)``."""
+    """A loop with one mistake, or none; the last group may be shorter than ``accumulate_steps``."""
 
     def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps):
-        model.train()
-        if clear_first:
+        n, made = len(loader), 0
+        if "before the loop" in clear:
             optimizer.zero_grad()
-        n = len(loader)
-        made = 0
         for i, (x, y) in enumerate(loader):
-            length = min(accumulate_steps, n - (i - i % accumulate_steps))
-            if clear_each:
+            place = i % accumulate_steps
+            divisor = {
+                "its group": min(accumulate_steps, n - (i - place)),
+                "accumulate_steps": accumulate_steps,
+                "all batches": n,
+                "nothing": 1,
+            }[divide_by]
+            full = place + 1 == accumulate_steps
+            due = {
+                "the group's end": full or i + 1 == n,
+                "full groups": full,
+                "the group's start": place == 0,
+                "every batch": True,
+            }[step_at]
+            if "every batch" in clear:
                 optimizer.zero_grad()
-            (loss_fn(model(x), y) / divisor(length, accumulate_steps)).backward()
-            full = (i + 1) % accumulate_steps == 0
-            if full or (i + 1 == n and not drop_last):
+            (loss_fn(model(x), y) / divisor).backward()
+            if due:
                 optimizer.step()
-                optimizer.zero_grad()
                 made += 1
-        return n if count_batches else made
+                if "after a step" in clear:
+                    optimizer.zero_grad()
+        return result(made, n, accumulate_steps)
 
     return train_with_accumulation
 
@@ -696,58 +603,6 @@ def _sum_losses_first(model, loader, loss_fn, optimizer, accumulate_steps):
     return made
 
 
-def _own_length(length, steps):
-    return length
-
-
-def _divide_by_all(model, loader, loss_fn, optimizer, accumulate_steps):
-    n = len(loader)
-    return _accumulate(lambda length, steps: n)(model, loader, loss_fn, optimizer, accumulate_steps)
-
-
-def _step_at_the_start(model, loader, loss_fn, optimizer, accumulate_steps):
-    model.train()
-    optimizer.zero_grad()
-    made = 0
-    for i, (x, y) in enumerate(loader):
-        (loss_fn(model(x), y) / accumulate_steps).backward()
-        if i % accumulate_steps == 0:
-            optimizer.step()
-            optimizer.zero_grad()
-            made += 1
-    return made
-
-
-def _never_cleared_between(model, loader, loss_fn, optimizer, accumulate_steps):
-    optimizer.zero_grad()
-    n, made = len(loader), 0
-    for i, (x, y) in enumerate(loader):
-        length = min(accumulate_steps, n - (i - i % accumulate_steps))
-        (loss_fn(model(x), y) / length).backward()
-        if (i + 1) % accumulate_steps == 0 or i + 1 == n:
-            optimizer.step()
-            made += 1
-    return made
-
-
-def _step_for_every_batch(model, loader, loss_fn, optimizer, accumulate_steps):
-    for x, y in loader:
-        optimizer.zero_grad()
-        loss_fn(model(x), y).backward()
-        optimizer.step()
-    return len(loader)
-
-
-def _with_count(count):
-    """The right steps, and ``count(batches, accumulate_steps)`` returned."""
-
-    def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps):
-        _accumulate(_own_length)(model, loader, loss_fn, optimizer, accumulate_steps)
-        return count(len(loader), accumulate_steps)
-
-    return train_with_accumulation
-
-
 TRAIN_WITH_ACCUMULATION = Answer(
     exercise="train_with_accumulation",
     cases=_accumulation_cases,
@@ -755,71 +610,71 @@ TRAIN_WITH_ACCUMULATION = Answer(
     misconceptions=(
         Misconception(
             "no division",
-            _accumulate(lambda length, steps: 1),
+            _accumulate(divide_by="nothing"),
             "The gradients of a group are added and never divided, so a step is as many times too "
             "long as the group has batches. Divide each loss by the length of its group.",
         ),
         Misconception(
             "cleared every batch",
-            _accumulate(_own_length, clear_each=True),
+            _accumulate(clear=("before the loop", "every batch", "after a step")),
             "zero_grad() runs for every batch, so only the last batch of a group is left when the "
             "step comes. Clear once per group.",
         ),
         Misconception(
             "last group dropped",
-            _accumulate(lambda length, steps: steps, drop_last=True),
+            _accumulate(divide_by="accumulate_steps", step_at="full groups"),
             "A last group that is not full never gets its step: its batches are lost. Step at the "
             "end of the loader too.",
         ),
         Misconception(
             "last group divided by accumulate_steps",
-            _accumulate(lambda length, steps: steps),
+            _accumulate(divide_by="accumulate_steps"),
             "The last group is shorter, and you divide it by accumulate_steps all the same: its "
             "step is too short. Divide by the number of batches that the group really has.",
         ),
         Misconception(
             "leftover gradients counted in",
-            _accumulate(_own_length, clear_first=False),
+            _accumulate(clear=("after a step",)),
             "Gradients from before the call are still there when the first group starts, and its "
             "step includes them. Clear once before the loop.",
         ),
         Misconception(
             "divided by all batches of the epoch",
-            _divide_by_all,
+            _accumulate(divide_by="all batches"),
             "You divide each loss by the number of all batches. A step is about its own group: "
             "divide by the number of batches in that group.",
         ),
         Misconception(
             "step at the first batch of a group",
-            _step_at_the_start,
+            _accumulate(divide_by="accumulate_steps", step_at="the group's start"),
             "i % accumulate_steps == 0 is true at the first batch of a group, so the step comes "
             "when the group has hardly begun. It belongs behind the group's last batch.",
         ),
         Misconception(
             "not cleared between groups",
-            _never_cleared_between,
+            _accumulate(clear=("before the loop",)),
             "Between two groups nobody clears, so a group's step includes all the groups before. "
             "Clear after each step.",
         ),
         Misconception(
             "a step for every batch",
-            _step_for_every_batch,
+            _accumulate(divide_by="nothing", clear=("every batch",), step_at="every batch"),
             "You step after every batch, so nothing is accumulated. Wait until accumulate_steps "
             "batches have added their gradients.",
         ),
         Misconception(
             "last step not counted",
-            _with_count(lambda batches, steps: batches // steps),
+            _accumulate(result=lambda made, batches, steps: batches // steps),
             "The last shorter group gets its step, and you do not count it.",
         ),
         Misconception(
             "nothing returned",
-            _with_count(lambda batches, steps: None),
+            _accumulate(result=lambda made, batches, steps: None),
             "The steps are right, and nothing comes back: return their number.",
         ),
         Misconception(
             "batches counted instead of steps",
-            _accumulate(_own_length, count_batches=True),
+            _accumulate(result=lambda made, batches, steps: batches),
             "You return the number of batches. The result is the number of optimizer steps: one "
             "per group.",
         ),
@@ -847,25 +702,13 @@ def _prove_step_without_gradients() -> str:
 def _prove_clearing_place() -> str:
     """Train with zero_grad() at each of the four places; exactly one leaves the weights unmoved."""
     broken = []
-    for letter, order in {"A": "ZFLBS", "B": "FLBZS", "C": "FZLBS", "D": "FLBSZ"}.items():
+    for letter, beats in {"A": "ZFLBS", "B": "FLBZS", "C": "FZLBS", "D": "FLBSZ"}.items():
         case = public.classifier_case(
             torch.Generator().manual_seed(0), n=12, sizes=(3, 4, 2), batch_size=4, lr=0.5
         )
         model, loader, loss_fn, optimizer = public.build(case)
         before = [p.detach().clone() for p in model.parameters()]
-        for x, y in loader:
-            loss = predictions = None
-            for beat in order:
-                if beat == "Z":
-                    optimizer.zero_grad()
-                elif beat == "F":
-                    predictions = model(x)
-                elif beat == "L":
-                    loss = loss_fn(predictions, y)
-                elif beat == "B":
-                    loss.backward()
-                else:
-                    optimizer.step()
+        _epoch(beats)(model, loader, loss_fn, optimizer)
         if all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)):
             broken.append(letter)
     return "".join(broken)
