@@ -16,6 +16,7 @@ from course_lib.exercises.loop_watch import (
     watching,
 )
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.small_network import draw_weights, small_network
 from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
@@ -38,7 +39,7 @@ def classifier_case(
     ``batch_norm`` makes train mode visible in the numbers; ``stale`` leaves gradients of an earlier
     batch on the parameters.
     """
-    features, hidden, classes = sizes
+    features, _, classes = sizes
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
@@ -46,12 +47,7 @@ def classifier_case(
     return {
         "x": normal(n, features),
         "y": torch.randint(classes, (n,), generator=generator),
-        "weights": [
-            normal(hidden, features) / math.sqrt(features),
-            0.1 * normal(hidden),
-            normal(classes, hidden) / math.sqrt(hidden),
-            0.1 * normal(classes),
-        ],
+        "weights": draw_weights(sizes, normal),
         "batch_size": batch_size,
         "lr": lr,
         "momentum": momentum,
@@ -62,20 +58,9 @@ def classifier_case(
 
 def build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module, torch.optim.Optimizer]:
     """Model, loader, loss function and optimizer of a case, all fresh."""
-    first_weight, first_bias, last_weight, last_bias = case["weights"]
-    hidden, features = first_weight.shape
-    layers: list[nn.Module] = [nn.Linear(features, hidden)]
-    if case["batch_norm"]:
-        layers.append(nn.BatchNorm1d(hidden))
-    layers += [nn.Tanh(), nn.Linear(hidden, last_weight.shape[0])]
-    model = nn.Sequential(*layers).double()
-    with torch.no_grad():
-        for layer, weight, bias in (
-            (layers[0], first_weight, first_bias),
-            (layers[-1], last_weight, last_bias),
-        ):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
+    hidden = len(case["weights"][0])
+    norm = [nn.BatchNorm1d(hidden)] if case["batch_norm"] else []
+    model = small_network(case["weights"], *norm, nn.Tanh())
     if case["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)

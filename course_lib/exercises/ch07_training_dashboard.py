@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.exercises.loop_watch import ListLoader, buffers_of, gradients_of
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.small_network import small_network
 from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 from course_lib.training import evaluate as evaluate_whole
@@ -66,23 +67,13 @@ def evaluate_case(
 
 def build_evaluation(case: Case) -> tuple[nn.Module, ListLoader, nn.Module]:
     """Model, loader and loss function of a case, all fresh."""
-    first_weight, first_bias, last_weight, last_bias = case["weights"]
-    hidden, features = first_weight.shape
-    layers: list[nn.Module] = [nn.Linear(features, hidden), nn.Tanh()]
+    middle: list[nn.Module] = [nn.Tanh()]
     if case["kind"] == "layers":
-        layers += [nn.BatchNorm1d(hidden), nn.Dropout(0.5)]
-    layers.append(nn.Linear(hidden, last_weight.shape[0]))
-    model = nn.Sequential(*layers).to(first_weight.dtype)
-    with torch.no_grad():
-        for layer, weight, bias in (
-            (layers[0], first_weight, first_bias),
-            (layers[-1], last_weight, last_bias),
-        ):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
-        if case["kind"] == "layers":
-            layers[2].running_mean.copy_(case["running"][0])
-            layers[2].running_var.copy_(case["running"][1])
+        middle += [nn.BatchNorm1d(len(case["weights"][0])), nn.Dropout(0.5)]
+    model = small_network(case["weights"], *middle)
+    if case["kind"] == "layers":
+        model[2].running_mean.copy_(case["running"][0])
+        model[2].running_var.copy_(case["running"][1])
     if case["kind"] == "graph":
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)

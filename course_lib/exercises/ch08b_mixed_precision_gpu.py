@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.loop_watch import parameters_of
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.small_network import draw_weights, small_network
 from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
@@ -110,7 +111,7 @@ def amp_case(
 ) -> dict[str, Any]:
     """``steps`` calls on ``steps`` batches of ``n``; ``init_scale=None`` hands over a scaler that
     is switched off; ``factor`` multiplies the inputs, so that float16 can overflow."""
-    features, hidden, out = sizes
+    features, _, out = sizes
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
@@ -122,12 +123,7 @@ def amp_case(
         "kind": kind,
         "x": factor * normal(steps, n, features),
         "y": targets,
-        "weights": [
-            normal(hidden, features) / math.sqrt(features),
-            0.1 * normal(hidden),
-            normal(out, hidden) / math.sqrt(hidden),
-            0.1 * normal(out),
-        ],
+        "weights": draw_weights(sizes, normal),
         "dtype": dtype,
         "lr": lr,
         "init_scale": init_scale,
@@ -142,17 +138,7 @@ def amp_case(
 
 def build_amp(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
     """Model, loss function, optimizer and scaler of a case, fresh."""
-    first, first_bias, last, last_bias = case["weights"]
-    model = nn.Sequential(
-        nn.Linear(first.shape[1], first.shape[0]),
-        nn.ReLU(),
-        nn.Linear(last.shape[1], last.shape[0]),
-    )
-    with torch.no_grad():
-        for layer, weight, bias in ((model[0], first, first_bias), (model[2], last, last_bias)):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
-    model.to(case["device"])
+    model = small_network(case["weights"], nn.ReLU()).to(case["device"])
     if case["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)

@@ -12,6 +12,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from course_lib.exercises.clinic import CLINIC
 from course_lib.exercises.loop_watch import ListLoader, buffers_of, parameters_of
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.small_network import draw_weights, small_network
 from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
@@ -44,7 +45,7 @@ def capstone_case(
     labels that are drawn at random, so that the validation loss turns up again. ``device`` is
     handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``, counted from 0, the
     validation data hold a NaN."""
-    features, hidden, classes = sizes
+    features, _, classes = sizes
     dtype = torch.float32 if amp else torch.float64
 
     def normal(*shape: int) -> Tensor:
@@ -61,12 +62,7 @@ def capstone_case(
         "y": y,
         "n_train": n_train,
         "batch_size": batch_size,
-        "weights": [
-            normal(hidden, features) / math.sqrt(features),
-            0.1 * normal(hidden),
-            normal(classes, hidden) / math.sqrt(hidden),
-            0.1 * normal(classes),
-        ],
+        "weights": draw_weights(sizes, normal),
         "batch_norm": batch_norm,
         "stale": stale,
         "device": device,
@@ -99,17 +95,8 @@ class _Validation(ListLoader):
 
 def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
     """The model and the two loaders of a case, fresh."""
-    first, first_bias, last, last_bias = case["weights"]
-    hidden, features = first.shape
-    layers: list[nn.Module] = [nn.Linear(features, hidden)]
-    if case["batch_norm"]:
-        layers.append(nn.BatchNorm1d(hidden))
-    layers += [nn.Tanh(), nn.Linear(hidden, len(last_bias))]
-    model = nn.Sequential(*layers).to(first.dtype)
-    with torch.no_grad():
-        for layer, weight, bias in ((layers[0], first, first_bias), (layers[-1], last, last_bias)):
-            layer.weight.copy_(weight)
-            layer.bias.copy_(bias)
+    norm = [nn.BatchNorm1d(len(case["weights"][0]))] if case["batch_norm"] else []
+    model = small_network(case["weights"], *norm, nn.Tanh())
     if case["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)

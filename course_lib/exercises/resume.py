@@ -4,7 +4,6 @@ The file lies in a temporary folder that is removed at once. Nothing here unpick
 ever opened with ``torch.load(..., weights_only=True)``.
 """
 
-import math
 import re
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from course_lib.exercises.loop_watch import ListLoader, buffers_of, parameters_of
 from course_lib.exercises.model import Case, Notes
 from course_lib.exercises.observe import known_state
+from course_lib.exercises.small_network import draw_weights, small_network
 
 EPOCHS = 6
 
@@ -40,7 +40,7 @@ def checkpoint_case(
     "plain" has batches in a fixed order and batch norm, "scheduled" a learning rate that changes,
     "shuffled" a shuffling ``DataLoader`` and dropout. Each lets one kind of memory show alone.
     """
-    features, hidden, classes = sizes
+    features, _, classes = sizes
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
@@ -49,12 +49,7 @@ def checkpoint_case(
         "kind": kind,
         "x": normal(n, features),
         "y": torch.randint(classes, (n,), generator=generator),
-        "weights": [
-            normal(hidden, features) / math.sqrt(features),
-            0.1 * normal(hidden),
-            normal(classes, hidden) / math.sqrt(hidden),
-            0.1 * normal(classes),
-        ],
+        "weights": draw_weights(sizes, normal),
         "seed": int(torch.randint(2**31, (), generator=generator)),
         "batch_size": batch_size,
         "saved_after": saved_after,
@@ -105,19 +100,9 @@ class Run:
 
 
 def _model(case: Case, fresh: bool) -> nn.Module:
-    first_weight, first_bias, last_weight, last_bias = case["weights"]
-    hidden, features = first_weight.shape
+    hidden = len(case["weights"][0])
     middle = nn.Dropout(0.3) if case["kind"] == "shuffled" else nn.BatchNorm1d(hidden)
-    last = nn.Linear(hidden, last_weight.shape[0])
-    model = nn.Sequential(nn.Linear(features, hidden), middle, nn.Tanh(), last)
-    model.to(first_weight.dtype)
-    if not fresh:
-        with torch.no_grad():
-            model[0].weight.copy_(first_weight)
-            model[0].bias.copy_(first_bias)
-            model[3].weight.copy_(last_weight)
-            model[3].bias.copy_(last_bias)
-    return model
+    return small_network(case["weights"], middle, nn.Tanh(), filled=not fresh)
 
 
 _OPTIMIZERS = {
