@@ -37,7 +37,7 @@ class State:
 
 class BugClinic:
     name = "bug_clinic"
-    title = "bug_clinic: eight sick training runs beside healthy ones"
+    title = "Bug clinic: eight sick training runs beside healthy ones"
     size = (10.2, 4.7)
     controls = (
         Choice(

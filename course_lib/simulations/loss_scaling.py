@@ -46,7 +46,7 @@ class State:
 
 class LossScaling:
     name = "loss_scaling"
-    title = "loss_scaling: where the gradients lie, and what float16 can hold"
+    title = "Loss scaling: where the gradients lie, and what float16 can hold"
     size = (10.2, 4.6)
     controls = (
         Slider("exponent", "Scale 2^", 0, 24, default=0, step=1, integer=True),

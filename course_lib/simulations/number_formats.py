@@ -43,7 +43,7 @@ def largest_and_smallest(name: str) -> tuple[float, float, float]:
 
 class NumberFormats:
     name = "number_formats"
-    title = "number_formats: one value, three formats"
+    title = "Number formats: one value, three formats"
     size = (10.2, 4.9)
     controls = (Slider("value", "Value", 1e-46, 1e40, default=1e-6, step=0.25, log=True),)
 

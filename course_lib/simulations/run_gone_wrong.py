@@ -68,7 +68,7 @@ class State:
 
 class RunGoneWrong:
     name = "run_gone_wrong"
-    title = "run_gone_wrong: stop the run at any step and look inside"
+    title = "A run gone wrong: stop the run at any step and look inside"
     size = (10.2, 6.0)
     controls = (
         Slider("step", "Look at step", 0, STEPS - 1, default=STEPS - 1, step=1, integer=True),
