@@ -359,7 +359,7 @@ RUN_EXPERIMENT = Exercise(
     hints=(
         "Call torch.manual_seed(seed) first, then build everything inside the function: data, "
         "model, optimizer, loader. Whatever is built outside is shared by all runs.",
-        "After the loop over an epoch's batches, evaluate(model, [(X, y)], nn.CrossEntropyLoss()) "
+        "After the loop over an epoch's batches, evaluate(model, [(points, labels)], loss_fn) "
         "measures all points at once: a list of one batch is a loader too. Choose the optimizer "
         "with if / elif, and raise ValueError in the else branch.",
     ),

@@ -24,20 +24,19 @@
 # used.
 
 # %% tags=["setup"]
-import torch.nn.functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 
 # %%
-X, y = digits(size=8)  # 1,797 handwritten digits, 8x8 pixels each, values from 0 to 1
-dataset = TensorDataset(X, y)
-x_0, y_0 = dataset[0]
-print("examples:", len(dataset), " one example:", list(x_0.shape), "and the label", y_0.item())
+images, labels = digits(size=8)  # 1,797 handwritten digits, 8x8 pixels each, values from 0 to 1
+dataset = TensorDataset(images, labels)
+image, label = dataset[0]
+print("examples:", len(dataset), " one example:", list(image.shape), "and the label", label.item())
 loader = DataLoader(dataset, batch_size=32, shuffle=True, generator=generator_of(0))
-x_batch, y_batch = next(iter(loader))
-print("one batch:", list(x_batch.shape), "and", list(y_batch.shape))
+x, y = next(iter(loader))
+print("one batch:", list(x.shape), "and", list(y.shape))
 
 # %% [markdown]
 # That last line is worth a habit. Before you train on new data, take one batch and print its
@@ -46,7 +45,7 @@ print("one batch:", list(x_batch.shape), "and", list(y_batch.shape))
 
 # %%
 model = MLP(64, 32, 10, seed=0)
-squares = x_batch.reshape(-1, 8, 8)
+squares = x.reshape(-1, 8, 8)
 try:
     model(squares)
 except RuntimeError as error:
@@ -192,20 +191,22 @@ print(f"shuffled: mean accuracy at the end {state.shuffled.accuracy[-1].mean():.
 # No simulation is needed to see it. Here are two sorted epochs, in the five lines that you know:
 
 # %%
+order = labels.argsort(stable=True)
+loader = DataLoader(TensorDataset(images[order], labels[order]), batch_size=16, shuffle=False)
 model = MLP(64, 32, 10, seed=0)
+loss_fn = torch.nn.CrossEntropyLoss()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-order = y.argsort(stable=True)
-sorted_loader = DataLoader(TensorDataset(X[order], y[order]), batch_size=16, shuffle=False)
-for epoch in range(2):
-    for x, labels in sorted_loader:
-        loss = F.cross_entropy(model(x), labels)
+for _ in range(2):
+    for x, y in loader:
+        predictions = model(x)
+        loss = loss_fn(predictions, y)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-predictions = model(X).argmax(dim=1)
+answers = model(images).argmax(dim=1)
 for digit in (0, 9):
-    print(f"accuracy on digit {digit}: {(predictions[y == digit] == digit).float().mean():.2f}")
-print(f"it says nine to {(predictions == 9).float().mean():.2f} of all digits")
+    print(f"accuracy on digit {digit}: {(answers[labels == digit] == digit).float().mean():.2f}")
+print(f"it says nine to {(answers == 9).float().mean():.2f} of all digits")
 
 # %% [markdown]
 # ## What the exercise needs
@@ -227,24 +228,24 @@ for square in three_squares():
     print("got", square)
 
 # %% [markdown]
-# **A tensor of row numbers** picks rows, from `X` and from `y` alike. Whatever order the numbers
+# **A tensor of row numbers** picks rows, from `images` and from `labels` alike. Whatever order the numbers
 # have, a picture keeps its label as long as you use the same numbers for both.
 
 # %%
 rows = torch.tensor([4, 0, 2])
-print("labels of rows 4, 0, 2:", y[rows].tolist(), " pictures:", list(X[rows].shape))
+print("labels of rows 4, 0, 2:", labels[rows].tolist(), " pictures:", list(images[rows].shape))
 
 # %% [markdown]
 # **A `torch.Generator`** holds a random state. Whoever draws from it moves it on, so two draws
-# differ; two generators with the same seed give the same sequence. `torch.randperm(n, generator=g)`
-# draws an order. With `generator=None` it draws from PyTorch's global state, the one that
+# differ; two generators with the same seed give the same sequence. `torch.randperm(n,
+# generator=generator)` draws an order. With `generator=None` it draws from PyTorch's global state, the one that
 # `torch.manual_seed` sets.
 
 # %%
-g, same_seed = generator_of(1), generator_of(1)
-print("first: ", torch.randperm(6, generator=g).tolist())
-print("second:", torch.randperm(6, generator=g).tolist())
-print("the other generator's first:", torch.randperm(6, generator=same_seed).tolist())
+generator, other_generator = generator_of(1), generator_of(1)  # the same seed
+print("first: ", torch.randperm(6, generator=generator).tolist())
+print("second:", torch.randperm(6, generator=generator).tolist())
+print("other: ", torch.randperm(6, generator=other_generator).tolist())
 
 # %% [markdown]
 # ## Exercise: a loader from scratch
@@ -304,19 +305,18 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 training_loss, loss_on_the_others = "", ""  # falls / rises / falls, then rises
 
 # %%
-from course_lib.training import Trainer
-from course_lib.training import evaluate as measure
+from course_lib.training import Trainer, evaluate
 
-mixed = torch.randperm(len(X), generator=generator_of(0))
-few, others = mixed[:60], mixed[-500:]
+order = torch.randperm(len(images), generator=generator_of(0))
+few, others = order[:60], order[-500:]
 model = MLP(64, 128, 10, seed=0)
 optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-trainer = Trainer(model, optimizer, F.cross_entropy, X[few], y[few], batch_size=16)
+trainer = Trainer(model, optimizer, loss_fn, images[few], labels[few], batch_size=16)
 train_losses, val_losses = [], []
-for epoch in range(60):
+for _ in range(60):
     trainer.run(trainer.steps_per_epoch)
-    train_losses.append(measure(model, F.cross_entropy, X[few], y[few])[0])
-    val_losses.append(measure(model, F.cross_entropy, X[others], y[others])[0])
+    train_losses.append(evaluate(model, loss_fn, images[few], labels[few])[0])
+    val_losses.append(evaluate(model, loss_fn, images[others], labels[others])[0])
 
 # %%
 from course_lib.beats import INK, LOSS
@@ -342,13 +342,13 @@ print("loss on the others higher than its best by 10 %:", val_losses[-1] > 1.1 *
 # the last few classes.
 
 # %%
-last_fifth = y.sort().values[-len(y) // 5 :]
+last_fifth = labels.sort().values[-len(labels) // 5 :]
 print("digits in the last fifth of the sorted data:", last_fifth.unique().tolist())
 
 # %% [markdown]
 # ## Exercise: split at random
 #
-# Return two tensors of indices. `X[train]` and `X[val]` then make the two piles. Python's `round`
+# Return two tensors of indices. `images[train]` and `images[val]` then make the two piles. Python's `round`
 # says how many go to validation. Hints: `hint("train_val_split")`.
 
 # %% solution="train_val_split"
@@ -403,10 +403,11 @@ my_prediction = ""  # their own / those of the training data / those of all data
 # standard deviation, and what does dividing by it give?
 
 # %%
-constant = X.amax(dim=0) == X.amin(dim=0)
-print("constant pixels:", int(constant.sum()), "of", X.shape[1])
-divided = (X - X.mean(dim=0)) / X.std(dim=0, correction=0)
-print("entries that are NaN:", int(divided.isnan().sum()), "=", int(constant.sum()), "x", len(X))
+constant = images.amax(dim=0) == images.amin(dim=0)
+print("constant pixels:", int(constant.sum()), "of", images.shape[1])
+divided = (images - images.mean(dim=0)) / images.std(dim=0, correction=0)
+n_nan = int(divided.isnan().sum())
+print("entries that are NaN:", n_nan, "=", int(constant.sum()), "x", len(images))
 
 # %% [markdown]
 # 0 / 0 is NaN, and one NaN in a batch makes the whole loss NaN. A constant feature carries no
@@ -486,12 +487,13 @@ class StandardizedDataset(Dataset):
 # %% tags=["raises-exception"]
 generator = generator_of(0)
 try:
-    train, val = train_val_split(len(X), 0.2, generator=generator)
-    train_set = StandardizedDataset(X[train], y[train])
-    val_set = StandardizedDataset(X[val], y[val], train_set.mean, train_set.std)
-    X_train, y_train = next(iter(DataLoader(train_set, batch_size=len(train_set))))
-    X_val, y_val = next(iter(DataLoader(val_set, batch_size=len(val_set))))
-    ready = len(list(iterate_batches(X_train, y_train, 32, generator=generator))) == 45
+    train, val = train_val_split(len(images), 0.2, generator=generator)
+    train_set = StandardizedDataset(images[train], labels[train])
+    val_set = StandardizedDataset(images[val], labels[val], train_set.mean, train_set.std)
+    train_images, train_labels = next(iter(DataLoader(train_set, batch_size=len(train_set))))
+    val_images, val_labels = next(iter(DataLoader(val_set, batch_size=len(val_set))))
+    batches = list(iterate_batches(train_images, train_labels, 32, generator=generator))
+    ready = len(batches) == 45
 except NotImplementedError:
     ready = False
     print("Write the exercises above, then run this cell again.")
@@ -500,14 +502,16 @@ except NotImplementedError:
 if ready:
     model = MLP(64, 32, 10, seed=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
-    for epoch in range(10):
-        for x, labels in iterate_batches(X_train, y_train, 32, generator=generator):
-            loss = F.cross_entropy(model(x), labels)
+    for _ in range(10):
+        for x, y in iterate_batches(train_images, train_labels, 32, generator=generator):
+            predictions = model(x)
+            loss = loss_fn(predictions, y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    for name, x, labels in (("training", X_train, y_train), ("validation", X_val, y_val)):
-        loss, accuracy = measure(model, F.cross_entropy, x, labels)
+    parts = {"training": (train_images, train_labels), "validation": (val_images, val_labels)}
+    for name, (x, y) in parts.items():
+        loss, accuracy = evaluate(model, loss_fn, x, y)
         print(f"{name:10}: {len(x):4} digits, more than 90 % right: {accuracy > 0.9}")
 
 # %% [markdown]

@@ -26,10 +26,11 @@ from torch import nn
 from course_lib.data import circles
 
 # %%
-X, Y = circles(160)
-print("points:", list(X.shape), " classes:", list(Y.shape))
-radius = X.norm(dim=1)
-print(f"mean radius: class 0 {radius[Y == 0].mean():.2f}, class 1 {radius[Y == 1].mean():.2f}")
+points, labels = circles(160)
+print("points:", list(points.shape), " labels:", list(labels.shape))
+radius = points.norm(dim=1)
+for label in (0, 1):
+    print(f"mean radius of class {label}: {radius[labels == label].mean():.2f}")
 
 # %% [markdown]
 # Before you press Train, three predictions. What does the decision boundary look like before the
@@ -75,11 +76,11 @@ def watch(optimizer_class, lr, batch_size, epochs, seed=0):
     """Train like the dashboard: (loss, accuracy) on all points per epoch, and all batch losses."""
     model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed)
     optimizer, loss_fn = optimizer_class(model.parameters(), lr=lr), nn.CrossEntropyLoss()
-    trainer = training.Trainer(model, optimizer, loss_fn, X, Y, batch_size, seed=seed)
+    trainer = training.Trainer(model, optimizer, loss_fn, points, labels, batch_size, seed=seed)
     epoch_results, batch_losses = [], []
     for _ in range(epochs):
         batch_losses += [record.loss for record in trainer.run(trainer.steps_per_epoch)]
-        epoch_results.append(training.evaluate(model, loss_fn, X, Y))
+        epoch_results.append(training.evaluate(model, loss_fn, points, labels))
     return epoch_results, batch_losses
 
 
@@ -123,9 +124,10 @@ for optimizer_class in (SGD, Adam):
 # and the optimizer to SGD, and press Train.
 
 # %%
-targets = 2.0 * nn.functional.one_hot(Y) - 1
+targets = 2.0 * nn.functional.one_hot(labels) - 1
 model = MLP(2, 16, 2, activation=nn.Tanh, seed=0)
-trainer = training.Trainer(model, SGD(model.parameters(), lr=10), nn.MSELoss(), X, targets, 16)
+optimizer, loss_fn = SGD(model.parameters(), lr=10), nn.MSELoss()
+trainer = training.Trainer(model, optimizer, loss_fn, points, targets, batch_size=16)
 losses = [record.loss for record in trainer.run(30)]
 print("all finite:", all(math.isfinite(loss) for loss in losses))
 print("gone within 20 updates:", not math.isfinite(losses[19]))
@@ -215,7 +217,7 @@ for training_mode in (True, False):
     for recording in (True, False):
         model.train(training_mode)
         with torch.set_grad_enabled(recording):
-            first, second = model(X), model(X)
+            first, second = model(points), model(points)
         row = "model.train()" if training_mode else "model.eval() "
         column = "recording" if recording else "no_grad  "
         numbers = "same numbers " if torch.equal(first, second) else "other numbers"
@@ -253,9 +255,9 @@ print("afterwards:  ", model.training)
 
 # %%
 logits = torch.tensor([[2.0, -1.0], [0.3, 0.9], [1.5, 1.4]])
-labels = torch.tensor([0, 1, 1])
+y = torch.tensor([0, 1, 1])
 print("predictions:", logits.argmax(dim=1).tolist())
-print("right:", (logits.argmax(dim=1) == labels).sum().item(), "of", len(labels))
+print("right:", (logits.argmax(dim=1) == y).sum().item(), "of", len(y))
 
 # %% [markdown]
 # A milestone on the way: the two numbers first, and the check will say so; then the mode and the
@@ -336,7 +338,7 @@ for _ in range(2):
 # %%
 order = torch.randperm(10)
 print("rows per batch:", [len(rows) for rows in order.split(4)])
-for x, y in [(X, Y)]:
+for x, y in [(points, labels)]:
     print("one batch of", len(x))
 
 # %% [markdown]
@@ -363,7 +365,7 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
     """
     ### BEGIN SOLUTION
     torch.manual_seed(seed)  # before anything is drawn
-    X, Y = circles(160)
+    points, labels = circles(160)
     model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
     if optimizer_name == "sgd":
         optimizer = torch.optim.SGD(model.parameters(), lr=lr)
@@ -374,14 +376,14 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
     loss_fn = nn.CrossEntropyLoss()
     history = {"loss": [], "accuracy": []}
     for _ in range(epochs):
-        for rows in torch.randperm(len(X)).split(batch_size):
-            x, y = X[rows], Y[rows]
+        for rows in torch.randperm(len(points)).split(batch_size):
+            x, y = points[rows], labels[rows]
             predictions = model(x)
             loss = loss_fn(predictions, y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        mean_loss, accuracy = evaluate(model, [(X, Y)], loss_fn)
+        mean_loss, accuracy = evaluate(model, [(points, labels)], loss_fn)
         history["loss"].append(mean_loss)
         history["accuracy"].append(accuracy)
     return history

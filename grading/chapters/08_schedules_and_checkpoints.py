@@ -28,9 +28,9 @@ my_prediction = ""  # high: ...  low: ...  falling: ...
 # %%
 plans = {"high": lambda t: 0.5, "low": lambda t: 0.005, "falling": lambda t: 0.5 * (1 - t / 300)}
 for name, plan in plans.items():
-    w, distances, noise = 20.0, [], torch.Generator().manual_seed(0)
+    w, distances, generator = 20.0, [], torch.Generator().manual_seed(0)
     for t in range(300):
-        gradient = w + 3 * torch.randn((), generator=noise).item()
+        gradient = w + 3 * torch.randn((), generator=generator).item()
         w -= plan(t) * gradient
         distances.append(abs(w))
     print(f"{name:8s} mean distance from 0 over the last 30 steps: {sum(distances[-30:]) / 30:.1f}")

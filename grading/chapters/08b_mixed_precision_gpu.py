@@ -172,9 +172,9 @@ import warnings
 
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    nameless = torch.amp.GradScaler()
+    nameless_scaler = torch.amp.GradScaler()
 print("named:   enabled", torch.amp.GradScaler("cpu").is_enabled())
-print("nameless: warned and off, or on a GPU:", bool(caught) != nameless.is_enabled())
+print("nameless: warned and off, or on a GPU:", bool(caught) != nameless_scaler.is_enabled())
 
 # %% [markdown]
 # With a scaler, a step has seven lines instead of five:

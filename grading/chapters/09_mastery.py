@@ -510,13 +510,13 @@ for _ in range(2):
         optimizer.step()
 
 # %%
-val_x, val_y = images[600:864], labels[600:864]
+val_images, val_labels = images[600:864], labels[600:864]
 for batch_size in (264, 256, 64, 32):
-    batches = loader(val_x, val_y, batch_size=batch_size, shuffle=False)
+    val_loader = loader(val_images, val_labels, batch_size=batch_size, shuffle=False)
     with torch.no_grad():
-        results = [(loss_fn(model(x), y).item(), len(y)) for x, y in batches]
+        results = [(loss_fn(model(x), y).item(), len(y)) for x, y in val_loader]
     batch_means = sum(mean for mean, _ in results) / len(results)
-    per_example = sum(mean * n for mean, n in results) / len(val_y)
+    per_example = sum(mean * n for mean, n in results) / len(val_labels)
     print(f"batch size {batch_size}: batch means {batch_means:.2f}, per example {per_example:.2f}")
 
 # %% [markdown]
