@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset
 
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
 
@@ -27,13 +28,14 @@ def observe_count_updates(function: Any, case: Case, notes: Notes) -> None:
 
 def properties_count_updates(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
-    whole = all(type(value) is int for value in returned)
-    yield Finding(whole, "the result is an int")
+    kinds = [type_name(value) for value in returned if type(value) is not int]
+    yield Finding(not kinds, "the result is an int", f"yours is {', '.join(kinds[:1])}")
     for (n, batch_size, drop_last), right, value in zip(
         case["questions"], case["right"], returned, strict=True
     ):
         words = f"{n:,} examples, batch size {batch_size}, drop_last={drop_last}: {right}"
-        yield Finding(isinstance(value, int | float) and value == right, words)
+        good = isinstance(value, int | float) and value == right
+        yield Finding(good, words, f"yours is {value!r:.20}")
 
 
 COUNT_UPDATES = Exercise(
@@ -188,7 +190,8 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     plain = rows_of(case, observation["plain"])
     passes = {label: rows_of(case, batches) for label, batches in observation["passes"].items()}
     shaped = plain is not None and all(rows is not None for rows in passes.values())
-    yield Finding(shaped, "a pass gives pairs (x, y) of tensors of equal length")
+    text = "a pass gives pairs (x, y) of tensors of equal length"
+    yield Finding(shaped, text, _what_came(observation["plain"]))
     yield Finding(observation["is_generator"], "the result is a generator: the function yields")
     if not shaped:
         return
@@ -197,7 +200,7 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     yield Finding(
         sizes == [size] * (n // size) + [n % size] * (n % size > 0),
         "without shuffling, all batches but the last have batch_size examples",
-        f"{n} examples at batch size {size} came as {sizes}",
+        f"{n} examples at batch size {size} came as {_shortened(sizes)}",
     )
     dropped = rows_of(case, observation["plain_drop"])
     yield Finding(
@@ -222,6 +225,23 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
         "without a generator, torch.manual_seed decides the order",
     )
     yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
+
+
+def _what_came(batches: Any) -> str:
+    """What a pass of the learner's gives, when it is no list of pairs."""
+    if not isinstance(batches, list):
+        return f"yours gives back {type_name(batches)}"
+    if not batches:
+        return "yours gives no batch at all"
+    first = batches[0]
+    if not isinstance(first, tuple | list):
+        return f"yours gives {type_name(first)}"
+    lengths = [str(len(part)) if hasattr(part, "__len__") else type_name(part) for part in first]
+    return f"yours gives {len(first)} things of length {' and '.join(lengths)}"
+
+
+def _shortened(sizes: list[int]) -> str:
+    return str(sizes) if len(sizes) <= 8 else f"[{', '.join(map(str, sizes[:8]))}, ...]"
 
 
 def _public_batches() -> list[Case]:
@@ -399,7 +419,11 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
             and value.shape == (features,)
             for value in (mean, std)
         )
-        yield Finding(shaped, "mean and std are float32 tensors with one entry per feature")
+        yield Finding(
+            shaped,
+            "mean and std are float32 tensors with one entry per feature",
+            f"with {features} features yours are {_described(mean)} and {_described(std)}",
+        )
         if shaped and kind == "plain":
             again = (case["X"].float() - mean) / std
             centred = bool((again.mean(dim=0).abs() < 1e-3).all())
@@ -408,6 +432,13 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
                 bool((again.square().mean(dim=0) - 1).abs().max() < 1e-2),
                 "standardised features have the mean square 1 (divide by N, not by N - 1)",
             )
+
+
+def _described(value: Any) -> str:
+    """Shape and dtype of a tensor, or the type of anything else."""
+    if not isinstance(value, torch.Tensor):
+        return type_name(value)
+    return f"{list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
 
 
 def _public_datasets() -> list[Case]:
@@ -502,10 +533,17 @@ def is_split(value: Any) -> bool:
     )
 
 
+def _split_described(split: Any) -> str:
+    if not isinstance(split, tuple | list):
+        return _described(split)
+    return f"{type_name(split)} of {', '.join(_described(part) for part in split[:3])}"
+
+
 def properties_train_val_split(case: Case, observation: Observation) -> Iterator[Finding]:
     n, splits = case["n"], observation["splits"]
     shaped = all(is_split(split) for split in splits.values())
-    yield Finding(shaped, "the result is a tuple of two int64 tensors: train, validation")
+    text = "the result is a tuple of two int64 tensors: train, validation"
+    yield Finding(shaped, text, f"yours is {_split_described(splits['first'])}")
     if not shaped:
         return
     lists = {label: [part.tolist() for part in split] for label, split in splits.items()}

@@ -121,7 +121,8 @@ def properties_evaluate(case: Case, observation: Observation) -> Iterator[Findin
         and all(type(value) is float for value in returned)
     )
     shown = [type_name(value) for value in returned] if isinstance(returned, tuple) else None
-    got = f"yours is {type_name(returned)}" + (f" of {', '.join(shown)}" if shown else "")
+    got = f"yours is a {type_name(returned)}" + (f" of {', '.join(shown)}" if shown else "")
+    got = got if returned is not None else "yours returns None"
     yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy", got)
     if returned is None:
         return
@@ -149,10 +150,12 @@ def properties_evaluate(case: Case, observation: Observation) -> Iterator[Findin
         yield Finding(
             math.isclose(returned[0], loss, rel_tol=1e-5),
             "the loss is the mean over all examples (the last batch is smaller)",
+            f"expected {loss:.4f}, yours is {returned[0]:.4f}",
         )
         yield Finding(
             math.isclose(returned[1], accuracy, rel_tol=1e-5),
             "the accuracy is the fraction of all examples that are right",
+            f"expected {accuracy:.4f}, yours is {returned[1]:.4f}",
         )
     elif kind == "layers":
         yield Finding(
@@ -291,6 +294,25 @@ def is_history(result: Any, epochs: int) -> bool:
     )
 
 
+def _what_is_odd(result: Any, epochs: int) -> str:
+    """What keeps a result from being a history; the first thing only."""
+    if not isinstance(result, Mapping):
+        return f"yours is {type_name(result)}"
+    if set(result) != {"loss", "accuracy"}:
+        return f"your keys are {', '.join(repr(key) for key in list(result)[:4]) or 'none'}"
+    for key, values in result.items():
+        if not isinstance(values, list):
+            return f'your "{key}" is {type_name(values)}'
+        if len(values) != epochs:
+            return f'your "{key}" has {len(values)} entries after {epochs} epochs'
+        for value in values:
+            if type(value) is not float:
+                return f'your "{key}" holds {type_name(value)}'
+            if not math.isfinite(value):
+                return f'your "{key}" holds {value}'
+    return ""
+
+
 def same_history(one: Any, other: Any) -> bool:
     """Whether two histories hold the same numbers, up to rounding."""
     return all(
@@ -308,7 +330,9 @@ def properties_run_experiment(case: Case, observation: Observation) -> Iterator[
     trained = [run for run in case["runs"] if run["label"] != "unknown"]
     complete = all(is_history(runs[run["label"]], run["epochs"]) for run in trained)
     yield Finding(
-        complete, 'the result has the keys "loss" and "accuracy": a list of floats, one per epoch'
+        complete,
+        'the result has the keys "loss" and "accuracy": a list of floats, one per epoch',
+        next((_what_is_odd(runs[run["label"]], run["epochs"]) for run in trained), ""),
     )
     raised = runs["unknown"] or "nothing"
     text = "an unknown optimizer raises ValueError"
@@ -323,6 +347,7 @@ def properties_run_experiment(case: Case, observation: Observation) -> Iterator[
     yield Finding(
         max(runs["fit"]["accuracy"]) >= 0.9,
         "adam at 0.01 with batches of 16 reaches an accuracy of 0.9 in 50 epochs",
+        f"the best of yours is {max(runs['fit']['accuracy']):.2f}",
     )
     base = runs["base"]
     yield Finding(same_history(base, runs["again"]), "the same seed gives the same numbers")
@@ -400,7 +425,8 @@ def properties_best_learning_rate(case: Case, observation: Observation) -> Itera
         if kind == "finite":
             words = "the rate with the lowest final loss is chosen"
             yield Finding(type(got) is float, "the result is a learning rate, a float")
-        yield Finding(type(got) is float and got == case["best"], words)
+        right = type(got) is float and got == case["best"]
+        yield Finding(right, words, f"expected {case['best']:g}, yours is {got!r:.20}")
     unchanged = _same_results(case["results"], observation["results"])
     yield Finding(unchanged, "results is left as it was")
 

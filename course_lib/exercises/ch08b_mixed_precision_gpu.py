@@ -50,10 +50,13 @@ def properties_underflow_fraction(case: Case, observation: Observation) -> Itera
     )
     scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
     shown = ", ".join(f"{value:g}" for value in case["grads"].flatten().tolist())
+    if isinstance(returned, Tensor) and returned.numel() == 1:
+        returned = returned.item()  # its type was spoken of above
+    number = isinstance(returned, int | float)
     yield Finding(
-        type(returned) is float and math.isclose(returned, case["answer"]),
+        number and math.isclose(returned, case["answer"]),
         f"for [{shown}] in {case['dtype']}{scale} it is {case['answer']:g}",
-        f"yours is {returned!r:.20}",
+        f"yours is {returned:.4g}" if number else f"yours is {type_name(returned)}",
     )
 
 
@@ -206,12 +209,18 @@ def properties_amp_train_step(case: Case, observation: Observation) -> Iterator[
         text = "with max_norm the first step is lr * max_norm long at most, and hardly shorter"
         wanted = case["lr"] * case["max_norm"]
         close = 0.9 * wanted < length < 1.02 * wanted
-        yield Finding(close, text, f"expected about {wanted:.2g}, yours is {length:.2g}")
+        got = f"expected about {wanted:.2g}, yours is {length:.2g}"
+        if math.isclose(length * (case["init_scale"] or 1.0), wanted, rel_tol=0.05):
+            got += f", {case['init_scale']:g} times shorter: that is the scale"
+        yield Finding(close, text, got)
     elif good:
-        true = _true_norm(case) * case["lr"]
-        text = "the first step is as long as the true, unscaled gradient says"
+        true = _true_gradient(case).norm().item() * case["lr"]
         close = math.isclose(length, true, rel_tol=0.05)
-        yield Finding(close, text, f"expected about {true:.2g}, yours is {length:.2g}")
+        added_in = not close and _old_gradients_added(case, length)
+        yield Finding(not added_in, "gradients from before the call have no influence")
+        if not added_in:
+            text = "the first step is as long as the true, unscaled gradient says"
+            yield Finding(close, text, f"expected about {true:.2g}, yours is {length:.2g}")
         loss = _true_loss(case)
         text = "the result is the loss itself, not the scaled one"
         close = math.isclose(losses[0], loss, rel_tol=0.05)
@@ -227,11 +236,19 @@ def _true_loss(case: Case) -> float:
     return loss_fn(model(case["x"][0]), case["y"][0]).item()
 
 
-def _true_norm(case: Case) -> float:
-    """Length of the first batch's gradient in float32."""
+def _true_gradient(case: Case) -> Tensor:
+    """The first batch's gradient in float32, flat."""
     model, loss_fn, _, _ = build_amp(case | {"device": "cpu", "stale": False})
     gradients = torch.autograd.grad(loss_fn(model(case["x"][0]), case["y"][0]), model.parameters())
-    return torch.cat([g.flatten() for g in gradients]).norm().item()
+    return torch.cat([g.flatten() for g in gradients])
+
+
+def _old_gradients_added(case: Case, length: float) -> bool:
+    """Whether a first step of this length comes from the old gradients, all ones, and the new."""
+    if not case["stale"]:
+        return False
+    both = _true_gradient(case) + 1 / (case["init_scale"] or 1.0)
+    return math.isclose(length, case["lr"] * both.norm().item(), rel_tol=0.05)
 
 
 def _public_amp_cases() -> list[Case]:
@@ -337,8 +354,8 @@ def properties_scaler(case: Case, observation: Observation) -> Iterator[Finding]
     kind, options = case["kind"], case["options"]
     scales = observation[f"{kind}_scales"]
     first = options.get("init_scale", 2.0**16)
-    text = f"scale(1.0) is {first:g} with init_scale={first:g}"
-    yield Finding(scales[0] == first, text, f"yours is {scales[0]!r:.30}")
+    got = f"with init_scale={first:g} yours is {scales[0]!r:.30}"
+    yield Finding(scales[0] == first, "scale(1.0) is init_scale at first", got)
     taken = observation[f"{kind}_taken"]
     booleans = all(type(result) is bool for results in taken for result in results)
     yield Finding(booleans, "step returns True or False", f"yours is {taken[0][0]!r:.30}")
@@ -354,6 +371,20 @@ def properties_scaler(case: Case, observation: Observation) -> Iterator[Finding]
         factor = options.get("backoff_factor", 0.5)
         text = f"after it, update multiplies the scale by backoff_factor = {factor:g}"
         yield Finding(factor * first in scales, text, f"your scales are {scales!r:.60}")
+    if kind == "two":
+        text = "with two optimizers, each is stepped or skipped on its own"
+        wanted = [[all(map(math.isfinite, own)) for own in each] for each in case["slopes"]]
+        yield Finding(taken == wanted, text, f"expected {wanted}, yours is {taken}")
+        moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
+        good = torch.allclose(observation["two_parameters"][1], moved, atol=1e-5)
+        text = "after one optimizer's overflow the other's step is as long as it should be"
+        yield Finding(good, text)
+        text = "an inf that any optimizer met backs off at the next update()"
+        yield Finding(scales[1] == first / 2, text, f"your scales are {scales!r:.60}")
+    if kind == "mixed":
+        wanted = [first, first, first / 2, first / 2, first]
+        text = "after an overflow the count of good updates starts again"
+        yield Finding(scales == wanted, text, f"expected {wanted}, yours is {scales!r:.60}")
     if kind == "growth":
         interval = options["growth_interval"]
         grown = first * options.get("growth_factor", 2.0)
@@ -411,6 +442,12 @@ DYNAMIC_LOSS_SCALER = Exercise(
         scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0]]] * 4),
         scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0], [2.0]]] * 4),
         scaler_case("plain", {}, [[[1.0, 2.0]]]),
+        scaler_case("two", {"init_scale": 4.0}, [[[math.inf, 1.0], [0.5, 2.0]]]),
+        scaler_case(
+            "mixed",
+            {"init_scale": 4.0, "growth_interval": 2},
+            [[[1.0]], [[math.nan]], [[1.0]], [[1.0]]],
+        ),
     ],
     properties=properties_scaler,
     forbidden=("torch.amp.GradScaler",),
