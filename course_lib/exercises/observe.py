@@ -73,6 +73,7 @@ def known_state() -> Iterator[None]:
     """PyTorch's defaults, fixed seeds, silent streams and warnings; everything put back after."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    autocast, cache = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
     with contextlib.ExitStack() as stack:
         stack.callback(random.setstate, python_state)
         stack.callback(np.random.set_state, numpy_state)
@@ -80,7 +81,10 @@ def known_state() -> Iterator[None]:
         stack.callback(torch.set_grad_enabled, grad)
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.device("cpu"))
-        stack.enter_context(torch.autocast("cpu", enabled=False))
+        # Not a `with torch.autocast(enabled=False)`: inside another one, the learner's own would
+        # keep the weights that it has cast, and go on with them after the optimizer's step.
+        stack.callback(torch.set_autocast_enabled, "cpu", autocast)
+        stack.callback(torch.set_autocast_cache_enabled, cache)
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
@@ -88,6 +92,8 @@ def known_state() -> Iterator[None]:
         warnings.simplefilter("ignore")
         torch.set_default_dtype(torch.float32)
         torch.set_grad_enabled(True)
+        torch.set_autocast_enabled("cpu", False)
+        torch.set_autocast_cache_enabled(False)
         torch.manual_seed(0)
         random.seed(0)
         np.random.seed(0)

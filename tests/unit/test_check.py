@@ -169,3 +169,25 @@ def test_accumulation_that_never_clears_between_groups_is_not_right():
         return made
 
     assert run_check("train_with_accumulation", never_clears).state == "Not right yet"
+
+
+def test_mixed_precision_that_is_observed_sees_the_weights_as_they_are_now():
+    layer, x = torch.nn.Linear(3, 1, bias=False), torch.ones(1, 3)
+
+    def forward() -> float:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return layer(x).item()
+
+    with known_state():
+        forward()
+        with torch.no_grad():
+            layer.weight.fill_(2.0)
+        assert forward() == 6.0
+
+
+def test_known_state_puts_autocast_back():
+    with torch.autocast("cpu"):
+        with known_state():
+            assert not torch.is_autocast_enabled("cpu")
+        assert torch.is_autocast_enabled("cpu")
+        assert torch.is_autocast_cache_enabled()
