@@ -59,10 +59,11 @@ def observe_warmup_cosine(function: Any, case: Case, notes: Notes) -> None:
 _PUBLIC_SCHEDULES: tuple[tuple[Case, tuple[tuple[str, float], ...]], ...] = (
     (
         schedule_case(
-            "warm", total_steps=100, warmup_steps=10, max_lr=0.4, min_lr=0.1, steps=[0, 5]
+            "warm", total_steps=100, warmup_steps=10, max_lr=0.4, min_lr=0.1, steps=[0, 2, 5]
         ),
         (
             ("at step 0 the rate is 0, whatever min_lr is", 0.0),
+            ("after a fifth of the warm-up the rate is a fifth of max_lr", 0.08),
             ("half way through the warm-up the rate is half of max_lr", 0.2),
         ),
     ),
@@ -210,6 +211,12 @@ def properties_checkpointing(case: Case, observation: Observation) -> Iterator[F
         _same(straight["parameters"], observation[f"{kind}_continued"]),
         "saving changes nothing: a run that goes on after it is as before",
     )
+    yield Finding(
+        observation["modes_kept"], "saving and loading leave train or eval mode as they find it"
+    )
+    yield Finding(
+        observation["in_one_file"], "everything is in the file at path, and in no second one"
+    )
 
 
 def _same(expected: Any, got: Any) -> bool:
@@ -243,9 +250,9 @@ CHECKPOINTING = Exercise(
         ),
         Aspect(
             "file",
-            "weights_only=True opens the file; loading returns the next epoch",
+            "all is in one file that opens safely; loading returns the next epoch",
             1,
-            ("opens", "returned"),
+            ("opens", "in_one_file", "modes_kept", "returned"),
             after=("state",),
         ),
     ),
@@ -272,6 +279,8 @@ CHECKPOINTING = Exercise(
             (
                 ("plain", 1, {"optimizer": "adam"}),
                 ("scheduled", 2, {"scheduler": "step", "as_path": True}),
+                # This one remembers more than the number of the epoch.
+                ("scheduled", 3, {"scheduler": "plateau"}),
                 ("shuffled", 1, {}),
             )
         )
@@ -311,6 +320,8 @@ def properties_early_stopping(case: Case, observation: Observation) -> Iterator[
             return
         text = "step leaves the model as it is; whoever calls it puts the best weights back"
         yield Finding(observation["model"], text)
+        text = "step leaves train or eval mode as it finds it"
+        yield Finding(observation["mode"], text)
         loaded = observation["state"]
         wanted = state_after(case, case["best_epoch"])
         yield Finding(loaded is not None, "best_state loads with model.load_state_dict")
@@ -328,6 +339,22 @@ def properties_early_stopping(case: Case, observation: Observation) -> Iterator[
         words,
         f"losses {_shown(case['losses'])}: best_loss goes {_shown(case['best_after'])}, "
         f"and yours {_shown(got)}",
+    )
+    if kind == "delta" and "best_epoch" in case:
+        text = "best_state changes only together with best_loss"
+        yield Finding(not is_of_another_epoch(case, case["best_epoch"], observation), text)
+
+
+def is_of_another_epoch(case: Case, best_epoch: int, observation: Observation) -> bool:
+    """Whether best_state belongs to an epoch that is neither the best one nor, as a state by
+    reference does (another aspect's fault), the last one."""
+    kept = observation.get(f"{case['kind']}_state")
+    if kept is None:
+        return False
+    last = len(case["losses"]) - 1
+    return not any(
+        _same([*state_after(case, epoch).values()], [*kept.values()])
+        for epoch in (best_epoch, last)
     )
 
 
@@ -350,8 +377,9 @@ def _public_stopping_cases() -> list[Case]:
         | {"stops_after": 6, "best_epoch": 2},
         case("stop", [1.0, 0.5] + [0.75] * 14) | {"stops_after": 12, "best_epoch": 1},
         case("short", [1.0, nan, nan, 0.5, 0.25], patience=2) | {"stops_after": 3},
-        case("delta", [2.0, 1.75, 1.5, 1.25, 1.0, 0.75], patience=20, min_delta=0.5)
-        | {"best_after": [2.0, 2.0, 2.0, 1.25, 1.25, 1.25]},
+        # The lowest loss comes too little below the best one to count, and is not the last.
+        case("delta", [2.0, 1.75, 1.5, 1.25, 1.0, 0.75, 1.5], patience=20, min_delta=0.5)
+        | {"best_after": [2.0, 2.0, 2.0, 1.25, 1.25, 1.25, 1.25], "best_epoch": 3},
         case("nan", [nan, inf, 2.0, nan, 1.0], patience=20)
         | {"best_after": [inf, inf, 2.0, 2.0, 1.0]},
     ]
@@ -378,7 +406,7 @@ EARLY_STOPPING = Exercise(
             "state",
             "best_state is a copy of the best weights and buffers",
             1,
-            ("state", "model"),
+            ("state", "model", "mode"),
         ),
     ),
     hints=(

@@ -150,7 +150,10 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
         path = first if case["as_path"] else str(first)
         run = Run(case)
         run.train(saved_after + 1)
+        modes = _modes_of(run.model)
         save_checkpoint(path, run.model, run.optimizer, run.scheduler, saved_after)
+        modes_kept = modes == _modes_of(run.model)
+        others = [other for other in Path(folder).iterdir() if other != first]
         notes["written"] = first.is_file()
         notes["opens"], notes["refused"] = _opens(first)
         run.train(rest)
@@ -159,13 +162,16 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
         save_checkpoint(later, run.model, run.optimizer, run.scheduler, EPOCHS - 1)
 
         resumed = Run(case, fresh=True)
+        modes = _modes_of(resumed.model)
         notes["returned"] = load_checkpoint(
             path, resumed.model, resumed.optimizer, resumed.scheduler
         )
         notes[f"{kind}_loaded"] = parameters_of(resumed.model)
         notes["loaded_buffers"] = buffers_of(resumed.model)
+        notes["modes_kept"] = modes_kept and modes == _modes_of(resumed.model)
         # As many epochs as are left, whatever was returned: a wrong number has its own aspect.
         resumed.train(rest)
+        notes["in_one_file"] = not others or _loads_without(others, load_checkpoint, path, case)
     if kind == "scheduled":
         notes["rates"] = resumed.rates
         return
@@ -174,6 +180,22 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
         notes["plain_buffers"] = buffers_of(resumed.model)
     else:
         notes["orders"] = resumed.orders
+
+
+def _modes_of(model: nn.Module) -> list[bool]:
+    return [module.training for module in model.modules()]
+
+
+def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Case) -> bool:
+    """Whether the file at ``path`` is enough: the others that saving left there are taken away."""
+    for other in others:
+        other.unlink()
+    run = Run(case, fresh=True)
+    try:
+        load_checkpoint(path, run.model, run.optimizer, run.scheduler)
+    except Exception:
+        return False
+    return True
 
 
 #: How the refusal of torch.load(weights_only=True) names what it found.

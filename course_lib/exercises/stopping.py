@@ -58,6 +58,7 @@ def observe_early_stopping(cls: Any, case: Case, notes: Notes) -> None:
     arguments = {name: case[name] for name in ("patience", "min_delta") if case[name] is not None}
     stopper = cls(**arguments)
     model = _build(case["sizes"])
+    modes = [module.training for module in model.modules()]
     stops: list[Any] = []
     best_losses: list[Any] = []
     notes["stops"] = stops
@@ -74,6 +75,7 @@ def observe_early_stopping(cls: Any, case: Case, notes: Notes) -> None:
         if stops[-1] is True:  # what happens after that is free
             break
     if kind == "stop":
+        notes["mode"] = modes == [module.training for module in model.modules()]
         notes["model"] = _same_state(model, state_after(case, epoch))
         _set_state(model, state_after(case, epoch + 7))  # training goes on
     best_state = getattr(stopper, "best_state", None)

@@ -14,7 +14,7 @@ from torch import nn
 from course_lib.data import circles
 from course_lib.exercises import ch08_schedules_and_checkpoints as public
 from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.stopping import stopping_case
+from course_lib.exercises.stopping import state_after, stopping_case
 from course_lib.models import MLP
 from grading.answers import checkpoints
 from grading.answers.model import Answer, Misconception, QuizKey
@@ -101,6 +101,29 @@ def _end_not_asked_first(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
         return max_lr * step / warmup_steps
     progress = min(1.0, (step - warmup_steps) / (total_steps - warmup_steps))
     return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def _zero_after_the_end(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step >= total_steps:
+        return 0.0
+    return _with()(step, total_steps, warmup_steps, max_lr, min_lr)
+
+
+def _nothing_after_the_end(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step < total_steps:
+        return _with()(step, total_steps, warmup_steps, max_lr, min_lr)
+
+
+def _whole_numbers(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step >= total_steps:
+        return min_lr
+    if step < warmup_steps:
+        return max_lr * (step // warmup_steps)
+    return _half_wave((step - warmup_steps) // (total_steps - warmup_steps), max_lr, min_lr)
+
+
+def _at_least_one(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    return _with()(step, total_steps, max(1, warmup_steps), max_lr, min_lr)
 
 
 def _divides_by_zero(case: Case, got: Observation) -> bool:
@@ -230,6 +253,70 @@ WARMUP_COSINE = Answer(
             "end. Let the cosine itself lead from max_lr to min_lr.",
         ),
         Misconception(
+            "zero after the end",
+            _zero_after_the_end,
+            "From total_steps on your rate is 0. The floor is min_lr.",
+        ),
+        Misconception(
+            "nothing returned after the end",
+            _nothing_after_the_end,
+            "From total_steps on you return nothing. The schedule is over, and the rate stays "
+            "min_lr: return that.",
+        ),
+        Misconception(
+            "shifted and not halved",
+            _with(rate=lambda p, high, low: low + (high - low) * (1 + math.cos(math.pi * p))),
+            "1 + cos goes from 2 to 0, so your rate starts at twice the height and jumps at the "
+            "end of the warm-up. Halve it.",
+        ),
+        Misconception(
+            "pi left out",
+            _with(rate=lambda p, high, low: low + (high - low) * (1 + math.cos(p)) / 2),
+            "math.cos(progress) with progress from 0 to 1 is the first bit of the wave only: it "
+            "falls to 0.54. Half a wave takes progress times pi.",
+        ),
+        Misconception(
+            "cosine down to 0",
+            _with(rate=lambda p, high, low: high * (1 + math.cos(math.pi * p)) / 2),
+            "Your cosine goes down to 0, past min_lr, and jumps up to it at the end. Let it span "
+            "the distance from max_lr to min_lr, and stand on min_lr.",
+        ),
+        Misconception(
+            "no warm-up",
+            _with(warm=lambda step, warmup, high, low: high),
+            "Before warmup_steps your rate is max_lr already. That is the moment to rise: from 0, "
+            "by the same amount in each step.",
+        ),
+        Misconception(
+            "warm-up cut off at min_lr",
+            _with(warm=lambda step, warmup, high, low: max(low, high * step / warmup)),
+            "Your warm-up never goes below min_lr. It starts at 0; min_lr is the floor of the "
+            "cosine only.",
+        ),
+        Misconception(
+            "warm-up along a cosine",
+            _with(
+                warm=lambda step, warmup, high, low: (
+                    high * (1 - math.cos(math.pi * step / warmup)) / 2
+                )
+            ),
+            "Your warm-up follows a cosine as well. It is a straight line: after a quarter of the "
+            "warm-up the rate is a quarter of max_lr.",
+        ),
+        Misconception(
+            "whole numbers divided with //",
+            _whole_numbers,
+            "// throws away what is behind the decimal point, so your progress is 0 until it is 1. "
+            "Divide with /.",
+        ),
+        Misconception(
+            "at least one step of warm-up",
+            _at_least_one,
+            "With max(1, warmup_steps) a warm-up of 0 becomes one of a step, and step 0 has the "
+            "rate 0. Ask step < warmup_steps first: with 0 that is never true, and nothing is "
+            "divided.",
+        ),
+        Misconception(
             "straight line down",
             _with(rate=lambda p, high, low: high + (low - high) * p),
             "After the warm-up your rate falls in a straight line. A cosine falls slowly at first, "
@@ -315,6 +402,8 @@ def _stopping_cases(generator: torch.Generator) -> list[Case]:
         case("delta", [2.0 + unit(), 2.5, 2.0, 2.25, 1.5, 1.5, 1.75], patience=9),
         case("nan", [nan, inf, 2.0 + unit(), nan, 2.5, 1.0 + unit(), nan, inf, 0.5], patience=12),
         case("nan", [2.0 + unit(), nan, 1.5, 3.0, nan, 1.0], patience=9, min_delta=unit()),
+        # The lowest loss is neither an improvement nor the last one.
+        case("delta", [2.0 + unit(), 1.5, 1.5 - delta / 2, 1.75], patience=9, min_delta=delta),
     ]
 
 
@@ -468,6 +557,36 @@ class _HigherIsBetter(_Stopper):
         return loss > self.best_loss + self.min_delta
 
 
+class _StateCreeps(_Stopper):
+    def step(self, val_loss, model):
+        lower = val_loss < self.best_loss
+        stop = super().step(val_loss, model)
+        if lower:
+            self.best_state = self.state_of(model)
+        return stop
+
+
+class _Evaluates(_Stopper):
+    def step(self, val_loss, model):
+        model.eval()
+        return super().step(val_loss, model)
+
+
+class _StopsAtNaN(_Stopper):
+    def step(self, val_loss, model):
+        return True if math.isnan(val_loss) else super().step(val_loss, model)
+
+
+class _TakesTheFirst(_Stopper):
+    def improved(self, loss):
+        return self.best_state is None or super().improved(loss)
+
+
+class _OwnPatience(_Stopper):
+    def __init__(self, patience=10, min_delta=0.0):
+        super().__init__(10, min_delta)
+
+
 class _SkipsNaN(_Stopper):
     def step(self, val_loss, model):
         return False if math.isnan(val_loss) else super().step(val_loss, model)
@@ -584,10 +703,25 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
     return f"with patience={patience} one run should stop {due}, and yours stops {made}"
 
 
+def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
+    for name in ("before", "best_losses"):
+        if name in expected.values:
+            problem = difference(expected[name], got.get(name), 1e-5, 1e-7)
+            if problem:
+                return f"{name.replace('_', ' ')}: {problem}"
+    if case["kind"] != "delta" or got.get("delta_state") is None:
+        return None
+    kept, last = got["delta_state"], state_after(case, len(case["losses"]) - 1)
+    # A state by reference is the last one: that is the state's own aspect.
+    if all(difference(state, kept, 1e-5, 1e-7) for state in (expected["delta_state"], last)):
+        return "best_state belongs to another epoch than best_loss"
+    return None
+
+
 EARLY_STOPPING = Answer(
     exercise="EarlyStopping",
     cases=_stopping_cases,
-    compare={"stop": _compare_stop},
+    compare={"stop": _compare_stop, "best": _compare_best},
     variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
     misconceptions=(
         Misconception(
@@ -706,6 +840,37 @@ EARLY_STOPPING = Answer(
             _PutsBack,
             "Your step puts the best weights back into the model. It only watches: whoever calls it "
             "decides when to load best_state.",
+        ),
+        Misconception(
+            "best_state changes without an improvement",
+            _StateCreeps,
+            "You keep the state of every lower loss, also of one that is lower by less than "
+            "min_delta. best_state and best_loss belong together: change both, or neither.",
+            also=("delta_state",),
+        ),
+        Misconception(
+            "model left in eval mode",
+            _Evaluates,
+            "Your step calls model.eval(). It only watches: whoever trains goes on in eval mode "
+            "then, without dropout and with batch norm's averages standing still.",
+        ),
+        Misconception(
+            "stopped at once by NaN",
+            _StopsAtNaN,
+            "You stop at the first NaN. It is an epoch without improvement like any other: it "
+            "counts towards patience, and a later epoch may be better again.",
+        ),
+        Misconception(
+            "first epoch taken whatever it is",
+            _TakesTheFirst,
+            "You take the first epoch as the best one without looking at its loss, so a NaN gets "
+            "in, and nothing is ever smaller than NaN. Infinity as the first best_loss is enough.",
+        ),
+        Misconception(
+            "patience ignored",
+            _OwnPatience,
+            "You wait for ten epochs whatever patience says. Keep the argument in __init__, and "
+            "count up to it.",
         ),
         Misconception(
             "True to go on",

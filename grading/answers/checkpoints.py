@@ -3,6 +3,7 @@
 A pair is made from parts: what goes into the file, and what comes out of it.
 """
 
+import pickle
 import random
 from pathlib import Path
 
@@ -245,6 +246,80 @@ def _pickled(part: str):
         own.load_state_dict(state.pop("whole").state_dict())
         torch.save(state, path)
         return load_rest(path, model, optimizer, scheduler)
+
+    return save_checkpoint, load_checkpoint
+
+
+def _in_two_files():
+    """The random state in a file of its own."""
+    save_rest, load_rest = _without("rng")
+
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        save_rest(path, model, optimizer, scheduler, epoch)
+        torch.save(torch.get_rng_state(), f"{path}.rng")
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        first_epoch = load_rest(path, model, optimizer, scheduler)
+        torch.set_rng_state(torch.load(f"{path}.rng", weights_only=True))
+        return first_epoch
+
+    return save_checkpoint, load_checkpoint
+
+
+def _in_eval_mode(saving: bool):
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        if saving:
+            model.eval()
+        _pair()[0](path, model, optimizer, scheduler, epoch)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        if not saving:
+            model.eval()
+        return _pair()[1](path, model, optimizer, scheduler)
+
+    return save_checkpoint, load_checkpoint
+
+
+def _scheduler_by(restore):
+    """The scheduler brought to its place by hand: ``restore(scheduler, epoch)``."""
+    save_rest, load_rest = _without("scheduler")
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        first_epoch = load_rest(path, model, optimizer, scheduler)
+        restore(scheduler, first_epoch)
+        return first_epoch
+
+    return save_rest, load_checkpoint
+
+
+def _count_only(scheduler, epoch):
+    scheduler.last_epoch = epoch
+
+
+def _stepped_on_loading():
+    def load_checkpoint(path, model, optimizer, scheduler):
+        first_epoch = _pair()[1](path, model, optimizer, scheduler)
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            scheduler.step(1.0)
+        else:
+            scheduler.step()
+        return first_epoch
+
+    return _pair()[0], load_checkpoint
+
+
+def _by_pickle():
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        _pair()[0](path, model, optimizer, scheduler, epoch)
+        state = torch.load(path, weights_only=True)
+        with open(path, "wb") as file:
+            pickle.dump(state, file)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        with open(path, "rb") as file:
+            state = pickle.load(file)
+        torch.save(state, path)
+        return _pair()[1](path, model, optimizer, scheduler)
 
     return save_checkpoint, load_checkpoint
 
@@ -513,6 +588,42 @@ CHECKPOINTING = Answer(
             "You save the method, model.state_dict, instead of what it gives. Call it: "
             "model.state_dict().",
             recognise=_holds("getattr", "builtins.getattr", "__builtin__.getattr", loads=False),
+        ),
+        Misconception(
+            "written with pickle",
+            _by_pickle(),
+            "You write the file with pickle yourself, and torch.load cannot read that safely. "
+            "torch.save(dict, path) writes what torch.load(path, weights_only=True) opens.",
+        ),
+        Misconception(
+            "in two files",
+            _in_two_files(),
+            "Part of the run is in a second file. Whoever moves or copies the file at path loses "
+            "it: put everything into one dict.",
+        ),
+        Misconception(
+            "left in eval mode",
+            _in_eval_mode(saving=True),
+            "Saving calls model.eval(), and the run goes on in eval mode. A checkpoint needs no "
+            "mode: leave it as it is.",
+        ),
+        Misconception(
+            "left in eval mode",
+            _in_eval_mode(saving=False),
+            "Loading calls model.eval(). That is for a model that is used from now on; this run "
+            "trains on, so leave the mode as it is.",
+        ),
+        Misconception(
+            "the scheduler's count only",
+            _scheduler_by(_count_only),
+            "You put back the number of epochs that the scheduler has counted. A scheduler may "
+            "remember more, such as its best loss: save and load its state_dict().",
+        ),
+        Misconception(
+            "scheduler stepped while loading",
+            _stepped_on_loading(),
+            "After loading you step the scheduler once more, so the rate is one epoch ahead. "
+            "load_state_dict has put it where it was.",
         ),
         Misconception(
             "loaded into a local name",

@@ -388,7 +388,7 @@ def save_checkpoint(path, model, optimizer, scheduler, epoch):
     epoch  the epoch that has just been finished, counted from 0
     Everything that an exact continuation needs goes into the file, PyTorch's random
     state included, and torch.load(path, weights_only=True) opens it. Saving changes
-    nothing about the run. Returns nothing.
+    nothing about the run, nor the model's train or eval mode. Returns nothing.
     """
     ### BEGIN SOLUTION
     checkpoint = {
@@ -405,7 +405,8 @@ def save_checkpoint(path, model, optimizer, scheduler, epoch):
 def load_checkpoint(path, model, optimizer, scheduler):
     """Put the run that was saved at ``path`` into these three objects, which are new.
 
-    A run that goes on from here equals, exactly, one that was never interrupted.
+    A run that goes on from here equals, exactly, one that was never interrupted. The
+    scheduler may be any of PyTorch's. Train or eval mode stays as it is.
     Returns the first epoch still to run: an int.
     """
     ### BEGIN SOLUTION
@@ -456,6 +457,19 @@ my_prediction = ""  # 1 / 3 / 10 / 50 epochs
 # epochs find most of it, and beyond about ten there is hardly anything left to find: more patience
 # costs time and gains nothing. That is why 10 is a common default.
 #
+# In that slow run the curve only comes to rest. Choose the run that overfits strongly, and it turns:
+
+# %%
+from course_lib.simulations import load
+
+run = load("early_stopping").compute({"patience": 10, "run": "strong"})
+losses = run.validation
+print(f"lowest validation loss {losses.min():.1f}, at the end {losses[-1]:.1f}")
+print(f"kept with a patience of 10: {run.stop.best_loss:.1f}, stopped early: {run.stop.epoch < 40}")
+
+# %% [markdown]
+# The training loss goes on falling there, and whoever keeps the last weights keeps bad ones.
+#
 # Two details decide whether it works. What must be kept is a **copy** of the best weights, or they
 # train on with the model. And NaN must not pass for an improvement. Which of these comparisons is
 # true?
@@ -499,7 +513,7 @@ class EarlyStopping:
         """Note the epoch's validation loss (a float). Returns True to stop, else False.
 
         True comes at the ``patience``-th epoch in a row without an improvement. The model
-        is left as it is: whoever calls this loads best_state into it.
+        and its mode are left as they are: whoever calls this loads best_state into it.
         """
         ### BEGIN SOLUTION
         if val_loss < self.best_loss - self.min_delta:
