@@ -16,6 +16,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - in a clone pip has not looked
     )
 
 from course_lib.problem import Problem
+from course_lib.terminal import answer
 
 
 class _Parser(argparse.ArgumentParser):
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
 
     lab = commands.add_parser("lab", help="open the course in JupyterLab")
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
-    lab.add_argument("--port", type=int, default=8888, help="first port to try (default: 8888)")
+    lab.add_argument("--port", type=_port, default=8888, help="first port to try (default: 8888)")
     lab.add_argument(
         "--folder", type=Path, default=None, help="where your copies are (default: my-course)"
     )
@@ -52,6 +53,12 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="show which checks you have passed")
     status.set_defaults(run=_status)
     return parser
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**16):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; ports go from 1 to 65535")
+    return int(text)
 
 
 def _lab(options: argparse.Namespace) -> int:
@@ -80,4 +87,4 @@ def _complain(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(main, "python -m course_lib doctor"))

@@ -4,13 +4,21 @@ Each command lives in a module of its own and is imported when it is called, so 
 answers at once. What a person can put right ends in one line on stderr and exit status 2.
 """
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import typer
+try:
+    import typer
+except ImportError:
+    sys.exit(
+        "error: this Python lacks what grading needs, typer for one: run `make setup`, then use "
+        ".venv/bin/python"
+    )
 
+from course_lib.terminal import answer
 from grading.places import COURSE_FOLDER
 from grading.problems import Problem
 
@@ -174,4 +182,4 @@ def _report(chapter, changed: bool) -> None:
 
 
 if __name__ == "__main__":
-    app(prog_name="python -m grading")
+    sys.exit(answer(lambda: app(prog_name="python -m grading"), "run `make setup`"))

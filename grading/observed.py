@@ -37,6 +37,9 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
         prepared = prepare(submission, release, course_secret(course))
     except Unreadable as error:
         raise Problem(f"the submission of {learner} cannot be read: {error}") from None
+    names = [question.name for question in prepared.job.questions.values()]
+    if exercise is not None and exercise not in names:
+        raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")
     record = ResultStore(course / "results" / "runs").get(job_key(prepared.job))
     if record is None:
         raise Problem(

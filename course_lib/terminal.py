@@ -1,0 +1,45 @@
+"""What both command lines promise of their end: one line and an exit status, never a traceback,
+whoever stops reading (``| head``), whatever disk is full or read-only, whichever package is missing
+and whichever characters the terminal lacks. Called by ``course_lib.__main__`` and ``grading.__main__``; standard library alone.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+
+def answer(command: Callable[[], int | None], remedy: str) -> int:
+    """Run ``command``; returns its exit status (None counts as 0), 1 when nobody reads on, and 2
+    with a line on stderr for what the machine refuses or lacks. ``remedy`` says what to do about a
+    package that is missing."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # started with `>&-`
+            stream.reconfigure(errors="replace")
+    try:
+        try:
+            return command() or 0
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        return 1
+    except ImportError as error:
+        if not error.name or error.name.partition(".")[0] in ("course_lib", "grading"):
+            raise  # a fault of ours, and its place is worth knowing
+        print(f"error: {error.name} is missing or broken here: {remedy}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        _drop_output()
+        name = error.filename2 or error.filename  # of a copy, where it was to go
+        place = f"{name}: " if name else ""
+        print(f"error: {place}{error.strerror or error}.", file=sys.stderr)
+        return 2
+
+
+def _drop_output() -> None:
+    """Python writes what is left of stdout once more at its end, and would complain again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
