@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from threading import Event
 
 import nbformat
 from nbformat import NotebookNode
@@ -37,12 +38,14 @@ def build_chapter(
     chapter: Chapter,
     chapters_folder: Path = CHAPTERS_FOLDER,
     source_folder: Path = SOURCE_FOLDER,
+    stop: Event | None = None,
 ) -> bool:
-    """Build one chapter; whether its notebook changed. A failed build leaves the old one in place."""
+    """Build one chapter; whether its notebook changed. A failed build leaves the old one in place,
+    and so does one that ``stop`` ends."""
     notebook = expand_text(chapter, chapters_folder)
     path = solved_notebook(chapter, source_folder)
     path.parent.mkdir(parents=True, exist_ok=True)
-    execute_notebook(notebook, path.parent, chapter.id)
+    execute_notebook(notebook, path.parent, chapter.id, stop)
     check_points(notebook, chapter.id)
     check_pictures(notebook, chapter.id)
     check_nothing_left(path)
@@ -62,16 +65,22 @@ def build(
     """
     chapters = written_chapters(names)
     problems: list[str] = []
+    stop = Event()
     with ThreadPoolExecutor(jobs or min(len(chapters), os.cpu_count() or 1)) as pool:
         running = {
-            pool.submit(build_chapter, chapter, source_folder=source_folder): chapter
+            pool.submit(build_chapter, chapter, source_folder=source_folder, stop=stop): chapter
             for chapter in chapters
         }
-        for done in as_completed(running):
-            try:
-                report(running[done], done.result())
-            except Problem as problem:
-                problems.append(str(problem))
+        try:
+            for done in as_completed(running):
+                try:
+                    report(running[done], done.result())
+                except Problem as problem:
+                    problems.append(str(problem))
+        except KeyboardInterrupt:  # kernels are out of reach of Ctrl-C
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     if problems:
         raise Problem("\n".join(sorted(problems)))
     return chapters

@@ -7,6 +7,7 @@ import re
 import struct
 import tempfile
 from pathlib import Path
+from threading import Event
 
 from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
@@ -36,16 +37,20 @@ class RunningInterpreter(KernelSpecManager):
         return KernelSpec(**get_kernel_dict())
 
 
-def execute_notebook(notebook: NotebookNode, folder: Path, name: str) -> None:
+def execute_notebook(
+    notebook: NotebookNode, folder: Path, name: str, stop: Event | None = None
+) -> None:
     """Run all cells of ``notebook`` in ``folder`` and store their outputs in it, cleaned.
 
     ``name`` is the chapter, for messages. ``Problem`` when a cell raises that is not tagged for it,
-    takes too long, or kills the kernel.
+    takes too long, or kills the kernel, and before the next cell once ``stop`` is set.
     """
     current = {"index": 0}
 
     def remember(cell: NotebookNode, cell_index: int) -> None:
         current["index"] = cell_index
+        if stop is not None and stop.is_set():
+            raise Problem(f"{name}: stopped at {_describe(cell, cell_index)}")
 
     with tempfile.TemporaryDirectory(prefix="build-") as profile:
         client = NotebookClient(

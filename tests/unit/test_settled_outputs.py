@@ -4,6 +4,7 @@ import base64
 import io
 import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 from matplotlib.figure import Figure
@@ -103,3 +104,12 @@ def test_a_cell_that_raises_is_named_in_one_line(tmp_path):
 def test_a_cell_that_kills_the_kernel_is_named(tmp_path):
     with pytest.raises(Problem, match=r"cell 1 .*killed the kernel"):
         run(tmp_path, "import os; os._exit(1)")
+
+
+def test_a_build_that_is_stopped_runs_no_further_cell(tmp_path):
+    stop = Event()
+    stop.set()
+    notebook = new_notebook(cells=[new_code_cell("print('ran')")])
+    with pytest.raises(Problem, match="05_complete_loop: stopped at"):
+        execute_notebook(notebook, tmp_path, "05_complete_loop", stop)
+    assert notebook.cells[0].outputs == []
