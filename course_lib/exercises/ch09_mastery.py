@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -152,6 +152,8 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
     notes[f"{kind}_parameters"] = parameters_of(model)
     notes[f"{kind}_buffers"] = buffers_of(model)
     notes[f"{kind}_records_graph"] = recorded > 0
+    if kind == "patience":
+        notes["patience_holds_best"] = _holds_best(case, notes)
     notes["norms"] = norms
     notes["dtypes"] = sorted(dtypes)
 
@@ -168,6 +170,8 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(good, f'"{key}" is a list of Python floats', f"yours is {values[key]!r:.50}")
         if not good:
             return
+    if kind == "first":
+        yield from _first_step_findings(case, values["train_loss"], observation)
     val_loss, lr = values["val_loss"], values["lr"]
     lengths = {len(values[key]) for key in LISTS}
     yield Finding(len(lengths) == 1, "the three lists are equally long")
@@ -197,7 +201,7 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
             text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
         got = f"that is {expected} here, and yours is {best!r:.20}"
         yield Finding(type(best) is int and best == expected, text, got)
-        kept = _validation_loss(case, observation)
+        kept = _validation_loss(case, observation.values)
         text = "milestone 3: at the end the model holds the weights of the best epoch"
         got = f"its validation loss is {kept:.4f}, and the smallest in the list {min(numbers):.4f}"
         yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text, got)
@@ -216,6 +220,29 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
 
 
+def _first_step_findings(
+    case: Case, train_loss: list[float], observation: Observation
+) -> Iterator[Finding]:
+    """One epoch of one batch: what is left in the model is the very first step."""
+    model, [(x, y)], _ = build_capstone(case)
+    model.zero_grad()  # the case has gradients from before the call
+    loss = nn.functional.cross_entropy(model(x), y)
+    loss.backward()
+    text = "milestone 1: train_loss is the loss of the training forward passes, before each step"
+    got = f"that is {loss.item():.4f} here, and yours is {train_loss[0]:.4f}" if train_loss else ""
+    ok = bool(train_loss) and math.isclose(train_loss[0], loss.item(), rel_tol=1e-4)
+    yield Finding(ok, text, got)
+    lr, decay = case["options"]["lr"], case["options"]["weight_decay"]
+    text = "milestone 1: the first step is AdamW's: shrink by 1 - lr * weight_decay, move by lr"
+    same = []
+    for p, after in zip(model.parameters(), observation["first_parameters"], strict=True):
+        # Adam's first step is lr * g / (|g| + eps): the whole lr wherever there is a gradient.
+        asked = p.grad.abs() > 1e-4
+        wanted = p.detach() * (1 - lr * decay) - lr * p.grad.sign()
+        same.append(torch.allclose(after[asked], wanted[asked], rtol=0, atol=1e-3 * lr))
+    yield Finding(all(same), text)
+
+
 def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding]:
     best, waited, stop = math.inf, 0, len(val_loss)
     for epoch, value in enumerate(val_loss):
@@ -228,17 +255,23 @@ def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding
     yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text)
 
 
-def _validation_loss(case: Case, observation: Observation) -> float:
+def _holds_best(case: Case, notes: Notes) -> bool:
+    """Whether the weights in the model have the smallest loss that the history tells of."""
+    history = notes.values["patience_val_loss"]
+    if not (isinstance(history, list) and history and all(type(v) is float for v in history)):
+        return False
+    return math.isclose(_validation_loss(case, notes.values), min(history), rel_tol=1e-5)
+
+
+def _validation_loss(case: Case, values: Mapping[str, Any]) -> float:
     """The loss over all validation examples at once, with the weights left in the model."""
     model, _, _ = build_capstone(case)
     kind = case["kind"]
     with torch.no_grad():
-        for target, value in zip(
-            model.parameters(), observation[f"{kind}_parameters"], strict=True
-        ):
+        for target, value in zip(model.parameters(), values[f"{kind}_parameters"], strict=True):
             target.copy_(value)
         buffers = [b for b in model.buffers() if b.is_floating_point()]
-        for target, value in zip(buffers, observation[f"{kind}_buffers"], strict=True):
+        for target, value in zip(buffers, values[f"{kind}_buffers"], strict=True):
             target.copy_(value)
         n = case["n_train"]
         logits = model.eval()(case["x"][n:])
@@ -252,6 +285,17 @@ def _public_cases() -> list[Case]:
         capstone_case(generator, "best", **shape, epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
         capstone_case(generator, "modes", **shape, epochs=3, lr=0.05, batch_norm=True, stale=True),
         capstone_case(generator, "patience", **shape, epochs=30, lr=0.2, patience=3, noise=0.6),
+        # A rate too small to change a weight: every epoch has the same val_loss.
+        capstone_case(generator, "tie", **shape, epochs=3, lr=1e-30),
+        capstone_case(
+            generator,
+            "first",
+            **(shape | {"batch_size": 26}),
+            epochs=1,
+            lr=0.02,
+            weight_decay=0.6,
+            stale=True,
+        ),
         capstone_case(
             generator, "amp", **shape, epochs=2, lr=0.02, amp=True, device="cpu", device_object=True
         ),
@@ -284,13 +328,13 @@ TRAIN = Exercise(
             "best",
             "the best epoch's weights are in the model at the end",
             2,
-            ("best_parameters", "best_best_epoch", "best_val_loss"),
+            ("best_parameters", "best_best_epoch", "best_val_loss", "patience_holds_best"),
         ),
         Aspect(
             "patience",
-            "it stops when patience is used up; NaN is never the best",
+            "it stops when patience is used up; NaN and ties are no new best",
             1,
-            ("patience_val_loss", "patience_best_epoch", "nan_best_epoch"),
+            ("patience_val_loss", "patience_best_epoch", "nan_best_epoch", "tie_best_epoch"),
             after=("loop",),
         ),
         Aspect("amp", "mixed precision on request", 1, ("amp_train_loss",), after=("loop",)),

@@ -128,6 +128,17 @@ def properties_c(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, batches = observation["returned"], len(build(case)[1])
     good = isinstance(returned, list) and len(returned) == batches
     yield Finding(good, "the result is a list with one loss per batch", type_name(returned))
+    if good:
+        kinds = [type_name(loss) for loss in returned if type(loss) is not float]
+        text = "the losses are Python floats"
+        yield Finding(not kinds, text, f"yours has a {kinds[0]}" if kinds else "")
+        if not kinds:
+            model, loader, loss_fn, _ = build(case)
+            x, y = next(iter(loader))
+            first = loss_fn(model(x), y).item()
+            text = "each loss is computed before its step"
+            got = f"the first is {first:.4f} then, and yours {returned[0]:.4f}"
+            yield Finding(math.isclose(first, returned[0], rel_tol=1e-4), text, got)
     yield from own_gradient_findings(case, observation)
 
 
@@ -273,6 +284,10 @@ def observe_f(function: Any, case: Case, notes: Notes) -> None:
     with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
         notes["returned"] = function(model, loader, loss_fn)
     notes["records_graph"] = recorded > 0
+    # What a learner may have left behind, for whoever trains on with this model.
+    notes["trainable"] = all(p.requires_grad for p in model.parameters())
+    notes["grad_mode"] = torch.is_grad_enabled()
+    notes["eval_mode"] = not any(module.training for module in model.modules())
 
 
 def properties_f(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -281,6 +296,9 @@ def properties_f(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(type(returned) is float, text, f"yours is {type_name(returned)}")
     text = "nothing is kept in memory for a backward pass that never comes"
     yield Finding(observation["records_graph"] is False, text)
+    yield Finding(observation["trainable"], "the parameters require gradients as before")
+    yield Finding(observation["grad_mode"], "gradients are recorded again afterwards")
+    yield Finding(observation["eval_mode"], "the model is in eval mode as before")
 
 
 # --- g: a model elsewhere -----------------------------------------------------------------------
@@ -415,7 +433,7 @@ CLINIC = (
         "f",
         "The mean loss on validation data.",
         "a plain number, and no graph is recorded",
-        ("returned", "records_graph"),
+        ("returned", "records_graph", "trainable", "grad_mode", "eval_mode"),
         (
             "What type is the result, and what does it drag along?",
             "Tell PyTorch that no gradients are needed here, and turn tensors into numbers.",

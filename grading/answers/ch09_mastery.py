@@ -39,6 +39,10 @@ def _capstone(
     reset_patience: bool = True,
     better: Any = lambda loss, best: loss < best,
     shortened: int = 0,
+    restore_on_stop: bool = True,
+    measured_after: bool = False,
+    clear_after: bool = False,
+    validate_on: str = "val",
 ):
     def train(
         model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01,
@@ -67,17 +71,20 @@ def _capstone(
                 x, y = x.to(device), y.to(device)
                 with torch.autocast("cpu", dtype=amp_dtype or torch.bfloat16, enabled=use_amp):
                     loss = F.cross_entropy(model(x), y)
-                if clear:
+                if clear and not clear_after:
                     optimizer.zero_grad()
                 scaler.scale(loss).backward()
-                if clip in ("right", "values") or (clip == "early" and not scaled):
+                if clip in ("right", "values", "at 1") or (clip == "early" and not scaled):
                     scaler.unscale_(optimizer)
                 if clip == "values":
                     nn.utils.clip_grad_value_(model.parameters(), max_norm)
-                elif clip in ("right", "early"):
-                    nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+                elif clip in ("right", "early", "at 1"):
+                    limit = 1.0 if clip == "at 1" else max_norm
+                    nn.utils.clip_grad_norm_(model.parameters(), limit)
                 scaler.step(optimizer)
                 scaler.update()
+                if clear_after:
+                    optimizer.zero_grad()
                 if schedule == "batch":
                     scheduler.step()
                 weight = 1 if train_means else len(y)
@@ -87,10 +94,14 @@ def _capstone(
             model.train(not eval_mode)
             losses, sizes = [], []
             with torch.set_grad_enabled(not no_grad):
-                for x, y in val_loader:
+                for x, y in val_loader if validate_on == "val" else train_loader:
                     losses.append(F.cross_entropy(model(x.to(device)), y.to(device)).item())
                     sizes.append(1 if batch_means else len(y))
             val_loss = sum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
+            if measured_after:
+                with torch.no_grad():
+                    parts = [(F.cross_entropy(model(x), y).item(), len(y)) for x, y in train_loader]
+                total, seen = sum(a * n for a, n in parts), sum(n for _, n in parts)
             history["train_loss"].append(total / seen)
             history["val_loss"].append(val_loss)
             history["lr"].append(optimizer.param_groups[0]["lr"] if lr_after_step else rate)
@@ -102,6 +113,8 @@ def _capstone(
             else:
                 waited += 1
                 if patience_counts and patience is not None and waited >= patience + patience_extra:
+                    if not restore_on_stop:
+                        return history
                     break
         if restore:
             model.load_state_dict(best_state)
@@ -248,6 +261,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
         _turning(case, "best", epochs=10, lr=0.25, noise=0.6),
         _impatient(case, "patience", epochs=20, lr=0.25, noise=0.6),
         case("nan", epochs=5, lr=0.1, nan_epochs=(0, 4)),
+        # No weight changes at such a rate, so every epoch has the same val_loss.
+        case("tie", epochs=3, lr=1e-30),
         case(
             "amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43, device="cpu",
             device_object=True,
@@ -350,6 +365,12 @@ TRAIN = Answer(
             "epoch's state_dict, a real copy, and load it before you return.",
         ),
         Misconception(
+            "best weights only at the end of a whole run",
+            _capstone(restore_on_stop=False),
+            "When patience is used up, you return before the best weights are loaded. Leave the loop "
+            "with break, so that what comes after it runs in both cases.",
+        ),
+        Misconception(
             "scheduler never stepped",
             _capstone(schedule="never"),
             "The learning rate stays where it started: scheduler.step() is missing.",
@@ -428,6 +449,30 @@ TRAIN = Answer(
             "first, for every comparison with NaN is False. Ask val_loss < best_loss instead.",
         ),
         Misconception(
+            "a tie taken for a new best",
+            _capstone(better=lambda loss, best: loss <= best),
+            "An epoch that only equals the best one is taken for a new best, so a run that stands "
+            "still is never stopped. Ask val_loss < best_loss.",
+        ),
+        Misconception(
+            "training loss measured after the epoch",
+            _capstone(measured_after=True),
+            "You measure the training loss once more after the epoch. train_loss is the mean of the "
+            "losses that you trained with, each taken before its step; they cost nothing extra.",
+        ),
+        Misconception(
+            "validated on the training data",
+            _capstone(validate_on="train"),
+            "You validate on train_loader. The training data cannot show overfitting: use "
+            "val_loader.",
+        ),
+        Misconception(
+            "gradients from before the call",
+            _capstone(clear_after=True),
+            "You clear after each step only, so the first step also uses what was in .grad before "
+            "your function was called. Clear before backward().",
+        ),
+        Misconception(
             "best epoch by the training loss",
             _capstone(choose_by="train"),
             "You keep the weights of the lowest training loss. That falls as long as you train: the "
@@ -474,6 +519,24 @@ TRAIN = Answer(
             _capstone(optimizer_class=torch.optim.Adam),
             "Adam mixes weight decay into the gradient, where its own scaling distorts it. AdamW "
             "keeps the two apart.",
+        ),
+        Misconception(
+            "SGD instead of AdamW",
+            _capstone(optimizer_class=torch.optim.SGD),
+            "Your optimizer is SGD. The task asks for AdamW.",
+        ),
+        Misconception(
+            "weight decay at its default",
+            _capstone(
+                optimizer_class=lambda params, lr, weight_decay: torch.optim.AdamW(params, lr=lr)
+            ),
+            "weight_decay stays at AdamW's own default, 0.01, whatever the argument says: pass it "
+            "to the optimizer.",
+        ),
+        Misconception(
+            "max_norm written down instead of taken",
+            _capstone(clip="at 1"),
+            "You clip to a norm of 1, whatever max_norm says.",
         ),
         Misconception(
             "weight decay ignored",

@@ -174,7 +174,9 @@ CLINIC_B = Answer(
 # --- c: zero_grad -------------------------------------------------------------------------------
 
 
-def _loop_c(clear_before=False, clear_once=False, clear_after_backward=False):
+def _loop_c(
+    clear_before=False, clear_once=False, clear_after_backward=False, clear_after_step=False
+):
     def clinic_c(model, loader, loss_fn, optimizer):
         losses = []
         if clear_once:
@@ -187,10 +189,33 @@ def _loop_c(clear_before=False, clear_once=False, clear_after_backward=False):
             if clear_after_backward:
                 optimizer.zero_grad()
             optimizer.step()
+            if clear_after_step:
+                optimizer.zero_grad()
             losses.append(loss.item())
         return losses
 
     return clinic_c
+
+
+def _c_tensors(model, loader, loss_fn, optimizer):
+    losses = []
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss)
+    return losses
+
+
+def _c_measured_after(model, loader, loss_fn, optimizer):
+    losses = []
+    for x, y in loader:
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+        losses.append(loss_fn(model(x), y).item())
+    return losses
 
 
 def _c_model_zero_grad(model, loader, loss_fn, optimizer):
@@ -237,6 +262,23 @@ CLINIC_C = Answer(
             "cleared once instead of once per batch",
             _loop_c(clear_once=True),
             "zero_grad() stands before the loop, so it runs once. Every batch needs it.",
+        ),
+        Misconception(
+            "cleared after the step only",
+            _loop_c(clear_after_step=True),
+            "You clear after the step, so the first batch still uses what was in .grad before the "
+            "call. Clear before backward().",
+        ),
+        Misconception(
+            "loss tensors kept",
+            _c_tensors,
+            "Your list holds tensors, each with its graph. loss.item() is the number alone.",
+        ),
+        Misconception(
+            "loss measured after the step",
+            _c_measured_after,
+            "You run the model again after the step. The loss of a batch is the one that you trained "
+            "with, from before its step.",
         ),
         Misconception(
             "cleared between backward and step",
@@ -400,6 +442,22 @@ def _f_item_only(model, loader, loss_fn):
     return total / n_examples
 
 
+def _f_frozen(model, loader, loss_fn):
+    for p in model.parameters():
+        p.requires_grad_(False)
+    return _f_item_only(model, loader, loss_fn)
+
+
+def _f_switched_off(model, loader, loss_fn):
+    torch.set_grad_enabled(False)
+    return _f_item_only(model, loader, loss_fn)
+
+
+def _f_in_train_mode(model, loader, loss_fn):
+    model.train()
+    return _f_no_grad(model, loader, loss_fn)
+
+
 def _f_tensor(model, loader, loss_fn):
     with torch.no_grad():
         return _broken_f(model, loader, loss_fn)
@@ -446,6 +504,23 @@ CLINIC_F = Answer(
             _f_item_only,
             "The result is a plain number now, but every forward pass still keeps what a backward "
             "pass would need. Put the loop under torch.no_grad().",
+        ),
+        Misconception(
+            "parameters frozen",
+            _f_frozen,
+            "You take requires_grad away from the parameters, so nobody can train this model any "
+            "more. torch.no_grad() stops the recording for a few lines and leaves the model alone.",
+        ),
+        Misconception(
+            "recording left switched off",
+            _f_switched_off,
+            "You switch the recording off and never on again: the next training fails. As a block, "
+            "with torch.no_grad():, it ends by itself.",
+        ),
+        Misconception(
+            "put into train mode",
+            _f_in_train_mode,
+            "The model came in eval mode, and you put it into train mode. Leave it as it is.",
         ),
         Misconception(
             "a tensor returned",

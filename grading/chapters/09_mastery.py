@@ -333,7 +333,7 @@ def clinic_e(logits, targets):
 # %% solution="clinic_f"
 def clinic_f(model, loader, loss_fn):
     """The mean loss per example over the loader's batches; model is in eval mode already.
-    Nothing is recorded for a backward pass.
+    Nothing is recorded for a backward pass, and the model is left as it was.
 
     Returns a Python float.
     """
@@ -658,7 +658,7 @@ def train(
     Validation runs in eval mode and records no gradients. NaN is never the best.
     Returns a dict: "train_loss", "val_loss" (means per example) and "lr", lists of Python
     floats with one entry per epoch that was run, and "best_epoch", the number of the epoch
-    with the smallest val_loss, counted from 0.
+    with the smallest val_loss, counted from 0 (of equal ones the first).
     """
     ### BEGIN SOLUTION
     device = device or next(model.parameters()).device
