@@ -27,6 +27,23 @@ def _sorted_by_place():
     return sorted(places, key=places.get)
 
 
+def _without_quotes():
+    return [forward, loss, backward, step]  # noqa: F821
+
+
+def _zero_for_none(losses, factor=3.0):
+    return _find(_right)(losses, factor) or 0
+
+
+def _false_for_none(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    return False if step is None else step
+
+
+def _all_bad_steps(losses, factor=3.0):
+    return [i for i in range(len(losses)) if _right(losses, i, factor)]
+
+
 def _is_spelt_otherwise(case: Case, got: Observation) -> bool:
     words = got.get("returned")
     if got.error is not None or not isinstance(words, list) or len(words) != 4:
@@ -88,6 +105,49 @@ ORDER_THE_BEATS = Answer(
             'The words are right, their spelling is not: "forward", "loss", "backward" and "step", '
             "in small letters and without parentheses.",
             recognise=_is_spelt_otherwise,
+        ),
+        Misconception(
+            "names without quotes",
+            _without_quotes,
+            "Without quotes Python takes forward for a variable, and finds none. A string has quotes: "
+            '"forward".',
+            recognise=lambda case, got: (
+                got.error is not None
+                and got.error.type == "NameError"
+                and got.error.message.startswith(
+                    tuple(f"name '{beat}'" for beat in ("forward", "loss", "backward", "step"))
+                )
+            ),
+        ),
+        Misconception(
+            "another collection instead of a list",
+            lambda: ("forward", "loss", "backward", "step"),
+            "You return a tuple, a set or a dict. Return a list, in square brackets; a set would not "
+            "even keep the order.",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got.get("returned"), tuple | set | frozenset | dict)
+            ),
+        ),
+        Misconception(
+            "a list inside a list",
+            lambda: [["forward", "loss", "backward", "step"]],
+            "Your list has one entry that holds everything. Return a list of four strings.",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got.get("returned"), list)
+                and len(got["returned"]) == 1
+            ),
+        ),
+        Misconception(
+            "loss at the end",
+            lambda: ["forward", "backward", "step", "loss"],
+            "You judge at the end, but backward starts from the loss: it comes right after forward.",
+        ),
+        Misconception(
+            "forward at the end",
+            lambda: ["loss", "backward", "step", "forward"],
+            "You predict at the end. The loss needs predictions to judge: a turn begins with forward.",
         ),
         Misconception(
             "one string instead of a list",
@@ -403,6 +463,22 @@ FIRST_BAD_STEP = Answer(
             _minus_one,
             "When no step is bad, return None. In Python -1 is the last element of a list, and "
             "whoever uses your result would look there.",
+        ),
+        Misconception(
+            "0 for None",
+            _zero_for_none,
+            "When no step is bad you return 0, which is the number of the first step. Return None.",
+        ),
+        Misconception(
+            "False for None",
+            _false_for_none,
+            "When no step is bad you return False. Return None: nothing was found.",
+        ),
+        Misconception(
+            "all bad steps",
+            _all_bad_steps,
+            "You return a list of all bad steps. Only the first is asked for, as an int: return it as "
+            "soon as you have found it.",
         ),
         Misconception(
             "loss instead of step",

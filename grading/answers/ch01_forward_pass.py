@@ -18,8 +18,13 @@ def _mlp_cases(generator: torch.Generator) -> list[Case]:
     return [
         public.mlp_case(generator, 7, (5, 6, 4)),
         public.mlp_case(generator, 3, (4, 9, 2)),
-        public.mlp_case(generator, 5, (8, 3, 6)),
+        # Large inputs: hidden values have no upper limit.
+        _fourfold(public.mlp_case(generator, 5, (8, 3, 6))),
     ]
+
+
+def _fourfold(case: Case) -> Case:
+    return {**case, "x": 4 * case["x"]}
 
 
 def _sequential(*make):
@@ -89,6 +94,12 @@ def _of_class(cls):
         return cls(in_features, hidden, out_features)
 
     return build_mlp
+
+
+def _capped_at_six(in_features, hidden, out_features):
+    return nn.Sequential(
+        nn.Linear(in_features, hidden), nn.ReLU6(), nn.Linear(hidden, out_features)
+    )
 
 
 def _textbook_sizes(in_features, hidden, out_features):
@@ -290,6 +301,12 @@ BUILD_MLP = Answer(
             _sequential(_first, lambda *_: nn.LeakyReLU(), _last),
             "Between the layers stands a leaky ReLU, which lets a little pass below 0. The exercise "
             "asks for a ReLU, which cuts off there.",
+        ),
+        Misconception(
+            "another activation",
+            _capped_at_six,
+            "Between the layers stands a ReLU6, which also cuts off above 6. A ReLU has no upper "
+            "limit.",
         ),
         Misconception(
             "another activation",

@@ -377,6 +377,48 @@ def _momentum_misplaced(params, velocities, lr, momentum=0.9):
             p -= lr * velocities[i]
 
 
+def _momentum_new_memory(params, velocities, lr, momentum=0.9):
+    for i, p in enumerate(params):
+        if p.grad is not None:
+            velocities[i] = momentum * velocities[i] + p.grad
+            p.data = p.data - lr * velocities[i]
+
+
+def _momentum_read_twice(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                velocities[i] = momentum * velocities[i] + p.grad
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                p -= lr * velocities[i]
+
+
+def _velocity_fades(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            velocities[i] = momentum * velocities[i]
+            if p.grad is not None:
+                velocities[i] = velocities[i] + p.grad
+                p -= lr * velocities[i]
+
+
+def _old_velocity_moves(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                velocities[i] = momentum * velocities[i] + p.grad
+            p -= lr * velocities[i]
+
+
+def _gradient_weakened(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for i, p in enumerate(params):
+            if p.grad is not None:
+                velocities[i] = velocities[i] + momentum * p.grad
+                p -= lr * velocities[i]
+
+
 def _moved_too_early(params, velocities, lr, momentum=0.9):
     with torch.no_grad():
         for i, p in enumerate(params):
@@ -493,6 +535,36 @@ MOMENTUM_STEP = Answer(
             _momentum(lambda v, g, lr, momentum: momentum * (v + g)),
             "You multiply the new gradient by momentum as well. Only what was gathered before loses "
             "some: v = momentum * v + g.",
+        ),
+        Misconception(
+            "new memory for the parameters",
+            _momentum_new_memory,
+            "The values are right, but you gave the parameters new memory (p.data = ...). Whatever "
+            "shared the old memory still sees the old values. Change it in place: p -= ...",
+        ),
+        Misconception(
+            "parameters read twice",
+            _momentum_read_twice,
+            "You loop over params twice. model.parameters() can be read once, so the second loop "
+            "finds nothing and no parameter moves. Do both in one loop, or make a list first.",
+        ),
+        Misconception(
+            "velocity fades without a gradient",
+            _velocity_fades,
+            "You weaken the velocity of a parameter that has no gradient. It keeps its velocity as it "
+            "is: leave such a parameter out of everything.",
+        ),
+        Misconception(
+            "moved by an old velocity without a gradient",
+            _old_velocity_moves,
+            "A parameter without gradient goes on moving by its old velocity. It is to stay where it "
+            "is: put the update under the same question as the velocity.",
+        ),
+        Misconception(
+            "momentum at the gradient",
+            _gradient_weakened,
+            "momentum stands at the gradient: v + 0.9 g never forgets. It belongs to the old velocity: "
+            "0.9 v + g.",
         ),
         Misconception(
             "moved by the look-ahead",
@@ -824,6 +896,17 @@ ADAM_STEP = Answer(
             "ever. Keep it in state and raise it.",
         ),
         Misconception(
+            "counter one step ahead",
+            _adam(
+                correct=lambda m, v, t, beta1, beta2: (
+                    m / (1 - beta1 ** (t + 1)),
+                    v / (1 - beta2 ** (t + 1)),
+                )
+            ),
+            "Your counter is one step ahead: the correction of the first step divides by "
+            "1 - beta ** 2. Start it at 0 and raise it once, before its use.",
+        ),
+        Misconception(
             "counter raised after its use",
             _counter_raised_late,
             "At the first step your t is 0, and 1 - beta**0 is 0: you divide by zero, and every "
@@ -1052,6 +1135,16 @@ def _by_running_total(params, max_norm):
     return total
 
 
+def _silent_when_small(params, max_norm):
+    gradients = [p.grad for p in params if p.grad is not None]
+    norm = float(sum((g**2).sum().item() for g in gradients) ** 0.5)
+    if norm <= max_norm:
+        return None
+    for g in gradients:
+        g.mul_(max_norm / norm)
+    return norm
+
+
 def _integer_zero(params, max_norm):
     params = list(params)
     if all(p.grad is None for p in params):
@@ -1130,6 +1223,12 @@ CLIP_GRADIENTS = Answer(
             _clip(returned=lambda norm, factor: norm * factor),
             "You return the norm after clipping. Return the one before: it shows in a log how large "
             "the gradients really were.",
+        ),
+        Misconception(
+            "nothing returned for small gradients",
+            _silent_when_small,
+            "When nothing has to be clipped you return nothing. The norm is of interest then, too: "
+            "return it in every case.",
         ),
         Misconception(
             "factor returned",
