@@ -42,9 +42,9 @@ class Dashboard:
             "Second run beside it",
             (
                 ("none", "none"),
-                ("optimizer", "the same with the other optimizer"),
-                ("epochs", f"the same with batch {_OTHER_BATCH_SIZE}, for as many epochs"),
-                ("updates", f"the same with batch {_OTHER_BATCH_SIZE}, for as many updates"),
+                ("optimizer", "the other optimizer"),
+                ("epochs", f"batch {_OTHER_BATCH_SIZE}, for as many epochs"),
+                ("updates", f"batch {_OTHER_BATCH_SIZE}, for as many updates"),
             ),
             default="none",
         ),

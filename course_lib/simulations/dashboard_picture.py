@@ -186,7 +186,7 @@ def _write_readout(artists: Artists, i: int, run: TrainingRun | None) -> None:
         values = {
             "label": run.label,
             "epoch": number(run.epochs),
-            "loss": _short(run.loss) if math.isfinite(run.loss) else "not finite",
+            "loss": _short(run.loss),
             "accuracy": f"{run.accuracy:.3f}" if math.isfinite(run.accuracy) else "\u2013",
             "updates": f"{run.steps:,} updates",
         }

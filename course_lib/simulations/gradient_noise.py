@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
-from course_lib.beats import BACKWARD, GREY, INK, STEP
+from course_lib.beats import BACKWARD, INK, STEP
 from course_lib.data import batches, digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider
@@ -111,7 +111,7 @@ class GradientNoise:
         noise.set(xlabel="batch size", ylabel="distance (full gradient = 1)")
         noise.set_title("Noise falls as 1/\u221abatch")
         _powers(noise)
-        noise.axhline(1, color=GREY, lw=1, ls=":")
+        noise.axhline(1, color=INK, lw=1.8, ls=":", label="as large as the gradient")
         (artists["law"],) = noise.plot([], [], color=INK, lw=1.5, ls="--", label="1/\u221abatch")
         (artists["noise"],) = noise.plot(
             [], [], BACKWARD.marker, color=BACKWARD.color, ms=7, label="measured"
@@ -161,11 +161,12 @@ class GradientNoise:
 
     def describe(self, state: State) -> str:
         network = f"after {_TRAINED_STEPS} steps" if state.trained else "before training"
-        noise, cosine = state.measured.noise[state.place], state.measured.cosine[state.place]
+        noise = state.measured.noise[state.place]
+        angle = math.degrees(math.acos(state.measured.cosine[state.place]))
         return (
             f"With batches of {state.size:,}, {network}: the gradient of a batch typically lies "
-            f"{noise:.2f} lengths of the full gradient away from it (median cosine {cosine:.2f}), "
-            f"and an epoch makes {state.updates:,} updates."
+            f"{noise:.2f} lengths of the full gradient away from it and points {angle:.0f} degrees "
+            f"away from its direction, and an epoch makes {state.updates:,} updates."
         )
 
 

@@ -83,15 +83,17 @@ class NumberFormats:
 
     def update(self, artists: Artists, state: State) -> None:
         artists["title"].set_text(_verdict(state))
-        # Through the bars, not through the words below them.
-        rows = [row + offset for row in range(len(FORMATS)) for offset in (-0.3, 0.17, math.nan)]
+        # Above and below the bars: not through the words under them, nor through "0" and "inf".
+        parts = (-0.3, -0.13, math.nan, 0.13, 0.19, math.nan)
+        rows = [row + part for row in range(len(FORMATS)) for part in parts]
         artists["line"].set_data([state.value] * len(rows), rows)
         for row, (name, stored) in enumerate(state.stored.items()):
             inside = stored.kind in ("normal", "subnormal")
             artists[f"{name} mark"].set_data([stored.value] if inside else [], [row] * inside)
             artists[f"{name} words"].set_text(
                 f"stores {_shown(stored.value)}{_error(state.value, stored)}  "
-                f"({stored.kind})   and 1 + value as {stored.one_plus:.9g}\nbits: {stored.bits}"
+                f"({stored.kind})   and 1 + value as {stored.one_plus:.9g}\n"
+                f"sign, exponent and fraction bits: {stored.bits}"
             )
 
     def describe(self, state: State) -> str:

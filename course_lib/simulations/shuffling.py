@@ -35,8 +35,8 @@ RATES = (0.01, 0.03, 0.1, 0.3)
 _WINDOW = 360  # about two classes
 ORDERS = {
     "sorted": "sorted by class",
-    "blocks": "sorted, then whole batches shuffled",
-    "windows": "shuffled within windows of two classes",
+    "blocks": "sorted, whole batches shuffled",
+    "windows": "shuffled two classes at a time",
 }
 _SHORT = {"sorted": "Sorted by class", "blocks": "Batches shuffled", "windows": "Windows shuffled"}
 _BLUES = LinearSegmentedColormap.from_list("accuracy", ("#F4F4F4", FORWARD.color, "#00314F"))
