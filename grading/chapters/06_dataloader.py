@@ -22,6 +22,10 @@
 # The loader has three jobs: it cuts the data into **batches**, it **shuffles** them anew for each
 # epoch, and it can **load in parallel**, so that the next batch is ready when the last one has been
 # used.
+#
+# Here are both. `TensorDataset` is the simplest dataset: rows of tensors, one beside the other.
+# `generator_of(0)` is a source of random numbers that starts from 0, so that you get the same
+# batches each time; more about it below.
 
 # %% tags=["setup"]
 from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -104,11 +108,12 @@ def count_updates(n_examples, batch_size, drop_last=False):
 #
 # Two extremes. **The whole data as one batch**: the exact gradient, and a single step for all that
 # work; large data do not even fit into memory. **One example as a batch**: a step after each
-# example, and each step follows the whim of that one example.
+# example, and each step follows the whim of that one example. What lies between them is a
+# **mini-batch**, and this is what people mean by "batch".
 #
 # How noisy is the mean of a few examples? Forget networks for a moment: draw `batch_size` random
-# numbers with spread 1 and take their mean. From 16 to 64 numbers, what happens to the spread of
-# that mean?
+# numbers whose spread (their standard deviation, the typical distance from their mean) is 1, and
+# take their mean. From 16 to 64 numbers, what happens to the spread of that mean?
 
 # %%
 my_prediction = ""  # same / half / a quarter
@@ -124,8 +129,12 @@ for batch_size in (1, 4, 16, 64):
 # the variance, the square of the spread.
 #
 # A batch's gradient is such a mean, of its examples' gradients. Below you see 200 of them for each
-# batch size, around the gradient of the whole data. Move the slider from 1 to 1,024, and look for
-# the size at which the noise becomes as small as the gradient itself (the dotted line).
+# batch size. On the left each mark is the gradient of one batch; the arrow is the gradient of the
+# whole data, the full gradient, and its length is the unit. In the middle is the noise: how far a
+# batch's gradient typically lies from the full one. On the right is what an epoch costs.
+#
+# Move the slider from 1 to 1,024, and look for the size at which the noise becomes as small as the
+# gradient itself (the dotted line in the middle).
 
 # %% panel="gradient_noise"
 
@@ -287,12 +296,12 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 # |---|---|---|
 # | `batch_size` | 32 to 512 | noise against time and memory |
 # | `shuffle` | True for training, False for evaluation | sorted data are forgotten |
-# | `num_workers` | 4 to 8, by the number of cores | helpers prepare the next batches meanwhile |
-# | `pin_memory` | True with a GPU | the GPU copies faster from pinned memory |
+# | `num_workers` | 4 to 8, by the number of cores | other processes prepare the next batches |
+# | `pin_memory` | True with a GPU | the batch waits in memory that a GPU reads faster |
 # | `drop_last` | True for training, False for evaluation | no tiny batch; but judge every example |
 #
-# For data that already lie in memory, like these digits, `num_workers=0` is the fastest: helpers
-# cost more than they save.
+# For data that already lie in memory, like these digits, `num_workers=0` is the fastest, no other
+# process: starting them and passing batches on costs more than it saves.
 
 # %% [markdown]
 # ## Two piles
@@ -300,6 +309,9 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 # A network with enough weights can learn its training data by heart. How would you notice? Not by
 # the training loss: that falls. Train on 60 digits only, and keep 500 others aside. How do the two
 # losses go?
+#
+# (`Trainer` is the course's own loop, the five lines that you know: `run(n)` makes n steps.
+# `evaluate` gives loss and accuracy; in chapter 07 you write it yourself.)
 
 # %%
 training_loss, loss_on_the_others = "", ""  # falls / rises / falls, then rises
@@ -485,7 +497,7 @@ class StandardizedDataset(Dataset):
 # the five lines. The validation data use the statistics of the training data.
 
 # %% tags=["raises-exception"]
-generator = generator_of(0)
+generator, ready = generator_of(0), False
 try:
     train, val = train_val_split(len(images), 0.2, generator=generator)
     train_set = StandardizedDataset(images[train], labels[train])
@@ -493,9 +505,9 @@ try:
     train_images, train_labels = next(iter(DataLoader(train_set, batch_size=len(train_set))))
     val_images, val_labels = next(iter(DataLoader(val_set, batch_size=len(val_set))))
     batches = list(iterate_batches(train_images, train_labels, 32, generator=generator))
-    ready = len(batches) == 45
+    print("batches in an epoch:", len(batches))
+    ready = True
 except NotImplementedError:
-    ready = False
     print("Write the exercises above, then run this cell again.")
 
 # %% tags=["raises-exception"]
@@ -534,8 +546,8 @@ if ready:
 # 2. The noise of a batch's gradient falls as 1/sqrt(batch size); 32 to 512 is the usual range.
 # 3. Sorted data make a network forget: shuffle the examples, anew for each epoch.
 # 4. Only data kept aside show overfitting; choose them at random, and never train on them.
-# 5. Statistics come from the training part alone, one per feature, and a constant feature gets std
-#    1.
+# 5. Statistics come from the training part alone, one per feature; a constant feature gets the
+#    standard deviation 1.
 #
 # **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
 # multiplied". Fix: take one batch from the loader and print its shapes before anything else.

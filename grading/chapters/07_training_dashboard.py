@@ -33,8 +33,10 @@ for label in (0, 1):
     print(f"mean radius of class {label}: {radius[labels == label].mean():.2f}")
 
 # %% [markdown]
-# Before you press Train, three predictions. What does the decision boundary look like before the
-# first step? What after the last? And when does the loss fall fastest?
+# The network calls each point of the plane class 0 or class 1. Where it changes its mind runs the
+# **decision boundary**, the black line below. Before you press Train, three predictions. What does
+# the boundary look like before the first step? What after the last? And when does the loss fall
+# fastest?
 
 # %%
 boundary_at_first = ""  # a line, a curve, a circle?
@@ -45,8 +47,9 @@ loss_falls_fastest = ""  # at the start, somewhere later, evenly
 
 # %% [markdown]
 # Press Train. The run goes on while you watch, and Pause stops it. Step makes one update, which is
-# one batch; Reset starts over with the same weights. A new learning rate acts at once, in the
-# middle of the run. Anything else you change is a new run.
+# one batch; Reset goes back to the settings and the weights of the start. A new learning rate acts
+# at once, in the middle of the run. Anything else you change is a new run. The other buttons are
+# experiments; they come below.
 #
 # What there is to see, in this order:
 #

@@ -17,21 +17,26 @@
 # %% [markdown]
 # ## Three formats
 #
-# A floating-point number is stored as a sign, an exponent and a fraction. The exponent bits decide how
-# large and how small numbers can get. The fraction bits decide how finely they are spaced.
+# So far every number of your networks took 32 bits. Half as many would need half the memory, and GPUs
+# compute with them several times faster. **Mixed precision** means to use 16 bits where they are
+# enough, and 32 where they are not. So first: what do 16 bits hold?
 #
-# PyTorch knows these facts: `torch.finfo`.
+# A floating-point number is stored as a sign, an exponent and a fraction, like 1.25 x 2**-3. The
+# exponent bits decide how large and how small numbers can get. The fraction bits decide how finely they
+# are spaced. PyTorch knows these facts: `torch.finfo`. (In Python 2**-3 is two to the power of minus
+# three, and 1e-3 is 0.001.)
 
 # %%
 formats = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 bits = {"float32": (8, 23), "bfloat16": (8, 7), "float16": (5, 10)}
-print("format    exponent fraction   largest  smallest normal  subnormal   spacing at 1")
+print("          bits of                       smallest    smallest")
+print("format    exponent fraction   largest        normal   subnormal   spacing at 1")
 for name, dtype in formats.items():
     info = torch.finfo(dtype)
     exponent, fraction = bits[name]
     subnormal = info.smallest_normal * info.eps
-    print(f"{name:9} {exponent:8} {fraction:8} {info.max:9.2e} {info.smallest_normal:16.2e} "
-          f"{subnormal:10.2e} {info.eps:14.2e}")  # fmt: skip
+    print(f"{name:9} {exponent:8} {fraction:8} {info.max:9.2e} {info.smallest_normal:13.2e} "
+          f"{subnormal:11.2e} {info.eps:14.2e}")  # fmt: skip
 
 # %% [markdown]
 # Below the smallest normal number there is a short stretch of *subnormal* numbers: they keep getting
@@ -39,9 +44,10 @@ for name, dtype in formats.items():
 # as zero. That is called **underflow**; the other end, infinity, is **overflow**.
 #
 # So the two 16-bit formats make opposite bargains. float16 is finer and has a narrow range. bfloat16
-# has the range of float32 and is coarse: near 1 its numbers are 0.0078 apart.
+# has the range of float32 and is coarse: from 1 upwards its numbers are 0.0078 apart.
 #
-# What do you expect of these four?
+# Turning a number into another format is a **cast**, in PyTorch `.to(dtype)`. It takes the nearest
+# number that the format has. What do you expect of these five?
 
 # %%
 my_prediction = ""  # 65519 and 65520 in float16; 2**-24 and 2**-25 in float16; 1.003 in bfloat16
@@ -61,7 +67,8 @@ print("bfloat16:", stored(1.003, torch.bfloat16))
 # 2**-25 is half of the smallest subnormal number and rounds to zero. And in bfloat16, 1 + 0.003
 # is 1.
 #
-# Move the slider through all sizes. Where does float16 lose the value? Where does bfloat16?
+# Move the slider through all sizes. The bar of each format spans what it can hold, and below it stands
+# what it makes of the value. Where does float16 lose the value? Where does bfloat16?
 
 # %% panel="number_formats"
 
@@ -89,7 +96,7 @@ layer = torch.nn.Linear(4, 3)
 x = torch.ones(2, 4)
 with torch.autocast("cpu", dtype=torch.bfloat16):
     predictions = layer(x)
-    loss = torch.nn.functional.cross_entropy(predictions, torch.tensor([0, 2]))
+    loss = torch.nn.CrossEntropyLoss()(predictions, torch.tensor([0, 2]))
 loss.backward()
 print("weights:    ", layer.weight.dtype)
 print("predictions:", predictions.dtype)
@@ -97,16 +104,18 @@ print("loss:       ", loss.dtype)
 print("gradients:  ", layer.weight.grad.dtype)
 
 # %% [markdown]
-# Only the forward pass and the loss go under `autocast`. The backward pass uses the formats of the
-# forward pass by itself. Gradients end in float32, but on their way back they pass through the
-# 16-bit format, and there they can underflow.
+# The weights' gradients are float32, like the weights. Only the forward pass and the loss go under
+# `autocast`: the backward pass uses the formats of the forward pass by itself. So on their way back
+# the gradients pass through the 16-bit format, and there they can underflow.
 
 # %% [markdown]
 # ## Gradients that vanish
 #
-# Gradients are small. In a deep network with sigmoid activations each layer on the way back makes them
+# Gradients are small. Take a deep network with sigmoid activations. A sigmoid squeezes every number to
+# between 0 and 1, and is nowhere steep; so each layer on the way back makes the gradients
 # several times smaller. The next panel shows the real gradients of such a network on handwritten
-# digits, against what float16 can hold.
+# digits, against what float16 can hold. Left: how many of them have which size. Right: which share of
+# each layer's gradient is lost.
 #
 # Before you move the slider: the scale multiplies all gradients. Which scale saves the first layer,
 # and what goes wrong when the scale is too large?
@@ -117,10 +126,10 @@ my_prediction = ""  # one line
 # %% panel="loss_scaling"
 
 # %% [markdown]
-# At scale 1 the first layers get nothing at all: every entry of their gradients is zero in float16.
-# They would never learn. With a larger scale the whole hill moves to the right, into the range. Too
-# far, and its right foot becomes infinite. In the shallow ReLU network there is no problem to solve
-# and a large scale only does harm.
+# At scale 1, which is 2**0, the first layers get nothing at all: every entry of their gradients is
+# zero in float16. They would never learn. With a larger scale the whole hill moves to the right, into
+# the range. Too far, and its right foot becomes infinite. In the shallow ReLU network there is no
+# problem to solve and a large scale only does harm.
 #
 # One multiplication scales them all, because the chain rule is a product: **multiply the loss**, and every
 # gradient is multiplied. Divide them again before the step.
@@ -130,7 +139,7 @@ my_prediction = ""  # one line
 #
 # Write the measurement behind the panel: which share of the *non-zero* gradients becomes zero when they
 # are scaled and cast? What lands on a subnormal number has not underflowed. Two tools: a boolean mask
-# selects entries, and the mean of a mask is a share.
+# selects entries, and the mean of a mask is a share. Hints: `hint("underflow_fraction")`.
 
 # %%
 values = torch.tensor([0.0, 2.0, 0.0, 5.0])
@@ -177,7 +186,9 @@ print("named:   enabled", torch.amp.GradScaler("cpu").is_enabled())
 print("nameless: warned and off, or on a GPU:", bool(caught) != nameless_scaler.is_enabled())
 
 # %% [markdown]
-# With a scaler, a step has seven lines instead of five:
+# With a scaler, a step has more lines than the five that you know. The `_` at the end of `unscale_`
+# says, as everywhere in PyTorch, that something is changed in place: here the gradients of the
+# optimizer's parameters.
 #
 # ```python
 # with torch.autocast(device_type, dtype=dtype):
@@ -195,8 +206,9 @@ print("nameless: warned and off, or on a GPU:", bool(caught) != nameless_scaler.
 # large (that is the scale at the start), and clipping cuts nearly all of them.
 #
 # When a gradient is infinite or NaN, `scaler.step` skips the step: one batch is lost, and the weights
-# are safe. `update` then halves the scale. Watch it happen, with a gradient that is too large on
-# purpose:
+# are safe. `update` then halves the scale. `scaler.step` unscales by itself when you did not: without
+# clipping, the line with `unscale_` may be left out. Watch it happen, with a gradient that is too large
+# on purpose:
 
 # %%
 w = torch.ones(1, requires_grad=True)
@@ -224,6 +236,7 @@ from course_lib.data import digits, loader
 from course_lib.models import MLP
 
 images, labels = digits(size=8)
+loss_fn = torch.nn.CrossEntropyLoss()
 
 
 def train_deep(dtype, use_scaler=False, steps=300):
@@ -235,7 +248,8 @@ def train_deep(dtype, use_scaler=False, steps=300):
     while len(losses) < steps:
         for x, y in loader(images, labels, batch_size=64, seed=len(losses)):
             with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
-                loss = torch.nn.functional.cross_entropy(model(x), y)
+                predictions = model(x)
+                loss = loss_fn(predictions, y)
             optimizer.zero_grad()
             scaler.scale(loss).backward()
             if zeros is None:
@@ -288,11 +302,12 @@ show_figure(
 # %% [markdown]
 # ## Exercise: one step in mixed precision
 #
-# Write the seven lines as a function. The device is that of `x` (`x.device.type`). The scaler may be
+# Write these lines as a function. The device is that of `x` (`x.device.type`). The scaler may be
 # switched off (`enabled=False`), as one would have it for bfloat16: then all its methods do nothing
 # special, and the same lines still work. `max_norm=None` means that nothing is clipped.
 #
-# A milestone on the way: first without clipping, and the check turns green but for one line.
+# A milestone on the way: first without clipping, and the check turns green but for one line. Hints:
+# `hint("amp_train_step")`.
 
 # %% solution="amp_train_step"
 def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
@@ -337,7 +352,12 @@ def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=N
 # - `step(optimizer)` looks at the gradients. Is one inf or NaN, it takes no step and returns False.
 #   Otherwise it unscales them, calls `optimizer.step()` and returns True;
 # - `update()` adapts the scale. It is the only place where the scale changes, for with two optimizers
-#   `step` runs twice before it.
+#   `step` runs twice before it. Any inf or NaN since the last `update` multiplies the scale by
+#   `backoff_factor`, and counting starts again; `growth_interval` good updates in a row multiply it by
+#   `growth_factor`.
+#
+# A milestone: `scale`, and a `step` that always steps; then the skipping; then `update`. Hints:
+# `hint("DynamicLossScaler")`.
 #
 # An optimizer's parameters are in its `param_groups`, and `torch.isfinite` looks at every entry:
 
@@ -418,7 +438,8 @@ class DynamicLossScaler:
 #
 # The next cell trains one large network in each format and measures the time per step and the peak
 # memory. It needs a GPU; without one it says so and measures nothing. TF32 is a format of its own:
-# float32 outside, and 10 fraction bits inside the matrix units, switched on by one line.
+# float32 outside, and 10 fraction bits inside the parts of a GPU that multiply matrices, switched on by
+# one line.
 
 # %%
 def measure(name, steps=20, width=4096, batch_size=4096):
@@ -434,11 +455,12 @@ def measure(name, steps=20, width=4096, batch_size=4096):
     y = torch.randint(10, (batch_size,), device="cuda")
     torch.cuda.reset_peak_memory_stats()
     for step in range(steps + 5):
-        if step == 5:  # the first steps choose kernels and reserve memory
+        if step == 5:  # the first steps are slower: they choose algorithms and reserve memory
             torch.cuda.synchronize()
             start = time.perf_counter()
         with torch.autocast("cuda", dtype=dtype, enabled=dtype is not None):
-            loss = torch.nn.functional.cross_entropy(model(x), y)
+            predictions = model(x)
+            loss = loss_fn(predictions, y)
         optimizer.zero_grad()
         scaler.scale(loss).backward()
         scaler.step(optimizer)
