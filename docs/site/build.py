@@ -14,6 +14,7 @@ from pages import chapter_page, document_page, home_page
 from sphinx.cmd.build import main as sphinx
 
 from course_lib.chapters import CHAPTERS
+from course_lib.terminal import answer
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -69,4 +70,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(answer(main, "run `make setup`"))

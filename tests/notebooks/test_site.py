@@ -120,3 +120,12 @@ def test_the_search_knows_every_page_and_the_words_of_the_course(site):
         assert f'"docs/{name}"' in index
     assert '"misconcept' in index
     assert (site / "search.html").exists()
+
+
+def test_a_site_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "docs/site/build.py", "--work", str(tmp_path / "file" / "work")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line == f"error: {tmp_path / 'file' / 'work' / 'sources'}: Not a directory."
