@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 _LATER = re.compile(
     r"thread|timer|alarm|signal|fork|spawn|process|popen|atexit|later|asyncio|task|future|executor|"
     r"pool|sched|ctypes|kill|system|exec|eval|compile|import_module|__import__|__del__|getattr|"
-    r"^\s*(!|%%|%s[xc]|%system)",
+    r"^[ \t]*(!|%%|%s[xc]|%system)",
     re.IGNORECASE | re.MULTILINE,
 )
 #: Earlier cells that are tried one by one, and the longest wait, in seconds.
