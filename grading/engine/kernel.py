@@ -120,7 +120,7 @@ class Kernel:
         self._manager, self._client, self._watch = manager, client, watch
         self._limits = limits
         self.deadline = math.inf
-        self._budget = OutputBudget(limits.notebook_output_bytes)
+        self._budget = OutputBudget(limits.notebook_output_bytes, limits.notebook_outputs)
         self._shell = client.shell_channel
         self._iopub = client.iopub_channel
         #: Has anything come on the channel of outputs?

@@ -30,6 +30,7 @@ class Limits:
     #: What is kept of the outputs of a cell and of a notebook.
     cell_text_bytes: int = 100_000
     cell_outputs: int = 100
+    notebook_outputs: int = 1_000
     picture_bytes: int = 2 * MIB
     notebook_output_bytes: int = 10 * MIB
 

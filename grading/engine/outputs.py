@@ -19,9 +19,11 @@ _TRACEBACK_LINES = 100
 
 @dataclass
 class OutputBudget:
-    """What a notebook's outputs may still take, in bytes."""
+    """What a notebook's outputs may still take, in bytes and in number: each takes the page's maker
+    as long as a line of text."""
 
     left: int
+    outputs: int
 
     def take(self, size: int) -> bool:
         if size > self.left:
@@ -136,9 +138,10 @@ class CellOutputs:
         return text
 
     def _keep(self, output: dict[str, Any]) -> None:
-        if len(self.kept) >= self.limits.cell_outputs:
+        if len(self.kept) >= self.limits.cell_outputs or self.budget.outputs <= 0:
             self.cut = True
             return
+        self.budget.outputs -= 1
         self.kept.append(output)
 
 

@@ -34,6 +34,9 @@ from grading.nbgrader.verdict import summary_html, verdict_html
 from grading.problems import Problem
 
 STAGING = "staging"
+#: How much of what a learner wrote is shown, in characters.
+_SHOWN_OF_CELL = 20_000
+_SHOWN_OF_NOTEBOOK = 200_000
 
 # nbgrader's gradebook is written for SQLAlchemy 1: harmless, and a screenful per learner.
 warnings.filterwarnings("ignore", category=SAWarning, module=r"nbgrader\.")
@@ -225,14 +228,26 @@ def _safe_to_show(notebook: NotebookNode) -> NotebookNode:
     The released notebook's own cells keep their look; attachments are not kept at all.
     """
     shown = nbformat.from_dict(notebook)
+    left = _SHOWN_OF_NOTEBOOK
     for cell in shown.cells:
         cell.pop("attachments", None)
+        if not (is_test(cell) or cell.metadata.get("released")):
+            cell.source = _cut(cell.source, max(0, min(left, _SHOWN_OF_CELL)))
+            left -= len(cell.source)
         if cell.cell_type != "code" and not cell.metadata.get("released"):
             fence = "~" * (3 + max(map(len, _tildes(cell.source)), default=0))
             cell.cell_type = "markdown"
             cell.source = f"{fence}text\n{cell.source}\n{fence}"
         cell.metadata.pop("released", None)
     return shown
+
+
+def _cut(source: str, most: int) -> str:
+    """Colouring a megabyte of code takes the page's maker minutes and gigabytes."""
+    if len(source) <= most:
+        return source
+    rest = f"{len(source) - most} more characters are in the submitted file"
+    return f"{source[:most]}\n# ... {rest} ..."
 
 
 def _tildes(text: str) -> list[str]:
