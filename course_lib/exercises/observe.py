@@ -27,7 +27,12 @@ import numpy as np
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.forbid import not_refused, refuse_operators_for_good, refusing
+from course_lib.exercises.forbid import (
+    ForbiddenCall,
+    not_refused,
+    refuse_operators_for_good,
+    refusing,
+)
 from course_lib.exercises.model import Case, ErrorNote, Exercise, Notes, Observation
 from course_lib.exercises.wire import MAX_BYTES, WireError, pack, unpack
 
@@ -74,11 +79,16 @@ def known_state() -> Iterator[None]:
     python_state, numpy_state = random.getstate(), np.random.get_state()
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
     autocast, cache = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
+    strict = torch.are_deterministic_algorithms_enabled()
+    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    smallest = sys.float_info.min
     with contextlib.ExitStack() as stack:
         stack.callback(random.setstate, python_state)
         stack.callback(np.random.set_state, numpy_state)
         stack.callback(torch.set_default_dtype, dtype)
         stack.callback(torch.set_grad_enabled, grad)
+        stack.callback(torch.use_deterministic_algorithms, strict, warn_only=warns_only)
+        stack.callback(torch.set_flush_denormal, smallest / 2 == 0)  # it has no getter
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.device("cpu"))
         # Not a `with torch.autocast(enabled=False)`: inside another one, the learner's own would
@@ -86,6 +96,7 @@ def known_state() -> Iterator[None]:
         stack.callback(torch.set_autocast_enabled, "cpu", autocast)
         stack.callback(torch.set_autocast_cache_enabled, cache)
         stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
         stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
@@ -94,6 +105,8 @@ def known_state() -> Iterator[None]:
         torch.set_grad_enabled(True)
         torch.set_autocast_enabled("cpu", False)
         torch.set_autocast_cache_enabled(False)
+        torch.use_deterministic_algorithms(False)
+        torch.set_flush_denormal(False)
         torch.manual_seed(0)
         random.seed(0)
         np.random.seed(0)
@@ -224,11 +237,15 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
             return
         for case in cases:
             refused.clear()
-            observation = _plain(_with_refusals(observe(exercise, subjects, case), refused))
-            try:
-                data = pack(observation)
-            except WireError:
-                data = b""
+            # Also while it is packed: a result may do its work only when it is looked at.
+            with refusing(exercise.forbidden, subjects) as later:
+                seen = _with_refusals(observe(exercise, subjects, case), refused)
+                try:
+                    data = pack(_plain(seen))
+                except (WireError, ForbiddenCall):
+                    data = b""
+            if later:
+                data = pack(_plain(_with_refusals(Observation({}), later)))
             if not 0 < len(data) <= MAX_BYTES:
                 data = pack(_failure("too large"))
             _write_all(write_end, struct.pack("<I", len(data)) + data)

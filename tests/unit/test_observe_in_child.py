@@ -3,11 +3,16 @@
 import base64
 import os
 import signal
+import sys
+from collections.abc import Iterator
 
 import pytest
+import torch
 
-from course_lib.exercises.observe import remote
+from course_lib.exercises import find_exercise
+from course_lib.exercises.observe import _observe_in_child, known_state, remote
 from course_lib.exercises.wire import pack, unpack
+from grading.engine.cases import case_set
 from grading.engine.judge import observation_from
 
 
@@ -39,3 +44,63 @@ def test_ignored_children_are_observed_all_the_same():
         assert _remote()["values"]["returned"] == _beats()
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_built_in_is_refused_also_when_the_result_calls_it_later():
+    later = {}
+
+    class Later(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            if function is torch.Tensor.detach:  # as packing calls it
+                return torch.autograd.grad(*later["todo"])[0]
+            return super().__torch_function__(function, types, args, kwargs or {})
+
+    def numerical_gradient(f, x, eps=1e-4):
+        result = torch.zeros_like(x).as_subclass(Later)
+        x = x.detach().clone().requires_grad_()
+        later["todo"] = (f(x), x)
+        return result
+
+    exercise, cases = find_exercise("numerical_gradient"), case_set("numerical_gradient", 3).cases
+    for result in _observe_in_child(exercise, (numerical_gradient,), list(cases)):
+        assert result["error"][0] == "ForbiddenCall"
+
+
+def _settings() -> list[bool]:
+    return [
+        torch.is_anomaly_enabled(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        sys.float_info.min / 2 == 0,  # are the smallest numbers taken for zero?
+    ]
+
+
+@pytest.fixture
+def strict() -> Iterator[None]:
+    """What a scratch cell may have left switched on."""
+    torch.autograd.set_detect_anomaly(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_flush_denormal(True)
+    yield
+    torch.autograd.set_detect_anomaly(False)
+    torch.use_deterministic_algorithms(False)
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.usefixtures("strict")
+def test_settings_of_a_scratch_cell_change_no_result_and_are_put_back():
+    before = _settings()
+    assert before[:3] == [True, True, True]
+    with known_state():
+        assert _settings() == [False, False, False, False]
+    assert _settings() == before
+
+
+def test_empty_tensors_of_a_case_are_no_meta_tensors():
+    torch.set_default_device("meta")
+    try:
+        assert unpack(pack(torch.zeros(0, device="cpu"))).device.type == "cpu"
+    finally:
+        torch.set_default_device(None)

@@ -97,8 +97,9 @@ def nested(depth: int) -> list:
         MAGIC + struct.pack("<I", 3) + b"NaN",
         MAGIC + struct.pack("<I", 20_000) + b"[" * 20_000,
         message(["l", [None] * 300_000]),
+        MAGIC + struct.pack("<I", 3_000_000) + b"[" + b"[]," * 999_999 + b"0]",
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_malformed_messages_are_refused_with_a_wire_error(data):
     with pytest.raises(WireError):
