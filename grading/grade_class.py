@@ -22,7 +22,7 @@ from grading.engine.cache import ResultStore, is_final, job_key, record_from
 from grading.engine.grade import Graded, Prepared, Submission, conclude, prepare, read_release
 from grading.engine.limits import Limits
 from grading.engine.outcomes import NotebookOutcome
-from grading.engine.reading import Unreadable
+from grading.engine.reading import Unreadable, printable
 from grading.engine.run import Job, RunRecord, run
 from grading.engine.sandbox import UNPROTECTED, check_protection
 from grading.engine.versions import digest, judge_version
@@ -34,6 +34,8 @@ from grading.nbgrader.writer import Writer, is_timestamp
 from grading.problems import Problem
 from grading.secret import course_secret
 from grading.submissions import HandedIn, submissions
+
+_NO_TEXT = "the name of the folder is not UTF-8: rename it"
 
 #: What a result took: a kernel, only judging, or nothing at all.
 Work = Literal["run", "judged", "unchanged"]
@@ -156,6 +158,8 @@ class _Grading:
             yield attempt, attempt.prepared.job if runs and attempt.prepared else None
 
     def _begin(self, one: HandedIn) -> _Attempt:
+        if not _is_text(one.learner):
+            return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
         timestamp = _timestamp(one)
         attempt = _Attempt(one, timestamp)
         try:
@@ -227,7 +231,7 @@ class _Grading:
 
     def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
-        problem = f"could not be graded: {' '.join(reason.split())}"
+        problem = f"could not be graded: {printable(' '.join(reason.split()))}"
         self.marks.forget(one.learner)
         self.writer.begin(one.learner, timestamp)
         self.marks.put(Mark(one.learner, problem=problem))
@@ -249,6 +253,15 @@ def _with_file_notes(graded: Graded, one: HandedIn) -> Graded:
     return replace(graded, outcome=replace(graded.outcome, problems=problems))
 
 
+def _is_text(name: str) -> bool:
+    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _timestamp(one: HandedIn) -> str | None:
     text = one.timestamp()
     if text is not None and not is_timestamp(text):
@@ -263,13 +276,14 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
     table.add_column("points", justify="right")
     table.add_column("misconceptions, and what could not be graded", overflow="fold")
     for result in results:
+        learner = escape(printable(result.learner))
         if result.outcome is None:
-            table.add_row(escape(result.learner), "-", f"[red]! {escape(result.problem)}[/]")
+            table.add_row(learner, "-", f"[red]! {escape(result.problem)}[/]")
             continue
         outcome = result.outcome
         named = [item.misconception for item in outcome.items if item.misconception]
         scored = f"{outcome.score:g} / {outcome.max_score:g}"
-        table.add_row(escape(result.learner), scored, escape(", ".join(named)))
+        table.add_row(learner, scored, escape(", ".join(named)))
     console.print(table)
     works = [result.work for result in results]
     console.print(

@@ -9,10 +9,11 @@ import torch
 
 from course_lib.chapters import find_chapter
 from course_lib.exercises.model import Observation
-from course_lib.exercises.wire import Foreign
+from course_lib.exercises.wire import Foreign, WireError
 from grading.engine.cache import ResultStore, job_key
 from grading.engine.cases import case_set
 from grading.engine.grade import Submission, prepare, read_release
+from grading.engine.judge import observation_from
 from grading.engine.reading import Unreadable, printable
 from grading.engine.run import Stopped
 from grading.problems import Problem
@@ -67,8 +68,12 @@ def _of(name: str, answer: list[Any] | Stopped, seed: int | None) -> Iterator[st
             yield from _compared(expected, got)
 
 
-def _compared(expected: Observation, got: dict[str, Any]) -> Iterator[str]:
-    if "failure" in got or not isinstance(got.get("values"), dict):
+def _compared(expected: Observation, got: Any) -> Iterator[str]:
+    try:
+        well_formed = isinstance(observation_from(got), Observation)
+    except WireError:  # whoever forged it can send anything
+        well_formed = False
+    if not well_formed:
         yield f"   {_shown(got)}"
         return
     for field, value in expected.values.items():

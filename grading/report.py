@@ -19,8 +19,10 @@ from course_lib.chapters import Chapter, find_chapter
 from course_lib.quiz import chapter_questions
 from grading.engine.matching import TEST_SUFFIX
 from grading.engine.outcomes import VERDICTS, NotebookOutcome
+from grading.engine.reading import printable
 from grading.marks import Mark, Marks
 from grading.problems import Problem
+from grading.submissions import is_folder
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def class_report(chapter: Chapter, marks: Marks, submitted: Path) -> ClassReport
     there = [
         mark
         for mark in sorted(marks.all(), key=lambda mark: mark.learner)
-        if (submitted / mark.learner / chapter.id).is_dir()
+        if is_folder(submitted / mark.learner / chapter.id)
     ]
     if not there:
         return None
@@ -146,7 +148,7 @@ def write_csv(found: ClassReport, path: Path) -> None:
             for misconception, count in item.misconceptions.items():
                 writer.writerow(["learners with misconception", item.name, misconception, count])
         for learner in found.not_graded:
-            writer.writerow(["not graded", "", _no_formula(learner), 1])
+            writer.writerow(["not graded", "", _no_formula(printable(learner)), 1])
 
 
 def _no_formula(text: str) -> str:
@@ -166,7 +168,9 @@ def _print(found: ClassReport, console: Console) -> None:
     if missing:
         console.print(f"Not graded: {missing}", highlight=False)
         for learner, reason in found.not_graded.items():
-            console.print(f"[red]! {escape(learner)}: {escape(reason)}[/]", highlight=False)
+            console.print(
+                f"[red]! {escape(printable(learner))}: {escape(reason)}[/]", highlight=False
+            )
 
 
 def summary(found: ClassReport) -> str:

@@ -1,6 +1,7 @@
 """Finds what learners handed in: ``<course>/submitted/<learner>/<chapter>/<chapter>.ipynb`` and the
 files beside it. Reads with bounds and follows no link: a submission's folder is a stranger's."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from grading.engine.reading import MAX_BYTES, Unreadable, printable
 
 _COMPANION_BYTES = 20 * 2**20
 _COMPANION_FILES = 200
+#: How many of those that are not used are named.
+_COMPANIONS_NAMED = 10
 #: What is never handed to the kernel: other notebooks, nbgrader's own files, editors' folders.
 _LEFT_OUT = ("timestamp.txt", "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
 
@@ -26,8 +29,10 @@ class HandedIn:
 
     def notebook(self, chapter: Chapter) -> bytes:
         """The notebook's bytes. Raises ``Unreadable``."""
+        if not os.access(self.folder, os.R_OK | os.X_OK):
+            raise Unreadable("its folder cannot be read: change its permissions")
         path = self.folder / f"{chapter.id}.ipynb"
-        if not path.exists() and not path.is_symlink():
+        if not os.path.lexists(path):
             path = self._other_name(chapter)
         return _read(path, MAX_BYTES)
 
@@ -41,18 +46,22 @@ class HandedIn:
     def companions(self) -> dict[str, bytes]:
         """The files beside the notebook, by their path inside the folder."""
         found: dict[str, bytes] = {}
-        left = _COMPANION_BYTES
+        left, unused = _COMPANION_BYTES, 0
         for path in sorted(_files(self.folder)):
             try:
                 data = _read(path, left)
             except Unreadable as error:
-                self.mended.append(f"{printable(path.name)} was not used: {error}.")
+                unused += 1
+                if unused <= _COMPANIONS_NAMED:
+                    self.mended.append(f"{printable(path.name)} was not used: {error}.")
                 continue
             if len(found) == _COMPANION_FILES:
                 self.mended.append(f"Only {_COMPANION_FILES} of the files beside it were used.")
                 break
             left -= len(data)
             found[str(path.relative_to(self.folder))] = data
+        if unused > _COMPANIONS_NAMED:
+            self.mended.append(f"{unused - _COMPANIONS_NAMED} more files were not used.")
         return found
 
     def _other_name(self, chapter: Chapter) -> Path:
@@ -75,11 +84,21 @@ def submissions(folder: Path, chapter: Chapter) -> list[HandedIn]:
     return [
         HandedIn(learner.name, learner / chapter.id)
         for learner in sorted(folder.iterdir())
-        if not learner.is_symlink()
-        and not learner.name.startswith(".")
-        and (learner / chapter.id).is_dir()
-        and not (learner / chapter.id).is_symlink()
+        if not learner.name.startswith(".")
+        and is_folder(learner)
+        and is_folder(learner / chapter.id)
     ]
+
+
+def is_folder(path: Path) -> bool:
+    """A folder and no link to one. So is what may not be looked at: it is then reported, and not
+    passed over."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -104,7 +123,7 @@ def _read(path: Path, most: int) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        if path.is_symlink():
+        if error.errno == errno.ELOOP:
             raise Unreadable(f"{name} is a link, and links are not followed") from None
         raise Unreadable(f"{name} cannot be read ({error.strerror})") from None
     if len(data) > most:

@@ -7,6 +7,7 @@ lines, else by the name that it defines. Tests hold the two against each other.
 import ast
 import hashlib
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -189,4 +190,5 @@ def _parse(source: str) -> ast.Module:
     lines = ["pass" if line.startswith(("%", "!", "?")) else line for line in source.split("\n")]
     # A cell may await at its top level, as IPython allows.
     flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    return compile("\n".join(lines), "<cell>", "exec", flags, dont_inherit=True)
+    with warnings.catch_warnings(action="ignore"):  # of "\\d" and the like its own kernel warns
+        return compile("\n".join(lines), "<cell>", "exec", flags, dont_inherit=True)

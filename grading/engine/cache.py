@@ -52,10 +52,12 @@ def record_bytes(record: RunRecord) -> bytes:
     """A record as data: what a worker sends back, and what is stored."""
     answers: dict[str, Any] = {}
     for grade_id, answer in record.answers.items():
-        if isinstance(answer, Stopped):
-            answers[grade_id] = asdict(answer)
-        else:
-            answers[grade_id] = base64.b64encode(pack(answer)).decode()
+        try:
+            stopped = isinstance(answer, Stopped)
+            packed = asdict(answer) if stopped else base64.b64encode(pack(answer)).decode()
+        except WireError:  # a forged one may unfold to more than it was as bytes
+            packed = asdict(_UNUSABLE)
+        answers[grade_id] = packed
     tree = {**vars(record), "answers": answers}
     return json.dumps(tree).encode()
 

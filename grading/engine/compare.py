@@ -75,7 +75,7 @@ def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> s
 
 
 def _dict_difference(expected: dict, got: dict, rtol: float, atol: float) -> str | None:
-    if list(map(str, expected)) != list(map(str, got)) and set(expected) != set(got):
+    if set(expected) != set(got):
         missing = [key for key in expected if key not in got]
         extra = [key for key in got if key not in expected]
         return f"missing keys: {missing or 'none'}; keys too many: {extra or 'none'}"

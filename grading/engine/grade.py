@@ -26,6 +26,9 @@ from grading.engine.run import Job, Question, RunRecord, Stopped
 from grading.engine.suspicion import worth_a_look
 from grading.problems import Problem
 
+#: The longest message to a learner, in characters.
+_MESSAGE = 1_500
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -135,8 +138,13 @@ def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutc
         )
     if question.name in prepared.untouched and item.score == 0:
         return replace(item, status="not_attempted", misconception=None, message="Not attempted.")
-    aspects = tuple(replace(a, problem=printable(a.problem)) for a in item.aspects)
-    return replace(item, message=printable(item.message), aspects=aspects)
+    aspects = tuple(replace(a, problem=_sayable(a.problem)) for a in item.aspects)
+    return replace(item, message=_sayable(item.message), aspects=aspects)
+
+
+def _sayable(text: str) -> str:
+    """One line of bounded length: what is said of a forged error may hold megabytes."""
+    return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
 
 
 def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:

@@ -102,15 +102,20 @@ def _become_kernel(connection_file: str) -> None:
         "--HistoryManager.hist_file=:memory:",
         "--InteractiveShellApp.ignore_cwd=True",
     ]
+    from ipykernel.iostream import OutStream
     from ipykernel.ipkernel import IPythonKernel
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
 
     class Kernel(IPythonKernel):
-        """A kernel that answers although a cell took its streams away."""
+        """A kernel that answers although a cell took its streams away, and goes on to print
+        although one closed them."""
 
         async def do_execute(self, *args, **kwargs):
             streams = sys.stdout, sys.stderr
+            for stream in streams:
+                if isinstance(stream, OutStream) and stream.closed:
+                    stream.pub_thread = self.iopub_thread
             try:
                 return await super().do_execute(*args, **kwargs)
             finally:

@@ -16,6 +16,8 @@ import nbformat
 
 MAX_BYTES = 50 * 2**20
 MAX_CELLS = 2_000
+#: Lists and objects: each takes up to a hundred times the memory that it takes in the file.
+MAX_PARTS = 2_000_000
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -101,6 +103,8 @@ def _decode_as(data: bytes, encoding: str) -> str:
 
 
 def _parse(text: str) -> Any:
+    if text.count("[") + text.count("{") > MAX_PARTS:
+        raise Unreadable("the file has more lists and objects than a notebook has use for")
     try:
         return json.loads(text)
     except RecursionError:

@@ -20,6 +20,8 @@ _COLOURS = {
 }
 _WRONG = ("#8a1120", "#fdf2f3")
 _TEXT = "font-family: system-ui, sans-serif; line-height: 1.5; color: #1f2328;"
+#: The pages set TeX between dollar signs, and part of the text is a learner's.
+_NO_MATHS = "tex2jax_ignore mathjax_ignore"
 _LINE = "margin: 6px 0 0 0;"
 #: The feedback pages' own style sheet sets the columns of a chapter's tables side by side.
 _TABLES = (
@@ -35,7 +37,7 @@ def verdict_html(item: ItemOutcome) -> str:
     box = f"border-left: 6px solid {colour}; background: {background};"
     box += " padding: 10px 14px; margin: 0 0 14px 0;"
     lines = [
-        f'<div style="{_TEXT} {box} max-width: 52em; border-radius: 3px;">',
+        f'<div class="{_NO_MATHS}" style="{_TEXT} {box} max-width: 52em; border-radius: 3px;">',
         f'<p style="margin: 0; font-size: 110%; color: {colour};">'
         f"<strong>{symbol} {word[:1].upper()}{word[1:]}</strong>"
         f" &middot; {points(item.score, item.max_score)}</p>",
@@ -62,7 +64,7 @@ def summary_html(outcome: NotebookOutcome) -> str:
     head = "text-align: left; padding: 4px 14px 4px 0; border-bottom: 2px solid #57606a;"
     rows = "".join(_row(item) for item in outcome.items)
     lines = [
-        f'<div style="{_TEXT} max-width: 60em;">',
+        f'<div class="{_NO_MATHS}" style="{_TEXT} max-width: 60em;">',
         f'<p style="margin: 0; font-size: 120%;"><strong>Graded: '
         f"{points(outcome.score, outcome.max_score)}</strong></p>",
         '<table style="border-collapse: collapse; margin: 10px 0; border: none;">',

@@ -32,7 +32,7 @@ def assert_holds(batch: Batch, case: Case) -> None:
         assert rows[f"{name}__test"][0] == wanted[name]
     said = [*result.outcome.problems, *(item.message for item in result.outcome.items)]
     assert case.says in "\n".join(said), said
-    assert all("\n" not in sentence for sentence in said)
+    assert all("\n" not in sentence and len(sentence) < 2_000 for sentence in said)
     assert_shown_safely(batch, learner)
 
 
@@ -52,3 +52,5 @@ def assert_shown_safely(batch: Batch, learner: str) -> None:
     body = page.partition("</head>")[2]
     assert "<script>steal" not in body
     assert "<img src=x" not in body
+    verdicts = body.count('<div class="tex2jax_ignore')
+    assert verdicts == 1 + len(FULL), "a message would be set as TeX"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.hostile.handing_in import RIGHT, Batch, Case
+from grading.engine.doubt import suspects
+from tests.hostile.handing_in import CHAPTER, RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
 ZERO = {"first_bad_step": 0.0}
@@ -214,6 +215,7 @@ return deeper(0)
             "<first_bad_step": "import sys\nsys.stdin = sys.stdout = sys.stderr = None",
             "<q00_2": "import sys\nsys.stdout = sys.stderr = object()",
             "<q00_3": "import sys\nsys.stdout.close(); sys.stderr.close(); sys.__stdout__.close()",
+            "q00_3": "print('still', 'heard')\nq00_3 = 'A'",
         },
         alone=True,
     ),
@@ -252,3 +254,16 @@ def test_case(batch: Batch, case: Case):
 
 def test_the_honest_are_unharmed(batch: Batch, undisturbed):
     assert_honest_unchanged(batch, undisturbed)
+
+
+def test_what_is_printed_behind_closed_streams_is_shown(batch: Batch):
+    learner = batch.learner_of.get("standard streams closed, and none left")
+    if learner:  # its case may not be selected
+        graded = batch.course / "autograded" / learner / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+        assert "still heard" in graded.read_text(encoding="utf-8")
+
+
+def test_who_is_at_fault_is_found_in_no_time_among_empty_lines():
+    """A search that began anew at each line would take an hour, in the grader's process."""
+    empty = "x = 1" + "\n" * 500_000
+    assert suspects([(0, empty, False), (1, f"{empty}  !kill 1", False)]) == [1]

@@ -117,6 +117,36 @@ observe.remote = remote
         "could be used",
     ),
     Case(
+        "an error of a million characters",
+        _forging(
+            """
+text = "$\\\\href{https://example.org}{x}$ " + "x" * 10**6
+observe.remote = lambda name, payload, nonce, **more: forged(
+    name, nonce, *[{"values": {}, "events": [], "error": [text, text, text[:99]]}] * min(COUNT, 5)
+    + [{"values": {}, "events": [], "error": None}] * max(0, COUNT - 5))
+"""
+        ),
+        ZERO,
+    ),
+    Case(
+        "a tensor that the message names a hundred times",
+        _forging(
+            """
+import torch
+def remote(name, payload, nonce, **more):
+    data = base64.b64decode(forged(name, nonce, seen(returned=[torch.ones(2**18)])))
+    length = int.from_bytes(data[4:8], "little")
+    one = b'["x", "0", false]'
+    text = data[8 : 8 + length].replace(one, b", ".join([one] * 100))
+    return base64.b64encode(data[:4] + len(text).to_bytes(4, "little") + text + data[8 + length :]).decode()
+observe.remote = remote
+""",
+            "order_the_beats",
+        ),
+        ORDER,
+        "could be used",
+    ),
+    Case(
         "a message with more results than cases",
         _forging(
             "observe.remote = lambda n, p, nonce, **more: forged(n, nonce, *[seen()] * (COUNT + 1))"

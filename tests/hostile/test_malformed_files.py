@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from grading.engine.reading import Unreadable
+from grading.grade_class import Result, _print_results
+from grading.submissions import submissions
 from tests.hostile.handing_in import CHAPTER, RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
@@ -148,6 +152,19 @@ def _same_key_twice(tree: Tree) -> bytes:
     return json.dumps(tree).replace('"cells": [', '"cells": [], "cells": [', 1).encode()
 
 
+def _many_lists(tree: Tree) -> bytes:
+    """Three million lists, which take two hundred megabytes and more once they are parsed."""
+    return json.dumps(tree)[:-1].encode() + b', "more": [' + b"[]," * 3_000_000 + b"[]]}"
+
+
+def _long_code(tree: Tree) -> None:
+    """Below the last check, where it is not run; to colour it took gigabytes."""
+    for kind in ("code", "markdown"):
+        tree["cells"].append(
+            {"cell_type": kind, "metadata": {}, "source": "x = [" + "1, " * 500_000 + "]"}
+        )
+
+
 def _nested_metadata(tree: Tree) -> None:
     nest: Any = 1
     for _ in range(300):
@@ -189,6 +206,16 @@ def _beside(action: Callable[[Path], None]) -> dict[str, Callable[[Path], None]]
     return {"unused": action}
 
 
+def _many_links(path: Path) -> None:
+    for number in range(3_000):
+        path.with_name(f"link-{number}").symlink_to("/etc/hostname")
+
+
+def _folder_without_a_name(path: Path) -> None:
+    """A learner's folder whose name is no text, as an archive from another system may bring it."""
+    (path.parents[2] / os.fsdecode(b"\xff") / CHAPTER.id).mkdir(parents=True)
+
+
 def _undecodable_names(path: Path) -> None:
     folder = os.fsencode(path.parent)
     os.symlink("/etc/hostname", folder + b"/\xff<img src=x>\n.csv")
@@ -220,6 +247,13 @@ CASES = (
     Case("metadata nested 300 deep", damage=_changed(_nested_metadata)),
     Case("renamed by a browser", beside=_beside(_renamed), says="was called"),
     Case("names beside it that are no text", beside=_beside(_undecodable_names)),
+    Case(
+        "three thousand links beside it",
+        beside=_beside(_many_links),
+        says="2990 more files were not used",
+    ),
+    Case("a learner's folder whose name is no text", beside=_beside(_folder_without_a_name)),
+    Case("a million numbers in one cell", damage=_changed(_long_code)),
     Case("timestamp that is none", beside={"timestamp.txt": b"\x1b[31m yesterday, <b>late</b>"}),
     Case(
         "a note instead of cells",
@@ -233,6 +267,7 @@ CASES = (
     Case("cut off", damage=lambda tree: json.dumps(tree).encode()[:-300], unreadable="cut off"),
     Case("numbers of 9000 digits", damage=_giant_numbers, unreadable="not valid JSON"),
     Case("nested too deeply", damage=lambda tree: b'{"cells": ' + b"[" * 90_000, unreadable="deep"),
+    Case("three million lists", damage=_many_lists, unreadable="more lists and objects"),
     Case("empty", damage=lambda tree: b"", unreadable="empty"),
     Case("binary", damage=lambda tree: bytes(range(256)) * 40, unreadable="claims to be utf-16"),
     Case("a zip", damage=_zipped, unreadable="not valid JSON"),
@@ -262,3 +297,48 @@ def test_case(batch: Batch, case: Case):
 
 def test_the_honest_are_unharmed(batch: Batch, undisturbed):
     assert_honest_unchanged(batch, undisturbed)
+
+
+def test_whose_folders_name_is_no_text_is_told(batch: Batch):
+    if "\udcff" in batch.results:  # its case may not be selected
+        result = batch.results["\udcff"]
+        assert (result.outcome, result.problem) == (
+            None,
+            "not graded: the name of the folder is not UTF-8: rename it",
+        )
+
+
+def test_the_page_shows_the_beginning_of_what_is_long(batch: Batch):
+    learner = batch.learner_of.get("a million numbers in one cell")
+    if learner:
+        page = batch.course / "feedback" / learner / CHAPTER.id / f"{CHAPTER.id}.html"
+        assert "more characters are in the submitted file" in page.read_text(encoding="utf-8")
+        assert page.stat().st_size < 2**21
+
+
+def test_names_of_folders_do_not_move_the_terminals_cursor():
+    screen = io.StringIO()
+    wild = "a\x1b[2J\u202e\udcff[red]"
+    _print_results(CHAPTER, [Result(wild, problem="no")], Console(file=screen, width=100))
+    assert "a [2J" in screen.getvalue()
+    assert "[red]" in screen.getvalue()
+    assert not {"\x1b", "\u202e", "\udcff"} & set(screen.getvalue())
+
+
+def test_a_folder_that_may_not_be_looked_into_is_one_line(tmp_path, monkeypatch):
+    """As root everything may be read, so the refusal is acted."""
+    for learner in ("ann", "ben"):
+        (tmp_path / learner / CHAPTER.id).mkdir(parents=True)
+    true_lstat = os.lstat
+
+    def lstat(path, **more):
+        if "ann" in os.fspath(path):
+            raise PermissionError(13, "Permission denied", path)
+        return true_lstat(path, **more)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    monkeypatch.setattr(os, "access", lambda path, mode: "ann" not in os.fspath(path))
+    ann, ben = submissions(tmp_path, CHAPTER)
+    assert (ann.learner, ben.learner, ann.timestamp()) == ("ann", "ben", None)
+    with pytest.raises(Unreadable, match="its folder cannot be read"):
+        ann.notebook(CHAPTER)

@@ -12,6 +12,7 @@ from course_lib.exercises.wire import Foreign, WireError
 from grading.engine.cases import case_set, choose_seed
 from grading.engine.compare import difference
 from grading.engine.judge import Failure, judge_exercise, judge_quiz, observation_from
+from grading.observed import _compared
 
 SEED = 3
 
@@ -93,6 +94,8 @@ def test_side_conditions_earn_nothing_alone():
 def test_a_result_of_another_shape_is_no_observation(data):
     with pytest.raises(WireError):
         observation_from(data)
+    [line] = _compared(case_set("train_one_epoch", SEED).expected[0], data)
+    assert len(line) < 120  # ``observed`` shows it all the same
 
 
 def test_quiz_answers():
