@@ -71,7 +71,11 @@ def regression(
     generator: torch.Generator | None = None,
     seed: int = 0,
 ) -> tuple[Tensor, Tensor]:
-    """A noisy straight line: X ``[n, 1]`` uniform in [-2, 2], y ``[n, 1]``, both float32."""
+    """A noisy straight line: X ``[n, 1]`` uniform in [-2, 2], y ``[n, 1]``, both float32.
+
+    y = ``slope`` * X + ``intercept`` + Gaussian noise of standard deviation ``noise``. Drawn from
+    ``generator``, or from a fresh one with ``seed``.
+    """
     generator = generator or generator_of(seed)
     X = 4 * torch.rand(n, 1, generator=generator) - 2
     return X, slope * X + intercept + noise * torch.randn(n, 1, generator=generator)
@@ -86,7 +90,13 @@ def loader(
     generator: torch.Generator | None = None,
     seed: int = 0,
 ) -> DataLoader:
-    """A ``DataLoader`` of (x, y) batches whose order comes from its own generator."""
+    """A ``DataLoader`` of batches x ``[batch_size, ...]``, y ``[batch_size, ...]``, whose order
+    comes from ``generator``, or from a fresh one with ``seed``.
+
+    The last batch is smaller where ``batch_size`` does not divide ``len(X)``, or is left out with
+    ``drop_last``. Raises ``ValueError`` for a ``batch_size`` below 1, and ``AssertionError`` where
+    X and y differ in length, as PyTorch does.
+    """
     return DataLoader(
         TensorDataset(X, y),
         batch_size=batch_size,
@@ -99,7 +109,8 @@ def loader(
 def batches(
     X: Tensor, y: Tensor, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One shuffled pass: what ``loader`` gives, at a tenth of its cost for small tensors."""
+    """One shuffled pass over pairs x, y of ``batch_size`` rows, the last pair may have fewer: what
+    ``loader`` gives, at a tenth of its cost for small tensors."""
     order = torch.randperm(len(X), generator=generator)
     for rows in order.split(batch_size):
         yield X[rows], y[rows]

@@ -59,7 +59,10 @@ def is_letter(answer: Any) -> bool:
 
 
 def check_quiz(id: str, answer: Any) -> None:
-    """Say whether an answer was given. Whether it is right comes with the grading."""
+    """Say whether ``answer`` is None, one of the letters "A" to "D" in either case, or neither.
+
+    Whether it is right comes with the grading: the key is not here. Raises nothing.
+    """
     if answer is None:
         print(f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.')
     elif is_letter(answer):

@@ -66,6 +66,7 @@ class LoopRecorder:
         return "".join(BY_NAME[event.kind].letter for event in self.events)
 
     def of_kind(self, kind: Kind) -> list[Event]:
+        """The events of one beat, in the order they happened."""
         return [event for event in self.events if event.kind == kind]
 
     def __enter__(self) -> Self:

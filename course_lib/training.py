@@ -79,7 +79,7 @@ class Trainer:
         return record
 
     def run(self, n: int) -> list[StepRecord]:
-        """``n`` steps."""
+        """``n`` steps, over the ends of epochs; a record of each, in order."""
         return [self.step() for _ in range(n)]
 
     def restart(self) -> None:
@@ -97,6 +97,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a ``state_dict()``. Raises ``RuntimeError`` when it is of another network."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self._generator.set_state(state["generator"])
@@ -106,7 +107,11 @@ class Trainer:
 
 
 def clip_or_measure(model: nn.Module, limit: float) -> float:
-    """The gradients' common L2 norm before they are scaled down to ``limit``."""
+    """The gradients' common L2 norm, before they are scaled down in place to ``limit``.
+
+    All parameters count as one vector, as for ``torch.nn.utils.clip_grad_norm_``; with an infinite
+    ``limit`` it is measured only.
+    """
     if limit == float("inf"):
         return _norm([p.grad for p in model.parameters() if p.grad is not None])
     return torch.nn.utils.clip_grad_norm_(model.parameters(), limit).item()

@@ -6,7 +6,10 @@ from course_lib.shown import Text, show
 
 
 def hint(name: str) -> None:
-    """Show the next hint; when all were shown, all of them again."""
+    """Show the next of the two hints of the exercise ``name``; when both were shown, both again.
+
+    Which ones were shown is remembered. An unknown name is answered with the nearest ones.
+    """
     show(Text(next_hint(name)))
 
 

@@ -38,7 +38,11 @@ class _Code:
 
 
 def solution(name: str) -> None:
-    """Show the solution of the exercise ``name``, or what is still missing until then."""
+    """Show the solution of the exercise ``name``, or what is still missing until then.
+
+    It opens once the check is right or after five tries, and only where the whole repository is on
+    the machine. An unknown name is answered with the nearest ones.
+    """
     show(_answer(name))
 
 

@@ -64,8 +64,12 @@ class Report:
 
 
 def hand_in(chapter: str, file: str | Path | None = None) -> None:
-    """Check the notebook of ``chapter`` and write a copy to hand in; ``file`` names the notebook
-    where it is not found by itself."""
+    """Check the notebook of ``chapter`` (name or number) and write a copy to hand in: in the folder
+    ``hand-in``, without outputs and personal data; on Colab the browser downloads it.
+
+    ``file`` names the notebook where it is not found by itself. Shows what is answered, unanswered
+    or missing, and raises nothing: no notebook, no answer or a full disk is said in words.
+    """
     show(_report(chapter, file))
 
 
