@@ -88,10 +88,7 @@ def observe_train_one_epoch(function: Any, case: Case, notes: Notes) -> None:
     # Handed over in eval mode: a right loop sets train mode itself.
     model.eval()
     losses: list[tuple[float, int]] = []
-    steps: list[tuple[list, list]] = []
-    optimizer.register_step_pre_hook(
-        lambda *_: steps.append((parameters_of(model), gradients_of(model)))
-    )
+    steps = record_steps(model, optimizer)
     loss_fn.register_forward_hook(
         lambda _, inputs, loss: losses.append((float(loss), len(inputs[1])))
     )
@@ -132,6 +129,18 @@ def properties_train_one_epoch(case: Case, observation: Observation) -> Iterator
             f"that is {mean:.4f} here, and yours is {returned:.4f}",
         )
     yield from own_gradient_findings(case, observation)
+
+
+def record_steps(
+    model: nn.Module, optimizer: torch.optim.Optimizer
+) -> list[tuple[list[torch.Tensor], list[torch.Tensor | None]]]:
+    """A list that grows with each step: the parameters before it, and the gradients that it used.
+    Those are read after it, for ``optimizer.step(closure)`` makes them inside."""
+    steps: list = []
+    before: list = []
+    optimizer.register_step_pre_hook(lambda *_: before.append(parameters_of(model)))
+    optimizer.register_step_post_hook(lambda *_: steps.append((before[-1], gradients_of(model))))
+    return steps
 
 
 def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Finding]:

@@ -11,8 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch05_complete_loop import build, classifier_case, own_gradient_findings
-from course_lib.exercises.loop_watch import gradients_of, parameters_of, watching
+from course_lib.exercises.ch05_complete_loop import (
+    build,
+    classifier_case,
+    own_gradient_findings,
+    record_steps,
+)
+from course_lib.exercises.loop_watch import parameters_of, watching
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.wire import type_name
 
@@ -112,10 +117,7 @@ def properties_b(case: Case, observation: Observation) -> Iterator[Finding]:
 
 def observe_c(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn, optimizer = build(case)
-    steps: list[tuple[list, list]] = []
-    optimizer.register_step_pre_hook(
-        lambda *_: steps.append((parameters_of(model), gradients_of(model)))
-    )
+    steps = record_steps(model, optimizer)
     try:
         with watching(notes, model, optimizer) as watch:
             notes["returned"] = function(model, loader, watch(loss_fn), optimizer)

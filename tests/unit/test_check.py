@@ -191,3 +191,22 @@ def test_known_state_puts_autocast_back():
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_cache_enabled()
+
+
+def test_a_loop_that_steps_with_a_closure_is_right():
+    def with_a_closure(model, loader, loss_fn, optimizer):
+        model.train()
+        total = seen = 0
+        for x, y in loader:
+
+            def closure(x=x, y=y):
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                return loss
+
+            loss = optimizer.step(closure)
+            total, seen = total + loss.item() * len(y), seen + len(y)
+        return total / seen
+
+    assert run_check("train_one_epoch", with_a_closure).state == "Right"
