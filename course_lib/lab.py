@@ -30,6 +30,12 @@ _SETTINGS = {
     },
 }
 
+#: Installed with nbgrader, they complain at each start that the learner's folder is no course.
+_NO_INSTRUCTORS_TOOLS = {
+    f"nbgrader.server_extensions.{name}": False
+    for name in ("formgrader", "validate_assignment", "assignment_list", "course_list")
+}
+
 
 def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int = 8888) -> int:
     """Prepare the learner's ``folder`` and serve it until stopped; returns the exit status."""
@@ -67,6 +73,7 @@ def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int
             "--Application.log_level=ERROR",
             f"--LabApp.workspaces_dir={private / 'workspaces'}",
             "--LabApp.extension_manager=readonly",
+            f"--ServerApp.jpserver_extensions={_NO_INSTRUCTORS_TOOLS}",
         ]
     )
     print(_announcement(f"http://localhost:{server.port}/lab?token={token}"))

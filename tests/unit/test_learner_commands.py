@@ -1,7 +1,9 @@
 """``python -m course_lib``: clear answers on any machine, and the learner's work is never lost."""
 
+import itertools
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -219,3 +221,33 @@ def test_copies_are_listed_as_json(released, tmp_path):
     my_course.prepare(released, mine)
     copied = json.loads((mine / my_course.PRIVATE / "copied.json").read_text())
     assert set(copied) == {"02_loss_functions.ipynb", "05_complete_loop.ipynb"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="stopped by a signal")
+def test_lab_takes_the_next_port_and_says_nothing_of_instructors_tools(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        options = ["--no-browser", "--port", str(port), "--folder", str(tmp_path / "mine")]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "course_lib", "lab", *options],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            said = list(itertools.takewhile(lambda line: "To stop" not in line, process.stdout))
+        finally:
+            process.terminate()
+            complaints = process.communicate(timeout=60)[1]
+    (address,) = [line for line in said if "http://" in line]
+    assert f":{port}/" not in address
+    assert "nbgrader" not in complaints.lower()
+
+
+@pytest.mark.parametrize("port", ["-5", "0", "99999", "x"])
+def test_a_port_that_is_none_is_one_line(port):
+    done = _run("lab", "--port", port)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "1 to 65535" in done.stderr
