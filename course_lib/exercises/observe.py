@@ -87,7 +87,9 @@ def known_state() -> Iterator[None]:
         stack.callback(np.random.set_state, numpy_state)
         stack.callback(torch.set_default_dtype, dtype)
         stack.callback(torch.set_grad_enabled, grad)
-        stack.callback(torch.use_deterministic_algorithms, strict, warn_only=warns_only)
+        if strict:  # the call imports torch's compiler, which takes seconds
+            stack.callback(torch.use_deterministic_algorithms, True, warn_only=warns_only)
+            torch.use_deterministic_algorithms(False)
         stack.callback(torch.set_flush_denormal, smallest / 2 == 0)  # it has no getter
         stack.enter_context(torch.random.fork_rng(devices=[]))
         stack.enter_context(torch.device("cpu"))
@@ -105,7 +107,6 @@ def known_state() -> Iterator[None]:
         torch.set_grad_enabled(True)
         torch.set_autocast_enabled("cpu", False)
         torch.set_autocast_cache_enabled(False)
-        torch.use_deterministic_algorithms(False)
         torch.set_flush_denormal(False)
         torch.manual_seed(0)
         random.seed(0)
