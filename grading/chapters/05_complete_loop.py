@@ -500,7 +500,7 @@ if own:
 # %%
 if own:
     shown = torch.cat([right.nonzero()[:7, 0], (~right).nonzero()[:3, 0]])
-    names = [f"{answers[i]}" if right[i] else f"{answers[i]} (a {labels[1500 + i]})" for i in shown]
+    names = [f"{answers[i]}" if right[i] else f"{answers[i]} ({labels[1500 + i]})" for i in shown]
     figure, axes = new_axes(8, 1.7)
     axes.imshow(torch.cat([images[1500 + i].reshape(28, 28) for i in shown], dim=1), cmap="Greys")
     axes.set(xticks=[14 + 28 * k for k in range(len(shown))], xticklabels=names, yticks=[])
