@@ -67,6 +67,9 @@ def observe_first_bad_step(function: Any, case: Case, notes: Notes) -> None:
         notes[field] = function(losses)
     else:
         notes[field] = function(losses, factor=case["factor"])
+    notes["losses_left_alone"] = len(losses) == len(case["losses"]) and all(
+        now is before for now, before in zip(losses, case["losses"], strict=True)
+    )
 
 
 def properties_first_bad_step(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -79,6 +82,8 @@ def properties_first_bad_step(case: Case, observation: Observation) -> Iterator[
         f"first_bad_step({call}) is {expected}",
         f"yours is {returned!r:.30}",
     )
+    if not observation["losses_left_alone"]:
+        yield Finding(False, "the list of losses is left as it was")
 
 
 def losses_case(
@@ -101,9 +106,10 @@ FIRST_BAD_STEP = Exercise(
         Aspect("leap", "the first leap above the smallest loss so far", 1, ("step_of_a_leap",)),
         Aspect(
             "finite",
-            "NaN and infinity are bad steps, exactly factor times the smallest loss is not",
+            "NaN and infinity are bad steps, exactly factor times the smallest loss is not; the "
+            "list is left as it was",
             1,
-            ("step_with_nan_or_infinity", "step_at_the_factor"),
+            ("step_with_nan_or_infinity", "step_at_the_factor", "losses_left_alone"),
             after=("leap",),
         ),
     ),
@@ -124,6 +130,7 @@ FIRST_BAD_STEP = Exercise(
         _public([1.0, 2.0, 3.5, 6.0], 2),
         _public([2.0, 1.0, 3.0, 2.5], None),
         _public([2.0, math.nan, 9.0], 1),
+        _public([9.0, 5.0, 1.0], None),
     ],
     properties=properties_first_bad_step,
 )

@@ -183,6 +183,8 @@ def _first_bad_cases(generator: torch.Generator) -> list[Case]:
     small_leap, large_leap = falling(6), falling(5)
     small_leap += [min(small_leap) * uniform(2.2, 2.6), *falling(4)]
     large_leap += [min(large_leap) * uniform(3.4, 3.8), min(large_leap) * 1.5]
+    # Falls by more than the factor: good steps, whatever comes later.
+    steep = [uniform(40.0, 50.0), uniform(20.0, 30.0), uniform(4.0, 5.0), uniform(0.5, 0.9)]
     hidden = falling(7)
     nan_first = [*hidden[:4], math.nan, hidden[4], min(hidden[:5]) * 3.5]
     # Powers of two: exactly the factor, to the last bit, however it is computed.
@@ -196,6 +198,7 @@ def _first_bad_cases(generator: torch.Generator) -> list[Case]:
         case(large_leap, factor=uniform(4.5, 5.0)),
         case(falling(10)),
         case([uniform(1, 2)]),
+        case(steep),
         case(nan_first),
         case([*falling(5), math.inf]),
         case([math.nan, *falling(4)]),
@@ -281,6 +284,17 @@ def _against_whole_run(losses, i, factor):
     return not math.isfinite(losses[i]) or losses[i] > factor * min(losses)
 
 
+def _against_whole_run_from_step_1(losses, i, factor):
+    smallest = min(loss for loss in losses if not math.isnan(loss))
+    return not math.isfinite(losses[i]) or (i > 0 and losses[i] > factor * smallest)
+
+
+def _empties_the_list(losses, factor=3.0):
+    step = _find(_right)(losses, factor)
+    del losses[: len(losses) if step is None else step + 1]
+    return step
+
+
 def _without_step_0(losses, i, factor):
     return i > 0 and _right(losses, i, factor)
 
@@ -316,6 +330,13 @@ def _is_another_number(case: Case, got: Observation) -> bool:
     if got.error is not None or step is None:
         return got.error is None and returned is None
     return type_name(returned) in ("float", "Tensor") or type_name(returned).startswith("numpy.")
+
+
+def _changes_the_list(case: Case, got: Observation) -> bool:
+    """The right steps, from a list that is another one afterwards."""
+    step = _find(_right)(case["losses"], case["factor"] or 3.0)
+    found = [value for name, value in got.values.items() if name.startswith("step_")]
+    return got.error is None and found == [step] and got.get("losses_left_alone") is False
 
 
 def _numpy_number(losses, factor=3.0):
@@ -440,6 +461,19 @@ FIRST_BAD_STEP = Answer(
             _find(_against_whole_run),
             "You compare with the smallest loss of the whole run, later steps included. While a "
             "run is going on nobody knows those: use the steps before this one.",
+        ),
+        Misconception(
+            "compared with the smallest of the whole run",
+            _find(_against_whole_run_from_step_1),
+            "You compare with the smallest loss of the whole run, later steps included, so a run "
+            "that falls fast looks bad. Use the steps before this one only.",
+        ),
+        Misconception(
+            "the list of losses changed",
+            _empties_the_list,
+            "Your function takes entries out of the list, or writes into it. The list belongs to "
+            "whoever called you: read it, with enumerate(losses), and leave it as it is.",
+            recognise=_changes_the_list,
         ),
         Misconception(
             "step 0 never looked at",
