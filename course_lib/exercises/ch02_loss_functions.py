@@ -119,6 +119,10 @@ def properties_softmax(case: Case, observation: Observation) -> Iterator[Finding
         gradient = observation["gradient"]
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the probabilities back to the logits")
+        if flows:
+            # Raising all logits of a row changes no probability, whatever is asked of them.
+            text = "the gradients of a row's logits add up to 0"
+            yield Finding(_near(gradient.sum(-1), 0.0), text)
         return
     large = case["kind"] == "large"
     result = observation["result_for_large_logits" if large else "returned"]
@@ -246,6 +250,9 @@ def properties_cross_entropy(case: Case, observation: Observation) -> Iterator[F
         gradient = observation["gradient"]
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the loss back to the logits")
+        if flows:
+            # Raising all logits of a row changes no loss.
+            yield Finding(_near(gradient.sum(-1), 0.0), "the gradients of a row add up to 0")
         return
     if case["kind"] == "large":
         loss = observation["loss_for_large_logits"]

@@ -92,6 +92,18 @@ def _in_place(logits):
     return exp / exp.sum(dim=-1, keepdim=True)
 
 
+def _shifted_in_the_callers_tensor(logits):
+    with torch.no_grad():
+        logits -= _row_maximum(logits)
+    exp = logits.exp()
+    return exp / exp.sum(dim=-1, keepdim=True)
+
+
+def _sum_detached(logits):
+    exp = (logits - _row_maximum(logits)).exp()
+    return exp / exp.sum(dim=-1, keepdim=True).detach()
+
+
 def _one_sigmoid_each(logits):
     return 1 / (1 + (-logits).exp())
 
@@ -134,7 +146,7 @@ def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
 
 def _flattens_large_logits(case: Case, got: Observation) -> bool:
     """Right for small logits; for large ones finite, adding up to 1, and not right."""
-    if case["kind"] != "large":
+    if case["kind"] != "large" or not _logits_left_alone(case, got):
         return _softmax_is_right(case, got)
     result = got.get("result_for_large_logits")
     return (
@@ -153,12 +165,23 @@ def _hides_nan(case: Case, got: Observation) -> bool:
 
 
 def _softmax_is_right(case: Case, got: Observation) -> bool:
+    if got.error is not None:
+        return False
     if case["kind"] == "gradient":
-        return got.error is None and isinstance(got.get("gradient"), Tensor)
-    if case["kind"] != "plain" or got.error is not None:
-        return got.error is None
+        logits = case["logits"].clone().requires_grad_()
+        expected = public.gradient_at(
+            logits, lambda: torch.softmax(logits, dim=-1), case["upstream"]
+        )
+        return difference(expected, got.get("gradient"), 1e-4, 1e-6) is None
+    name = "returned" if case["kind"] == "plain" else "result_for_large_logits"
     expected = torch.softmax(case["logits"], dim=-1)
-    return difference(expected, got.get("returned"), 1e-4, 1e-6) is None
+    return _logits_left_alone(case, got) and (
+        difference(expected, got.get(name), 1e-3, 1e-6) is None
+    )
+
+
+def _logits_left_alone(case: Case, got: Observation) -> bool:
+    return difference(case["logits"], got.get("logits_afterwards"), 0.0, 0.0) is None
 
 
 def _overflows(case: Case, got: Observation) -> bool:
@@ -349,6 +372,20 @@ SOFTMAX = Answer(
             "it where a gradient is wanted. Make a new tensor: `logits - ...`.",
         ),
         Misconception(
+            "input changed in place",
+            _shifted_in_the_callers_tensor,
+            "`logits -= ...` writes into the tensor that the caller gave you. no_grad hides "
+            "PyTorch's protest, and the caller's logits are others now. Make a new tensor: "
+            "`logits - ...`.",
+        ),
+        Misconception(
+            "sum cut off from the graph",
+            _sum_detached,
+            "The probabilities are right, but their sum is detached, so backward() takes it for a "
+            "constant. Raising one logit lowers the other probabilities, and that goes through "
+            "the sum: leave out detach() there.",
+        ),
+        Misconception(
             "detached result",
             _softmax_with(_row_maximum, finish=torch.detach),
             "The probabilities are right, but cut off from the graph, so nothing can be trained "
@@ -376,6 +413,9 @@ def _cross_entropy_cases(generator: torch.Generator) -> list[Case]:
         return public.cross_entropy_case("large", logits + noise, targets)
 
     far_below = case("large", 5, 4)
+    # Rows on levels of their own: one maximum for all of them is no help.
+    level = torch.tensor([[1e4], [0.0], [-1e4]], dtype=torch.float64)
+    apart = case("large", 3, 4)
     return [
         case("plain", 5, 3),
         case("plain", 4, 6, dtype=torch.float32, strided=True),
@@ -385,6 +425,7 @@ def _cross_entropy_cases(generator: torch.Generator) -> list[Case]:
         large(3, 5, 1e4, right=True),
         large(6, 4, 300.0, right=False, dtype=torch.float32),
         far_below | {"logits": far_below["logits"] - 1e4},
+        apart | {"logits": apart["logits"] + level},
         case("gradient", 6, 3),
         case("gradient", 3, 5, dtype=torch.float32, strided=True),
     ]
@@ -488,6 +529,15 @@ def _naive_softmax(logits):
 
 def _log_of_sum_of_exp(logits):
     return logits - logits.exp().sum(dim=1, keepdim=True).log()
+
+
+def _one_maximum_for_all(logits):
+    shifted = logits - logits.max()
+    return shifted - shifted.exp().sum(dim=1, keepdim=True).log()
+
+
+def _normaliser_detached(logits):
+    return logits - logits.logsumexp(dim=1, keepdim=True).detach()
 
 
 def _across_the_batch(logits):
@@ -643,6 +693,18 @@ CROSS_ENTROPY = Answer(
             "log(sum(exp(...))) overflows although its result would be small. logsumexp computes "
             "the same without ever leaving the range.",
             recognise=_loss_overflows,
+        ),
+        Misconception(
+            "one maximum for the whole batch",
+            _negative_log_likelihood(_one_maximum_for_all),
+            "You subtract the largest logit of the whole batch. In a row that lies far below it "
+            "every exp is 0, and log(0) is -inf: subtract each row's own maximum.",
+        ),
+        Misconception(
+            "normaliser cut off from the graph",
+            _negative_log_likelihood(_normaliser_detached),
+            "The loss is right, but its log-sum-exp is detached, so backward() sees the target's "
+            "logit alone and the other classes are never pushed down. Leave out detach() there.",
         ),
         Misconception(
             "mean over classes too",
