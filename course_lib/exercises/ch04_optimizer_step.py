@@ -78,24 +78,29 @@ def run_steps(
 ) -> None:
     """Put each step's gradients on the parameters, call ``step(params, lr)``, note what is left.
 
-    Side effects are noted on plain cases only: a failure elsewhere costs its own aspect.
+    Side effects are noted on plain cases only: a failure elsewhere costs its own aspect. The
+    second step of each of them is taken where nothing is recorded, as inside ``no_grad``.
     """
     # Two names for the same memory: an update in place shows under both.
     aliases = [p.detach() for p in parameters]
     prefix = "" if case["kind"] == "plain" else f"{case['kind']}_"
     given: list[Tensor | None] = []
-    for gradients, lr in zip(case["gradients"], case["lr"], strict=True):
+    grad_mode_kept = []
+    for index, (gradients, lr) in enumerate(zip(case["gradients"], case["lr"], strict=True)):
         given = [None if g is None else g.clone() for g in gradients]
         for p, gradient in zip(parameters, given, strict=True):
             p.grad = gradient
-        step(handed_over(parameters, case["through"]), lr)
+        recording = case["kind"] != "plain" or index != 1
+        with torch.set_grad_enabled(recording):
+            step(handed_over(parameters, case["through"]), lr)
+            grad_mode_kept.append(torch.is_grad_enabled() == recording)
     notes[f"{prefix}parameters"] = [p.detach().clone() for p in parameters]
     if case["kind"] == "plain":
         notes["aliases"] = [alias.clone() for alias in aliases]
         left = [p.grad for p in parameters]
         notes["gradients"] = [None if g is None else g.detach().clone() for g in left]
         notes["leaves"] = [p.is_leaf and p.requires_grad for p in parameters]
-        notes["grad_mode"] = torch.is_grad_enabled()
+        notes["grad_mode_kept"] = all(grad_mode_kept)
 
 
 def path_of(case: Case, make: Callable[..., torch.optim.Optimizer]) -> list[Tensor]:
@@ -139,7 +144,8 @@ def _path_findings(
         )
         still = all(observation["leaves"])
         yield Finding(still, "the parameters still require gradients, and are leaves")
-        yield Finding(observation["grad_mode"] is True, "gradient mode is on afterwards, as before")
+        text = "gradient mode is afterwards as it was before, on or off"
+        yield Finding(observation["grad_mode_kept"], text)
 
 
 def _all_close(expected: list[Tensor], got: list[Tensor]) -> bool:
@@ -167,7 +173,7 @@ def _same_gradients(given: list, left: list) -> bool:
 
 
 #: What every step must leave as it found it.
-_SIDE_FIELDS = ("aliases", "gradients", "leaves", "grad_mode")
+_SIDE_FIELDS = ("aliases", "gradients", "leaves", "grad_mode_kept")
 _SIDE_TEXT = "parameters change in place; gradients and gradient mode stay as they are"
 _ANY_TEXT = "any iterable will do, and parameters without gradient keep value and state"
 _SHAPES = ((3, 2), (4,), ())

@@ -490,13 +490,16 @@ STANDARDIZED_DATASET = Exercise(
 
 # --- train_val_split ----------------------------------------------------------------------------
 
-SPLITS: dict[str, str] = {
-    "first": "a",
-    "repeated": "b",
-    "other_seed": "c",
-    "global": "",
-    "global_repeated": "",
-}
+#: Splits that are asked for: "continued" by the generator of "first", which has moved on by then.
+SPLITS = (
+    "first",
+    "continued",
+    "repeated",
+    "other_seed",
+    "global",
+    "global_repeated",
+    "other_global",
+)
 
 
 def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[str, Any]:
@@ -509,14 +512,16 @@ def observe_train_val_split(function: Any, case: Case, notes: Notes) -> None:
     splits: dict[str, Any] = {}
     notes["splits"] = splits
     drew = False
-    for label, letter in SPLITS.items():
-        if letter:
+    generator = torch.Generator()
+    for label in SPLITS:
+        if "global" not in label:
             before = torch.get_rng_state()
-            generator = torch.Generator().manual_seed(other_seed if letter == "c" else seed)
+            if label != "continued":
+                generator.manual_seed(other_seed if label == "other_seed" else seed)
             splits[label] = function(case["n"], case["val_fraction"], generator=generator)
             drew = drew or not torch.equal(before, torch.get_rng_state())
         else:
-            torch.manual_seed(global_seed)
+            torch.manual_seed(other_seed if label == "other_global" else global_seed)
             splits[label] = function(case["n"], case["val_fraction"])
     notes["drew_from_global"] = drew
 
@@ -565,7 +570,11 @@ def properties_train_val_split(case: Case, observation: Observation) -> Iterator
     )
     yield Finding(lists["first"] == lists["repeated"], "the same seed gives the same split")
     yield Finding(
-        lists["global"] == lists["global_repeated"],
+        lists["first"] != lists["continued"],
+        "the same generator gives another split the second time, for it has moved on",
+    )
+    yield Finding(
+        lists["global"] == lists["global_repeated"] != lists["other_global"],
         "without a generator, torch.manual_seed decides the split",
     )
 

@@ -93,7 +93,11 @@ def observe_evaluate(function: Any, case: Case, notes: Notes) -> None:
         modes.append(module.training)
 
     model.register_forward_hook(called)
-    returned = function(model, loader, loss_fn)
+    # A model in eval mode may come from somewhere where nothing is recorded already.
+    recording = case["kind"] != "graph" or case["training"]
+    with torch.set_grad_enabled(recording):
+        returned = function(model, loader, loss_fn)
+        grad_mode_kept = torch.is_grad_enabled() == recording
     notes["returned"] = returned
     pair = returned if isinstance(returned, tuple) and len(returned) == 2 else (None, None)
     kind = case["kind"]
@@ -108,7 +112,7 @@ def observe_evaluate(function: Any, case: Case, notes: Notes) -> None:
         notes["recorded"] = any(recorded)
         notes["gradients"] = gradients_of(model)
         notes["requires_grad"] = [parameter.requires_grad for parameter in model.parameters()]
-        notes["grad_mode"] = torch.is_grad_enabled()
+        notes["grad_mode_kept"] = grad_mode_kept
 
 
 def properties_evaluate(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -139,7 +143,7 @@ def properties_evaluate(case: Case, observation: Observation) -> Iterator[Findin
     else:
         yield Finding(not observation["recorded"], "no graph is recorded behind the outputs")
         yield Finding(
-            observation["grad_mode"] is True
+            observation["grad_mode_kept"]
             and observation["requires_grad"] == [p.requires_grad for p in model.parameters()],
             "afterwards PyTorch records gradients as before",
         )
@@ -191,7 +195,7 @@ EVALUATE = Exercise(
             "graph",
             "it records no gradients and leaves the gradients' settings as they were",
             1,
-            ("graph_loss", "recorded", "gradients", "requires_grad", "grad_mode"),
+            ("graph_loss", "recorded", "gradients", "requires_grad", "grad_mode_kept"),
         ),
     ),
     hints=(

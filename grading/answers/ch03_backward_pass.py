@@ -907,6 +907,7 @@ def _history_cases(generator: torch.Generator) -> list[Case]:
         run(18, layers=4).put(2, 7, inf).grow(0, 12, 100).case("non_finite"),
         run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
         run(17).put(2, 1, nan).put(2, 3, inf).put(2, 4, nan).grow(2, 6, 30).case("non_finite"),
+        _nan_among_the_first(run(14)).grow(2, 11, 60).case("non_finite"),
         _several_at_once(run(15, layers=4), 8, (20, 60, 15, 1), (0, -1, 4, 0)).case("culprit"),
         _several_at_once(run(15, layers=4), 10, (25, 1, 14, 90), (3, 0, 0, -2)).case("culprit"),
         run(13).grow(0, 8, 900).put(2, 8, nan).case("culprit"),
@@ -920,6 +921,15 @@ def _between_the_middles(run: _Run) -> _Run:
     """Step 6 is 15 times the lower of the two middle values, but 7.5 times the median."""
     level = run.levels[0]
     return run.start(0, 1, 1, 1, 3, 3, 3).put(0, 6, 15 * level)
+
+
+def _nan_among_the_first(run: _Run) -> _Run:
+    """Step 5 is 8 times the median of the finite norms. A NaN before them spoils the sorting: in
+    the middle of what comes out lies a norm that step 5 exceeds 12 times."""
+    level = run.levels[0]
+    for step, norm in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0)):
+        run.put(0, step, norm * level)
+    return run
 
 
 def _just_above_the_median(run: _Run) -> _Run:

@@ -113,6 +113,14 @@ def _never_switched_back(params, lr):
             p -= lr * p.grad
 
 
+def _switched_on_afterwards(params, lr):
+    torch.set_grad_enabled(False)
+    for p in params:
+        if p.grad is not None:
+            p -= lr * p.grad
+    torch.set_grad_enabled(True)
+
+
 def _zeroed_afterwards(p, g, lr):
     p -= lr * g
     g.zero_()
@@ -256,6 +264,12 @@ SGD_STEP = Answer(
             _each(_zeroed_afterwards),
             "Your step sets the gradients to zero. Leave .grad alone: clearing is zero_grad()'s "
             "work.",
+        ),
+        Misconception(
+            "gradient mode switched on afterwards",
+            _switched_on_afterwards,
+            "You switch gradient mode off and, at the end, on, also where it was off before. "
+            "`with torch.no_grad():` brings back what was there.",
         ),
         Misconception(
             "gradient changed instead of the parameter",
@@ -640,6 +654,8 @@ def _adam_cases(generator: torch.Generator) -> list[Case]:
             through="generator",
         ),
         case(5, lr=0.05, kind="any", shapes=((4, 3), (2,)), transposed=True, betas=(0.8, 0.9)),
+        # Equal shapes: a state that is found by shape is shared.
+        case(4, lr=0.1, kind="any", shapes=((3,), (2, 2), (3,), (2, 2))),
     ]
 
 
@@ -720,6 +736,21 @@ def _corrected_moments_kept(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8
             v = (betas[1] * v + (1 - betas[1]) * p.grad**2) / (1 - betas[1] ** t)
             state[i] = (t, m, v)
             p -= lr * m / (v.sqrt() + eps)
+
+
+def _state_by_shape(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    """Each moment is found under its parameter's shape."""
+    with torch.no_grad():
+        for p in params:
+            if p.grad is None:
+                continue
+            t, m, v = state.get(p.shape, (0, torch.zeros_like(p), torch.zeros_like(p)))
+            t += 1
+            m = betas[0] * m + (1 - betas[0]) * p.grad
+            v = betas[1] * v + (1 - betas[1]) * p.grad**2
+            state[p.shape] = t, m, v
+            m_hat, v_hat = m / (1 - betas[0] ** t), v / (1 - betas[1] ** t)
+            p -= lr * m_hat / (v_hat.sqrt() + eps)
 
 
 def _one_state_for_all(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
@@ -924,6 +955,12 @@ ADAM_STEP = Answer(
             "All parameters share one entry of state, so the second meets the moments of the first. "
             "Give each parameter its own entry: its number is a good key.",
             recognise=_shapes_meet,
+        ),
+        Misconception(
+            "one state for all parameters",
+            _state_by_shape,
+            "You find a parameter's moments by its shape, so two parameters of one shape share "
+            "them. Give each parameter its own entry: its number is a good key.",
         ),
         Misconception(
             "both moments in one tensor",

@@ -695,6 +695,8 @@ def _dataset_cases(generator: torch.Generator) -> list[Case]:
     def case(kind, **settings):
         return public.dataset_case(generator, kind, **settings)
 
+    zero_mean = case("mean", n=7, features=3)
+    zero_mean["mean"] = torch.zeros(3)
     return [
         case("plain", n=11, features=4),
         case("plain", n=14, features=3, dtype=torch.float64),
@@ -705,6 +707,9 @@ def _dataset_cases(generator: torch.Generator) -> list[Case]:
         case("plain", n=13, features=3, constants=True, labels="float"),
         case("mean", n=9, features=4),
         case("std", n=12, features=5, dtype=torch.float64, array=True),
+        # Given statistics hold, also for a feature that is constant here, and also when they are 0.
+        case("given", n=6, features=3, constants=True),
+        zero_mean,
     ]
 
 
@@ -760,6 +765,27 @@ def _dataset_with(
             return (self.y[i], self.X[i]) if swapped else (self.X[i], self.y[i])
 
     return StandardizedDataset
+
+
+class _GivenStdOverruled(Dataset):
+    """Puts a 1 for each constant feature into a std that was given, too."""
+
+    def __init__(self, X, y, mean=None, std=None):
+        X = _float32(X)
+        self.mean = X.mean(dim=0) if mean is None else mean
+        std = X.std(dim=0, correction=0) if std is None else std
+        self.std = torch.where(X.amax(dim=0) == X.amin(dim=0), 1.0, std)
+        self.X, self.y = (X - self.mean) / self.std, y
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i], self.y[i]
+
+
+def _fresh_unless_true(given: Any, fresh: Callable[[], torch.Tensor]) -> torch.Tensor:
+    return _float32(given) if given is not None and bool(given.any()) else fresh()
 
 
 def _always_fresh(given: Any, fresh: Callable[[], torch.Tensor]) -> torch.Tensor:
@@ -932,6 +958,18 @@ STANDARDIZED_DATASET = Answer(
             "only when they are None.",
         ),
         Misconception(
+            "a given std overruled",
+            _GivenStdOverruled,
+            "A feature that is constant in these data gets the std 1 although a std was given. The "
+            "rule for constant features belongs to the std that you compute; a given one holds.",
+        ),
+        Misconception(
+            "a mean of zeros taken for none",
+            _dataset_with(use=_fresh_unless_true),
+            "A mean that holds zeros only is not used, as if none was given. Ask `mean is None`: "
+            "zeros are numbers like others.",
+        ),
+        Misconception(
             "both recomputed when one is missing",
             _dataset_with(together=True),
             "When only one of mean and std is given, you compute both. Decide for each of them on "
@@ -1093,8 +1131,10 @@ def _compare_chance(case: Case, expected: Observation, got: Observation) -> str 
     parts = {label: _parts(split) for label, split in got["splits"].items()}
     if parts["first"] != parts["repeated"]:
         return "generators in the same state give different splits"
-    if parts["global"] != parts["global_repeated"]:
+    if not parts["global"] == parts["global_repeated"] != parts["other_global"]:
         return "without a generator, torch.manual_seed does not decide the split"
+    if parts["first"] == parts["continued"]:
+        return "a generator that has moved on gives the same split again"
     if parts["first"] == parts["other_seed"]:
         return "generators with different seeds give the same split"
     if got["drew_from_global"]:
@@ -1234,6 +1274,34 @@ def _nothing_became_everything(case, got, parts):
     if case["val_fraction"] == 0:
         return all(not train and len(val) == case["n"] for train, val in parts.values())
     return _compare_parts(case, got, got) is None
+
+
+def _seeds_the_global_state(n, val_fraction, generator=None):
+    if generator is None:
+        torch.manual_seed(0)
+    return _split_with(_random_rows)(n, val_fraction, generator)
+
+
+def _seeds_the_generator(n, val_fraction, generator=None):
+    if generator is not None:
+        generator.manual_seed(generator.initial_seed())
+    return _split_with(_random_rows)(n, val_fraction, generator)
+
+
+@_each
+def _global_never_changes(case, got, parts):
+    return (
+        _compare_parts(case, got, got) is None
+        and parts["global"] == parts["other_global"]
+        and parts["first"] != parts["other_seed"]
+    )
+
+
+@_each
+def _starts_again(case, got, parts):
+    return _compare_parts(case, got, got) is None and (
+        parts["first"] == parts["continued"] != parts["other_seed"]
+    )
 
 
 def _in_a_list(case: Case, got: Observation) -> bool:
@@ -1399,6 +1467,20 @@ TRAIN_VAL_SPLIT = Answer(
             "The split does not come from the generator that was given, so nobody can repeat it. "
             "Hand it on: torch.randperm(n, generator=generator).",
             recognise=_split_ignores_generator,
+        ),
+        Misconception(
+            "global state seeded",
+            _seeds_the_global_state,
+            "Without a generator you set a seed yourself, so every split is the same one, and "
+            "whoever draws after you is not random any more. Leave torch.manual_seed to the caller.",
+            recognise=_global_never_changes,
+        ),
+        Misconception(
+            "generator started again",
+            _seeds_the_generator,
+            "You set the generator back to its seed, so a second split is the first one again. "
+            "Draw from the state in which it comes; it moves on by itself.",
+            recognise=_starts_again,
         ),
         Misconception(
             "one split for all seeds",

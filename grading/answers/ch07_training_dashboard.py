@@ -26,7 +26,7 @@ def _evaluate_cases(generator: torch.Generator) -> list[Case]:
     return [
         case("means", n=22, sizes=(3, 6, 4), batch_size=8),
         case("means", n=31, sizes=(5, 4, 3), batch_size=7, training=False, strided=True),
-        case("means", n=17, sizes=(2, 7, 5), batch_size=5, loss="margin", dtype=torch.float32),
+        case("means", n=13, sizes=(2, 7, 5), batch_size=4, loss="margin", dtype=torch.float32),
         case("layers", n=23, sizes=(4, 9, 3), batch_size=23),
         case("layers", n=14, sizes=(3, 8, 5), batch_size=14, training=False, loss="smoothed"),
         case("graph", n=13, sizes=(4, 5, 3), batch_size=13),
@@ -90,6 +90,12 @@ def _gradients_off_for_good(model, loader, loss_fn):
         parts.append((loss_fn(logits, y), (logits.argmax(dim=1) == y).sum().item(), len(y)))
     model.train(was_training)
     return _both(parts)
+
+
+def _gradients_on_afterwards(model, loader, loss_fn):
+    result = _gradients_off_for_good(model, loader, loss_fn)
+    torch.set_grad_enabled(True)
+    return result
 
 
 def _parameters_left_frozen(model, loader, loss_fn):
@@ -281,6 +287,12 @@ EVALUATE = Answer(
             _gradients_off_for_good,
             "torch.set_grad_enabled(False) stays in force after your function, so the training "
             "that follows fails. The block `with torch.no_grad():` ends by itself.",
+        ),
+        Misconception(
+            "gradients switched on afterwards",
+            _gradients_on_afterwards,
+            "You switch gradients off and, at the end, on, also where they were off before. The "
+            "block `with torch.no_grad():` brings back what was there.",
         ),
         Misconception(
             "parameters left frozen",
