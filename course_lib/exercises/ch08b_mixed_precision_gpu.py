@@ -319,8 +319,12 @@ def observe_scaler(function: Any, case: Case, notes: Notes) -> None:
     kind, slopes = case["kind"], case["slopes"]
     params = [torch.ones(len(own), requires_grad=True) for own in slopes[0]]
     unused = torch.ones(2, requires_grad=True)  # a parameter that never gets a gradient
+    # Where two optimizers run, the first has two groups, and its gradients are in the second.
+    first = (
+        [{"params": [unused]}, {"params": [params[0]]}] if kind == "two" else [params[0], unused]
+    )
     optimizers = [
-        torch.optim.SGD([param, unused] if i == 0 else [param], lr=case["lr"])
+        torch.optim.SGD(first if i == 0 else [param], lr=case["lr"])
         for i, param in enumerate(params)
     ]
     scaler = function(**case["options"])

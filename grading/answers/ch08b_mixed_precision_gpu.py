@@ -489,6 +489,7 @@ class _Scaler:
     remember = True
     forget = True
     answer = True
+    all_groups = True
     late = 0
     per_step = False
 
@@ -502,7 +503,8 @@ class _Scaler:
         return loss * self.value
 
     def step(self, optimizer):
-        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        groups = optimizer.param_groups if self.all_groups else optimizer.param_groups[:1]
+        grads = [p.grad for g in groups for p in g["params"] if p.grad is not None]
         finite = all(bool(torch.isfinite(grad).all()) for grad in grads)
         if self.remember:
             self.bad = self.bad or not finite
@@ -698,6 +700,12 @@ DYNAMIC_LOSS_SCALER = Answer(
             _broken(remember=False),
             "A later step that went well makes you forget an earlier one that did not. Any inf or "
             "NaN since the last update() backs off.",
+        ),
+        Misconception(
+            "first parameter group only",
+            _broken(all_groups=False),
+            "You look at param_groups[0]. An optimizer may have several groups: walk over all of "
+            "them, or some gradients are neither checked nor unscaled.",
         ),
     ),
 )
