@@ -316,7 +316,8 @@ def _not_finite(case: Case, got: Observation) -> bool:
     return (
         got.error is None
         and isinstance(returned, tuple)
-        and not all(isinstance(v, float) and math.isfinite(v) for v in returned)
+        and all(isinstance(v, float) for v in returned)
+        and not all(map(math.isfinite, returned))
     )
 
 
@@ -325,6 +326,7 @@ def _off_the_line(case: Case, got: Observation) -> bool:
     return (
         got.error is None
         and isinstance(returned, tuple)
+        and all(isinstance(v, float) for v in returned)
         and not _not_finite(case, got)
         and not public.close_to_line(case, returned)
     )
