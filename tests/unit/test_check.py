@@ -43,6 +43,25 @@ def test_the_three_states():
     assert run_check("train_one_epoch", right).state == "Right"
 
 
+def test_gradients_computed_inside_the_step_are_right():
+    def with_closure(model, loader, loss_fn, optimizer):
+        model.train()
+        total = seen = 0
+        for x, y in loader:
+
+            def closure(x=x, y=y):
+                optimizer.zero_grad(set_to_none=False)
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                return loss
+
+            total += optimizer.step(closure).item() * len(y)
+            seen += len(y)
+        return total / seen
+
+    assert run_check("train_one_epoch", with_closure).state == "Right"
+
+
 def test_the_own_beats_are_shown_beside_an_allowed_order():
     text = repr(run_check("train_one_epoch", forgets_zero_grad))
     assert "your beats:    F L B S" in text
