@@ -32,7 +32,20 @@ app = typer.Typer(
 Chapters = Annotated[
     list[str] | None, typer.Argument(help="Chapters by name or number (05); all when none.")
 ]
-Course = Annotated[Path, typer.Option("--course", help="The instructor's working folder.")]
+
+
+def _folder(course: Path) -> Path:
+    """Else a file would pass for a course directory in which nothing was graded yet."""
+    if course.exists() and not course.is_dir():
+        typer.echo(f"error: {course} is a file; --course takes a folder.", err=True)
+        raise typer.Exit(2)
+    return course
+
+
+Course = Annotated[
+    Path,
+    typer.Option("--course", help="The instructor's working folder.", callback=_folder),
+]
 
 
 @contextmanager

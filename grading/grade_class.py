@@ -232,9 +232,16 @@ class _Grading:
     def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
         problem = f"could not be graded: {printable(' '.join(reason.split()))}"
-        self.marks.forget(one.learner)
-        self.writer.begin(one.learner, timestamp)
-        self.marks.put(Mark(one.learner, problem=problem))
+        try:
+            self.marks.forget(one.learner)
+            self.writer.begin(one.learner, timestamp)
+            self.marks.put(Mark(one.learner, problem=problem))
+        except Exception as again:  # nothing can be written: go no further
+            said = printable(" ".join(str(again).split()))
+            raise Problem(
+                f"{printable(one.learner)} {problem}; and that could not be written down: {said}. "
+                "Once this is mended, `grade` goes on where it was."
+            ) from None
         return Result(one.learner, problem=problem)
 
     def _unreadable(

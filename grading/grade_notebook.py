@@ -32,6 +32,8 @@ def grade_notebook(
 ) -> NotebookOutcome:
     """Grade ``file`` and print the result. ``Problem`` when it cannot be read."""
     check_protection(sandbox)
+    if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+        raise Problem(f"{file}: not a file.")
     try:
         data = file.read_bytes()
     except OSError as error:

@@ -169,6 +169,6 @@ def _table(chapter: Chapter, findings: list[Finding]) -> Table:
 
 
 def _count(check: str, oks: list[bool]) -> str:
-    color, symbol = ("green", "\u2713") if all(oks) else ("red", "\u2717")
+    color, symbol = ("green", "\u2713") if all(oks) else ("red", "\u2717 failed:")
     number = f" {sum(oks)}/{len(oks)}" if len(oks) > 1 else ""
     return f"[{color}]{symbol} {escape(check)}{number}[/]"

@@ -2,6 +2,7 @@
 and neither waits for the other. Called by the command ``grade``, so it imports nothing slow."""
 
 import multiprocessing
+import signal
 import sys
 from multiprocessing import forkserver
 
@@ -12,6 +13,13 @@ _ENGINE = "grading.engine.workers"
 
 
 def start_server() -> None:
-    if METHOD == "forkserver":
-        multiprocessing.get_context(METHOD).set_forkserver_preload([_ENGINE])
+    if METHOD != "forkserver":
+        return
+    multiprocessing.get_context(METHOD).set_forkserver_preload([_ENGINE])
+    # Ctrl-C is for the grader, which ends its workers: a server in the middle of its imports would
+    # answer with a traceback. It inherits what is ignored here, and its workers do from it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
         forkserver.ensure_running()
+    finally:
+        signal.signal(signal.SIGINT, before)

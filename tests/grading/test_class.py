@@ -276,6 +276,30 @@ def _wait_for(condition: Callable[[], bool], seconds: float = 240) -> None:
         time.sleep(0.05)
 
 
+def test_ctrl_c_while_the_server_of_the_workers_imports_says_nothing(handed_in, tmp_path):
+    course = Path(shutil.copytree(handed_in, tmp_path / "course"))
+    grader = subprocess.Popen(
+        _command(course),
+        cwd=REPOSITORY,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+    def has_torch(process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return any("torch" in file.path for file in process.memory_maps())
+        return False
+
+    try:
+        _wait_for(lambda: any(map(has_torch, psutil.Process(grader.pid).children(recursive=True))))
+    finally:
+        os.killpg(grader.pid, signal.SIGINT)
+    assert grader.communicate(timeout=120)[0].strip() == ""
+    assert grader.returncode == 130
+
+
 def test_a_grader_that_was_killed_goes_on_where_it_was(handed_in, graded, tmp_path, kernels):
     course = Path(shutil.copytree(handed_in, tmp_path / "course"))
     grader = subprocess.Popen(
@@ -549,6 +573,37 @@ def test_what_cannot_be_done_is_one_line_and_status_2(handed_in, arguments, reas
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
     assert reason in result.stderr
+
+
+def test_a_file_is_no_course_directory(tmp_path):
+    file = tmp_path / "course"
+    file.touch()
+    result = CliRunner().invoke(app, ["report", "00", "--course", str(file)])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {file} is a file; --course takes a folder.\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes with names are POSIX")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.ipynb"
+    os.mkfifo(pipe)
+    result = CliRunner().invoke(app, ["grade-notebook", str(pipe)])
+    assert result.exit_code == 2
+    assert result.stderr == f"error: {pipe}: not a file.\n"
+
+
+def test_a_gradebook_that_cannot_be_written_ends_the_command_in_one_line(course, monkeypatch):
+    def full(self, learner, timestamp):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(grade_class, "judge_version", lambda chapter: "another key")
+    monkeypatch.setattr(grade_class.Writer, "begin", full)
+    result = CliRunner().invoke(app, ["grade", "00", "--course", str(course), "--jobs", "1"])
+    assert result.exit_code == 2
+    assert result.stderr.strip().count("\n") == 0
+    assert "No space left on device; and that could not be written down" in " ".join(
+        result.stderr.split()
+    )
 
 
 def test_report_names_who_could_not_be_graded(course, tmp_path):
