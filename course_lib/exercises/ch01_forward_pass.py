@@ -102,7 +102,8 @@ def _public_mlp_cases() -> list[Case]:
     """Weights of 0, 1 and -1, whose outputs can be told without a network."""
     ones = {
         "sizes": [3, 4, 2],
-        "x": torch.tensor([[-1.0, 2.0, 3.0], [1.0, -2.0, -3.0]]),
+        # Sums of 7 and -7: a ReLU6 is no ReLU.
+        "x": torch.tensor([[-1.0, 2.0, 6.0], [1.0, -2.0, -6.0]]),
         "weights": [torch.ones(4, 3), torch.ones(2, 4)],
         "biases": [torch.zeros(4), torch.zeros(2)],
     }
@@ -130,14 +131,14 @@ def properties_build_mlp(case: Case, observation: Observation) -> Iterator[Findi
     if layers != wanted:
         return
     if not case["biases"][0].any():
-        # The hidden sums are 4 and -4 in each of four units.
+        # The hidden sums are 7 and -7 in each of four units.
         right = isinstance(output, Tensor) and output.shape == (2, 2)
         text = "a batch [2, 3] comes out as [2, 2]"
         yield Finding(right, text, _seen(output))
         if right:
-            text = "with all weights 1, the inputs -1, 2, 3 give 16: no squeezing at the end"
-            yield Finding(_near(output[0], torch.full((2,), 16.0)), text, _row(output[0]))
-            text = "the inputs 1, -2, -3 give 0: hidden values below 0 are cut off"
+            text = "with all weights 1, the inputs -1, 2, 6 give 28: no large value is squeezed"
+            yield Finding(_near(output[0], torch.full((2,), 28.0)), text, _row(output[0]))
+            text = "the inputs 1, -2, -6 give 0: hidden values below 0 are cut off"
             yield Finding(_near(output[1], torch.zeros(2)), text, _row(output[1]))
     else:
         row = output[0] if isinstance(output, Tensor) and output.dim() else None

@@ -171,7 +171,8 @@ class OptimizerRace:
         plane.set(xlabel="x", ylabel="y")
         artists = {"title": plane.set_title(" ")}
         self._contours = {key: _draw_contours(plane, s) for key, s in SURFACES.items()}
-        (artists["minima"],) = plane.plot([], [], "*", color=INK, ms=15, mec="white", zorder=4)
+        # On top of the heads: those that have arrived lie on the minimum.
+        (artists["minima"],) = plane.plot([], [], "*", color="white", ms=11, mec=INK, zorder=10)
         (artists["start"],) = plane.plot([], [], "o", mfc="none", mec=INK, ms=13, mew=1.6, zorder=4)
         heights.set(xlabel="step", ylabel="loss above the minimum", xlim=(0, STEPS))
         heights.set(yscale="log", ylim=_LOSS_LIMITS, title="Loss along the paths")
