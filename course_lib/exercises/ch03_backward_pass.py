@@ -199,8 +199,10 @@ def observe_linear_gradients(function: Any, case: Case, notes: Notes) -> None:
     x, y, w, b = (case[name] for name in "xywb")
     if case["transposed"]:
         x = x.T.contiguous().T
+    given = [part.clone() for part in (x, y, w, b)]
     with nullcontext() if case["grad_mode"] else torch.no_grad():
         returned = function(x, y, w, b)
+    notes["unchanged"] = all(map(torch.equal, (x, y, w, b), given))
     notes["pair"] = isinstance(returned, tuple | list) and len(returned) == 2
     parts = list(returned) if notes.values["pair"] else [returned, None]
     # Whether the tensors carry a graph is left free.
@@ -215,6 +217,7 @@ def properties_linear_gradients(case: Case, observation: Observation) -> Iterato
     yield Finding(observation["pair"] is True, text)
     if observation["pair"] is not True:
         return
+    yield Finding(observation["unchanged"], "x, y, w and b are left as they were")
     any_case = "any_" if "any_w_gradient" in observation.values else ""
     w, b = case["w"].clone().requires_grad_(), case["b"].clone().requires_grad_()
     exact = torch.autograd.grad(((case["x"] @ w + b - case["y"]) ** 2).mean(), (w, b))
@@ -262,7 +265,7 @@ LINEAR_GRADIENTS = Exercise(
             "any_input",
             "it works for float32, any memory layout and without gradient mode",
             1,
-            ("any_w_gradient", "any_b_gradient"),
+            ("any_w_gradient", "any_b_gradient", "unchanged"),
             after=("weights",),
         ),
     ),

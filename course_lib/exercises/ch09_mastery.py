@@ -40,13 +40,17 @@ def capstone_case(
     device: str | None = None,
     device_object: bool = False,
     nan_epochs: tuple[int, ...] = (),
+    float32: bool = False,
+    confidence: float = 1.0,
 ) -> dict[str, Any]:
     """A case of ``train``. ``kind`` names the milestone that it is about; ``noise`` is the share of
     labels that are drawn at random, so that the validation loss turns up again. ``device`` is
     handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``, counted from 0, the
-    validation data hold a NaN."""
+    validation data hold a NaN. With ``float32``, as with ``amp``, autocast would show; without, it
+    leaves float64 alone. The last layer's weights are multiplied by ``confidence``: a network that
+    is sure of its mistakes has a large loss."""
     features, _, classes = sizes
-    dtype = torch.float32 if amp else torch.float64
+    dtype = torch.float32 if amp or float32 else torch.float64
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=dtype)
@@ -56,13 +60,15 @@ def capstone_case(
     y = (x @ teacher).argmax(dim=1)
     wrong = torch.rand(n, generator=generator) < noise
     y = torch.where(wrong, torch.randint(classes, (n,), generator=generator), y)
+    weights = draw_weights(sizes, normal)
+    weights[2] = confidence * weights[2]
     return {
         "kind": kind,
         "x": x,
         "y": y,
         "n_train": n_train,
         "batch_size": batch_size,
-        "weights": draw_weights(sizes, normal),
+        "weights": weights,
         "batch_norm": batch_norm,
         "stale": stale,
         "device": device,
@@ -116,15 +122,23 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
     model, train_loader, val_loader = build_capstone(case)
     kind, norms = case["kind"], []
     recorded = 0
+    scaled = False
     dtypes: set[str] = set()
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         norms.append(nn.utils.get_total_norm(gradients).item() if gradients else 0.0)
 
+    def gradient_arrived(gradient: Tensor) -> None:
+        nonlocal scaled
+        # Of the mean cross-entropy it is below 1 in each logit.
+        scaled |= not bool(gradient.abs().max() <= 1)
+
     def forward_done(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal recorded
         if isinstance(output, Tensor):
+            if output.requires_grad:
+                output.register_hook(gradient_arrived)
             dtypes.add(str(output.dtype).removeprefix("torch."))
             reading_validation = len(inputs[0]) and any(
                 inputs[0].shape == x.shape and torch.equal(inputs[0].to(x.dtype), x)
@@ -156,6 +170,7 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
         notes["patience_holds_best"] = _holds_best(case, notes)
     notes["norms"] = norms
     notes["dtypes"] = sorted(dtypes)
+    notes["scaled"] = scaled
 
 
 def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -214,7 +229,15 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         )
         kept32 = all(p.dtype == torch.float32 for p in observation[f"{kind}_parameters"])
         yield Finding(kept32, "milestone 4: the weights stay float32")
-    elif observation["norms"]:
+        if "float16" in observation["dtypes"]:
+            text = "milestone 4: float16 comes with a GradScaler, bfloat16 needs none"
+            yield Finding(observation["scaled"], text, "your loss is not scaled before backward()")
+        return
+    if kind == "full":
+        text = "milestone 4: with amp=False the forward pass stays in float32"
+        got = f"yours runs in {', '.join(observation['dtypes'])}"
+        yield Finding(observation["dtypes"] == ["float32"], text, got)
+    if observation["norms"]:
         largest = max(observation["norms"])
         text = "milestone 2: no step uses a gradient longer than max_norm"
         yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
@@ -284,7 +307,16 @@ def _public_cases() -> list[Case]:
     return [
         capstone_case(generator, "best", **shape, epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
         capstone_case(generator, "modes", **shape, epochs=3, lr=0.05, batch_norm=True, stale=True),
-        capstone_case(generator, "patience", **shape, epochs=30, lr=0.2, patience=3, noise=0.6),
+        capstone_case(
+            generator,
+            "patience",
+            **shape,
+            epochs=30,
+            lr=0.2,
+            patience=3,
+            noise=0.6,
+            batch_norm=True,
+        ),
         # A rate too small to change a weight: every epoch has the same val_loss.
         capstone_case(generator, "tie", **shape, epochs=3, lr=1e-30),
         capstone_case(
@@ -299,6 +331,10 @@ def _public_cases() -> list[Case]:
         capstone_case(
             generator, "amp", **shape, epochs=2, lr=0.02, amp=True, device="cpu", device_object=True
         ),
+        capstone_case(generator, "full", **shape, epochs=1, lr=0.02, float32=True),
+        # Each epoch is a new best: by very little, and at a large loss.
+        capstone_case(generator, "creep", **shape, epochs=3, lr=1e-5),
+        capstone_case(generator, "sure", **shape, epochs=3, lr=0.01, confidence=300.0),
         capstone_case(
             generator, "nan", **shape, epochs=4, lr=0.1, noise=0.5, nan_epochs=(0, 3), device="cpu"
         ),
@@ -328,7 +364,14 @@ TRAIN = Exercise(
             "best",
             "the best epoch's weights are in the model at the end",
             2,
-            ("best_parameters", "best_best_epoch", "best_val_loss", "patience_holds_best"),
+            (
+                "best_parameters",
+                "best_best_epoch",
+                "best_val_loss",
+                "creep_best_epoch",
+                "sure_best_epoch",
+                "patience_holds_best",
+            ),
         ),
         Aspect(
             "patience",
@@ -337,7 +380,13 @@ TRAIN = Exercise(
             ("patience_val_loss", "patience_best_epoch", "nan_best_epoch", "tie_best_epoch"),
             after=("loop",),
         ),
-        Aspect("amp", "mixed precision on request", 1, ("amp_train_loss",), after=("loop",)),
+        Aspect(
+            "amp",
+            "mixed precision on request, and only then",
+            1,
+            ("amp_train_loss", "full_train_loss"),
+            after=("loop",),
+        ),
     ),
     hints=(
         "Build it in four milestones, and run the check after each: first train_loss with AdamW, "

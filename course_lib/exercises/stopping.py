@@ -67,6 +67,9 @@ def observe_early_stopping(cls: Any, case: Case, notes: Notes) -> None:
         notes["best_losses"] = best_losses
     best_state = getattr(stopper, "best_state", "missing")
     notes["before"] = [getattr(stopper, "best_loss", "missing"), best_state is None]
+    other = cls(**arguments)  # watches another run: neither knows of the other
+    for worse in (0.0, 1.0):
+        other.step(case["losses"][0] + worse, _build(case["sizes"]))
     epoch = 0
     for epoch, loss in enumerate(case["losses"]):
         _set_state(model, state_after(case, epoch))

@@ -3,6 +3,7 @@
 import copy
 import io
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -43,6 +44,10 @@ def _capstone(
     measured_after: bool = False,
     clear_after: bool = False,
     validate_on: str = "val",
+    amp_always: bool = False,
+    scale: bool = True,
+    first_best: float = math.inf,
+    keep: str = "state_dict",
 ):
     def train(
         model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01,
@@ -54,11 +59,11 @@ def _capstone(
         optimizer = optimizer_class(model.parameters(), lr=lr, weight_decay=decay)
         length = max(1, epochs - shortened)
         scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=length)
-        use_amp = amp and amp_dtype is not None
-        scaled = use_amp and amp_dtype == torch.float16
+        use_amp = (amp or amp_always) and amp_dtype is not None
+        scaled = use_amp and amp_dtype == torch.float16 and scale
         scaler = torch.amp.GradScaler("cpu", enabled=scaled)
         history: dict[str, Any] = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": 0}
-        best, waited, best_state = math.inf, 0, copy.deepcopy(model.state_dict())
+        best, waited, best_state = first_best, 0, copy.deepcopy(model.state_dict())
         model.train()
         for epoch in range(epochs):
             if schedule == "ahead":
@@ -109,7 +114,9 @@ def _capstone(
             if better(value, best):
                 best, history["best_epoch"] = value, epoch + count_from
                 waited = 0 if reset_patience else waited
-                best_state = copy.deepcopy(model.state_dict())
+                best_state = copy.deepcopy(
+                    dict(model.named_parameters()) if keep == "parameters" else model.state_dict()
+                )
             else:
                 waited += 1
                 if patience_counts and patience is not None and waited >= patience + patience_extra:
@@ -117,7 +124,7 @@ def _capstone(
                         return history
                     break
         if restore:
-            model.load_state_dict(best_state)
+            model.load_state_dict(best_state, strict=keep == "state_dict")
         return history
 
     return train
@@ -259,10 +266,14 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("clip", epochs=2, lr=0.04, max_norm=0.15, device="cpu"),
         case("modes", epochs=2, lr=0.05, batch_norm=True),
         _turning(case, "best", epochs=10, lr=0.25, noise=0.6),
-        _impatient(case, "patience", epochs=20, lr=0.25, noise=0.6),
+        _impatient(case, "patience", epochs=20, lr=0.25, noise=0.6, batch_norm=True),
+        _falling(case, "creep", 1e-9, 5e-4, epochs=4, lr=1e-5),
+        # A loss above any that one would start with, as of a network that is sure of its mistakes.
+        _falling(case, "sure", 0.01, math.inf, epochs=3, lr=0.01, confidence=300.0),
         case("nan", epochs=5, lr=0.1, nan_epochs=(0, 4)),
         # No weight changes at such a rate, so every epoch has the same val_loss.
         case("tie", epochs=3, lr=1e-30),
+        case("full", epochs=1, lr=0.02, float32=True),
         case(
             "amp", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43, device="cpu",
             device_object=True,
@@ -284,6 +295,16 @@ def _turning(case: Any, kind: str, **settings: Any) -> Case:
         losses = _validation_losses(drawn)
         best = losses.index(min(losses))
         if 0 < best < len(losses) - 3 and losses[-1] > 1.02 * min(losses):
+            return drawn
+
+
+def _falling(case: Any, kind: str, least: float, most: float, **settings: Any) -> Case:
+    """A case in which each epoch is a new best, by at least ``least`` and at most ``most``."""
+    while True:
+        drawn = case(kind, **settings)
+        losses = _validation_losses(drawn)
+        large = losses[-1] > 12 or "confidence" not in settings
+        if large and all(least < a - b < most for a, b in pairwise(losses)):
             return drawn
 
 
@@ -313,6 +334,8 @@ def _stop(losses: list[float], patience: int, in_a_row: bool = True) -> int:
 
 def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     """Either precision is right, so losses are compared loosely; what a step used, closely."""
+    if case["kind"] == "full" and got["dtypes"] != ["float32"]:
+        return "with amp=False the forward pass did not stay in float32"
     if case["kind"] != "amp":
         return None
     losses, wanted = got.get("amp_train_loss"), expected["amp_train_loss"]
@@ -325,6 +348,8 @@ def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | N
         return "the training losses are not those of a right run"
     if not {"bfloat16", "float16"} & set(got["dtypes"]):
         return "with amp=True the forward pass did not run in lower precision"
+    if "float16" in got["dtypes"] and not got["scaled"]:
+        return "with float16 the loss has to be scaled by a GradScaler; bfloat16 needs none"
     weights = got.get("amp_parameters")
     if not isinstance(weights, list) or any(
         not isinstance(p, Tensor) or p.dtype != torch.float32 or not p.isfinite().all()
@@ -369,6 +394,7 @@ TRAIN = Answer(
             _capstone(restore_on_stop=False),
             "When patience is used up, you return before the best weights are loaded. Leave the loop "
             "with break, so that what comes after it runs in both cases.",
+            also=("patience_parameters", "patience_buffers"),
         ),
         Misconception(
             "scheduler never stepped",
@@ -453,6 +479,38 @@ TRAIN = Answer(
             _capstone(better=lambda loss, best: loss <= best),
             "An epoch that only equals the best one is taken for a new best, so a run that stands "
             "still is never stopped. Ask val_loss < best_loss.",
+        ),
+        Misconception(
+            "best loss starts at a number",
+            _capstone(first_best=10.0),
+            "An epoch counts as the best one only below a number of your choice. A first loss may be "
+            "larger than any number: start with float('inf').",
+        ),
+        Misconception(
+            "small improvements do not count",
+            _capstone(better=lambda loss, best: loss < best - 1e-3),
+            "An epoch counts as a new best only when it is better by some margin. Every smaller "
+            "val_loss is a new best here, however small the difference.",
+        ),
+        Misconception(
+            "best weights without buffers",
+            _capstone(keep="parameters"),
+            "You keep the best parameters but not the buffers: batch norm's running statistics stay "
+            "those of the last epoch. state_dict() holds both.",
+            also=("patience_parameters", "patience_buffers"),
+        ),
+        Misconception(
+            "mixed precision without being asked",
+            _capstone(amp_always=True),
+            "Autocast is on with amp=False, too. Hand the switch on: torch.autocast(..., "
+            "enabled=amp).",
+        ),
+        Misconception(
+            "float16 without a scaler",
+            _capstone(amp_dtype=torch.float16, scale=False),
+            "You train in float16 and do not scale the loss, so small gradients become zero. Use a "
+            "GradScaler, or bfloat16, which needs none.",
+            also=("dtypes",),
         ),
         Misconception(
             "training loss measured after the epoch",
