@@ -285,6 +285,8 @@ def test_ctrl_c_while_the_server_of_the_workers_imports_says_nothing(handed_in, 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        # As from a terminal: tests may have been started where Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
     def has_torch(process: psutil.Process) -> bool:

@@ -251,13 +251,13 @@ CASES = (
         },
     ),
     Case(
-        "changes what it is given, and remembers",
+        "empties a copy of what it is given, and remembers",
         {
             "first_bad_step": """
                 seen = []
                 def first_bad_step(losses, factor=3.0):
-                    losses.append(math.nan); losses.pop()
                     seen.append(losses)
+                    losses = losses[:]
                     low = math.inf
                     i = 0
                     while losses:
