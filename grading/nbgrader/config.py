@@ -51,6 +51,7 @@ def configure(c: Any, root: Path) -> None:
         r".*[/\\]extracted[/\\][^/\\]+[/\\](?P<student_id>[^/\\_]+)_"
         rf".*?(?P<file_id>{chapters})[^/\\]*\.ipynb$"
     )
+    c.ZipCollectApp.extractor_plugin = "grading.nbgrader.extractor.BoundedExtractor"
 
 
 def prepare_process() -> None:
