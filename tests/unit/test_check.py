@@ -2,6 +2,7 @@
 
 import contextlib
 
+import pytest
 import torch
 
 from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
@@ -43,14 +44,15 @@ def test_the_three_states():
     assert run_check("train_one_epoch", right).state == "Right"
 
 
-def test_gradients_computed_inside_the_step_are_right():
+@pytest.mark.parametrize("to_none", [True, False])
+def test_gradients_computed_inside_the_step_are_right(to_none):
     def with_closure(model, loader, loss_fn, optimizer):
         model.train()
         total = seen = 0
         for x, y in loader:
 
             def closure(x=x, y=y):
-                optimizer.zero_grad(set_to_none=False)
+                optimizer.zero_grad(set_to_none=to_none)
                 loss = loss_fn(model(x), y)
                 loss.backward()
                 return loss
@@ -210,22 +212,3 @@ def test_known_state_puts_autocast_back():
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_cache_enabled()
-
-
-def test_a_loop_that_steps_with_a_closure_is_right():
-    def with_a_closure(model, loader, loss_fn, optimizer):
-        model.train()
-        total = seen = 0
-        for x, y in loader:
-
-            def closure(x=x, y=y):
-                optimizer.zero_grad()
-                loss = loss_fn(model(x), y)
-                loss.backward()
-                return loss
-
-            loss = optimizer.step(closure)
-            total, seen = total + loss.item() * len(y), seen + len(y)
-        return total / seen
-
-    assert run_check("train_one_epoch", with_a_closure).state == "Right"
