@@ -59,11 +59,19 @@ def advice_on(name: str) -> str:
     return ""
 
 
+def _is_a_letter(name: str) -> bool:
+    from course_lib.quiz import LETTERS
+
+    return name in LETTERS
+
+
 def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offset: int | None):
     """Show the error with its advice, in the words that a kernel sends as its traceback."""
     name = getattr(value, "name", None) or ""
     in_the_cell = _depth(tb) == 2  # IPython's own frame, and the cell's
     advice = advice_on(name) if name.isidentifier() else ""
+    if in_the_cell and _is_a_letter(name):
+        advice = f'Is it your answer to a question? Then write it between quotes: "{name}".'
     if not in_the_cell and not advice:
         shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
         return None

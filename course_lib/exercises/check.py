@@ -126,8 +126,8 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     all_right = [finding for finding in findings if finding.ok]
     right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
-        advice = f'Change your cell, run it again, then this one. Stuck? hint("{exercise.name}")'
-        advice = advice_on(undefined) or advice
+        advice = _advice_on_missing(undefined) or "Change your cell, run it again, then this one."
+        advice = f'{advice} Stuck? hint("{exercise.name}")'
         return CheckResult(exercise.name, NOT_RIGHT, (*wrong, *right), sequence, advice, more)
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
 
@@ -147,6 +147,16 @@ def _undefined(error: ErrorNote) -> str:
     """The name that the learner's code misses, for instance since the kernel was restarted."""
     found = re.search(r"^name '(\w+)' is not defined", error.message)
     return found[1] if found and error.type == "NameError" else ""
+
+
+def _advice_on_missing(name: str) -> str:
+    """What to do about a name that the learner's code misses; nothing when it misses none."""
+    if not name:
+        return ""
+    return advice_on(name) or (
+        f"Is {name} spelled right? If a cell above makes it, run that cell again: after a restart "
+        "the kernel knows nothing."
+    )
 
 
 def _how_to_start(exercise: Exercise, error: ErrorNote) -> str:

@@ -57,6 +57,21 @@ def test_any_other_name_at_the_top_of_a_cell_keeps_its_traceback_and_gets_advice
     assert "run all cells above this one" in " ".join(text.split())
 
 
+def test_an_answer_without_quotes_is_told_about_them(shell, capsys):
+    text = shown(shell, capsys, "q01_1 = B")
+    assert 'between quotes: "B"' in text
+    assert "restart" not in text, "nothing is wrong with the kernel"
+
+
+def test_a_check_asks_for_the_spelling_of_a_name_that_no_cell_of_the_course_makes():
+    def wrong(model, loss):
+        return statistcs.mean([1.0])  # noqa: F821
+
+    advice_given = run_check("gradient_norms", wrong).advice
+    assert "Is statistcs spelled right?" in advice_given
+    assert advice_given.endswith('hint("gradient_norms")')
+
+
 def test_a_name_that_is_missing_inside_a_function_keeps_its_traceback(shell, capsys):
     text = shown(shell, capsys, "def f():\n    return lodaer\n\nf()")
     assert "Traceback" in text
