@@ -100,7 +100,7 @@ class LossLandscape:
             f"P(correct) = {state.p:.2f} costs -log p = {state.log_loss:.3f} "
             f"with slope {state.log_slope:.2f}; squared error costs {state.squared:.4f} "
             f"with slope {state.squared_slope:.2f}. Logits {_list(state.logits, 1)} "
-            f"become probabilities {_list(state.probabilities, 3)}, "
+            f"become probabilities [{', '.join(map(_exact, state.probabilities))}], "
             f"and the loss for target 0 is {_exact(state.cross_entropy)}."
         )
 
