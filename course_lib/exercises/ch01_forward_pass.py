@@ -11,9 +11,14 @@ from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, O
 from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
+#: What a check says to a function that ends without a return.
+_NOTHING = "yours is None: is a return missing?"
+
 
 def _seen(value: Any) -> str:
     """What a check says about a result that is not right: its shape or its type."""
+    if value is None:
+        return _NOTHING
     shape = f" {list(value.shape)}" if isinstance(value, Tensor) else ""
     return f"yours is {type_name(value)}{shape}"
 
@@ -53,7 +58,7 @@ def observe_build_mlp(function: Any, case: Case, notes: Notes) -> None:
     notes["weights"] = len(list(model.parameters()))
     notes["layers"] = _layer_sizes(model)
     # Run before the weights are filled in: a lazy layer knows its sizes only after that.
-    first, second = _run(model, case["x"]), _run(model, case["x"])
+    first, second = _first_run(model, case), _run(model, case["x"])
     notes["result"] = type_name(first)
     notes["repeatable"] = isinstance(first, Tensor) and _near(second, first)
     notes["layers"] = _layer_sizes(model)
@@ -72,6 +77,18 @@ def _run(model: nn.Module, x: Tensor) -> Any:
         return model(x)
     except NotImplementedError:  # what PyTorch raises for a class without forward()
         raise AttributeError("your model has no method called forward") from None
+
+
+def _first_run(model: nn.Module, case: Case) -> Any:
+    """As ``_run``; where layers do not fit, PyTorch's error also says which there are."""
+    try:
+        return _run(model, case["x"])
+    except RuntimeError as error:
+        if "shapes cannot be multiplied" in str(error):
+            layers = ", ".join(f"{a} -> {b}" for a, b in _layer_sizes(model)) or "none"
+            call = f"build_mlp({', '.join(map(str, case['sizes']))})"
+            error.args = (f"{error}. For {call} your linear layers are {layers}",)
+        raise
 
 
 def _linears(model: nn.Module) -> list[nn.Linear]:
@@ -116,7 +133,9 @@ def _public_mlp_cases() -> list[Case]:
 
 def properties_build_mlp(case: Case, observation: Observation) -> Iterator[Finding]:
     is_module = observation["is_module"]
-    yield Finding(is_module, "the result is an nn.Module", f"yours is {observation.get('type')}")
+    kind = observation.get("type")
+    seen = _NOTHING if kind == "NoneType" else f"yours is {kind}"
+    yield Finding(is_module, "the result is an nn.Module", seen)
     if not is_module:
         return
     features, hidden, out = case["sizes"]
@@ -303,7 +322,7 @@ MANUAL_FORWARD = Exercise(
     ),
     hints=(
         "Write down the shapes: x is [N, in], W1 is [hidden, in], and you need [N, hidden]. Which "
-        "of the two must be turned for the matrix product to fit? The biases add by broadcasting.",
+        "of the two must be turned for the matrix product to fit? A plain + adds a bias to every row.",
         "A linear layer computes x @ W.T + b. Between the two, everything below 0 becomes 0: "
         "torch.relu, or clamp(min=0). After the second layer nothing more happens.",
     ),
@@ -394,8 +413,7 @@ def properties_trace_shapes(case: Case, observation: Observation) -> Iterator[Fi
     name = "trace" if LEAF_MODELS[case["model"]].plain else "unusual_trace"
     trace = observation[name]
     is_list = isinstance(trace, list)
-    seen = f"yours is {type_name(trace)}"
-    yield Finding(is_list, "the result is a list of (name, shape) pairs", seen)
+    yield Finding(is_list, "the result is a list of (name, shape) pairs", _seen(trace))
     if is_list:
         seen = ", ".join(_entry(entry) for entry in trace[:6]) or "nothing"
         yield Finding(trace == case["expected"], case["text"], f"yours lists {seen}")

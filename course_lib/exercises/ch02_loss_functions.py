@@ -1,6 +1,7 @@
 """Chapter 02, public half: the exercises' checks and drivers, and the quiz's questions."""
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,6 +63,8 @@ def _scalar(value: Any) -> float | None:
 
 def _seen(value: Any) -> str:
     """What a check says about a result that is not right: its number, its shape or its type."""
+    if value is None:
+        return "yours is None: is a return missing?"
     if not isinstance(value, Tensor):
         return f"yours is {type_name(value)}"
     number = _scalar(value)
@@ -343,7 +346,7 @@ def observe_mse(function: Any, case: Case, notes: Notes) -> None:
         notes["returned"] = function(prediction, target)
         notes["inputs_afterwards"] = [prediction, target]
         return
-    notes["raised"] = None
+    notes["raised"] = notes["message"] = None
     try:
         notes["returned_instead"] = type_name(function(prediction, target))
     except ValueError:  # a subclass is as good
@@ -351,7 +354,7 @@ def observe_mse(function: Any, case: Case, notes: Notes) -> None:
     except NotImplementedError:
         raise
     except Exception as error:
-        notes["raised"] = type(error).__name__
+        notes["raised"], notes["message"] = type(error).__name__, str(error)[:200]
 
 
 def _public_mse_cases() -> list[Case]:
@@ -385,7 +388,9 @@ def properties_mse(case: Case, observation: Observation) -> Iterator[Finding]:
             "raises a ValueError"
         )
         raised = observation["raised"]
-        seen = f"yours raised {raised}" if raised else "yours raised nothing"
+        seen = f"yours raised {raised or 'nothing'}"
+        if observation.get("message"):
+            seen += f": {textwrap.shorten(observation['message'], 120, placeholder=' ...')}"
         yield Finding(raised == "ValueError", text, seen)
         return
     loss = observation["returned"]

@@ -102,27 +102,36 @@ def properties_numerical_gradient(case: Case, observation: Observation) -> Itera
     yield Finding(not result.requires_grad, text, "yours requires gradients")
     w = w.detach().requires_grad_()
     (exact,) = torch.autograd.grad(scalar_function(case | {"returns": "tensor"})(w), w)
-    got = f"autograd says {_numbers(exact)}, yours is {_numbers(result)}"
+    got = _beside("autograd says", exact, result)
     if case["a"].any():
         # A cube's slope, measured over a distance, is off by a known amount: the eps that was used.
         expected = exact + case["a"] * case["eps"] ** 2
         eps = case["eps"]
         text = f"with eps={eps} a slope is measured between w - {eps} and w + {eps}"
-        got = f"for this f that gives {_numbers(expected)}, yours is {_numbers(result)}"
+        got = _beside("for this f that gives", expected, result)
         yield Finding(_close(expected, result), text, got)
     elif case["kind"] == "plain":
         yield Finding(_close(exact, result), "for a parabola it agrees with autograd", got)
     else:
-        yield Finding(
-            _close(exact, result),
-            "it is right for any w: 0-dim, transposed, or one that requires gradients",
-            got,
-        )
+        yield Finding(_close(exact, result), f"it is right for {_KINDS_OF_W[case['kind']]}", got)
 
 
-def _numbers(tensor: Tensor) -> str:
-    shown = ", ".join(f"{value:.3f}" for value in tensor.detach().flatten()[:3].tolist())
+_KINDS_OF_W = {
+    "scalar": "a w without dimensions",
+    "transposed": "a transposed w",
+    "leaf": "a w that requires gradients",
+}
+
+
+def _numbers(tensor: Tensor, digits: int = 3) -> str:
+    shown = ", ".join(f"{value:.{digits}f}" for value in tensor.detach().flatten()[:3].tolist())
     return f"[{shown}{', ...' if tensor.numel() > 3 else ''}]"
+
+
+def _beside(words: str, expected: Tensor, got: Tensor) -> str:
+    """Both with so many digits that a small difference can be seen."""
+    digits = next((d for d in (3, 6) if _numbers(expected, d) != _numbers(got, d)), 9)
+    return f"{words} {_numbers(expected, digits)}, yours is {_numbers(got, digits)}"
 
 
 def _close(expected: Tensor, got: Tensor) -> bool:
@@ -156,7 +165,8 @@ NUMERICAL_GRADIENT = Exercise(
     ),
     hints=(
         "For each entry: a copy of w in which this one entry is larger by eps, and a copy in which "
-        "it is smaller by eps. The two values of f are 2 * eps apart on the axis of that entry.",
+        "it is smaller by eps. Take f of both. The copies are 2 * eps apart: divide the difference "
+        "of the two values by that.",
         "Copies keep w safe: flat = w.detach().flatten().clone(), change flat[i], and give f "
         "flat.reshape(w.shape). Collect one slope per i, and give the result w's shape at the end.",
     ),
@@ -214,11 +224,12 @@ def observe_linear_gradients(function: Any, case: Case, notes: Notes) -> None:
 
 def properties_linear_gradients(case: Case, observation: Observation) -> Iterator[Finding]:
     text = "the result is a pair: the gradient of w, then the gradient of b"
-    yield Finding(observation["pair"] is True, text)
+    any_case = "any_" if "any_w_gradient" in observation.values else ""
+    seen = f"yours is {_seen(observation[f'{any_case}w_gradient'])}"
+    yield Finding(observation["pair"] is True, text, seen)
     if observation["pair"] is not True:
         return
     yield Finding(observation["unchanged"], "x, y, w and b are left as they were")
-    any_case = "any_" if "any_w_gradient" in observation.values else ""
     w, b = case["w"].clone().requires_grad_(), case["b"].clone().requires_grad_()
     exact = torch.autograd.grad(((case["x"] @ w + b - case["y"]) ** 2).mean(), (w, b))
     for name, expected in zip("wb", exact, strict=True):
@@ -233,7 +244,7 @@ def properties_linear_gradients(case: Case, observation: Observation) -> Iterato
         )
         if fits:
             right = torch.allclose(expected, got, rtol=1e-3, atol=1e-4)
-            seen = f"autograd says {_numbers(expected)}, yours is {_numbers(got)}"
+            seen = _beside("autograd says", expected, got)
             yield Finding(right, f"the gradient of {name} is autograd's", seen)
 
 
@@ -443,7 +454,7 @@ GRADIENT_NORMS = Exercise(
         Aspect("gradients", "afterwards .grad holds the fresh gradients", 1, ("gradients",)),
     ),
     hints=(
-        "Three beats of work: throw away the old gradients, run backward, then walk over "
+        "Three pieces of work: throw away the old gradients, run backward, then walk over "
         "model.named_parameters() and measure.",
         "A parameter that the loss does not use has .grad None after model.zero_grad() and "
         "backward(): leave it out. p.grad.norm() is the L2 norm, .item() makes it a float.",
@@ -478,7 +489,7 @@ def observe_first_explosion(function: Any, case: Case, notes: Notes) -> None:
 def properties_first_explosion(case: Case, observation: Observation) -> Iterator[Finding]:
     got = observation[case["kind"]]
     right = type(got) is type(case["answer"]) and got == case["answer"]
-    yield Finding(right, case["text"], f"yours is {got!r:.60}")
+    yield Finding(right, case["text"], f"yours is {got!r:.60}, expected is {case['answer']!r}")
 
 
 def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:

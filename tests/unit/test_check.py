@@ -1,6 +1,7 @@
 """What a learner sees: three states, findings in words, and never a traceback of ours."""
 
 import contextlib
+import re
 
 import pytest
 import torch
@@ -85,6 +86,39 @@ def test_an_error_of_the_learners_code_is_told_in_words():
     text = " ".join(repr(run_check("train_one_epoch", broken)).split())
     assert "it raised AttributeError" in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize("name", ["build_mlp", "manual_forward", "trace_shapes", "mse", "softmax"])
+def test_a_forgotten_return_is_asked_about(name):
+    shown = " ".join(str(run_check(name, lambda *given: None)).split())
+    assert "yours is None: is a return missing?" in shown
+
+
+def test_layers_that_do_not_fit_are_told_beside_the_sizes_asked_for():
+    def copied(in_features, hidden, out_features):
+        return torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.Linear(128, 10))
+
+    shown = " ".join(str(run_check("build_mlp", copied)).split())
+    assert "For build_mlp(3, 4, 2) your linear layers are 128 -> 10, 784 -> 128" in shown
+
+
+def test_an_error_in_place_of_the_one_asked_for_is_told_with_its_message():
+    def misspelled(prediction, target):
+        if prediction.shape != target.shape:
+            raise valueerror("shapes differ")  # noqa: F821
+        return ((prediction - target) ** 2).mean()
+
+    shown = " ".join(str(run_check("mse", misspelled)).split())
+    assert "yours raised NameError: name 'valueerror' is not defined" in shown
+
+
+def test_two_numbers_that_differ_never_read_the_same():
+    def one_sided(f, w, eps=1e-4):
+        return (f(w + eps) - f(w)) / eps
+
+    shown = " ".join(str(run_check("numerical_gradient", one_sided)).split())
+    autograd, own = re.search(r"autograd says (\[.*?\]), yours is (\[.*?\])", shown).groups()
+    assert autograd != own
 
 
 def test_text_of_a_learner_is_escaped_in_html():
