@@ -245,6 +245,10 @@ print("x @ W:  ", (row @ square).tolist())
 #
 # Compute the same network from five tensors. `torch.nn` is off limits here, `torch.nn.functional`
 # too; `@`, `.T` and `torch.relu` are yours. Hints: `hint("manual_forward")`.
+#
+# A word of the docstring: the **dtype** of a tensor is the kind of number in it. So far that was
+# float32, with about 7 digits; the check also hands over float64, with about 16, and looks whether the
+# result has it too.
 
 # %% solution="manual_forward"
 def manual_forward(x, W1, b1, W2, b2):
@@ -292,8 +296,8 @@ print("same winners:", torch.equal(logits.argmax(dim=1), probabilities.argmax(di
 # ## The forward pass leaves a trail
 #
 # Running the model gives more than numbers. While it runs, PyTorch writes down which operation made
-# which tensor, so that `backward()` can walk back later. The last operation hangs on the result, as
-# its `grad_fn`. What do you expect there for our last layer?
+# which tensor, so that `backward()` can walk back later. This record is called the **graph**. Its last
+# operation hangs on the result, as its `grad_fn`. What do you expect there for our last layer?
 
 # %%
 my_prediction = ""  # a multiplication? an addition? something else?
@@ -323,11 +327,12 @@ with torch.no_grad():
 # def hook(module, inputs, output): ...   # after forward
 # ```
 #
-# Registering one gives you a **handle**, and `handle.remove()` takes the hook off again. Which lines
-# does the next cell print for `model.forward(x)`?
+# Registering one gives you a **handle**, and `handle.remove()` takes the hook off again. The
+# next cell puts one of each kind on `fc2` and calls it both ways. Which of the two prints a line at
+# the direct call, `model.fc2.forward(...)`?
 
 # %%
-my_prediction = ""  # all three / only "forward" / none
+my_prediction = ""  # both / only the pre-hook / none
 
 # %%
 def hook(module, inputs, output):

@@ -285,8 +285,8 @@ for name in ("cross-entropy", "squared error"):
 # ## Cross-entropy: softmax and logarithm in one
 #
 # **Cross-entropy** of one example = softmax of its logits, take the probability of the right class,
-# minus its log. Of a batch: the mean over the examples. The targets are class *indices*, not one-hot
-# rows and not probabilities.
+# minus its log. Of a batch: the mean over the examples. The targets are class *indices*, like 2, not
+# probabilities and not one-hot rows, like [0, 0, 1].
 
 # %%
 logits = torch.tensor([[2.0, 1.0, 0.1], [5.0, 0.0, 0.0]])

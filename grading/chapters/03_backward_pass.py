@@ -149,8 +149,9 @@ show_figure(
 #
 # What you need for tensors: a way to visit every entry, whatever the shape. `flatten()` gives all
 # entries in one row, `reshape` brings the shape back, and `clone()` makes a copy that is yours to
-# change. (`view(-1)` does not work for every tensor: a transposed one lies in memory in another
-# order.)
+# change. `torch.zeros_like(flat)` makes a tensor of the same shape and dtype, in which you can collect
+# the slopes. (`view(-1)` does not work for every tensor: a transposed one lies in memory in another
+# order. It is not *contiguous*.)
 
 # %%
 w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -215,8 +216,9 @@ print("w:", w.grad_fn, "and is a leaf:", w.is_leaf, "| loss is a leaf:", loss.is
 # `requires_grad=True` marks the tensors whose gradient you want. Parameters of an `nn.Module` have it
 # set already. The inputs x and target do not need it: you will not change them.
 #
-# A tensor that you made yourself is a **leaf**: nothing was computed to get it. Everything computed
-# from a leaf that requires gradients carries a `grad_fn`, the way back.
+# A tensor that you made yourself is a **leaf**: nothing was computed to get it. (That is another leaf
+# than a module without children, in chapter 01.) Everything computed from a leaf that requires
+# gradients carries a `grad_fn`, the way back.
 #
 # Now call `backward()`. What changes: the weights, the loss, or something else?
 
