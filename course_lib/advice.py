@@ -6,7 +6,9 @@ lab`` loads it into every kernel, where it also knows that the set-up cell was f
 stays an error: "Run All" stops at it, and what it says of itself is the same.
 """
 
+import re
 from collections.abc import Callable
+from traceback import extract_tb
 from types import MethodType, TracebackType
 from typing import Any
 
@@ -14,6 +16,7 @@ from course_lib import __all__ as offered
 from course_lib.shown import in_ipython, wrap
 
 _OF_SETUP = ("torch", *offered)
+_QUIZ_ANSWER = re.compile(r"q\w+\s*=\s*[A-Da-d]\b")
 _RESTARTED = "After a restart the kernel knows nothing: run all cells above this one."
 
 
@@ -59,19 +62,13 @@ def advice_on(name: str) -> str:
     return ""
 
 
-def _is_a_letter(name: str) -> bool:
-    from course_lib.quiz import LETTERS
-
-    return name in LETTERS
-
-
 def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offset: int | None):
     """Show the error with its advice, in the words that a kernel sends as its traceback."""
     name = getattr(value, "name", None) or ""
     in_the_cell = _depth(tb) == 2  # IPython's own frame, and the cell's
     advice = advice_on(name) if name.isidentifier() else ""
-    if in_the_cell and _is_a_letter(name):
-        advice = f'Is it your answer to a question? Then write it between quotes: "{name}".'
+    if in_the_cell and _QUIZ_ANSWER.match(extract_tb(tb)[-1].line or ""):
+        advice = f'The letter stands between quotes: "{name}".'
     if not in_the_cell and not advice:
         shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
         return None

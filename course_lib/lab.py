@@ -61,6 +61,7 @@ def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int
     private = folder / my_course.PRIVATE
     _write_settings(private)
     _write_kernel(private)
+    _put_this_python_first()
     _write_first_layout(private / "workspaces", my_course.first_chapter(folder))
     token = secrets.token_hex(24)
     server = LabApp.initialize_server(
@@ -123,6 +124,13 @@ def _write_kernel(private: Path) -> None:
     (folder / "kernel.json").write_text(json.dumps(kernel, indent=1), encoding="utf-8")
     paths = [str(private), os.environ.get("JUPYTER_PATH")]
     os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, paths))
+
+
+def _put_this_python_first() -> None:
+    """So that ``!python`` in a cell and ``python`` in JupyterLab's terminal are this Python, also
+    where nobody activated its environment."""
+    paths = [str(Path(sys.executable).parent), os.environ.get("PATH")]
+    os.environ["PATH"] = os.pathsep.join(filter(None, paths))
 
 
 def _write_first_layout(workspaces: Path, chapter: Path) -> None:

@@ -40,9 +40,10 @@ Eleven notebooks, about 13 hours. Open one below, or in the list on the left.
 5. **Hand in**, when your work is graded: the last cell of a chapter looks whether everything is there
    and makes a copy without personal data in the folder `hand-in`.
 
-What you write is saved in the folder `{folder}`, which no update overwrites. In a terminal, in the
-course's folder, `make status` shows what you have passed, and `make doctor` says what to do when
-something does not work. (Without make: `python -m course_lib status`, in the course's environment.)
+What you write is saved in the folder `{folder}`, which no update overwrites.
+`!python -m course_lib status` in a cell of any chapter shows what you have passed. When something does
+not work, `!python -m course_lib doctor` says what to do; where no cell runs, `make doctor` does, in a
+terminal and in the course's folder.
 """
 
 

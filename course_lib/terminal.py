@@ -13,7 +13,8 @@ def answer(command: Callable[[], int | None], remedy: str) -> int:
     with a line on stderr for what the machine refuses or lacks. ``remedy`` says what to do about a
     package that is missing."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # started with `>&-`
+        # None when started with `>&-`; a notebook's own stream, by `%run`, cannot be changed
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
         try:

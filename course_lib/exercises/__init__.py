@@ -3,6 +3,7 @@
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
 
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from course_lib.exercises.model import Exercise
@@ -37,3 +38,13 @@ def find_exercise(name: str, chapter: str = "") -> Exercise:
         near = get_close_matches(name, exercises, n=3) or sorted(exercises)[:5]
         raise LookupError(f"no exercise called {name!r}. Did you mean {', '.join(near)}?")
     return exercises[name]
+
+
+def name_of(given: Any) -> str:
+    """The exercise that a learner means by its name, by a name in its cell, or by the function or
+    class itself; ``LookupError`` when ``given`` is none of these, or nothing."""
+    name = given if isinstance(given, str) else getattr(given, "__name__", None)
+    if not isinstance(name, str) or not name:
+        raise LookupError('of which exercise? Write its name in quotes, like hint("fit").')
+    owners = [each.name for each in all_exercises().values() if name in each.subjects]
+    return owners[0] if owners else name

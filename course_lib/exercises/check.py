@@ -1,12 +1,14 @@
 """``check``: what a learner calls. Instant, without a grader and without a solution.
 
 A check has three states: not attempted yet, not right yet, right. It never raises and never shows
-a traceback of the course; what it prints fits in 80 columns and on one screen.
+a traceback of the course; what it prints fits in 80 columns and on one screen. Code that never ends
+is stopped.
 """
 
 import html
 import re
 import textwrap
+import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +16,11 @@ from course_lib import progress
 from course_lib.advice import advice_on
 from course_lib.beats import BY_LETTER
 from course_lib.exercises import find_exercise
+from course_lib.exercises.endless import stopped_after
 from course_lib.exercises.model import Case, ErrorNote, Exercise, Finding, Observation
-from course_lib.exercises.observe import observe
+from course_lib.exercises.observe import describe_error, observe
 from course_lib.exercises.solutions import may_be_seen
+from course_lib.exercises.wire import type_name
 from course_lib.shown import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
@@ -25,6 +29,10 @@ _MARK = {True: "\u2713 right", False: "\u2717 not yet"}
 _MOST_WRONG, _MOST_RIGHT = 4, 8
 #: Characters of one finding: five lines.
 _MOST_TEXT = 380
+#: A check takes well under a second; code that is not done after this many seconds is stopped.
+SECONDS = 30.0
+_NOTHING = re.compile(r"\byours (is|gives|gives back|is a) None\b")
+_TO_ITS_END = "your code runs to its end"
 #: What a stub says when it is called.
 _STUB = re.compile(r"^write (\w+) here")
 
@@ -70,8 +78,9 @@ def check(name: str, *subjects: Any) -> None:
     """Check the exercise ``name``; pass the function or class you wrote.
 
     Shows "right", "not right yet" with the first findings, or "not attempted yet", and counts the
-    try for ``status``. Takes well under a second. Raises nothing: what your code raises is a
-    finding, and an unknown name is answered with the nearest ones.
+    try for ``status``. Takes well under a second; code that is not done after ``SECONDS`` is
+    stopped, which is a finding. Raises nothing: what your code raises is a finding too, and an
+    unknown name is answered with the nearest ones.
     """
     show(run_check(name, *subjects))
 
@@ -85,7 +94,12 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
     if len(subjects) != len(exercise.subjects) or any(subject is None for subject in subjects):
         call = f'check("{name}", {", ".join(exercise.subjects)})'
         return CheckResult(name, NOT_ATTEMPTED, advice=f"Run your solution's cell, then {call}.")
-    result = _run(exercise, subjects)
+    uncallable = [
+        Finding(False, f"{name} is a function or a class", f"yours is {type_name(subject)}")
+        for name, subject in zip(exercise.subjects, subjects, strict=True)
+        if not callable(subject)
+    ]
+    result = _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
     if result.state != NOT_ATTEMPTED:
         progress.record(name, passed=result.state == RIGHT)
         if result.state == NOT_RIGHT and may_be_seen(name):
@@ -107,6 +121,27 @@ def _more_text(count: int) -> str:
     return f"and {count} more {'is' if count == 1 else 'are'} right"
 
 
+def _run_to_the_end(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
+    """The result, also when the code never ends, or when the learner presses the stop button."""
+    started = time.monotonic()
+    try:
+        with stopped_after(SECONDS):
+            return _run(exercise, subjects)
+    except KeyboardInterrupt as interrupt:
+        line = describe_error(interrupt).line
+        where = f' at your line "{line}"' if line else ""
+        seconds = time.monotonic() - started
+        got = f"it was stopped after {seconds:.0f} s{where}. Is there a loop that never ends?"
+        return _not_right(exercise, [Finding(False, _TO_ITS_END, got)])
+
+
+def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> CheckResult:
+    advice = f'Change your cell, run it again, then this one. Stuck? hint("{exercise.name}")'
+    if any(_NOTHING.search(finding.got) for finding in findings if not finding.ok):
+        advice = f"A function that ends without return gives back None. {advice}"
+    return CheckResult(exercise.name, NOT_RIGHT, tuple(findings), advice=advice, **more)
+
+
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
     sequence, undefined = None, ""
@@ -116,7 +151,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         if error is not None and error.is_stub:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
         if error is not None:
-            findings.append(Finding(False, "your code runs to its end", _error_text(observation)))
+            findings.append(Finding(False, _TO_ITS_END, _error_text(observation)))
             undefined = undefined or _undefined(error)
         else:
             findings += _properties(exercise, case, observation)
@@ -126,9 +161,10 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     all_right = [finding for finding in findings if finding.ok]
     right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
-        advice = _advice_on_missing(undefined) or "Change your cell, run it again, then this one."
-        advice = f'{advice} Stuck? hint("{exercise.name}")'
-        return CheckResult(exercise.name, NOT_RIGHT, (*wrong, *right), sequence, advice, more)
+        result = _not_right(exercise, [*wrong, *right], sequence=sequence, more_right=more)
+        if missing := _advice_on_missing(undefined):
+            return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
+        return result
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
 
 

@@ -8,12 +8,13 @@ import html
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import course_lib
 from course_lib import progress
 from course_lib.about import REPOSITORY
 from course_lib.chapters import CHAPTERS, Chapter
-from course_lib.exercises import chapter_exercises, find_exercise
+from course_lib.exercises import chapter_exercises, find_exercise, name_of
 from course_lib.shown import Text, frame, show
 
 #: Checks that were not right yet, after which the solution may be seen.
@@ -37,10 +38,10 @@ class _Code:
         return frame([html.escape(self.title), f"<pre>{html.escape(self.code)}</pre>"])
 
 
-def solution(name: str) -> None:
+def solution(name: Any = "") -> None:
     """Show the solution of the exercise ``name``, or what is still missing until then.
 
-    It opens once the check is right or after five tries, and only where the whole repository is on
+    ``name`` may also be the function or class itself. It opens once the check is right or after five tries, and only where the whole repository is on
     the machine. An unknown name is answered with the nearest ones.
     """
     show(_answer(name))
@@ -51,9 +52,9 @@ def may_be_seen(name: str) -> bool:
     return _tries_left(name) == 0 and SOURCES.is_dir()
 
 
-def _answer(name: str) -> Text | _Code:
+def _answer(name: Any) -> Text | _Code:
     try:
-        find_exercise(name)
+        name = find_exercise(name_of(name)).name
     except LookupError as error:
         return Text(str(error))
     left = _tries_left(name)

@@ -33,9 +33,12 @@ class Foreign:
 
 
 def type_name(value: Any) -> str:
-    """What a learner would call the type: ``float``, ``Tensor``, ``numpy.float64``."""
+    """What a learner would call the type: ``float``, ``Tensor``, ``numpy.float64``,
+    ``None``."""
     if isinstance(value, Foreign):
         return value.type_name
+    if value is None:
+        return "None"
     kind = type(value)
     if isinstance(value, torch.Tensor):
         return "Tensor"

@@ -114,22 +114,28 @@ def _line(item: Item) -> str:
 
 
 def _not_what_ran(notebook: Mapping[str, Any]) -> list[str]:
-    """Exercises whose cell ran in this kernel with another text than the notebook has."""
+    """Exercises whose cell ran in this kernel with another text than the notebook has. A cell is
+    known by its first line: of one that has lost it, nothing is said."""
     shell = in_ipython()
     if shell is None:
         return []
     kept = {source_of(cell).strip() for cell in notebook["cells"] if isinstance(cell, Mapping)}
+    marked = {name for source in kept for name in _marked(source)}
     last_run: dict[str, str] = {}
     for source in shell.history_manager.input_hist_raw:
-        for name in _MARKER.findall("\n".join(source.split("\n")[:5])):
+        for name in _marked(source):
             last_run[name] = source.strip()
-    names = [name for name, source in last_run.items() if source not in kept]
+    names = [name for name, source in last_run.items() if name in marked and source not in kept]
     if not names:
         return []
     return [
         f"! What you ran last of {', '.join(names)} is not what the notebook holds. Save it "
         "(Ctrl+S), then run this cell again."
     ]
+
+
+def _marked(source: str) -> list[str]:
+    return _MARKER.findall("\n".join(source.split("\n")[:5]))
 
 
 def _mentions(notebook: Mapping[str, Any]) -> list[str]:

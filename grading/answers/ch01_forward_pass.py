@@ -351,7 +351,7 @@ BUILD_MLP = Answer(
             _of_class(_ForwardWithoutReturn),
             "Your forward computes the logits and does not return them. Its last line is "
             "`return ...`.",
-            recognise=lambda case, got: got.error is None and got.get("result") == "NoneType",
+            recognise=lambda case, got: got.error is None and got.get("result") == "None",
         ),
         Misconception(
             "classes instead of logits",
@@ -363,7 +363,7 @@ BUILD_MLP = Answer(
             "model not returned",
             _nothing_returned,
             "Your function makes a model and returns nothing. Its last line is `return model`.",
-            recognise=_returned("NoneType"),
+            recognise=_returned("None"),
         ),
         Misconception(
             "class instead of a model",

@@ -247,14 +247,18 @@ except NotImplementedError:
 # three questions. Ideas come in three steps: you *predict*, you *run*, and then you read the
 # *explanation*. Do write your prediction down. The best ones turn out to be wrong.
 #
-# "Run All" works at any time: unsolved exercises never block a later simulation. Your progress over
-# all chapters is shown by `python -m course_lib status` in a terminal; it stays on your machine.
+# "Run All" works at any time: unsolved exercises never block a later simulation. `[*]` beside a cell
+# means that it is still running; the button with the square in the toolbar stops it. A check stops
+# code that does not end by itself, after half a minute.
+#
+# Your progress over all chapters is shown by `!python -m course_lib status` in any cell; it stays on
+# your machine.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q00_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q00_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q00_1"
 

@@ -51,16 +51,19 @@ def test_a_forgotten_set_up_cell_is_named(shell, capsys, name):
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize("letter", ["B", "d"])
+def test_a_letter_without_quotes_is_told_that_it_needs_them(shell, capsys, letter):
+    cell = f"# EXERCISE q05_1 (1 point)\nq05_1 = {letter}  # a comment"
+    text = shown(shell, capsys, cell)
+    assert f'The letter stands between quotes: "{letter}".' in text
+    assert "restart" not in text, "nothing is wrong with the kernel"
+    assert "Traceback" not in text
+
+
 def test_any_other_name_at_the_top_of_a_cell_keeps_its_traceback_and_gets_advice(shell, capsys):
     text = shown(shell, capsys, "loader")
     assert "Traceback" in text
     assert "run all cells above this one" in " ".join(text.split())
-
-
-def test_an_answer_without_quotes_is_told_about_them(shell, capsys):
-    text = shown(shell, capsys, "q01_1 = B")
-    assert 'between quotes: "B"' in text
-    assert "restart" not in text, "nothing is wrong with the kernel"
 
 
 def test_a_check_asks_for_the_spelling_of_a_name_that_no_cell_of_the_course_makes():

@@ -2,10 +2,13 @@
 
 import contextlib
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 
+from course_lib.exercises import check
 from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
 from course_lib.exercises.check import run_check
 from course_lib.exercises.forbid import ForbiddenCall, refusing
@@ -246,3 +249,56 @@ def test_known_state_puts_autocast_back():
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_cache_enabled()
+
+
+# --- what newcomers meet -------------------------------------------------------------------------
+
+
+def test_a_loop_that_never_ends_is_stopped_and_its_line_is_shown(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.3)
+
+    def never_ends(model, loader, loss_fn, optimizer):
+        while True:
+            pass
+
+    threads = threading.active_count()
+    state = torch.random.get_rng_state()
+    result = run_check("train_one_epoch", never_ends)
+    assert result.state == "Not right yet"
+    assert "stopped after 0 s" in repr(result)
+    assert "Is there a loop that never ends?" in " ".join(repr(result).split())
+    assert threading.active_count() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_stop_button_during_a_check_gives_no_traceback():
+    def pressed(model, loader, loss_fn, optimizer):
+        raise KeyboardInterrupt  # as it arrives from the notebook
+
+    assert "it was stopped" in repr(run_check("train_one_epoch", pressed))
+
+
+def test_no_interrupt_arrives_after_a_check_has_ended(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.0)
+    for _ in range(20):
+        assert run_check("train_one_epoch", right).state in ("Right", "Not right yet")
+        sum(range(10_000))  # an interrupt would end the test here
+
+
+def test_a_check_in_another_thread_answers_too():
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(run_check, "train_one_epoch", right).result().state == "Right"
+
+
+def test_something_that_is_no_function_is_called_by_its_type():
+    text = " ".join(repr(run_check("fit", ["forward", "loss"])).split())
+    assert "not yet: fit is a function or a class; yours is list" in text
+
+
+def test_a_forgotten_return_is_said_in_words():
+    def forgets(*args, **kwargs):
+        "..."
+
+    text = " ".join(repr(run_check("order_the_beats", forgets)).split())
+    assert "yours is None" in text
+    assert "A function that ends without return gives back None." in text

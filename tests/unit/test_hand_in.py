@@ -247,6 +247,23 @@ def test_work_that_ran_and_was_not_saved_is_pointed_out(solved, folder, capsys, 
     assert "What you ran last of fit is not what the notebook holds. Save it" in said(capsys)
 
 
+def test_a_saved_cell_that_lost_its_first_line_is_not_taken_for_unsaved_work(
+    solved, folder, capsys, monkeypatch
+):
+    cell = cell_of(solved, "fit")
+    stub, _, own = "".join(cell["source"]).partition("\n")
+    cell["source"] = own
+    path = save(folder, solved)
+    history = types.SimpleNamespace(input_hist_raw=["", f"{stub}\nraise", own])
+    shell = types.SimpleNamespace(history_manager=history)
+    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
+    monkeypatch.setattr(module, "in_ipython", lambda: shell)
+    hand_in("05_complete_loop", file=path)
+    words = said(capsys)
+    assert "fit: written" in words
+    assert "What you ran last" not in words
+
+
 # --- where there is nothing to do ----------------------------------------------------------------------
 
 

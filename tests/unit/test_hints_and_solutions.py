@@ -127,3 +127,26 @@ def test_without_the_repository_it_says_where_to_find_it(tmp_path, monkeypatch, 
     for _ in range(6):
         advice = run_check("train_one_epoch", wrong).advice
     assert "solution(" not in advice, "what is not here is not offered"
+
+
+# --- however the exercise is named -------------------------------------------------------------------
+
+
+def test_the_function_itself_or_a_name_in_its_cell_is_as_good_as_the_exercise_name(capsys):
+    def fit():
+        """As a learner's own."""
+
+    first, _ = find_exercise("fit").hints
+    hint(fit)
+    assert first[:40] in said(capsys)
+    solution(fit)
+    assert "The solution of fit opens" in said(capsys)
+    hint("load_checkpoint")
+    assert find_exercise("checkpointing").hints[0][:40] in said(capsys)
+
+
+@pytest.mark.parametrize("nothing", [(), ("",), (None,), (3,), (["fit"],)])
+def test_no_name_at_all_is_answered_with_how_to_ask(capsys, nothing):
+    for ask in (hint, solution):
+        ask(*nothing)
+        assert 'Write its name in quotes, like hint("fit").' in said(capsys)

@@ -1,5 +1,6 @@
 """``python -m course_lib``: clear answers on any machine, and the learner's work is never lost."""
 
+import io
 import itertools
 import json
 import os
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from course_lib import my_course, progress
+from course_lib import lab, my_course, progress
 from course_lib.__main__ import main
 from course_lib.problem import Problem
+from course_lib.terminal import answer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -243,6 +245,27 @@ def test_lab_takes_the_next_port_and_says_nothing_of_instructors_tools(tmp_path)
     (address,) = [line for line in said if "http://" in line]
     assert f":{port}/" not in address
     assert "nbgrader" not in complaints.lower()
+
+
+def test_what_is_started_from_the_lab_runs_in_its_own_environment(monkeypatch):
+    monkeypatch.setenv("PATH", os.pathsep.join(["/somewhere/else", os.environ["PATH"]]))
+    lab._put_this_python_first()
+    python = subprocess.run(
+        ["python", "-c", "import sys; print(sys.prefix)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert python.stdout.strip() == sys.prefix
+
+
+def test_status_answers_where_the_output_is_a_notebooks(home, monkeypatch):
+    class OfANotebook(io.StringIO):
+        reconfigure = property()  # raises AttributeError, as ipykernel's stream does
+
+    monkeypatch.setattr(sys, "stdout", OfANotebook())
+    assert answer(lambda: print("here"), "") == 0
+    assert sys.stdout.getvalue() == "here\n"
 
 
 @pytest.mark.parametrize("port", ["-5", "0", "99999", "x"])
