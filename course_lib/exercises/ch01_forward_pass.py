@@ -134,7 +134,7 @@ def _public_mlp_cases() -> list[Case]:
 def properties_build_mlp(case: Case, observation: Observation) -> Iterator[Finding]:
     is_module = observation["is_module"]
     kind = observation.get("type")
-    seen = _NOTHING if kind == "NoneType" else f"yours is {kind}"
+    seen = _NOTHING if kind == "None" else f"yours is {kind}"
     yield Finding(is_module, "the result is an nn.Module", seen)
     if not is_module:
         return
