@@ -352,8 +352,8 @@ model.fc2(after_relu)
 print("   hooks left:", len(model.fc2._forward_hooks))
 
 # %% [markdown]
-# The direct call computes the same numbers and skips every hook, in silence. Whatever relies on them
-# - the shape tracker above, profilers, many libraries - sees nothing. So write `model(x)`.
+# The direct call computes the same numbers and skips every hook, in silence. Whatever relies on them,
+# like the shape tracker above, sees nothing. So write `model(x)`.
 #
 # ### Finding the modules
 #

@@ -18,6 +18,7 @@ from grading.regions import cut_solutions, solution_lines
 
 #: Seconds of the kernel's own computing, so that a busy machine does not count.
 MOST_SECONDS = 20
+_LIST_ITEM = re.compile(r"\s*([-+*]|\d+[.)])\s")
 #: Shorter lines ("return loss", "else:") are no secret.
 SECRET_LENGTH = 12
 #: What only the solved notebook holds.
@@ -131,6 +132,15 @@ def test_only_panels_keep_an_output_and_it_is_a_picture_with_its_words(chapter):
         kinds = {kind for output in cell.outputs for kind in output.data}
         assert kinds == {"image/png", "text/plain"}, cell.source
     assert panels
+
+
+def test_no_dash_within_a_sentence_is_shown_as_a_list(chapter):
+    notebook = nbformat.read(released_notebook(chapter), as_version=4)
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "markdown"):
+        for paragraph in cell.source.split("\n\n"):
+            first, *others = paragraph.strip("\n").split("\n")
+            if not _LIST_ITEM.match(first):
+                assert not [line for line in others if _LIST_ITEM.match(line)], paragraph
 
 
 def test_it_opens_on_colab_and_anywhere(chapter):
