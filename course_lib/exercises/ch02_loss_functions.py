@@ -63,8 +63,6 @@ def _scalar(value: Any) -> float | None:
 
 def _seen(value: Any) -> str:
     """What a check says about a result that is not right: its number, its shape or its type."""
-    if value is None:
-        return "yours is None: is a return missing?"
     if not isinstance(value, Tensor):
         return f"yours is {type_name(value)}"
     number = _scalar(value)
