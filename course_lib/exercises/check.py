@@ -7,6 +7,7 @@ is stopped.
 
 import html
 import re
+import sys
 import textwrap
 import time
 from dataclasses import dataclass, replace
@@ -189,6 +190,8 @@ def _advice_on_missing(name: str) -> str:
     """What to do about a name that the learner's code misses; nothing when it misses none."""
     if not name:
         return ""
+    if name in sys.stdlib_module_names:
+        return f"{name} is a module of Python: run a cell that says import {name}, then this one."
     return advice_on(name) or (
         f"Is {name} spelled right? If a cell above makes it, run that cell again: after a restart "
         "the kernel knows nothing."

@@ -75,6 +75,13 @@ def test_a_check_asks_for_the_spelling_of_a_name_that_no_cell_of_the_course_make
     assert advice_given.endswith('hint("gradient_norms")')
 
 
+def test_a_check_asks_for_the_import_of_a_module_of_python():
+    def wrong(logits):
+        return math.exp(logits)  # noqa: F821
+
+    assert "run a cell that says import math" in run_check("softmax", wrong).advice
+
+
 def test_a_name_that_is_missing_inside_a_function_keeps_its_traceback(shell, capsys):
     text = shown(shell, capsys, "def f():\n    return lodaer\n\nf()")
     assert "Traceback" in text
