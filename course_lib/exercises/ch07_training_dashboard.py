@@ -387,7 +387,8 @@ RUN_EXPERIMENT = Exercise(
     ),
     hints=(
         "Call torch.manual_seed(seed) first, then build everything inside the function: data, "
-        "model, optimizer, loader. Whatever is built outside is shared by all runs.",
+        "model, optimizer. Whatever is built outside is shared by all runs. Each epoch has a new "
+        "order: torch.randperm(160).split(batch_size) gives the rows of its batches.",
         "After the loop over an epoch's batches, evaluate(model, [(points, labels)], loss_fn) "
         "measures all points at once: a list of one batch is a loader too. Choose the optimizer "
         "with if / elif, and raise ValueError in the else branch.",

@@ -171,7 +171,13 @@ def observe_amp_train_step(function: Any, case: Case, notes: Notes) -> None:
     options = {} if case["max_norm"] is None else {"max_norm": case["max_norm"]}
     model.train(case["training"])
     for x, y in zip(case["x"].to(case["device"]), case["y"].to(case["device"]), strict=True):
-        result = function(model, x, y, loss_fn, optimizer, scaler, dtype=dtype, **options)
+        try:
+            result = function(model, x, y, loss_fn, optimizer, scaler, dtype=dtype, **options)
+        except RuntimeError as error:
+            # PyTorch complains in the second step about what was left out of the first.
+            if losses and "called" in str(error):
+                error.args = (f"{error} The step before did not end with scaler.update().",)
+            raise
         losses.append(result)
         scales.append(float(scaler.get_scale()))
         after.append(parameters_of(model))
@@ -333,7 +339,12 @@ def observe_scaler(function: Any, case: Case, notes: Notes) -> None:
         for optimizer in optimizers:
             optimizer.zero_grad()
         for param, slope in zip(params, iteration, strict=True):
-            scaler.scale((param * torch.tensor(slope)).sum()).backward()
+            scaled = scaler.scale((param * torch.tensor(slope)).sum())
+            if not isinstance(scaled, Tensor):
+                raise TypeError(
+                    f"scale(loss) is to return the scaled loss, not {type_name(scaled)}"
+                )
+            scaled.backward()
         results = [scaler.step(optimizer) for optimizer in optimizers]
         taken.append(results)
         gradients.append(
@@ -395,6 +406,10 @@ def properties_scaler(case: Case, observation: Observation) -> Iterator[Finding]
         text = f"after {interval} good steps in a row, and not before, the scale is {grown:g}"
         good = scales[interval - 1] == first and scales[interval] == grown
         yield Finding(good, text, f"your scales are {scales!r:.60}")
+        if good and len(scales) > 2 * interval:
+            again = grown * options.get("growth_factor", 2.0)
+            text = f"after {interval} more good steps it grows again, to {again:g}"
+            yield Finding(scales[2 * interval] == again, text, f"your scales are {scales!r:.60}")
 
 
 DYNAMIC_LOSS_SCALER = Exercise(
@@ -443,7 +458,7 @@ DYNAMIC_LOSS_SCALER = Exercise(
         scaler_case(
             "overflow", {"init_scale": 4.0}, [[[1.0, 2.0]], [[math.inf, 1.0]], [[1.0, 1.0]]]
         ),
-        scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0]]] * 4),
+        scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0]]] * 7),
         scaler_case("growth", {"init_scale": 2.0, "growth_interval": 3}, [[[1.0], [2.0]]] * 4),
         scaler_case("plain", {}, [[[1.0, 2.0]]]),
         scaler_case("two", {"init_scale": 4.0}, [[[math.inf, 1.0], [0.5, 2.0]]]),

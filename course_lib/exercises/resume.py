@@ -7,6 +7,7 @@ ever opened with ``torch.load(..., weights_only=True)``.
 import re
 import tempfile
 from pathlib import Path
+from pickle import UnpicklingError  # the error alone: nothing here unpickles
 from typing import Any
 
 import torch
@@ -163,9 +164,15 @@ def observe_checkpointing(functions: Any, case: Case, notes: Notes) -> None:
 
         resumed = Run(case, fresh=True)
         modes = _modes_of(resumed.model)
-        notes["returned"] = load_checkpoint(
-            path, resumed.model, resumed.optimizer, resumed.scheduler
-        )
+        try:
+            notes["returned"] = load_checkpoint(
+                path, resumed.model, resumed.optimizer, resumed.scheduler
+            )
+        except UnpicklingError as error:
+            # torch.load's own words advise to switch weights_only off.
+            if notes.values["refused"]:
+                error.args = (_refusal(notes.values["refused"]),)
+            raise
         notes[f"{kind}_loaded"] = parameters_of(resumed.model)
         notes["loaded_buffers"] = buffers_of(resumed.model)
         notes["modes_kept"] = modes_kept and modes == _modes_of(resumed.model)
@@ -196,6 +203,13 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
     except Exception:
         return False
     return True
+
+
+def _refusal(refused: str) -> str:
+    return (
+        f"torch.load with weights_only=True refuses {refused} in the file: it reads tensors and "
+        "plain data only. Save what state_dict() gives, and not the object itself."
+    )
 
 
 #: How the refusal of torch.load(weights_only=True) names what it found.

@@ -303,3 +303,94 @@ def test_a_forgotten_return_is_said_in_words():
     text = " ".join(repr(run_check("order_the_beats", forgets)).split())
     assert "yours is None" in text
     assert "A function that ends without return gives back None." in text
+
+
+def test_an_object_in_a_checkpoint_is_named_and_not_answered_with_switching_safety_off():
+    def save_checkpoint(path, model, optimizer, scheduler, epoch):
+        torch.save({"model": model, "optimizer": optimizer.state_dict()}, path)
+
+    def load_checkpoint(path, model, optimizer, scheduler):
+        torch.load(path, weights_only=True)
+
+    text = " ".join(repr(run_check("checkpointing", save_checkpoint, load_checkpoint)).split())
+    assert "refuses torch.nn.modules.container.Sequential in the file" in text
+    assert "state_dict()" in text
+    assert "two options" not in text
+
+
+def test_a_scaler_that_was_not_updated_is_named_where_pytorch_complains():
+    def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+        optimizer.zero_grad()
+        with torch.autocast(x.device.type, dtype=dtype):
+            loss = loss_fn(model(x), y)
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        return loss.item()
+
+    text = " ".join(repr(run_check("amp_train_step", amp_train_step)).split())
+    assert "The step before did not end with scaler.update()." in text
+
+
+def test_a_scale_that_returns_nothing_is_named():
+    class DynamicLossScaler:
+        def __init__(self, init_scale=2.0**16, **factors):
+            self.current_scale = init_scale
+
+        def scale(self, loss):
+            loss * self.current_scale
+
+    text = " ".join(repr(run_check("DynamicLossScaler", DynamicLossScaler)).split())
+    assert "scale(loss) is to return the scaled loss, not NoneType" in text
+
+
+def test_stopping_an_epoch_late_is_not_called_a_state_that_is_no_copy():
+    class EarlyStopping:
+        def __init__(self, patience=10, min_delta=0.0):
+            self.patience, self.min_delta = patience, min_delta
+            self.best_loss, self.best_state, self.waited = float("inf"), None, 0
+
+        def step(self, val_loss, model):
+            self.waited += 1
+            if val_loss < self.best_loss - self.min_delta:
+                self.best_loss, self.waited = val_loss, 0
+                self.best_state = {k: v.clone() for k, v in model.state_dict().items()}
+            return self.waited > self.patience
+
+    wrong = [f.text for f in run_check("EarlyStopping", EarlyStopping).findings if not f.ok]
+    assert "with patience=3 it stops at the third epoch in a row without an improvement" in wrong
+    assert not any("best_state" in text for text in wrong)
+
+
+def test_a_scale_that_grows_only_once_is_not_right():
+    class DynamicLossScaler:
+        def __init__(
+            self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
+        ):
+            self.current, self.growth, self.backoff = init_scale, growth_factor, backoff_factor
+            self.interval, self.good, self.bad = growth_interval, 0, False
+
+        def scale(self, loss):
+            return loss * self.current
+
+        def step(self, optimizer):
+            params = [p for group in optimizer.param_groups for p in group["params"]]
+            grads = [p.grad for p in params if p.grad is not None]
+            if not all(grad.isfinite().all() for grad in grads):
+                self.bad = True
+                return False
+            for grad in grads:
+                grad /= self.current
+            optimizer.step()
+            return True
+
+        def update(self):
+            self.good = 0 if self.bad else self.good + 1
+            if self.bad:
+                self.current *= self.backoff
+            elif self.good == self.interval:
+                self.current *= self.growth  # and the count goes on
+            self.bad = False
+
+    wrong = [f.text for f in run_check("DynamicLossScaler", DynamicLossScaler).findings if not f.ok]
+    assert wrong == ["after 3 more good steps it grows again, to 8"]
