@@ -123,8 +123,8 @@ for optimizer_class in (SGD, Adam):
 # it lies between -1 and 1. Steps are far too long, and they do not feed on themselves.
 #
 # Squared error has no such bound: its gradient grows with the error. Here both outputs get a
-# target, +1 for the right class and -1 for the other. In the dashboard, set *Loss* to squared error
-# and the optimizer to SGD, and press Train.
+# target, +1 for the right class and -1 for the other. In the dashboard, press *SGD at 10*, set *Loss*
+# to squared error, and press Train.
 
 # %%
 targets = 2.0 * nn.functional.one_hot(labels) - 1
@@ -147,7 +147,7 @@ results, _ = watch(Adam, lr=0.0001, batch_size=16, epochs=50)
 print(f"loss after epoch 1: {results[0][0]:.2f}, after epoch 50: {results[-1][0]:.2f}")
 
 # %% [markdown]
-# It moves by 0.02 in 500 updates: no error, no noise, and no progress. First thing to try: multiply
+# It moves by 0.02 in nearly 500 updates: no error, no noise, and no progress. First thing to try: multiply
 # the rate by 10.
 #
 # **Experiment 3: *SGD against Adam*, both at 0.1.** Which one is smoother, and which one is
@@ -167,8 +167,9 @@ for optimizer_class in (SGD, Adam):
 
 # %% [markdown]
 # SGD glides and is slow; Adam is there in a few epochs and jitters from then on. The same number
-# 0.1 means different things to them: Adam's steps are about 0.1 long whatever the gradient's size,
-# also at the bottom, where SGD's have shrunk. Rates of different optimizers cannot be compared.
+# 0.1 means different things to them. SGD multiplies it by the gradient, and gradients are small here.
+# Adam divides the gradient by its usual size first, so its steps are many times longer, also near the
+# bottom, where they leap from side to side. Rates of different optimizers cannot be compared.
 #
 # **Experiment 4: batch size.** Adam at 0.01, 50 epochs, batches of 16 or of 128. Same data, same
 # epochs. Same result?
@@ -454,10 +455,10 @@ rates = (1.0, 0.1, 0.01, 0.001, 0.0001)
 try:
     sweep = {lr: run_experiment("adam", lr, 16, 30, seed=0)["loss"] for lr in rates}
     best = best_learning_rate(sweep)
-    print("lowest final loss at the rate", best)
-except NotImplementedError:
+    print(f"lowest final loss at the rate {best:g}")
+except (NotImplementedError, TypeError, KeyError) as error:
     sweep = None
-    print("Write the three functions above, then run this cell again.")
+    print(f"{type(error).__name__}: finish the three functions above, then run this cell again.")
 
 # %% tags=["raises-exception"]
 from course_lib.beats import AZURE, BROWN, GREY, INK, LOSS

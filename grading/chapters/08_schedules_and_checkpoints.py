@@ -216,7 +216,8 @@ try:
     rates = [float(warmup_cosine(step, 100, 10, 0.1)) for step in range(121)]
 except Exception as error:
     rates = []
-    print(f"{type(error).__name__}: finish warmup_cosine above, then run this cell again.")
+    print(f"{type(error).__name__}: {error}")
+    print("Run the cells above with warmup_cosine finished, then this one again.")
 if rates:
     figure, axes = new_axes()
     axes.plot(rates, color=STEP.color, ls=STEP.linestyle)
@@ -234,7 +235,8 @@ for step in range(len(rates)):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-print(f"w went from 3.00 to {w.item():.2f}")
+if rates:
+    print(f"w went from 3.00 to {w.item():.2f}")
 
 # %% [markdown]
 # ## When the machine crashes
@@ -251,10 +253,11 @@ my_prediction = ""  # go on as before / jump up / stay higher for good
 # %% panel="crash_and_resume"
 
 # %% [markdown]
-# Play with the ticks, and move the crash. What you find:
+# Play with the ticks, and move the crash. What you find, with one tick off and all others on:
 #
 # - **Everything saved:** the two curves are the same, to the last bit. That is what "resumed" means.
 # - **Optimizer lost:** a jump. Two things are gone at once: Adam's averages, and the learning rate.
+#   (After a crash in the first 15 epochs you see none: the rate has fallen little by then.)
 # - **Scheduler lost:** no bump, but the rate on the right leaves its plan.
 # - **Random generator lost:** no bump, but other batches, so another run.
 # - **The bump heals.** Often the damaged run even ends lower. Saving everything does not make a
@@ -574,7 +577,8 @@ try:
     history, model = run_digits()
 except Exception as error:
     history = []
-    print(f"{type(error).__name__}: finish warmup_cosine and EarlyStopping, then run this again.")
+    print(f"{type(error).__name__}: {error}")
+    print("Run the cells above with warmup_cosine and EarlyStopping finished, then this one again.")
 if history:
     best = min(val_loss for _, val_loss in history)
     figure, axes = new_axes()
