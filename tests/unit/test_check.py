@@ -341,7 +341,7 @@ def test_a_scale_that_returns_nothing_is_named():
             loss * self.current_scale
 
     text = " ".join(repr(run_check("DynamicLossScaler", DynamicLossScaler)).split())
-    assert "scale(loss) is to return the scaled loss, not NoneType" in text
+    assert "scale(loss) is to return the scaled loss, not None" in text
 
 
 def test_stopping_an_epoch_late_is_not_called_a_state_that_is_no_copy():
