@@ -34,8 +34,8 @@ Eleven notebooks, about 13 hours. Open one below, or in the list on the left.
 2. **Move the sliders.** The pictures are computed by PyTorch while you watch. The arrow keys work
    too, and the line below a picture says in words what it shows.
 3. **Write the exercises.** Replace the line that raises `NotImplementedError`, run the cell, then
-   run the check below it. A red check before you start is expected. `hint("name")` gives a first
-   hint, and once more a second one.
+   run the check below it. Before you start it says "not attempted yet". `hint("name")` gives a
+   first hint, and once more a second one.
 4. **Answer the quiz** by changing a line such as `q05_1 = None` to `q05_1 = "B"`.
 5. **Hand in**, when your work is graded: the last cell of a chapter looks whether everything is there
    and makes a copy without personal data in the folder `hand-in`.

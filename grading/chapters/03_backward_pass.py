@@ -166,7 +166,7 @@ print("w is as it was:", w.tolist())
 # one. Nudge copies: the `w` that you were given must be untouched. `float(...)` turns what `f` returns
 # into a plain number, and `w.detach()` is `w` without any history, in case it has one.
 #
-# The check below is red before you start; that is expected. `hint("numerical_gradient")` helps, twice.
+# The check below says "not attempted yet" before you start. `hint("numerical_gradient")` helps, twice.
 
 
 # %% solution="numerical_gradient"
