@@ -73,7 +73,7 @@ def _slider(control: Slider) -> widgets.ValueWidget:
             max=math.log10(control.high),
             step=control.step,
             description=label,
-            readout_format=".0f" if control.integer else ".3g",
+            readout_format=".0f" if control.integer else f".{control.digits}g",
         )
     if control.integer:
         return widgets.IntSlider(

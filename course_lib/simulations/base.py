@@ -17,7 +17,7 @@ class Slider:
     """A number. ``integer=True``: whole numbers only.
 
     ``log=True``: ``low``, ``high`` and ``default`` are values (not exponents), moved in equal
-    ratios; ``step`` is then the step of the base-10 exponent.
+    ratios; ``step`` is then the step of the base-10 exponent, and ``digits`` are shown.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Slider:
     unit: str = ""
     log: bool = False
     integer: bool = False
+    digits: int = 3
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,9 @@ _LOOKS = {
 }
 _HEADS = {"SGD": "o", "momentum": "s", "Adam": "D"}
 _LOSS_LIMITS = (1e-5, 1e3)
-_RATES = tuple(float(f"{0.00032 * 10 ** (0.05 * i):.10g}") for i in range(61))
+#: Where the slider stops, and the round rate that each place stands for: 0.1 for 0.1012.
+_PLACES = tuple(float(f"{0.00032 * 10 ** (0.05 * i):.10g}") for i in range(61))
+_RATES = tuple(float(f"{place:.2g}") for place in _PLACES)
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,16 @@ class OptimizerRace:
             (("ravine", "Ravine"), ("rosenbrock", "Rosenbrock"), ("saddle", "Saddle")),
             default="ravine",
         ),
-        Slider("lr", "Learning rate", _RATES[0], _RATES[-1], default=0.032, step=0.05, log=True),
+        Slider(
+            "lr",
+            "Learning rate",
+            _PLACES[0],
+            _PLACES[-1],
+            default=0.032,
+            step=0.05,
+            log=True,
+            digits=2,
+        ),
         Slider("right", "Move the start right", -1, 1, default=0, step=0.1),
         Slider("up", "Move the start up", -1, 1, default=0, step=0.1),
     )
@@ -148,11 +159,10 @@ class OptimizerRace:
         """The finished race: its paths are seen at once. The clock plays them from the start."""
         surface = SURFACES[settings["surface"]]
         start = (surface.start[0] + settings["right"], surface.start[1] + settings["up"])
-        lr = float(settings["lr"])
-        nearest = min(_RATES, key=lambda rate: abs(rate - lr))
-        if start == surface.start and abs(nearest - lr) < 1e-6 * lr:
+        lr = _round_rate(float(settings["lr"]))
+        if start == surface.start and lr in _RATES:
             # From the usual start all rates of the slider run at once: moving it is free then.
-            paths = _race(settings["surface"], _RATES, start)[_RATES.index(nearest)]
+            paths = _race(settings["surface"], _RATES, start)[_RATES.index(lr)]
         else:
             (paths,) = _race(settings["surface"], (lr,), start)
         return State(surface, lr, paths)
@@ -229,6 +239,12 @@ class OptimizerRace:
             f"{state.surface.title.capitalize()} at learning rate {state.lr:.3g}, step "
             f"{state.step} of {STEPS}; there means: stays within {NEAR} of a minimum. {' '.join(parts)}"
         )
+
+
+def _round_rate(lr: float) -> float:
+    """The rate that a place of the slider stands for; any other stays as it is."""
+    place = min(_PLACES, key=lambda place: abs(place - lr))
+    return _RATES[_PLACES.index(place)] if abs(place - lr) < 1e-6 * lr else lr
 
 
 def _draw_contours(axes: Axes, surface: Surface):

@@ -1,5 +1,7 @@
 """What chapter 04 says about optimizer_race."""
 
+import math
+
 import pytest
 import torch
 
@@ -58,3 +60,13 @@ def test_the_clock_plays_the_race_from_its_start() -> None:
     begun = simulation.step(finished, 3)
     assert begun.step == 3
     assert simulation.step(simulation.step(begun, 400), 1).step == STEPS
+
+
+def test_the_slider_stops_at_the_round_rates_that_the_chapter_names() -> None:
+    """A browser moves a preset's 0.1 to the next place of the slider, 0.1012."""
+    slider = next(control for control in OptimizerRace().controls if control.name == "lr")
+    steps = math.log10(0.1 / slider.low) / slider.step
+    place = slider.low * 10 ** (round(steps) * slider.step)
+    assert place != 0.1
+    state = race(lr=float(f"{place:.10g}"))
+    assert (state.lr, state.paths["Adam"].there) == (0.1, 56)
