@@ -125,10 +125,11 @@ def _path_findings(
     moved = any(
         not torch.equal(a, b.detach()) for a, b in zip(case["parameters"], got, strict=True)
     )
-    yield Finding(moved, "the parameters move", "yours are where they were")
+    steps = len(case["lr"])
+    after = f"after {steps} step{'s' if steps > 1 else ''}"
+    yield Finding(moved, "the parameters move", f"{after} yours are where they were")
     if moved:
-        steps = len(case["lr"])
-        where = text or f"after {steps} step{'s' if steps > 1 else ''}"
+        where = text or after
         place = f"{where}, every parameter is where {name} would put it"
         yield Finding(_all_close(expected, got), place, _first_difference(expected, got))
         if case["kind"] == "plain":
@@ -449,7 +450,7 @@ def properties_clip_gradients(case: Case, observation: Observation) -> Iterator[
         yield Finding(
             math.isclose(after, case["max_norm"], rel_tol=1e-4),
             "large gradients have the common norm max_norm afterwards",
-            f"max_norm is {case['max_norm']:g}, the norm of yours is {after:.4f}",
+            f"max_norm is {case['max_norm']:g}, the norm of yours is {after:.4f}{_how(case)}",
         )
         yield Finding(
             _same_direction(case["gradients"], gradients),
@@ -466,6 +467,12 @@ def properties_clip_gradients(case: Case, observation: Observation) -> Iterator[
             "gradients whose norm is at most max_norm stay as they are",
             f"their norm was {case['norm']:g}, yours is {after:.4f} now",
         )
+
+
+def _how(case: Case) -> str:
+    """What is said of the parameters where that may be the reason."""
+    generator = case["through"] == "generator"
+    return " (params is a generator here, like model.parameters())" if generator else ""
 
 
 def _same_direction(before: list, after: list) -> bool:

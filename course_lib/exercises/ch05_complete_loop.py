@@ -227,6 +227,7 @@ def observe_fit(function: Any, case: Case, notes: Notes) -> None:
             raise RuntimeError(f"train_one_epoch was called more than {len(scripted)} times")
         return scripted[calls - 1]
 
+    train_one_epoch.__qualname__ = "train_one_epoch"  # what an error message calls it
     scope = getattr(function, "__globals__", {})
     with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
         returned = function(*parts, case["epochs"])
@@ -255,6 +256,12 @@ def properties_fit(case: Case, observation: Observation) -> Iterator[Finding]:
             f"with epochs={epochs} the list has {epochs} entries",
             f"yours has {len(returned)}",
         )
+        strange = [type_name(value) for value in returned if type(value) is not float]
+        text = "the entries are floats"
+        yield Finding(not strange, text, f"yours has {', '.join(strange[:1])}")
+    trained = observation["epochs_trained"]
+    text = f"with epochs={epochs} it trains for {epochs} epochs"
+    yield Finding(trained == epochs, text, f"yours trains for {trained}")
     if is_list and observation["stand_in_used"]:
         yield Finding(
             returned == case["scripted"][: len(returned)],
@@ -336,10 +343,17 @@ def properties_train_with_accumulation(case: Case, observation: Observation) -> 
             for i, (start, end) in enumerate(zip(before, after, strict=True))
         ]
         text = "a full group's step uses the mean gradient of its batches, and nothing older"
-        yield Finding(all(good[: batches // steps]), text)
+        yield Finding(all(good[: batches // steps]), text, _other_groups(observation, steps))
         if batches % steps:
             text = "a last shorter group's step uses the mean over its own batches"
             yield Finding(good[-1], text)
+
+
+def _other_groups(observation: Observation, steps: int) -> str:
+    """After how many batches the first step came, where that is not what was asked for."""
+    before = observation.events[: observation.events.index("S")].count("B")
+    batches = "1 batch" if before == 1 else f"{before} batches"
+    return f"yours makes its first step after {batches}" if before != steps else ""
 
 
 def _after_step(case: Case, group: int, start: list[torch.Tensor]) -> list[torch.Tensor]:

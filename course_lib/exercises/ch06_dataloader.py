@@ -191,7 +191,7 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     passes = {label: rows_of(case, batches) for label, batches in observation["passes"].items()}
     shaped = plain is not None and all(rows is not None for rows in passes.values())
     text = "a pass gives pairs (x, y) of tensors of equal length"
-    yield Finding(shaped, text, _what_came(observation["plain"]))
+    yield Finding(shaped, text, "" if shaped else _first_misfit(case, observation))
     yield Finding(observation["is_generator"], "the result is a generator: the function yields")
     if not shaped:
         return
@@ -203,10 +203,16 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
         f"{n} examples at batch size {size} came as {_shortened(sizes)}",
     )
     dropped = rows_of(case, observation["plain_drop"])
+    kept = None if dropped is None else [len(batch) for batch in dropped]
+    came = (
+        _what_came(observation["plain_drop"])
+        if kept is None
+        else f"yours come as {_shortened(kept)}"
+    )
     yield Finding(
-        dropped is not None and [len(batch) for batch in dropped] == [size] * (n // size),
+        kept == [size] * (n // size),
         "drop_last=True leaves out the last batch when it is smaller, and only then",
-        f"{n} examples at batch size {size} have {n // size} full batches",
+        f"{n} examples at batch size {size} make {n // size} batches of {size}, {came}",
     )
     yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
     yield Finding(
@@ -227,6 +233,14 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
 
 
+def _first_misfit(case: Case, observation: Observation) -> str:
+    """What came in the first pass that is not made of pairs, and how that pass was asked for."""
+    passes = {"plain": observation["plain"], **observation["passes"]}
+    label = next(label for label, batches in passes.items() if rows_of(case, batches) is None)
+    asked = [f"{name}={PASSES[label][name]}" for name in ("shuffle", "drop_last")]
+    return f"with {', '.join(asked)} {_what_came(passes[label])}"
+
+
 def _what_came(batches: Any) -> str:
     """What a pass of the learner's gives, when it is no list of pairs."""
     if not isinstance(batches, list):
@@ -236,8 +250,8 @@ def _what_came(batches: Any) -> str:
     first = batches[0]
     if not isinstance(first, tuple | list):
         return f"yours gives {type_name(first)}"
-    lengths = [str(len(part)) if hasattr(part, "__len__") else type_name(part) for part in first]
-    return f"yours gives {len(first)} things of length {' and '.join(lengths)}"
+    things = [_described(part) for part in first]
+    return f"the first thing that yours gives is {type_name(first)} of {' and '.join(things)}"
 
 
 def _shortened(sizes: list[int]) -> str:
@@ -350,7 +364,7 @@ def observe_standardized_dataset(cls: Any, case: Case, notes: Notes) -> None:
     if kind != "plain":
         notes[f"{kind}_items"] = _items(dataset, len(case["X"]))
     if kind == "given":
-        notes["length"] = len(dataset) if _defines(dataset, "__len__") else None
+        notes["length"] = _length(dataset)
         notes["is_dataset"] = isinstance(dataset, Dataset)
         after = [X, *arguments.values()]
         notes["inputs_unchanged"] = all(
@@ -364,6 +378,13 @@ def _defines(value: Any, method: str) -> bool:
     return found is not None and found is not getattr(Dataset, method, None)
 
 
+def _length(dataset: Any) -> int | None:
+    """``len(dataset)``; None without a ``__len__``, or when it forgets to return something."""
+    if not _defines(dataset, "__len__") or type(dataset).__len__(dataset) is None:
+        return None
+    return len(dataset)
+
+
 def _items(dataset: Any, n: int) -> Any:
     if not _defines(dataset, "__getitem__"):
         return None
@@ -375,7 +396,9 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
     kind = "edge" if case["edge"] else case["kind"]
     if kind == "given":
         yield Finding(observation["is_dataset"], "it is a torch.utils.data.Dataset")
-        yield Finding(observation["length"] == len(case["X"]), "len() is the number of examples")
+        length, n = observation["length"], len(case["X"])
+        text, got = "len() is the number of examples", f"with {n} of them yours is {length}"
+        yield Finding(length == n, text, got)
         yield Finding(
             observation["inputs_unchanged"],
             "the X, mean and std that came in are left as they were",
@@ -390,7 +413,8 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
             and item[0].shape == (features,)
             for item in items
         )
-        yield Finding(pairs, "an item is a tuple: x, float32 of shape [features], and the label")
+        text = "an item is a tuple: x, float32 of shape [features], and the label"
+        yield Finding(pairs, text, f"with {features} features yours is {_item_described(items)}")
         if not pairs:
             return
         same = all(
@@ -421,7 +445,7 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
         )
         yield Finding(
             shaped,
-            "mean and std are float32 tensors with one entry per feature",
+            "self.mean and self.std are float32 tensors with one entry per feature",
             f"with {features} features yours are {_described(mean)} and {_described(std)}",
         )
         if shaped and kind == "plain":
@@ -432,6 +456,14 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
                 bool((again.square().mean(dim=0) - 1).abs().max() < 1e-2),
                 "standardised features have the mean square 1 (divide by N, not by N - 1)",
             )
+
+
+def _item_described(items: Any) -> str:
+    """The first item, as far as it came."""
+    first = items[0] if isinstance(items, list) and items else None
+    if not isinstance(first, tuple | list):
+        return _described(first)
+    return f"{type_name(first)} of {', '.join(_described(part) for part in first[:3])}"
 
 
 def _described(value: Any) -> str:
@@ -447,6 +479,7 @@ def _public_datasets() -> list[Case]:
         dataset_case(generator, "plain", n=9, features=4),
         dataset_case(generator, "given", n=6, features=3),
         dataset_case(generator, "given", n=5, features=2, labels="str"),
+        dataset_case(generator, "given", n=4, features=3, dtype=torch.float64, array=True),
         dataset_case(generator, "plain", n=7, features=5, constants=True),
     ]
 

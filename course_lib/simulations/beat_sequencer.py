@@ -99,9 +99,12 @@ class BeatSequencer:
         order = " ".join(run.order) or "no lines at all"
         if run.failure is not None:
             return f"Order {order}: {_verdict(run)}: {run.failure.message}"
+        batches = len(run.losses) - 1
+        if run.outcome == "unchanged":
+            return f"Order {order}: {_verdict(run)} in {batches} batches. {_reason(run)}"
         return (
             f"Order {order}: {_verdict(run)}, as measured on all 128 points before and after "
-            f"{len(run.losses) - 1} batches. {_reason(run)}"
+            f"{batches} batches. {_reason(run)}"
         )
 
 

@@ -381,7 +381,7 @@ my_prediction_2 = ""  # at 0.1
 # - At a rate of **0.1** SGD and momentum are thrown out at once. Adam is there at step 56.
 #
 # So the honest summary is not "Adam is faster". **Adam is smoother, and survives rates that kill SGD. At
-# a rate that suits SGD, SGD can be there first, zig-zag and all.**
+# a rate that suits SGD, SGD can be there before it, zig-zag and all.**
 #
 # Try the saddle as well. At a saddle the gradient is zero without a minimum. SGD, whose steps are as
 # small as the gradient, sits there for a long time.
@@ -432,7 +432,7 @@ for name in ("Adam", "AdamW"):
 # | SGD | w ← w - lr · g | nothing | simple problems; when you want to see what happens |
 # | SGD with momentum | v ← 0.9 v + g, w ← w - lr · v | 1 number | a faster SGD; image networks with a tuned rate |
 # | Adam | w ← w - lr · m̂ / (√v̂ + eps) | 2 numbers | the default: little tuning |
-# | AdamW | Adam, and w ← w - lr · decay · w | 2 numbers | transformers; whenever you want weight decay |
+# | AdamW | Adam, and w ← w - lr · decay · w | 2 numbers | language models; whenever you want weight decay |
 
 # %% [markdown]
 # ## Exercise: clip the gradients

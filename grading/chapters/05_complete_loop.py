@@ -56,7 +56,7 @@ print(f"ten epochs: {10 * (full_batches + 1)} steps")
 #
 # 1. `step` first of all, before the forward pass;
 # 2. `zero_grad` between `backward` and `step`;
-# 3. `step` between `loss` and `backward`.
+# 3. `step` after the forward pass, but before `backward`.
 
 # %%
 my_prediction_1 = ""  # learns / stands still / explodes / raises an error
@@ -163,7 +163,7 @@ my_prediction = ""  # cleared / never cleared
 # %% panel="zero_grad"
 
 # %% [markdown]
-# At the default rate of 0.1 the uncleared run climbs into the thousands. At 0.003 it is the *better*
+# At the default rate of 0.1 the uncleared run climbs into the thousands. At 0.001 it is the *better*
 # one: the plain steps are too small, and piling up gradients makes them larger. Both facts come from
 # the same cause. This is why "my loss falls, so my loop is right" proves nothing: a loop without
 # `zero_grad` can look fine on easy data at a small rate, and blow up when you raise it.
@@ -473,16 +473,18 @@ from course_lib.beats import INK, LOSS
 from course_lib.figures import finish, new_axes, show_figure
 
 if own:
+    same = max(abs(a - b) for a, b in zip(own, theirs)) < 1e-3
     figure, axes = new_axes()
     axes.plot(range(1, 6), theirs, color=INK, lw=1.6, ls="--", label="PyTorch's parts")
     axes.plot(range(1, 6), own, color=LOSS.color, lw=0, marker=LOSS.marker, ms=9, label="yours")
     axes.set(xticks=range(1, 6), ylim=(0, None))
-    finish(axes, "Your parts and PyTorch's draw the same curve", "epoch", "mean loss per example")
-    show_figure(figure, f"Your loss falls from {own[0]:.2f} in epoch 1 to {own[-1]:.2f} in epoch 5.")
-    same = max(abs(a - b) for a, b in zip(own, theirs)) < 1e-3
+    curves = "the same curve" if same else "different curves"
+    finish(axes, f"Your parts and PyTorch's draw {curves}", "epoch", "mean loss per example")
+    show_figure(figure, f"Your loss goes from {own[0]:.2f} in epoch 1 to {own[-1]:.2f} in epoch 5.")
     print("The same as with PyTorch's parts, to three decimals:", same)
-for part, name in ((own_cross_entropy, "cross-entropy"), (own_adam_step, "Adam step")):
-    print(f"{name}: {'your own' if part else 'borrowed from PyTorch; paste yours above'}")
+parts = {"own_cross_entropy": own_cross_entropy, "own_adam_step": own_adam_step}
+for name, part in parts.items():
+    print(f"{name}: {'yours' if part else 'borrowed from PyTorch; paste yours above, as ' + name}")
 
 # %% [markdown]
 # A guess costs -log(1/10) = 2.30, and the first epoch's mean is well below: the network learns

@@ -187,7 +187,8 @@ zeros, nines, overall = "", "", ""
 #
 # - a smaller learning rate forgets more slowly, and learns more slowly too;
 # - shuffling *whole batches* of sorted data helps a lot, but each batch still pulls one way;
-# - shuffling within a window of two classes does not help: shuffle all of it.
+# - shuffling within a window of two classes helps little: the windows before the last are forgotten.
+#   Shuffle all of it.
 
 # %%
 shuffling = load("shuffling")  # the simulation without its sliders

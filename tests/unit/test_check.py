@@ -38,6 +38,10 @@ def right(model, loader, loss_fn, optimizer):
     return total / seen
 
 
+def in_one_line(result) -> str:
+    return " ".join(repr(result).split())
+
+
 def not_written(model, loader, loss_fn, optimizer):
     raise NotImplementedError
 
@@ -213,6 +217,67 @@ def test_fit_is_not_right_with_its_arguments_in_another_order():
         return [train_one_epoch(model, loader, optimizer, loss_fn) for _ in range(epochs)]  # noqa: F821
 
     assert "in this order" in repr(run_check("fit", fit))
+
+
+def test_a_fit_that_trains_nothing_is_not_right():
+    def keeps_the_function(model, loader, loss_fn, optimizer, epochs):
+        return [right for _ in range(epochs)]
+
+    def makes_numbers_up(model, loader, loss_fn, optimizer, epochs):
+        return [0.5 for _ in range(epochs)]
+
+    assert "floats; yours has function" in in_one_line(run_check("fit", keeps_the_function))
+    shown = in_one_line(run_check("fit", makes_numbers_up))
+    assert "it trains for 3 epochs; yours trains for 0" in shown
+
+
+def test_a_step_too_early_in_its_group_is_said_so():
+    def steps_at_the_first(model, loader, loss_fn, optimizer, accumulate_steps):
+        steps = 0
+        for i, (x, y) in enumerate(loader):
+            (loss_fn(model(x), y) / accumulate_steps).backward()
+            if i % accumulate_steps == 0:
+                optimizer.step()
+                optimizer.zero_grad()
+                steps += 1
+        return steps
+
+    shown = in_one_line(run_check("train_with_accumulation", steps_at_the_first))
+    assert "yours makes its first step after 1 batch" in shown
+
+
+def test_a_loader_hears_which_pass_did_not_give_pairs():
+    def single_examples(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+        yield X[0], y[0]
+
+    def nothing_when_dropping(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+        if shuffle and drop_last:
+            return None
+        return [(X[:batch_size], y[:batch_size])]
+
+    shown = in_one_line(run_check("iterate_batches", single_examples))
+    assert "yours gives is tuple of [2] float32 and [] int64" in shown
+    shown = in_one_line(run_check("iterate_batches", nothing_when_dropping))
+    assert "with shuffle=True, drop_last=True yours gives back NoneType" in shown
+
+
+def test_a_dataset_that_forgets_what_its_task_names_is_not_right():
+    class Forgetful(torch.utils.data.Dataset):
+        def __init__(self, X, y, mean=None, std=None):
+            self.mean = X.mean(dim=0) if mean is None else mean
+            self.std = X.std(dim=0, correction=0) if std is None else std
+            self.X = (X - self.mean) / self.std
+
+        def __len__(self):
+            len(self.X)
+
+        def __getitem__(self, i):
+            return self.X[i]
+
+    shown = in_one_line(run_check("StandardizedDataset", Forgetful))
+    assert "with 6 of them yours is None" in shown
+    assert "with 3 features yours is [3] float32" in shown
+    assert "numpy.ndarray" in shown, "X may be a NumPy array"
 
 
 def test_accumulation_that_never_clears_between_groups_is_not_right():
