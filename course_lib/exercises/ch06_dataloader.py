@@ -204,15 +204,11 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     )
     dropped = rows_of(case, observation["plain_drop"])
     kept = None if dropped is None else [len(batch) for batch in dropped]
-    came = (
-        _what_came(observation["plain_drop"])
-        if kept is None
-        else f"yours come as {_shortened(kept)}"
-    )
+    come = _what_came(observation["plain_drop"]) if kept is None else f"yours {_shortened(kept)}"
     yield Finding(
         kept == [size] * (n // size),
         "drop_last=True leaves out the last batch when it is smaller, and only then",
-        f"{n} examples at batch size {size} make {n // size} batches of {size}, {came}",
+        f"{n} examples at batch size {size} make {n // size} batches of {size}, {come}",
     )
     yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
     yield Finding(

@@ -258,7 +258,7 @@ def test_a_loader_hears_which_pass_did_not_give_pairs():
     shown = in_one_line(run_check("iterate_batches", single_examples))
     assert "yours gives is tuple of [2] float32 and [] int64" in shown
     shown = in_one_line(run_check("iterate_batches", nothing_when_dropping))
-    assert "with shuffle=True, drop_last=True yours gives back NoneType" in shown
+    assert "with shuffle=True, drop_last=True yours gives back None" in shown
 
 
 def test_a_dataset_that_forgets_what_its_task_names_is_not_right():
