@@ -146,22 +146,38 @@ def record_steps(
 def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Finding]:
     """One finding, from the observation's ``steps``; chapter 09's clinic asks the same."""
     text = "each step uses the gradient of its own batch alone"
-    yield Finding(_steps_use_their_own_gradient(case, observation), text)
-
-
-def _steps_use_their_own_gradient(case: Case, observation: Observation) -> bool:
-    """Holds for every right order: judged by the gradients at each step, not by the calls."""
-    _, loader, _, _ = build(case)
+    wrong = _steps_with_another_gradient(case, observation)
     steps = observation["steps"]
-    for (before, gradients), (x, y) in zip(steps, loader, strict=False):
+    got = ""
+    if not steps:
+        got = "yours makes no step"
+    elif wrong and not any(
+        gradient.any() for gradient in steps[wrong[0]][1] if gradient is not None
+    ):
+        got = f"step {wrong[0]} has none, or zeros"
+    elif wrong == [0] and len(steps) > 1:
+        got = "the first step of yours also has gradients from before the call"
+    elif wrong:
+        got = f"in yours {len(wrong)} of the first {len(steps)} do not"
+    yield Finding(bool(steps) and not wrong, text, got)
+
+
+def _steps_with_another_gradient(case: Case, observation: Observation) -> list[int]:
+    """The numbers of the wrong ones. Holds for every right order: judged by the gradients at each
+    step, not by the calls."""
+    _, loader, _, _ = build(case)
+    wrong = []
+    for step, ((before, gradients), (x, y)) in enumerate(
+        zip(observation["steps"], loader, strict=False)
+    ):
         model, _, loss_fn, _ = build(case | {"stale": False})
         _load(model, before)
         loss_fn(model(x), y).backward()
-        if any(gradient is None for gradient in gradients):
-            return False
-        if not _same(gradients_of(model), gradients):
-            return False
-    return bool(steps)
+        if any(gradient is None for gradient in gradients) or not _same(
+            gradients_of(model), gradients
+        ):
+            wrong.append(step)
+    return wrong
 
 
 def _load(model: nn.Module, parameters: list[torch.Tensor]) -> None:

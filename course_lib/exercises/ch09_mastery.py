@@ -13,7 +13,7 @@ from course_lib.exercises.clinic import CLINIC
 from course_lib.exercises.loop_watch import ListLoader, buffers_of, parameters_of
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.small_network import draw_weights, small_network
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.wire import kind_of, type_name
 from course_lib.quiz import Question
 
 LISTS = ("train_loss", "val_loss", "lr")
@@ -182,14 +182,19 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     for key in LISTS:
         good = isinstance(values[key], list) and all(type(v) is float for v in values[key])
-        yield Finding(good, f'"{key}" is a list of Python floats', f"yours is {values[key]!r:.50}")
+        yield Finding(
+            good, f'"{key}" is a list of Python floats', f"yours is {kind_of(values[key])}"
+        )
         if not good:
             return
+    if kind == "tie":
+        yield _mean_finding(case, values["train_loss"])
     if kind == "first":
         yield from _first_step_findings(case, values["train_loss"], observation)
     val_loss, lr = values["val_loss"], values["lr"]
-    lengths = {len(values[key]) for key in LISTS}
-    yield Finding(len(lengths) == 1, "the three lists are equally long")
+    lengths = [len(values[key]) for key in LISTS]
+    got = "yours have {}, {} and {} entries".format(*lengths)
+    yield Finding(len(set(lengths)) == 1, "the three lists are equally long", got)
     if kind == "patience":
         yield from _patience_findings(options, val_loss)
     else:
@@ -243,6 +248,19 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
 
 
+def _mean_finding(case: Case, train_loss: list[float]) -> Finding:
+    """The rate is too small to change a weight, so the epoch's mean is that of all examples."""
+    model, _, _ = build_capstone(case)
+    n = case["n_train"]
+    with torch.no_grad():
+        mean = nn.functional.cross_entropy(model(case["x"][:n]), case["y"][:n]).item()
+    text = "milestone 1: train_loss is the mean per example, also where the last batch is smaller"
+    if not train_loss:
+        return Finding(False, text)
+    got = f"that is {mean:.4f} here, and yours is {train_loss[0]:.4f}"
+    return Finding(math.isclose(train_loss[0], mean, rel_tol=1e-4), text, got)
+
+
 def _first_step_findings(
     case: Case, train_loss: list[float], observation: Observation
 ) -> Iterator[Finding]:
@@ -275,7 +293,11 @@ def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding
             break
     text = f"milestone 4: it stops after {options['patience']} epochs in a row without a new best"
     stopped = stop == len(val_loss) and (waited == options["patience"])
-    yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text)
+    if waited == options["patience"]:
+        got = f"that is after {stop} epochs here, and yours ran {len(val_loss)}"
+    else:
+        got = f"yours ran {stop}, with {waited} since the best"
+    yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text, got)
 
 
 def _holds_best(case: Case, notes: Notes) -> bool:

@@ -34,6 +34,7 @@ _MOST_TEXT = 380
 SECONDS = 30.0
 _NOTHING = re.compile(r"\byours (is|gives|gives back|is a) None\b")
 _TO_ITS_END = "your code runs to its end"
+_MILESTONE = re.compile(r"milestone (\d+):")
 #: What a stub says when it is called.
 _STUB = re.compile(r"^write (\w+) here")
 
@@ -158,7 +159,9 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
             findings += _properties(exercise, case, observation)
         sequence = sequence or _compare_orders(exercise, observation)
     findings = _worst_of_each(findings)
-    wrong = [finding for finding in findings if not finding.ok][:_MOST_WRONG]
+    wrong = sorted((finding for finding in findings if not finding.ok), key=_milestone)[
+        :_MOST_WRONG
+    ]
     all_right = [finding for finding in findings if finding.ok]
     right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
@@ -167,6 +170,12 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
             return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
         return result
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
+
+
+def _milestone(finding: Finding) -> int:
+    """Of an exercise in milestones, where its finding belongs: an early one is to be mended first."""
+    found = _MILESTONE.match(finding.text)
+    return int(found[1]) if found else 0
 
 
 def _properties(exercise: Exercise, case: Case, observation: Observation) -> list[Finding]:

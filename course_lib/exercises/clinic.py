@@ -19,7 +19,7 @@ from course_lib.exercises.ch05_complete_loop import (
 )
 from course_lib.exercises.loop_watch import parameters_of, watching
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.wire import kind_of, type_name
 
 Properties = Callable[[Case, Observation], Iterator[Finding]]
 
@@ -57,7 +57,12 @@ def pictures_case(
 
 def observe_a(function: Any, case: Case, notes: Notes) -> None:
     model = _linear(case["weight"], case["bias"])
-    result = function(model, case["images"])
+    try:
+        result = function(model, case["images"])
+    except RuntimeError as error:  # its sizes are this case's, not those of the text
+        sizes = f"images is {list(case['images'].shape)} here, the layer takes {model.in_features}"
+        error.args = (f"{error}. ({sizes} numbers.)",)
+        raise
     notes["returned"] = result.detach() if isinstance(result, Tensor) else result
 
 
@@ -129,7 +134,13 @@ def observe_c(function: Any, case: Case, notes: Notes) -> None:
 def properties_c(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, batches = observation["returned"], len(build(case)[1])
     good = isinstance(returned, list) and len(returned) == batches
-    yield Finding(good, "the result is a list with one loss per batch", type_name(returned))
+    got = (
+        f"yours has {len(returned)}"
+        if isinstance(returned, list)
+        else f"yours is {kind_of(returned)}"
+    )
+    text = f"the result is a list with one loss per batch, {batches} here"
+    yield Finding(good, text, got)
     if good:
         kinds = [type_name(loss) for loss in returned if type(loss) is not float]
         text = "the losses are Python floats"
@@ -178,7 +189,9 @@ def close_to_line(case: Case, returned: Any, tolerance: float = 0.02) -> bool:
 def properties_d(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     pair = isinstance(returned, tuple) and [type(v) for v in returned] == [float, float]
-    yield Finding(pair, "the result is a tuple of two Python floats", f"yours is {returned!r:.40}")
+    yield Finding(
+        pair, "the result is a tuple of two Python floats", f"yours is {kind_of(returned)}"
+    )
     if pair:
         finite = all(map(math.isfinite, returned))
         yield Finding(finite, "both are finite", f"yours is {returned!r:.40}")
@@ -254,6 +267,12 @@ def _even_case() -> Case:
     return {"logits": torch.zeros(4, 2), "targets": torch.tensor([0, 1, 1, 0]), "what": "even"}
 
 
+def _rows_case() -> Case:
+    """The right classes have the probabilities 3/4 and 1/2."""
+    logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    return {"logits": logits, "targets": torch.tensor([0, 1]), "what": "rows"}
+
+
 def properties_e(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     scalar = isinstance(returned, Tensor) and returned.ndim == 0
@@ -265,9 +284,13 @@ def properties_e(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["what"] == "sure":
         text = "for logits that are sure and right the loss is nearly 0"
         yield Finding(abs(returned.item()) < 0.01, text, got)
-    else:
+    elif case["what"] == "even":
         text = "for two classes and equal logits the loss is log 2 = 0.693"
         yield Finding(abs(returned.item() - math.log(2)) < 0.001, text, got)
+    else:
+        mean = -(math.log(3 / 4) + math.log(1 / 2)) / 2
+        text = f"for logits [[log 3, 0], [0, 0]], targets [0, 1] it is {mean:.3f}, a mean of rows"
+        yield Finding(abs(returned.item() - mean) < 0.001, text, got)
 
 
 # --- f: validation ------------------------------------------------------------------------------
@@ -296,6 +319,13 @@ def properties_f(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     text = "the result is a Python float"
     yield Finding(type(returned) is float, text, f"yours is {type_name(returned)}")
+    if type(returned) is float:
+        model, loader, loss_fn, _ = build(case)
+        x, y = (torch.cat(parts) for parts in zip(*loader, strict=True))
+        mean = loss_fn(model.eval()(x), y).item()
+        text = "it is the mean loss per example, also where the last batch is smaller"
+        got = f"that is {mean:.4f} here, yours is {returned:.4f}"
+        yield Finding(math.isclose(mean, returned, rel_tol=1e-4), text, got)
     text = "nothing is kept in memory for a backward pass that never comes"
     yield Finding(observation["records_graph"] is False, text)
     yield Finding(observation["trainable"], "the parameters require gradients as before")
@@ -369,7 +399,8 @@ CLINIC = (
         "each picture gets its own row of logits",
         ("returned",),
         (
-            "Read the error's two shapes. Which of the numbers is 784, and which should be?",
+            "Read the error's two shapes: the first is what goes in, the second the layer's. To be "
+            "multiplied, the first's last number must be the second's first. Is it?",
             "A linear layer works on the last dimension. Make each picture one row, and keep the "
             "batch dimension as it is.",
         ),
@@ -429,7 +460,7 @@ CLINIC = (
         ),
         observe_e,
         properties_e,
-        lambda: [_sure_case(), _even_case()],
+        lambda: [_sure_case(), _even_case(), _rows_case()],
     ),
     _exercise(
         "f",

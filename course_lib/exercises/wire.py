@@ -45,6 +45,14 @@ def type_name(value: Any) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
+def kind_of(value: Any) -> str:
+    """The type, and for a list or a tuple also what the first three in it are: ``tuple of float,
+    Tensor``."""
+    name = type_name(value)
+    inside = ", ".join(map(type_name, value[:3])) if type(value) in (list, tuple) else ""
+    return f"{name} of {inside}" if inside else name
+
+
 def pack(value: Any) -> bytes:
     """``value`` as bytes: None, bool, int, float, str, list, tuple, dict with scalar keys, Tensor.
 

@@ -504,6 +504,7 @@ TRAIN = Answer(
             _capstone(amp_always=True),
             "Autocast is on with amp=False, too. Hand the switch on: torch.autocast(..., "
             "enabled=amp).",
+            also=("dtypes",),
         ),
         Misconception(
             "float16 without a scaler",

@@ -459,3 +459,70 @@ def test_a_scale_that_grows_only_once_is_not_right():
 
     wrong = [f.text for f in run_check("DynamicLossScaler", DynamicLossScaler).findings if not f.ok]
     assert wrong == ["after 3 more good steps it grows again, to 8"]
+
+
+def test_the_capstone_says_first_what_its_first_milestone_lacks():
+    def batch_means(model, train_loader, val_loader, *, epochs=100, lr=3e-4, **options):
+        loss_fn, optimizer = torch.nn.CrossEntropyLoss(), torch.optim.AdamW(model.parameters(), lr)
+        history = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": 0}
+        for _ in range(epochs):
+            losses = []
+            for x, y in train_loader:
+                optimizer.zero_grad()
+                loss = loss_fn(model(x), y)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.item())
+            history["train_loss"].append(sum(losses) / len(losses))
+            history["val_loss"].append(0.0)
+            history["lr"].append(0.0)
+        return history
+
+    first, second, third, _ = (f for f in run_check("train", batch_means).findings if not f.ok)
+    assert first.text.startswith("milestone 1: train_loss is the mean per example")
+    assert second.text.startswith("milestone 1: the first step is AdamW's")
+    assert third.text.startswith("milestone 2")
+
+
+def test_whose_gradient_a_step_used_is_said():
+    def got(function):
+        (finding,) = [f for f in run_check("clinic_c", function).findings if not f.ok]
+        return finding.got
+
+    def in_order(*beats):
+        def clinic_c(model, loader, loss_fn, optimizer):
+            losses = []
+            for x, y in loader:
+                loss = loss_fn(model(x), y)
+                calls = {"B": loss.backward, "S": optimizer.step, "Z": optimizer.zero_grad}
+                for beat in beats:
+                    calls[beat]()
+                losses.append(loss.item())
+            return losses
+
+        return clinic_c
+
+    assert got(in_order("B", "S")) == "in yours 3 of the first 3 do not"
+    assert got(in_order("B", "S", "Z")) == (
+        "the first step of yours also has gradients from before the call"
+    )
+    assert got(in_order("B", "Z", "S")) == "step 0 has none, or zeros"
+
+
+def test_an_error_about_shapes_names_the_sizes_of_the_check():
+    text = " ".join(repr(run_check("clinic_a", lambda model, images: model(images))).split())
+    assert "images is [3, 4, 5] here, the layer takes 20 numbers" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("clinic_e", lambda logits, targets: torch.nn.functional.cross_entropy(
+            torch.log(torch.softmax(logits, 0)), targets)),
+        ("clinic_f", lambda model, loader, loss_fn: sum(
+            loss_fn(model(x), y).item() for x, y in loader) / len(loader)),
+    ],
+)  # fmt: skip
+def test_means_over_the_wrong_things_are_seen_at_once(name, wrong):
+    with torch.no_grad():
+        assert run_check(name, wrong).state == "Not right yet"
