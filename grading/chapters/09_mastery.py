@@ -824,8 +824,8 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q09_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q09_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q09_1"
 
