@@ -103,6 +103,12 @@ def _end_not_asked_first(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
     return min_lr + (max_lr - min_lr) * (1 + math.cos(math.pi * progress)) / 2
 
 
+def _end_never_asked(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step < warmup_steps:
+        return max_lr * step / warmup_steps
+    return _half_wave((step - warmup_steps) / (total_steps - warmup_steps), max_lr, min_lr)
+
+
 def _zero_after_the_end(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
     if step >= total_steps:
         return 0.0
@@ -224,6 +230,13 @@ WARMUP_COSINE = Answer(
             _with(over=lambda step, total: False),
             "A cosine goes up again after its lowest point, and so does your rate after "
             "total_steps. Return min_lr from there on.",
+        ),
+        Misconception(
+            "no floor after the end",
+            _end_never_asked,
+            "A cosine goes up again after its lowest point, and so does your rate after "
+            "total_steps; and where the warm-up fills all steps you divide by 0. Ask first whether "
+            "the schedule is over, and return min_lr then.",
         ),
         Misconception(
             "division by zero",
