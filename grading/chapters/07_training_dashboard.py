@@ -453,7 +453,10 @@ my_prediction = ""  # 1, 0.1, 0.01, 0.001 or 0.0001
 # %% tags=["raises-exception"]
 rates = (1.0, 0.1, 0.01, 0.001, 0.0001)
 try:
-    sweep = {lr: run_experiment("adam", lr, 16, 30, seed=0)["loss"] for lr in rates}
+    sweep = {}
+    for lr in rates:
+        losses = run_experiment("adam", lr, 16, 30, seed=0)["loss"]
+        sweep[lr] = [float(loss) for loss in losses]
     best = best_learning_rate(sweep)
     print(f"lowest final loss at the rate {best:g}")
 except (NotImplementedError, TypeError, KeyError) as error:
@@ -468,7 +471,7 @@ looks = zip((GREY, LOSS.color, INK, AZURE, BROWN), ("-", "--", "-.", ":", (0, (6
 if sweep:
     figure, axes = new_axes(7.4, 3.8)
     for (lr, losses), (color, style) in zip(sweep.items(), looks):
-        axes.plot(range(1, 31), losses, color=color, ls=style, label=f"lr {lr:g}")
+        axes.plot(range(1, len(losses) + 1), losses, color=color, ls=style, label=f"lr {lr:g}")
     axes.set(yscale="log", xlim=(0, 40), xticks=(1, 10, 20, 30))
     finish(axes, "Too low creeps, too high leaps", "epoch", "loss on all points (log scale)")
     moved = abs(sweep[0.0001][-1] - sweep[0.0001][0])

@@ -82,7 +82,7 @@ my_prediction = ""  # constant / step / cosine / one-cycle / warm-up + cosine
 # | `StepLR` | multiplies by `gamma` (0.1) every `step_size` epochs (30) | classic image networks |
 # | `CosineAnnealingLR` | half a cosine down over `T_max` epochs (100) | a good default |
 # | `OneCycleLR` | up, then down to almost 0, once per **batch** | short runs at high rates |
-# | warm-up + cosine | a line up over the first 5-10 %, then a cosine | the default for transformers |
+# | warm-up + cosine | a line up over the first 5-10 %, then a cosine | the default for large language models |
 #
 # A scheduler has one method to call, `scheduler.step()`, and its place is **after**
 # `optimizer.step()`:
@@ -165,7 +165,7 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercise: warm-up and cosine
 #
-# PyTorch has the pieces of the transformers' default, but the whole fits into a few lines of your own.
+# PyTorch has the pieces of the last plan, but the whole fits into a few lines of your own.
 # One fact you need: `math.cos` takes radians, `math.cos(0)` is 1, `math.cos(math.pi)` is -1, and
 # between them the cosine falls slowly, fast, slowly.
 
@@ -540,7 +540,7 @@ class EarlyStopping:
 # %%
 from course_lib.data import digits, loader
 from course_lib.models import MLP
-from course_lib.training import evaluate
+from course_lib.training import evaluate  # yours from chapter 07, but for whole tensors
 
 images, labels = digits(size=8)
 order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
