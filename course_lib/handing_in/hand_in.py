@@ -97,9 +97,8 @@ def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Re
         return Report(title, ORANGE, (), ("Is this the right notebook? No file was made.",))
     if not set(states) - {UNANSWERED, MISSING}:
         title = f"\u25cb {chapter.id}: nothing is answered yet in {looked_at}"
-        return Report(
-            title, GREY, items, ("So no file was made. Run this cell when you are done.",)
-        )
+        done = "So no file was made. Run this cell when you are done."
+        return Report(title, GREY, items, (*_not_what_ran(current.content), done))
     notes = [*_not_what_ran(current.content), *_mentions(current.content)]
     notes += _write(chapter, current, complete=not open_items)
     if open_items:

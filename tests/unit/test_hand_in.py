@@ -193,6 +193,18 @@ def test_run_all_on_an_untouched_chapter_writes_nothing(release, folder, capsys)
     assert not (folder / "hand-in").exists()
 
 
+def test_whoever_forgot_to_save_everything_is_told_to(release, folder, capsys, monkeypatch):
+    save(folder, json.loads(nbformat.writes(release)))
+    history = types.SimpleNamespace(input_hist_raw=["# EXERCISE fit (2 points)\ndef fit(): pass"])
+    shell = types.SimpleNamespace(history_manager=history)
+    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
+    monkeypatch.setattr(module, "in_ipython", lambda: shell)
+    hand_in("05_complete_loop")
+    words = said(capsys)
+    assert "nothing is answered yet" in words
+    assert "What you ran last of fit is not what the notebook holds. Save it (Ctrl+S)" in words
+
+
 def test_the_notebook_stays_and_the_copy_has_the_name_that_grading_wants(solved, folder, capsys):
     path = save(folder, solved)
     before = path.read_bytes()
