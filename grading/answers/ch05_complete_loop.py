@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.exercises import ch05_complete_loop as public
 from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.wire import type_name
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- train_one_epoch ----------------------------------------------------------------------------
@@ -388,6 +389,15 @@ def _fit_one_number_repeated(model, loader, loss_fn, optimizer, epochs):
     return [train_one_epoch(model, loader, loss_fn, optimizer)] * epochs if epochs else []
 
 
+def _fit_never_calls(model, loader, loss_fn, optimizer, epochs):
+    return [train_one_epoch for _ in range(epochs)]
+
+
+def _holds_functions(case: Case, got: Observation) -> bool:
+    returned = got.get("returned")
+    return isinstance(returned, list) and all(type_name(each) == "function" for each in returned)
+
+
 def _trains_twice(case: Case, got: Observation) -> bool:
     """Where there are enough scripted numbers; else the stand-in stops the second round."""
     if got.error is not None:
@@ -483,6 +493,13 @@ FIT = Answer(
             "You call train_one_epoch twice in every turn: each call trains. Call it once, and "
             "keep what it returns.",
             recognise=_trains_twice,
+        ),
+        Misconception(
+            "function kept instead of called",
+            _fit_never_calls,
+            "You put train_one_epoch itself into the list, so nothing is trained. A function runs "
+            "when parentheses follow it: train_one_epoch(model, loader, loss_fn, optimizer).",
+            recognise=_holds_functions,
         ),
         Misconception(
             "one epoch's loss repeated",
