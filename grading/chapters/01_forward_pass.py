@@ -454,8 +454,8 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q01_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q01_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q01_1"
 

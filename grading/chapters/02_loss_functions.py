@@ -470,8 +470,8 @@ for factor in (1, 2, 6):
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q02_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q02_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q02_1"
 

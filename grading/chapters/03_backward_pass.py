@@ -553,8 +553,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q03_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q03_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q03_1"
 

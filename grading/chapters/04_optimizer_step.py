@@ -521,8 +521,8 @@ for clip in (False, True):
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q04_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q04_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q04_1"
 

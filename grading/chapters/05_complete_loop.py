@@ -528,8 +528,8 @@ if own:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q05_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q05_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q05_1"
 

@@ -530,8 +530,8 @@ if ready:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q06_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q06_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q06_1"
 

@@ -487,8 +487,8 @@ if sweep:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q07_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q07_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q07_1"
 

@@ -489,8 +489,8 @@ else:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by putting a letter between the quotes, like `q08b_1 = "A"`. The check says only whether you
-# gave an answer; the key and the reasons come with grading.
+# Answer by writing a letter in quotes in place of `None`, like `q08b_1 = "A"`. The check says only
+# whether you gave an answer; the key and the reasons come with grading.
 
 # %% quiz="q08b_1"
 

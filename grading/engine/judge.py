@@ -52,7 +52,8 @@ def _failure_from(kind: str, detail: str) -> Failure:
     if kind == "missing":
         return Failure("missing", f"{detail[:80]}: its cell was not run or was deleted.")
     if kind == "timeout":
-        return Failure("timeout", f"Your code took too long: {detail[:80]}.")
+        text = f"Your code took too long: {detail[:80]}."
+        return Failure("timeout", f"{text} Is there a loop that never ends?")
     if kind == "too large":
         return Failure("error", "Your code returned more data than can be judged.")
     if kind == "not refused":
