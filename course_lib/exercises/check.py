@@ -147,18 +147,20 @@ def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> Chec
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
     sequence, undefined = None, ""
-    for case in exercise.public_cases():
+    cases, raised = exercise.public_cases(), 0
+    for case in cases:
         observation = observe(exercise, subjects, case)
         error = observation.error
         if error is not None and error.is_stub:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
         if error is not None:
+            raised += 1
             findings.append(Finding(False, _TO_ITS_END, _error_text(observation)))
             undefined = undefined or _undefined(error)
         else:
             findings += _properties(exercise, case, observation)
         sequence = sequence or _compare_orders(exercise, observation)
-    findings = _worst_of_each(findings)
+    findings = _counted(_worst_of_each(findings), raised, len(cases))
     wrong = sorted((finding for finding in findings if not finding.ok), key=_milestone)[
         :_MOST_WRONG
     ]
@@ -170,6 +172,18 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
             return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
         return result
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
+
+
+def _counted(findings: list[Finding], raised: int, cases: int) -> list[Finding]:
+    """Where the code raised on some inputs alone, its finding says on how many."""
+    if not 0 < raised < cases:
+        return findings
+    return [
+        replace(each, got=f"with {raised} of {cases} inputs {each.got}")
+        if each.text == _TO_ITS_END
+        else each
+        for each in findings
+    ]
 
 
 def _milestone(finding: Finding) -> int:

@@ -526,3 +526,20 @@ def test_an_error_about_shapes_names_the_sizes_of_the_check():
 def test_means_over_the_wrong_things_are_seen_at_once(name, wrong):
     with torch.no_grad():
         assert run_check(name, wrong).state == "Not right yet"
+
+
+def test_code_that_fails_on_some_inputs_alone_is_told_so():
+    def sgd_step(params, lr):
+        with torch.no_grad():
+            for p in params:
+                p -= lr * p.grad
+
+    text = " ".join(repr(run_check("sgd_step", sgd_step)).split())
+    assert "your code runs to its end; with 1 of 3 inputs it raised TypeError" in text
+
+    def never(params, lr):
+        raise ValueError("no")
+
+    assert "your code runs to its end; it raised ValueError: no" in repr(
+        run_check("sgd_step", never)
+    )
