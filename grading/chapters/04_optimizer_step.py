@@ -134,7 +134,7 @@ except RuntimeError as error:
 # Three lines, and one more for parameters whose `.grad` is None: those took no part in the loss, and
 # stay where they are. Leave `.grad` itself alone; clearing is somebody else's work.
 #
-# The check below is red before you start; that is expected. `hint("sgd_step")` helps, twice.
+# The check below says "not attempted yet" before you start. `hint("sgd_step")` helps, twice.
 
 
 # %% solution="sgd_step"

@@ -254,7 +254,7 @@ for copies in (1, 2):
 # `loss_fn` gives the mean over its batch. `loader` is anything that gives pairs `x, y` when you loop
 # over it.
 #
-# The check below is red before you start; that is expected. It shows your own beats beside an
+# The check below says "not attempted yet" before you start; later it shows your own beats beside an
 # allowed order. Two hints wait: `hint("train_one_epoch")`.
 
 # %% solution="train_one_epoch"
