@@ -41,8 +41,9 @@ class _Code:
 def solution(name: Any = "") -> None:
     """Show the solution of the exercise ``name``, or what is still missing until then.
 
-    ``name`` may also be the function or class itself. It opens once the check is right or after five tries, and only where the whole repository is on
-    the machine. An unknown name is answered with the nearest ones.
+    ``name`` may also be the function or class itself. It opens once the check is right or after five
+    tries, and only where the whole repository is on the machine. An unknown name is answered with the
+    nearest ones.
     """
     show(_answer(name))
 
