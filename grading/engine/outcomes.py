@@ -11,7 +11,7 @@ VERDICTS: dict[Status, tuple[str, str]] = {
     "partial": ("◐", "partly right"),
     "failed": ("✗", "not right"),
     "error": ("!", "error"),
-    "timeout": ("⧗", "took too long"),
+    "timeout": ("…", "took too long"),
     "missing": ("∅", "missing"),
     "not_attempted": ("○", "not attempted"),
 }
