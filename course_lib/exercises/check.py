@@ -125,16 +125,18 @@ def _more_text(count: int) -> str:
 
 def _run_to_the_end(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     """The result, also when the code never ends, or when the learner presses the stop button."""
-    started = time.monotonic()
+    started, line = time.monotonic(), ""
     try:
-        with stopped_after(SECONDS):
-            return _run(exercise, subjects)
+        with stopped_after(SECONDS) as stop:
+            result = _run(exercise, subjects)
+        if not stop.raised:
+            return result
     except KeyboardInterrupt as interrupt:
         line = describe_error(interrupt).line
-        where = f' at your line "{line}"' if line else ""
-        seconds = time.monotonic() - started
-        got = f"it was stopped after {seconds:.0f} s{where}. Is there a loop that never ends?"
-        return _not_right(exercise, [Finding(False, _TO_ITS_END, got)])
+    where = f' at your line "{line}"' if line else ""
+    seconds = time.monotonic() - started
+    got = f"it was stopped after {seconds:.0f} s{where}. Is there a loop that never ends?"
+    return _not_right(exercise, [Finding(False, _TO_ITS_END, got)])
 
 
 def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> CheckResult:

@@ -97,6 +97,7 @@ def known_state() -> Iterator[None]:
         # keep the weights that it has cast, and go on with them after the optimizer's step.
         stack.callback(torch.set_autocast_enabled, "cpu", autocast)
         stack.callback(torch.set_autocast_cache_enabled, cache)
+        stack.callback(_leave_autocasts, _autocasts())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         stack.enter_context(warnings.catch_warnings())
@@ -112,6 +113,20 @@ def known_state() -> Iterator[None]:
         random.seed(0)
         np.random.seed(0)
         yield
+
+
+def _autocasts() -> int:
+    """How many autocasts are entered: while any is, what they have cast is kept for later ones."""
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()
+
+
+def _leave_autocasts(before: int) -> None:
+    """Those that the learner's code entered and did not leave, for instance since it was stopped."""
+    for _ in range(_autocasts() - before):
+        torch.autocast_decrement_nesting()
+    if before == 0:
+        torch.clear_autocast_cache()
 
 
 def describe_error(error: BaseException) -> ErrorNote:

@@ -2,6 +2,8 @@
 
 import contextlib
 import re
+import signal
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -36,6 +38,12 @@ def right(model, loader, loss_fn, optimizer):
         optimizer.step()
         total, seen = total + loss.item() * len(y), seen + len(y)
     return total / seen
+
+
+def _from_a_cell(name, code):
+    namespace = {}
+    exec(compile(code, "<cell>", "exec"), namespace)
+    return namespace[name]
 
 
 def in_one_line(result) -> str:
@@ -335,6 +343,89 @@ def test_a_loop_that_never_ends_is_stopped_and_its_line_is_shown(monkeypatch):
     assert "Is there a loop that never ends?" in " ".join(repr(result).split())
     assert threading.active_count() == threads
     assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_a_loop_that_catches_every_interrupt_is_stopped_too(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+
+    def catches_all(model, loader, loss_fn, optimizer):
+        while True:
+            try:
+                for x, y in loader:
+                    loss_fn(model(x), y).backward()
+            except:  # noqa: E722
+                pass
+
+    before = signal.getsignal(signal.SIGINT), sys.gettrace()
+    assert "it was stopped" in repr(run_check("train_one_epoch", catches_all))
+    assert (signal.getsignal(signal.SIGINT), sys.gettrace()) == before
+
+
+def test_a_function_and_its_caller_that_both_catch_interrupts_are_stopped(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+
+    def read(model, loader):
+        try:
+            for x, _ in loader:
+                model(x)
+        except BaseException:
+            pass
+
+    def catches_all(model, loader, loss_fn, optimizer):
+        while True:
+            try:
+                read(model, loader)
+            except BaseException:
+                continue
+
+    assert "it was stopped" in repr(run_check("train_one_epoch", catches_all))
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal wakes a thread here")
+def test_code_that_sleeps_is_stopped(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+    sleeps = _from_a_cell("fit", "import time\ndef fit(*parts):\n    time.sleep(1000)\n")
+    assert "it was stopped" in repr(run_check("fit", sleeps))
+
+
+def test_what_was_stopped_is_never_right(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+
+    def ends_by_the_interrupt_alone(model, loader, loss_fn, optimizer):
+        try:
+            while True:
+                pass
+        except KeyboardInterrupt:
+            return right(model, loader, loss_fn, optimizer)
+
+    result = run_check("train_one_epoch", ends_by_the_interrupt_alone)
+    assert result.state == "Not right yet"
+    assert "it was stopped" in repr(result)
+
+
+def test_a_stop_puts_back_what_the_check_had_patched(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+    code = """
+def train_one_epoch(*parts):
+    return "the learner's own"
+
+def fit(*parts):
+    while True:
+        try:
+            train_one_epoch(*parts[:4])
+        except BaseException:
+            continue
+"""
+    never_ends = _from_a_cell("fit", code)
+    assert "it was stopped" in repr(run_check("fit", never_ends))
+    assert never_ends.__globals__["train_one_epoch"]() == "the learner's own"
+
+
+def test_an_autocast_that_was_entered_and_not_left_has_no_effect_later():
+    with known_state():
+        torch.autocast("cpu").__enter__()
+    torch.autocast_increment_nesting()
+    assert torch.autocast_decrement_nesting() == 0
 
 
 def test_the_stop_button_during_a_check_gives_no_traceback():
