@@ -16,7 +16,7 @@ from course_lib import __all__ as offered
 from course_lib.shown import in_ipython, wrap
 
 _OF_SETUP = ("torch", *offered)
-_QUIZ_ANSWER = re.compile(r"q\w+\s*=\s*[A-Da-d]\b")
+_QUIZ_ANSWER = re.compile(r"q\d\w*_\d+\s*=\s*[A-Da-d]\b")
 _RESTARTED = "After a restart the kernel knows nothing: run all cells above this one."
 
 

@@ -51,6 +51,10 @@ def test_a_forgotten_set_up_cell_is_named(shell, capsys, name):
     assert "Traceback" not in text
 
 
+def test_another_missing_name_of_one_letter_is_no_answer_to_a_quiz(shell, capsys):
+    assert "between quotes" not in shown(shell, capsys, "qkv = d")
+
+
 @pytest.mark.parametrize("letter", ["B", "d"])
 def test_a_letter_without_quotes_is_told_that_it_needs_them(shell, capsys, letter):
     cell = f"# EXERCISE q05_1 (1 point)\nq05_1 = {letter}  # a comment"
