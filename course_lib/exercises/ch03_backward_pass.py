@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.wire import kind_of
 from course_lib.quiz import Question
 
 #: Every way to have PyTorch differentiate.
@@ -225,8 +226,9 @@ def observe_linear_gradients(function: Any, case: Case, notes: Notes) -> None:
 def properties_linear_gradients(case: Case, observation: Observation) -> Iterator[Finding]:
     text = "the result is a pair: the gradient of w, then the gradient of b"
     any_case = "any_" if "any_w_gradient" in observation.values else ""
-    seen = f"yours is {_seen(observation[f'{any_case}w_gradient'])}"
-    yield Finding(observation["pair"] is True, text, seen)
+    returned = observation[f"{any_case}w_gradient"]  # all of it, where it is no pair
+    seen = _seen(returned) if isinstance(returned, Tensor) else kind_of(returned)
+    yield Finding(observation["pair"] is True, text, f"yours is {seen}")
     if observation["pair"] is not True:
         return
     yield Finding(observation["unchanged"], "x, y, w and b are left as they were")

@@ -154,16 +154,17 @@ def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Find
     elif wrong and not any(
         gradient.any() for gradient in steps[wrong[0]][1] if gradient is not None
     ):
-        got = f"step {wrong[0]} has none, or zeros"
-    elif wrong == [0] and len(steps) > 1:
-        got = "the first step of yours also has gradients from before the call"
+        got = f"step {wrong[0] + 1} of yours has none, or zeros"
+    elif wrong == [0] and len(steps) > 1 and case["stale"]:
+        got = "only the first step of yours does not, and there were gradients before the call"
     elif wrong:
-        got = f"in yours {len(wrong)} of the first {len(steps)} do not"
+        compared = min(len(steps), len(build(case)[1]))
+        got = f"in yours {len(wrong)} of the first {compared} do not"
     yield Finding(bool(steps) and not wrong, text, got)
 
 
 def _steps_with_another_gradient(case: Case, observation: Observation) -> list[int]:
-    """The numbers of the wrong ones. Holds for every right order: judged by the gradients at each
+    """The numbers of the wrong ones, from 0. Holds for every right order: judged by the gradients at each
     step, not by the calls."""
     _, loader, _, _ = build(case)
     wrong = []
@@ -262,7 +263,7 @@ def fit_case(generator: torch.Generator, epochs: int, **settings: Any) -> dict[s
 def properties_fit(case: Case, observation: Observation) -> Iterator[Finding]:
     epochs, returned = case["epochs"], observation["returned"]
     if epochs == 0:
-        yield Finding(returned == [], "zero epochs give an empty list")
+        yield Finding(type(returned) is list and not returned, "zero epochs give an empty list")
         return
     is_list = isinstance(returned, list)
     yield Finding(is_list, "the result is a list", f"yours is {type_name(returned)}")
@@ -367,9 +368,9 @@ def properties_train_with_accumulation(case: Case, observation: Observation) -> 
 
 def _other_groups(observation: Observation, steps: int) -> str:
     """After how many batches the first step came, where that is not what was asked for."""
-    before = observation.events[: observation.events.index("S")].count("B")
+    before = observation.events[: observation.events.index("S")].count("F")
     batches = "1 batch" if before == 1 else f"{before} batches"
-    return f"yours makes its first step after {batches}" if before != steps else ""
+    return f"yours makes its first step after {batches}" if before not in (0, steps) else ""
 
 
 def _after_step(case: Case, group: int, start: list[torch.Tensor]) -> list[torch.Tensor]:

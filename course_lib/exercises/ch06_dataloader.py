@@ -204,7 +204,9 @@ def properties_iterate_batches(case: Case, observation: Observation) -> Iterator
     )
     dropped = rows_of(case, observation["plain_drop"])
     kept = None if dropped is None else [len(batch) for batch in dropped]
-    come = _what_came(observation["plain_drop"]) if kept is None else f"yours {_shortened(kept)}"
+    come = (
+        _what_came(case, observation["plain_drop"]) if kept is None else f"yours {_shortened(kept)}"
+    )
     yield Finding(
         kept == [size] * (n // size),
         "drop_last=True leaves out the last batch when it is smaller, and only then",
@@ -234,20 +236,26 @@ def _first_misfit(case: Case, observation: Observation) -> str:
     passes = {"plain": observation["plain"], **observation["passes"]}
     label = next(label for label, batches in passes.items() if rows_of(case, batches) is None)
     asked = [f"{name}={PASSES[label][name]}" for name in ("shuffle", "drop_last")]
-    return f"with {', '.join(asked)} {_what_came(passes[label])}"
+    return f"with {', '.join(asked)} {_what_came(case, passes[label])}"
 
 
-def _what_came(batches: Any) -> str:
+def _what_came(case: Case, batches: Any) -> str:
     """What a pass of the learner's gives, when it is no list of pairs."""
     if not isinstance(batches, list):
         return f"yours gives back {type_name(batches)}"
     if not batches:
         return "yours gives no batch at all"
-    first = batches[0]
-    if not isinstance(first, tuple | list):
-        return f"yours gives {type_name(first)}"
-    things = [_described(part) for part in first]
-    return f"the first thing that yours gives is {type_name(first)} of {' and '.join(things)}"
+    number = next((i for i, batch in enumerate(batches) if rows_of(case, [batch]) is None), 0)
+    batch = batches[number]
+    which = "the first thing" if number == 0 else f"thing {number + 1}"
+    if not isinstance(batch, tuple | list):
+        return f"{which} that yours gives is {type_name(batch)}"
+    things = [_described(part) for part in batch[:3]] + ["more"] * (len(batch) > 3)
+    what = f"{which} that yours gives is {type_name(batch)} of {' and '.join(things)}"
+    tensors = len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)
+    if tensors and batch[1].ndim == 1 and batch[0].shape[:1] == batch[1].shape:
+        return f"{what}, and the labels are not all from y"
+    return what
 
 
 def _shortened(sizes: list[int]) -> str:

@@ -182,9 +182,8 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     for key in LISTS:
         good = isinstance(values[key], list) and all(type(v) is float for v in values[key])
-        yield Finding(
-            good, f'"{key}" is a list of Python floats', f"yours is {kind_of(values[key])}"
-        )
+        got = f"yours is {kind_of(values[key])}" if values[key] is not None else "it is missing"
+        yield Finding(good, f'"{key}" is a list of Python floats', got)
         if not good:
             return
     if kind == "tie":
@@ -219,7 +218,8 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
         if kind == "nan":
             text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
-        got = f"that is {expected} here, and yours is {best!r:.20}"
+        came = "it is missing" if best is None else f"yours is {best!r:.20}"
+        got = f"that is {expected} here, and {came}"
         yield Finding(type(best) is int and best == expected, text, got)
         kept = _validation_loss(case, observation.values)
         text = "milestone 3: at the end the model holds the weights of the best epoch"

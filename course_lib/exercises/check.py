@@ -10,6 +10,7 @@ import re
 import sys
 import textwrap
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -149,14 +150,14 @@ def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> Chec
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
     sequence, undefined = None, ""
-    cases, raised = exercise.public_cases(), 0
+    cases, raised = exercise.public_cases(), Counter()
     for case in cases:
         observation = observe(exercise, subjects, case)
         error = observation.error
         if error is not None and error.is_stub:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
         if error is not None:
-            raised += 1
+            raised[error.type] += 1
             findings.append(Finding(False, _TO_ITS_END, _error_text(observation)))
             undefined = undefined or _undefined(error)
         else:
@@ -176,12 +177,13 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
 
 
-def _counted(findings: list[Finding], raised: int, cases: int) -> list[Finding]:
-    """Where the code raised on some inputs alone, its finding says on how many."""
-    if not 0 < raised < cases:
+def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[Finding]:
+    """Where the code raised on some inputs alone, its finding says on how many it raised that."""
+    if not 0 < raised.total() < cases:
         return findings
+    times = next(iter(raised.values()))  # the first error is the one that the finding tells of
     return [
-        replace(each, got=f"with {raised} of {cases} inputs {each.got}")
+        replace(each, got=f"with {times} of {cases} inputs {each.got}")
         if each.text == _TO_ITS_END
         else each
         for each in findings
@@ -198,7 +200,8 @@ def _properties(exercise: Exercise, case: Case, observation: Observation) -> lis
     """The findings on one case; what they stumble over is a finding too, never a traceback."""
     findings: list[Finding] = []
     try:
-        findings.extend(exercise.properties(case, observation))
+        for finding in exercise.properties(case, observation):
+            findings.append(replace(finding, ok=bool(finding.ok)))  # a NumPy array has no truth
     except Exception as error:
         got = f"the check could not read what came back ({type(error).__name__}: {error})"
         findings.append(Finding(False, "your code gives back what the task asks for", got))

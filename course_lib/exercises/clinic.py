@@ -59,6 +59,8 @@ def observe_a(function: Any, case: Case, notes: Notes) -> None:
     model = _linear(case["weight"], case["bias"])
     try:
         result = function(model, case["images"])
+    except NotImplementedError:  # a RuntimeError too, and what a stub raises
+        raise
     except RuntimeError as error:  # its sizes are this case's, not those of the text
         sizes = f"images is {list(case['images'].shape)} here, the layer takes {model.in_features}"
         error.args = (f"{error}. ({sizes} numbers.)",)

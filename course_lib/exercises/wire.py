@@ -46,11 +46,13 @@ def type_name(value: Any) -> str:
 
 
 def kind_of(value: Any) -> str:
-    """The type, and for a list or a tuple also what the first three in it are: ``tuple of float,
-    Tensor``."""
+    """The type, and what is inside: of a tuple one by one (``tuple of float, Tensor``), of a list each
+    type once (``list of float, Tensor``), and three at the most."""
     name = type_name(value)
-    inside = ", ".join(map(type_name, value[:3])) if type(value) in (list, tuple) else ""
-    return f"{name} of {inside}" if inside else name
+    inside = [type_name(each) for each in value] if type(value) in (list, tuple) else []
+    kinds = list(dict.fromkeys(inside)) if type(value) is list else inside
+    more = ", ..." if len(kinds) > 3 else ""
+    return f"{name} of {', '.join(kinds[:3])}{more}" if kinds else name
 
 
 def pack(value: Any) -> bytes:

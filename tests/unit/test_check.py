@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,6 +16,7 @@ from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
 from course_lib.exercises.check import run_check
 from course_lib.exercises.forbid import ForbiddenCall, refusing
 from course_lib.exercises.observe import known_state, observe
+from course_lib.exercises.wire import kind_of
 
 
 def forgets_zero_grad(model, loader, loss_fn, optimizer):
@@ -595,9 +597,76 @@ def test_whose_gradient_a_step_used_is_said():
 
     assert got(in_order("B", "S")) == "in yours 3 of the first 3 do not"
     assert got(in_order("B", "S", "Z")) == (
-        "the first step of yours also has gradients from before the call"
+        "only the first step of yours does not, and there were gradients before the call"
     )
-    assert got(in_order("B", "Z", "S")) == "step 0 has none, or zeros"
+    assert got(in_order("B", "Z", "S")) == "step 1 of yours has none, or zeros"
+
+    def steps_twice(model, loader, loss_fn, optimizer):
+        losses = []
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses
+
+    assert got(steps_twice) == "in yours 3 of the first 3 do not"
+
+
+def test_an_array_for_a_list_gets_an_answer_in_words():
+    shown = in_one_line(run_check("fit", lambda *parts: np.float64(1.5)))
+    assert "not yet: the result is a list; yours is numpy.float64" in shown
+
+
+def test_only_inputs_with_the_error_that_is_shown_are_counted():
+    def fails_in_two_ways(X, y, mean=None, std=None):
+        if isinstance(X, np.ndarray):
+            raise ValueError("an array")
+        raise KeyError("no array")
+
+    shown = in_one_line(run_check("StandardizedDataset", fails_in_two_ways))
+    assert "your code runs to its end; it raised KeyError" in shown  # on every input, some error
+
+    def fails_in_two_ways_and_not_always(X, y, mean=None, std=None):
+        if mean is not None:
+            fails_in_two_ways(X, y)
+
+    shown = in_one_line(run_check("StandardizedDataset", fails_in_two_ways_and_not_always))
+    assert "your code runs to its end; with 2 of 5 inputs it raised KeyError" in shown
+
+
+def test_what_a_list_holds_is_said_of_all_of_it():
+    assert kind_of([1.0, 1.0, 1.0, torch.ones(1)]) == "list of float, Tensor"
+    assert kind_of((1.0, 2.0, 3.0, 4.0)) == "tuple of float, float, float, ..."
+    assert kind_of([]) == "list"
+
+
+def test_a_batch_that_is_no_pair_is_the_one_that_is_described():
+    def last_one_differs(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+        yield X[:batch_size], y[:batch_size]
+        yield X[batch_size:]
+
+    def own_labels(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+        yield X, torch.arange(len(X))
+
+    assert "thing 2 that yours gives is Tensor" in in_one_line(
+        run_check("iterate_batches", last_one_differs)
+    )
+    assert "the labels are not all from y" in in_one_line(run_check("iterate_batches", own_labels))
+
+
+def test_a_key_that_is_missing_is_no_missing_return():
+    shown = in_one_line(run_check("train", lambda *loaders, **options: {"train_loss": [1.0]}))
+    assert '"val_loss" is a list of Python floats; it is missing' in shown
+    assert "without return" not in shown
+
+
+def test_an_empty_stub_is_not_attempted_also_where_errors_are_explained():
+    def stub(model, images):
+        raise NotImplementedError
+
+    assert run_check("clinic_a", stub).state == "Not attempted yet"
 
 
 def test_an_error_about_shapes_names_the_sizes_of_the_check():
