@@ -80,7 +80,8 @@ def _first_run(model: nn.Module, case: Case) -> Any:
         return _run(model, case["x"])
     except RuntimeError as error:
         if "shapes cannot be multiplied" in str(error):
-            layers = ", ".join(f"{a} -> {b}" for a, b in _layer_sizes(model)) or "none"
+            sizes = [(layer.in_features, layer.out_features) for layer in _linears(model)]
+            layers = ", ".join(f"{a} -> {b}" for a, b in sizes) or "none"
             call = f"build_mlp({', '.join(map(str, case['sizes']))})"
             error.args = (f"{error}. For {call} your linear layers are {layers}",)
         raise

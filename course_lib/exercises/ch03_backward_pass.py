@@ -125,7 +125,8 @@ _KINDS_OF_W = {
 
 
 def _numbers(tensor: Tensor, digits: int = 3) -> str:
-    shown = ", ".join(f"{value:.{digits}f}" for value in tensor.detach().flatten()[:3].tolist())
+    first = tensor.detach().flatten()[:3].tolist()
+    shown = ", ".join(f"{v:.{digits}{'f' if abs(v) < 1e6 else 'e'}}" for v in first)
     return f"[{shown}{', ...' if tensor.numel() > 3 else ''}]"
 
 

@@ -206,6 +206,11 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
 
 
 def _refusal(refused: str) -> str:
+    if "." not in refused:  # no object's name, but the error's
+        return (
+            "torch.load with weights_only=True cannot read the file. Let torch.save write it, with "
+            "nothing but tensors and plain data in it."
+        )
     return (
         f"torch.load with weights_only=True refuses {refused} in the file: it reads tensors and "
         "plain data only. Save what state_dict() gives, and not the object itself."

@@ -117,7 +117,7 @@ def test_layers_that_do_not_fit_are_told_beside_the_sizes_asked_for():
         return torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.Linear(128, 10))
 
     shown = " ".join(str(run_check("build_mlp", copied)).split())
-    assert "For build_mlp(3, 4, 2) your linear layers are 128 -> 10, 784 -> 128" in shown
+    assert "For build_mlp(3, 4, 2) your linear layers are 784 -> 128, 128 -> 10" in shown
 
 
 def test_an_error_in_place_of_the_one_asked_for_is_told_with_its_message():
@@ -640,6 +640,26 @@ def test_what_a_list_holds_is_said_of_all_of_it():
     assert kind_of([1.0, 1.0, 1.0, torch.ones(1)]) == "list of float, Tensor"
     assert kind_of((1.0, 2.0, 3.0, 4.0)) == "tuple of float, float, float, ..."
     assert kind_of([]) == "list"
+
+
+def test_a_file_that_is_no_checkpoint_is_not_called_an_object():
+    def save(path, *run):
+        with open(path, "w") as file:
+            file.write("garbage")
+
+    def load(path, *run):
+        return torch.load(path, weights_only=True)
+
+    shown = in_one_line(run_check("checkpointing", save, load))
+    assert "Let torch.save write it" in shown
+    assert "not the object itself" not in shown
+
+
+def test_huge_slopes_are_short():
+    def numerical_gradient(f, w, eps=1e-4):
+        return torch.full_like(w.detach(), 1e30)
+
+    assert "yours is [1.000e+30" in in_one_line(run_check("numerical_gradient", numerical_gradient))
 
 
 def test_a_batch_that_is_no_pair_is_the_one_that_is_described():
