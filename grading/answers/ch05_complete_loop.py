@@ -394,8 +394,13 @@ def _fit_never_calls(model, loader, loss_fn, optimizer, epochs):
 
 
 def _holds_functions(case: Case, got: Observation) -> bool:
+    """One for each epoch: an empty list holds none, which is another mistake."""
     returned = got.get("returned")
-    return isinstance(returned, list) and all(type_name(each) == "function" for each in returned)
+    return (
+        isinstance(returned, list)
+        and len(returned) == case["epochs"]
+        and all(type_name(each) == "function" for each in returned)
+    )
 
 
 def _trains_twice(case: Case, got: Observation) -> bool:

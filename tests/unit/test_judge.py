@@ -48,6 +48,24 @@ def test_equal_within_the_tolerance():
     assert difference(math.nan, math.nan, 0, 0) is None
 
 
+def train_one_epoch(model, loader, loss_fn, optimizer):
+    return 1.0
+
+
+def test_an_empty_history_is_not_called_a_list_of_functions():
+    def fit(model, loader, loss_fn, optimizer, epochs):
+        history = []
+        for _ in range(epochs):
+            train_one_epoch(model, loader, loss_fn, optimizer)
+        return history
+
+    exercise = find_exercise("fit")
+    observed = [observe(exercise, (fit,), case) for case in case_set("fit", SEED).cases]
+    outcome = judge_exercise("fit", SEED, observed)
+    assert outcome.score == 0
+    assert outcome.misconception != "function kept instead of called"
+
+
 def test_no_observation_no_points():
     count = len(case_set("train_one_epoch", SEED).cases)
     for observed in (
