@@ -149,7 +149,7 @@ def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> Chec
 
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
-    sequence, undefined = None, ""
+    sequence, missing = None, ""
     cases, raised = exercise.public_cases(), Counter()
     for case in cases:
         observation = observe(exercise, subjects, case)
@@ -159,7 +159,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         if error is not None:
             raised[error.type] += 1
             findings.append(Finding(False, _TO_ITS_END, _error_text(observation)))
-            undefined = undefined or _undefined(error)
+            missing = missing or _advice_on_missing(error)
         else:
             findings += _properties(exercise, case, observation)
         sequence = sequence or _compare_orders(exercise, observation)
@@ -171,7 +171,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
         result = _not_right(exercise, [*wrong, *right], sequence=sequence, more_right=more)
-        if missing := _advice_on_missing(undefined):
+        if missing:
             return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
         return result
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
@@ -208,17 +208,15 @@ def _properties(exercise: Exercise, case: Case, observation: Observation) -> lis
     return findings
 
 
-def _undefined(error: ErrorNote) -> str:
-    """The name that the learner's code misses, for instance since the kernel was restarted."""
+def _advice_on_missing(error: ErrorNote) -> str:
+    """What to do about a name that the learner's code misses, for instance since the kernel was
+    restarted; nothing when it misses none."""
     found = re.search(r"^name '(\w+)' is not defined", error.message)
-    return found[1] if found and error.type == "NameError" else ""
-
-
-def _advice_on_missing(name: str) -> str:
-    """What to do about a name that the learner's code misses; nothing when it misses none."""
-    if not name:
+    if not found or error.type != "NameError":
         return ""
-    if name in sys.stdlib_module_names:
+    name = found[1]
+    # `code` or `token` may be a variable too; a module is followed by a dot.
+    if name in sys.stdlib_module_names and (f"{name}." in error.line or not error.line):
         return f"{name} is a module of Python: run a cell that says import {name}, then this one."
     return advice_on(name) or (
         f"Is {name} spelled right? If a cell above makes it, run that cell again: after a restart "

@@ -86,6 +86,12 @@ def test_a_check_asks_for_the_import_of_a_module_of_python():
     assert "run a cell that says import math" in run_check("softmax", wrong).advice
 
 
+def test_a_variable_with_the_name_of_a_module_needs_no_import(shell):
+    shell.run_cell("def softmax(logits):\n    return token * logits\n", store_history=True)
+    advice_given = run_check("softmax", shell.user_ns["softmax"]).advice
+    assert "Is token spelled right?" in advice_given
+
+
 def test_a_name_that_is_missing_inside_a_function_keeps_its_traceback(shell, capsys):
     text = shown(shell, capsys, "def f():\n    return lodaer\n\nf()")
     assert "Traceback" in text
