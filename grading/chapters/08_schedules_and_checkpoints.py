@@ -257,7 +257,7 @@ my_prediction = ""  # go on as before / jump up / stay higher for good
 #
 # - **Everything saved:** the two curves are the same, to the last bit. That is what "resumed" means.
 # - **Optimizer lost:** a jump. Two things are gone at once: Adam's averages, and the learning rate.
-#   (After a crash in the first 15 epochs you see none: the rate has fallen little by then.)
+#   (After a crash in the first 10 epochs you see none: the rate has fallen little by then.)
 # - **Scheduler lost:** no bump, but the rate on the right leaves its plan.
 # - **Random generator lost:** no bump, but other batches, so another run.
 # - **The bump heals.** Often the damaged run even ends lower. Saving everything does not make a
