@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -17,6 +18,7 @@ from course_lib.exercises.check import run_check
 from course_lib.exercises.forbid import ForbiddenCall, refusing
 from course_lib.exercises.observe import known_state, observe
 from course_lib.exercises.wire import kind_of
+from course_lib.models import MLP
 
 
 def forgets_zero_grad(model, loader, loss_fn, optimizer):
@@ -381,6 +383,22 @@ def test_a_function_and_its_caller_that_both_catch_interrupts_are_stopped(monkey
                 continue
 
     assert "it was stopped" in repr(run_check("train_one_epoch", catches_all))
+
+
+def test_a_loop_around_a_model_of_the_course_is_stopped(monkeypatch):
+    monkeypatch.setattr(check, "SECONDS", 0.2)
+    model, x = MLP(64, 256, 10, seed=0), torch.rand(2048, 64)
+
+    def runs_the_model_for_ever(*parts):
+        while True:
+            try:
+                model(x)
+            except BaseException:
+                continue
+
+    started = time.monotonic()
+    assert "it was stopped" in repr(run_check("train_one_epoch", runs_the_model_for_ever))
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal wakes a thread here")
