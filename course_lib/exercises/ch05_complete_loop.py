@@ -164,8 +164,8 @@ def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Find
 
 
 def _steps_with_another_gradient(case: Case, observation: Observation) -> list[int]:
-    """The numbers of the wrong ones, from 0. Holds for every right order: judged by the gradients at each
-    step, not by the calls."""
+    """The numbers of the wrong ones, from 0. Holds for every right order: judged by the gradients at
+    each step, not by the calls."""
     _, loader, _, _ = build(case)
     wrong = []
     for step, ((before, gradients), (x, y)) in enumerate(

@@ -418,7 +418,8 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
             for item in items
         )
         text = "an item is a tuple: x, float32 of shape [features], and the label"
-        yield Finding(pairs, text, f"with {features} features yours is {_item_described(items)}")
+        first = items[0] if isinstance(items, list) and items else None
+        yield Finding(pairs, text, f"with {features} features yours is {_parts_described(first)}")
         if not pairs:
             return
         same = all(
@@ -462,12 +463,11 @@ def properties_standardized_dataset(case: Case, observation: Observation) -> Ite
             )
 
 
-def _item_described(items: Any) -> str:
-    """The first item, as far as it came."""
-    first = items[0] if isinstance(items, list) and items else None
-    if not isinstance(first, tuple | list):
-        return _described(first)
-    return f"{type_name(first)} of {', '.join(_described(part) for part in first[:3])}"
+def _parts_described(value: Any) -> str:
+    """A tuple or a list with its first three parts; anything else by itself."""
+    if not isinstance(value, tuple | list):
+        return _described(value)
+    return f"{type_name(value)} of {', '.join(_described(part) for part in value[:3])}"
 
 
 def _described(value: Any) -> str:
@@ -575,17 +575,11 @@ def is_split(value: Any) -> bool:
     )
 
 
-def _split_described(split: Any) -> str:
-    if not isinstance(split, tuple | list):
-        return _described(split)
-    return f"{type_name(split)} of {', '.join(_described(part) for part in split[:3])}"
-
-
 def properties_train_val_split(case: Case, observation: Observation) -> Iterator[Finding]:
     n, splits = case["n"], observation["splits"]
     shaped = all(is_split(split) for split in splits.values())
     text = "the result is a tuple of two int64 tensors: train, validation"
-    yield Finding(shaped, text, f"yours is {_split_described(splits['first'])}")
+    yield Finding(shaped, text, f"yours is {_parts_described(splits['first'])}")
     if not shaped:
         return
     lists = {label: [part.tolist() for part in split] for label, split in splits.items()}

@@ -33,8 +33,7 @@ class Foreign:
 
 
 def type_name(value: Any) -> str:
-    """What a learner would call the type: ``float``, ``Tensor``, ``numpy.float64``,
-    ``None``."""
+    """What a learner would call the type: ``float``, ``Tensor``, ``numpy.float64``, ``None``."""
     if isinstance(value, Foreign):
         return value.type_name
     if value is None:

@@ -102,14 +102,17 @@ def test_an_error_of_the_learners_code_is_told_in_words():
     def broken(model, loader, loss_fn, optimizer):
         return model.no_such_thing
 
-    text = " ".join(repr(run_check("train_one_epoch", broken)).split())
+    text = in_one_line(run_check("train_one_epoch", broken))
     assert "it raised AttributeError" in text
     assert "Traceback" not in text
 
 
-@pytest.mark.parametrize("name", ["build_mlp", "manual_forward", "trace_shapes", "mse", "softmax"])
+@pytest.mark.parametrize(
+    "name",
+    ["order_the_beats", "build_mlp", "manual_forward", "trace_shapes", "mse", "softmax"],
+)
 def test_a_forgotten_return_is_told_once(name):
-    shown = " ".join(str(run_check(name, lambda *given: None)).split())
+    shown = in_one_line(run_check(name, lambda *given: None))
     assert "yours is None" in shown
     assert shown.count("A function that ends without return gives back None.") == 1
 
@@ -118,7 +121,7 @@ def test_layers_that_do_not_fit_are_told_beside_the_sizes_asked_for():
     def copied(in_features, hidden, out_features):
         return torch.nn.Sequential(torch.nn.Linear(784, 128), torch.nn.Linear(128, 10))
 
-    shown = " ".join(str(run_check("build_mlp", copied)).split())
+    shown = in_one_line(run_check("build_mlp", copied))
     assert "For build_mlp(3, 4, 2) your linear layers are 784 -> 128, 128 -> 10" in shown
 
 
@@ -128,7 +131,7 @@ def test_an_error_in_place_of_the_one_asked_for_is_told_with_its_message():
             raise valueerror("shapes differ")  # noqa: F821
         return ((prediction - target) ** 2).mean()
 
-    shown = " ".join(str(run_check("mse", misspelled)).split())
+    shown = in_one_line(run_check("mse", misspelled))
     assert "yours raised NameError: name 'valueerror' is not defined" in shown
 
 
@@ -136,7 +139,7 @@ def test_two_numbers_that_differ_never_read_the_same():
     def one_sided(f, w, eps=1e-4):
         return (f(w + eps) - f(w)) / eps
 
-    shown = " ".join(str(run_check("numerical_gradient", one_sided)).split())
+    shown = in_one_line(run_check("numerical_gradient", one_sided))
     autograd, own = re.search(r"autograd says (\[.*?\]), yours is (\[.*?\])", shown).groups()
     assert autograd != own
 
@@ -344,7 +347,7 @@ def test_a_loop_that_never_ends_is_stopped_and_its_line_is_shown(monkeypatch):
     result = run_check("train_one_epoch", never_ends)
     assert result.state == "Not right yet"
     assert "stopped after 0 s" in repr(result)
-    assert "Is there a loop that never ends?" in " ".join(repr(result).split())
+    assert "Is there a loop that never ends?" in in_one_line(result)
     assert threading.active_count() == threads
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -468,17 +471,8 @@ def test_a_check_in_another_thread_answers_too():
 
 
 def test_something_that_is_no_function_is_called_by_its_type():
-    text = " ".join(repr(run_check("fit", ["forward", "loss"])).split())
+    text = in_one_line(run_check("fit", ["forward", "loss"]))
     assert "not yet: fit is a function or a class; yours is list" in text
-
-
-def test_a_forgotten_return_is_said_in_words():
-    def forgets(*args, **kwargs):
-        "..."
-
-    text = " ".join(repr(run_check("order_the_beats", forgets)).split())
-    assert "yours is None" in text
-    assert "A function that ends without return gives back None." in text
 
 
 def test_an_object_in_a_checkpoint_is_named_and_not_answered_with_switching_safety_off():
@@ -488,7 +482,7 @@ def test_an_object_in_a_checkpoint_is_named_and_not_answered_with_switching_safe
     def load_checkpoint(path, model, optimizer, scheduler):
         torch.load(path, weights_only=True)
 
-    text = " ".join(repr(run_check("checkpointing", save_checkpoint, load_checkpoint)).split())
+    text = in_one_line(run_check("checkpointing", save_checkpoint, load_checkpoint))
     assert "refuses torch.nn.modules.container.Sequential in the file" in text
     assert "state_dict()" in text
     assert "two options" not in text
@@ -504,7 +498,7 @@ def test_a_scaler_that_was_not_updated_is_named_where_pytorch_complains():
         scaler.step(optimizer)
         return loss.item()
 
-    text = " ".join(repr(run_check("amp_train_step", amp_train_step)).split())
+    text = in_one_line(run_check("amp_train_step", amp_train_step))
     assert "The step before did not end with scaler.update()." in text
 
 
@@ -516,7 +510,7 @@ def test_a_scale_that_returns_nothing_is_named():
         def scale(self, loss):
             loss * self.current_scale
 
-    text = " ".join(repr(run_check("DynamicLossScaler", DynamicLossScaler)).split())
+    text = in_one_line(run_check("DynamicLossScaler", DynamicLossScaler))
     assert "scale(loss) is to return the scaled loss, not None" in text
 
 
@@ -708,7 +702,7 @@ def test_an_empty_stub_is_not_attempted_also_where_errors_are_explained():
 
 
 def test_an_error_about_shapes_names_the_sizes_of_the_check():
-    text = " ".join(repr(run_check("clinic_a", lambda model, images: model(images))).split())
+    text = in_one_line(run_check("clinic_a", lambda model, images: model(images)))
     assert "images is [3, 4, 5] here, the layer takes 20 numbers" in text
 
 
@@ -732,7 +726,7 @@ def test_code_that_fails_on_some_inputs_alone_is_told_so():
             for p in params:
                 p -= lr * p.grad
 
-    text = " ".join(repr(run_check("sgd_step", sgd_step)).split())
+    text = in_one_line(run_check("sgd_step", sgd_step))
     assert "your code runs to its end; with 1 of 3 inputs it raised TypeError" in text
 
     def never(params, lr):

@@ -74,6 +74,14 @@ def states(notebook: dict) -> dict[str, str]:
     return {item.name: item.state for item in take_inventory(CHAPTER, notebook["cells"])}
 
 
+def in_a_kernel_that_ran(monkeypatch, *cells: str) -> None:
+    """From here on IPython remembers these cells, and what it shows is printed."""
+    history = types.SimpleNamespace(input_hist_raw=["", *cells])
+    shell = types.SimpleNamespace(history_manager=history)
+    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
+    monkeypatch.setattr(module, "in_ipython", lambda: shell)
+
+
 # --- what is there ---------------------------------------------------------------------------------
 
 
@@ -195,10 +203,7 @@ def test_run_all_on_an_untouched_chapter_writes_nothing(release, folder, capsys)
 
 def test_whoever_forgot_to_save_everything_is_told_to(release, folder, capsys, monkeypatch):
     save(folder, json.loads(nbformat.writes(release)))
-    history = types.SimpleNamespace(input_hist_raw=["# EXERCISE fit (2 points)\ndef fit(): pass"])
-    shell = types.SimpleNamespace(history_manager=history)
-    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
-    monkeypatch.setattr(module, "in_ipython", lambda: shell)
+    in_a_kernel_that_ran(monkeypatch, "# EXERCISE fit (2 points)\ndef fit(): pass")
     hand_in("05_complete_loop")
     words = said(capsys)
     assert "nothing is answered yet" in words
@@ -242,19 +247,12 @@ def test_a_folder_that_cannot_be_written_is_said(solved, folder, capsys):
 
 
 def test_work_that_ran_and_was_not_saved_is_pointed_out(solved, folder, capsys, monkeypatch):
-    def ran(source: str) -> types.SimpleNamespace:
-        history = types.SimpleNamespace(
-            input_hist_raw=["", "# EXERCISE fit (2 points)\nold", source]
-        )
-        return types.SimpleNamespace(history_manager=history)
-
     path = save(folder, solved)
     saved = "".join(cell_of(solved, "fit")["source"])
-    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
-    monkeypatch.setattr(module, "in_ipython", lambda: ran(saved))
+    in_a_kernel_that_ran(monkeypatch, "# EXERCISE fit (2 points)\nold", saved)
     hand_in("05_complete_loop", file=path)
     assert "What you ran last" not in said(capsys)
-    monkeypatch.setattr(module, "in_ipython", lambda: ran(saved + "\n# better"))
+    in_a_kernel_that_ran(monkeypatch, "# EXERCISE fit (2 points)\nold", saved + "\n# better")
     hand_in("05_complete_loop", file=path)
     assert "What you ran last of fit is not what the notebook holds. Save it" in said(capsys)
 
@@ -266,10 +264,7 @@ def test_a_saved_cell_that_lost_its_first_line_is_not_taken_for_unsaved_work(
     stub, _, own = "".join(cell["source"]).partition("\n")
     cell["source"] = own
     path = save(folder, solved)
-    history = types.SimpleNamespace(input_hist_raw=["", f"{stub}\nraise", own])
-    shell = types.SimpleNamespace(history_manager=history)
-    monkeypatch.setattr(module, "show", lambda report: print(repr(report)))
-    monkeypatch.setattr(module, "in_ipython", lambda: shell)
+    in_a_kernel_that_ran(monkeypatch, f"{stub}\nraise", own)
     hand_in("05_complete_loop", file=path)
     words = said(capsys)
     assert "fit: written" in words
