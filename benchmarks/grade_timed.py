@@ -4,12 +4,12 @@ and with plain kernels. ``python -m benchmarks.grade_timed CHAPTER COURSE JOBS [
 import sys
 from pathlib import Path
 
-from grading.engine.head_start import start_server
+from grading.classroom.prefork import start_server
 
 
 def main(chapter: str, course: str, jobs: str, *options: str) -> None:
     start_server()
-    from grading.grade_class import grade_class
+    from grading.classroom.grade_class import grade_class
     from grading.nbgrader.writer import Writer
 
     if "no-pages" in options:

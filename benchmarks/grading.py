@@ -31,18 +31,18 @@ import nbformat
 import psutil
 
 from course_lib.chapters import Chapter, find_chapter
-from grading.engine import run as run_module
-from grading.engine.cache import record_bytes, record_from
-from grading.engine.grade import Submission, conclude, prepare, read_release
-from grading.engine.matching import grade_id_of, is_solution
-from grading.engine.run import run
-from grading.engine.zygote import close_idle
+from grading.authoring.release import release
+from grading.classroom.cache import record_bytes, record_from
+from grading.classroom.pipeline import Submission, conclude, prepare, read_release
+from grading.classroom.secret import course_secret
+from grading.intake.matching import grade_id_of, is_solution
+from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
-from grading.places import REPOSITORY, solved_notebook
-from grading.release import release
-from grading.secret import course_secret
-from grading.submissions import submissions
+from grading.paths import REPOSITORY, solved_notebook
+from grading.runner import run as run_module
+from grading.runner.run import run
+from grading.runner.zygote import close_idle
 
 STAGES_MEASURED = 5
 

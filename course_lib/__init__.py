@@ -11,13 +11,13 @@ __version__ = "0.1.0"
 __all__ = ["check", "check_quiz", "hand_in", "hint", "panel", "set_up", "solution"]
 
 _HOME = {
-    "check": "course_lib.exercises.check",
+    "check": "course_lib.exercises.checking.check",
     "check_quiz": "course_lib.quiz",
     "hand_in": "course_lib.handing_in.hand_in",
-    "hint": "course_lib.exercises.hints",
+    "hint": "course_lib.exercises.checking.hints",
     "panel": "course_lib.panels",
-    "set_up": "course_lib.begin",
-    "solution": "course_lib.exercises.solutions",
+    "set_up": "course_lib.app.begin",
+    "solution": "course_lib.exercises.checking.solutions",
 }
 
 

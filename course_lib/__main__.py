@@ -15,8 +15,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - in a clone pip has not looked
         "says how to start; PYTHON=python3.12 make learn chooses one that you have."
     )
 
-from course_lib.problem import Problem
-from course_lib.terminal import answer
+from course_lib.app.terminal import answer
+from course_lib.errors import Problem
 
 
 class _Parser(argparse.ArgumentParser):
@@ -62,21 +62,21 @@ def _port(text: str) -> int:
 
 
 def _lab(options: argparse.Namespace) -> int:
-    from course_lib.lab import open_lab
-    from course_lib.my_course import MY_COURSE
+    from course_lib.app.lab import open_lab
+    from course_lib.app.workspace import MY_COURSE
 
     folder = options.folder or MY_COURSE
     return open_lab(folder, browser=not options.no_browser, port=options.port)
 
 
 def _doctor(_: argparse.Namespace) -> int:
-    from course_lib.doctor import examine
+    from course_lib.app.doctor import examine
 
     return examine()
 
 
 def _status(_: argparse.Namespace) -> int:
-    from course_lib.status import show_status
+    from course_lib.app.status import show_status
 
     return show_status()
 

@@ -18,9 +18,9 @@ except ImportError:
         ".venv/bin/python"
     )
 
-from course_lib.terminal import answer
-from grading.places import COURSE_FOLDER
-from grading.problems import Problem
+from course_lib.app.terminal import answer
+from grading.errors import Problem
+from grading.paths import COURSE_FOLDER
 
 app = typer.Typer(
     add_completion=False,
@@ -66,7 +66,7 @@ def build(
     ] = None,
 ) -> None:
     """Author: make the solved, executed notebooks from the text sources."""
-    from grading.build import build as build_chapters
+    from grading.authoring.build import build as build_chapters
 
     with clear_problems():
         build_chapters(chapters or [], jobs, report=_report)
@@ -75,7 +75,7 @@ def build(
 @app.command()
 def verify(chapters: Chapters = None) -> None:
     """Author: prove that every exercise and quiz is complete and its tests work."""
-    from grading.verify import verify as verify_chapters
+    from grading.authoring.verify import verify as verify_chapters
 
     with clear_problems():
         if not verify_chapters(chapters or []):
@@ -85,7 +85,7 @@ def verify(chapters: Chapters = None) -> None:
 @app.command()
 def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
-    from grading.release import release as release_chapters
+    from grading.authoring.release import release as release_chapters
 
     with clear_problems():
         release_chapters(chapters or [], course, report=_report)
@@ -117,7 +117,7 @@ def grade_notebook(
     course: Course = COURSE_FOLDER,
 ) -> None:
     """Instructor: grade one notebook now, without a database."""
-    from grading.grade_notebook import grade_notebook as grade_file
+    from grading.classroom.grade_notebook import grade_notebook as grade_file
 
     with clear_problems():
         grade_file(file, chapter, json, sandbox, course, warm_kernels)
@@ -141,10 +141,10 @@ def grade(
     Killed or stopped, it goes on where it was when it is started again.
     """
     if scheduler is None:
-        from grading.engine.head_start import start_server
+        from grading.classroom.prefork import start_server
 
         start_server()
-    from grading.grade_class import grade_class
+    from grading.classroom.grade_class import grade_class
 
     with clear_problems():
         if jobs is not None and scheduler is not None:
@@ -160,7 +160,7 @@ def report(
     png: Annotated[Path | None, typer.Option(help="Write one picture there, too.")] = None,
 ) -> None:
     """Instructor: scores, points per exercise and misconceptions of the class, as last graded."""
-    from grading.report import report as report_class
+    from grading.classroom.report import report as report_class
 
     with clear_problems():
         report_class(chapter, course, csv, png)
@@ -174,7 +174,7 @@ def observed(
     exercise: Annotated[str | None, typer.Option(help="Only this exercise or question.")] = None,
 ) -> None:
     """Instructor: what one submission did on each case, and what was expected, as last graded."""
-    from grading.observed import observed as lines_of
+    from grading.classroom.evidence import observed as lines_of
 
     with clear_problems():
         for line in lines_of(chapter, learner, course, exercise):
@@ -184,7 +184,7 @@ def observed(
 @app.command()
 def demo() -> None:
     """Instructor: grade the sample class that ships with the repository, in a fresh folder."""
-    from grading.demo import demo as grade_sample_class
+    from grading.classroom.demo import demo as grade_sample_class
 
     with clear_problems():
         grade_sample_class()

@@ -6,9 +6,9 @@ notebooks, which so replay their own full marks. ``python -m grading grade`` nev
 
 from typing import Any
 
-from course_lib.exercises.observe import observe
-from grading.engine.cases import case_set
-from grading.engine.judge import judge_exercise, judge_quiz
+from course_lib.exercises.checking.observe import observe
+from grading.judging.cases import case_set
+from grading.judging.judge import judge_exercise, judge_quiz
 
 #: Plain nbgrader knows no secret: one fixed set of cases.
 SEED = 20_051

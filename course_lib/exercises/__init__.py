@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
-from course_lib.exercises.model import Exercise
+from course_lib.exercises.checking.model import Exercise
 
 
 def chapter_exercises(chapter: Chapter) -> tuple[Exercise, ...]:
@@ -38,6 +38,16 @@ def find_exercise(name: str, chapter: str = "") -> Exercise:
         near = get_close_matches(name, exercises, n=3) or sorted(exercises)[:5]
         raise LookupError(f"no exercise called {name!r}. Did you mean {', '.join(near)}?")
     return exercises[name]
+
+
+def chapter_of(name: str) -> Chapter:
+    """The chapter of the exercise called ``name``; ``LookupError`` when there is none."""
+    find_exercise(name)
+    return next(
+        chapter
+        for chapter in CHAPTERS
+        if name in (exercise.name for exercise in chapter_exercises(chapter))
+    )
 
 
 def name_of(given: Any) -> str:

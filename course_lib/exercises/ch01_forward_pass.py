@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.leaf_models import LEAF_MODELS, hooks_on
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.leaf_models import LEAF_MODELS, hooks_on
 from course_lib.quiz import Question
 
 

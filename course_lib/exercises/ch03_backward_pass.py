@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.wire import kind_of
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import kind_of
 from course_lib.quiz import Question
 
 #: Every way to have PyTorch differentiate.

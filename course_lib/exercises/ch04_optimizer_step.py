@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.quiz import Question
 
 #: Every way to have PyTorch make the step.

@@ -8,16 +8,16 @@ from unittest.mock import patch
 import torch
 from torch import nn
 
-from course_lib.exercises.loop_watch import (
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.loop_watch import (
     ListLoader,
     buffers_of,
     gradients_of,
     parameters_of,
     watching,
 )
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.small_network import draw_weights, small_network
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.support.small_network import draw_weights, small_network
 from course_lib.quiz import Question
 
 # --- what the three drivers share: a small classifier, its data and its optimizer ---------------

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from course_lib.exercises.loop_watch import ListLoader, buffers_of, gradients_of
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.small_network import small_network
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, gradients_of
+from course_lib.exercises.support.small_network import small_network
 from course_lib.quiz import Question
 from course_lib.training import evaluate as evaluate_whole
 

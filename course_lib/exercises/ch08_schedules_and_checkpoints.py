@@ -10,14 +10,18 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.resume import checkpoint_case, observe_checkpointing, uninterrupted
-from course_lib.exercises.stopping import (
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.resume import (
+    checkpoint_case,
+    observe_checkpointing,
+    uninterrupted,
+)
+from course_lib.exercises.support.stopping import (
     observe_early_stopping,
     state_after,
     stopping_case,
 )
-from course_lib.exercises.wire import type_name
 from course_lib.quiz import Question
 
 # --- warmup_cosine ------------------------------------------------------------------------------

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.loop_watch import parameters_of
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.small_network import draw_weights, small_network
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.loop_watch import parameters_of
+from course_lib.exercises.support.small_network import draw_weights, small_network
 from course_lib.quiz import Question
 
 DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16}

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import kind_of, type_name
 from course_lib.exercises.clinic import CLINIC
-from course_lib.exercises.loop_watch import ListLoader, buffers_of, parameters_of
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.small_network import draw_weights, small_network
-from course_lib.exercises.wire import kind_of, type_name
+from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, parameters_of
+from course_lib.exercises.support.small_network import draw_weights, small_network
 from course_lib.quiz import Question
 
 LISTS = ("train_loss", "val_loss", "lr")

@@ -17,9 +17,9 @@ from course_lib.exercises.ch05_complete_loop import (
     own_gradient_findings,
     record_steps,
 )
-from course_lib.exercises.loop_watch import parameters_of, watching
-from course_lib.exercises.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.wire import kind_of, type_name
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import kind_of, type_name
+from course_lib.exercises.support.loop_watch import parameters_of, watching
 
 Properties = Callable[[Case, Observation], Iterator[Finding]]
 

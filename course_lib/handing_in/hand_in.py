@@ -15,6 +15,16 @@ from typing import Any
 
 from course_lib import __version__
 from course_lib.chapters import Chapter, find_chapter
+from course_lib.exercises.checking.display import (
+    GREEN,
+    GREY,
+    ORANGE,
+    Text,
+    frame,
+    in_ipython,
+    show,
+    wrap,
+)
 from course_lib.handing_in.clean import cleaned, personal_lines
 from course_lib.handing_in.current import Current, NotFound, current_notebook, on_colab
 from course_lib.handing_in.inventory import (
@@ -26,7 +36,6 @@ from course_lib.handing_in.inventory import (
     source_of,
     take_inventory,
 )
-from course_lib.shown import GREEN, GREY, ORANGE, Text, frame, in_ipython, show, wrap
 
 FOLDER = "hand-in"
 _SYMBOL = {ANSWERED: "\u2713", UNANSWERED: "\u25cb", WARNING: "!", MISSING: "\u2717"}

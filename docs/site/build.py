@@ -13,8 +13,8 @@ from pathlib import Path
 from pages import chapter_page, document_page, home_page
 from sphinx.cmd.build import main as sphinx
 
+from course_lib.app.terminal import answer
 from course_lib.chapters import CHAPTERS
-from course_lib.terminal import answer
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]

@@ -26,12 +26,8 @@ def chapter_keys(chapter: Chapter) -> tuple[QuizKey, ...]:
 
 
 @cache
-def _all_answers() -> dict[str, tuple[Chapter, Answer]]:
-    return {
-        answer.exercise: (chapter, answer)
-        for chapter in CHAPTERS
-        for answer in chapter_answers(chapter)
-    }
+def _all_answers() -> dict[str, Answer]:
+    return {answer.exercise: answer for chapter in CHAPTERS for answer in chapter_answers(chapter)}
 
 
 @cache
@@ -43,14 +39,7 @@ def find_answer(name: str) -> Answer:
     """The secret half of the exercise called ``name``; ``LookupError`` when there is none."""
     if name not in _all_answers():
         raise LookupError(f"no answer for the exercise {name!r}")
-    return _all_answers()[name][1]
-
-
-def chapter_of(name: str) -> Chapter:
-    """The chapter in which the exercise called ``name`` stands."""
-    if name not in _all_answers():
-        raise LookupError(f"no answer for the exercise {name!r}")
-    return _all_answers()[name][0]
+    return _all_answers()[name]
 
 
 def quiz_key(id: str) -> QuizKey:

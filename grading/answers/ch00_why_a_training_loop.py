@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from course_lib.exercises import ch00_why_a_training_loop as public
-from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- order_the_beats ----------------------------------------------------------------------------

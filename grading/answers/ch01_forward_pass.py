@@ -7,9 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.exercises import ch01_forward_pass as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.model import Answer, Misconception, QuizKey
-from grading.engine.compare import difference
 
 # --- build_mlp ----------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.exercises import ch02_loss_functions as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.model import Answer, Misconception, QuizKey
-from grading.engine.compare import difference
 
 
 def _normal(generator: torch.Generator, *shape: int, dtype=torch.float64) -> Tensor:

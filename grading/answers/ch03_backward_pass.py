@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises import ch03_backward_pass as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- numerical_gradient -------------------------------------------------------------------------

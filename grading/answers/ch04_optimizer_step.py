@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises import ch04_optimizer_step as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.model import Answer, Misconception, QuizKey
 
 _SHAPES = ((3, 2), (5,), ())

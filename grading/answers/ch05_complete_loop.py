@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from course_lib.exercises import ch05_complete_loop as public
-from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.wire import type_name
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- train_one_epoch ----------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def _fit_cases(generator: torch.Generator) -> list[Case]:
 
 def _expected_history(case: Case, expected: Observation, got: Observation) -> str | None:
     """A ``fit`` that called the stand-in returns its numbers; one that loops itself, real losses."""
-    from grading.engine.compare import difference
+    from grading.answers.compare import difference
 
     history = expected["returned"]
     if not got.get("stand_in_used") and case["epochs"]:

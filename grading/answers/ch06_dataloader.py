@@ -15,7 +15,7 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, SequentialSample
 from course_lib.data import digits
 from course_lib.exercises import ch06_dataloader as public
 from course_lib.exercises.ch06_dataloader import flat, pairs_fit, rows_of, whole_number
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from course_lib.models import MLP
 from grading.answers.model import Answer, Misconception, QuizKey
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.data import circles
 from course_lib.exercises import ch07_training_dashboard as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.model import Answer, Misconception, QuizKey
 
 # --- evaluate -----------------------------------------------------------------------------------

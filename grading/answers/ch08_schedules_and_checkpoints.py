@@ -13,12 +13,12 @@ from torch import nn
 
 from course_lib.data import circles
 from course_lib.exercises import ch08_schedules_and_checkpoints as public
-from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.stopping import state_after, stopping_case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.support.stopping import state_after, stopping_case
 from course_lib.models import MLP
 from grading.answers import checkpoints
+from grading.answers.compare import difference
 from grading.answers.model import Answer, Misconception, QuizKey
-from grading.engine.compare import difference
 
 # --- warmup_cosine ------------------------------------------------------------------------------
 

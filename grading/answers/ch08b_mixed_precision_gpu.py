@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises import ch08b_mixed_precision_gpu as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.model import Answer, Misconception, QuizKey
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from course_lib.exercises import ch09_mastery as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.clinic import CLINIC
 from grading.answers.model import Answer, Misconception, QuizKey
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from course_lib.exercises.model import Case, Observation
-from course_lib.exercises.resume import EPOCHS, checkpoint_case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.support.resume import EPOCHS, checkpoint_case
 from grading.answers.model import Answer, Misconception
 
 PARTS = ("model", "optimizer", "scheduler", "rng")

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises import ch05_complete_loop as loop
 from course_lib.exercises import clinic as public
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.model import Answer, Misconception
 
 

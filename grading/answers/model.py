@@ -1,4 +1,4 @@
-"""The shapes of an exercise's secret half. Every chapter module in this folder is a list of these."""
+"""The shapes of an exercise's secret half: each file of a chapter's folder makes one ``Answer``."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.model import Case, Observation
+from course_lib.exercises import find_exercise
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import Edit
 
 #: Compares one aspect on one case: (case, expected, got) -> what is wrong, or None when right.
 Comparison = Callable[[Case, Observation, Observation], str | None]
@@ -14,8 +16,8 @@ Comparison = Callable[[Case, Observation, Observation], str | None]
 
 @dataclass(frozen=True)
 class Misconception:
-    """A named wrong solution. ``solution`` is real, runnable code (a function, or a tuple of them
-    when the exercise has several subjects).
+    """A named wrong solution. ``solution`` is an ``Edit`` of a right one, or real, runnable code (a
+    function, or a tuple of them when the exercise has several subjects).
 
     A submission behaves like it when, on every case, the fields of all aspects plus ``also`` are
     equal to this solution's, or when ``recognise(case, got)`` holds on every case.
@@ -29,6 +31,10 @@ class Misconception:
     recognise: Callable[[Case, Observation], bool] | None = None
 
 
+#: How answers write one down: wrong("no step", edit("optimizer.step()\n", ""), "Gradients are ...").
+wrong = Misconception
+
+
 @dataclass(frozen=True)
 class Answer:
     """The secret half of one exercise.
@@ -38,6 +44,9 @@ class Answer:
     replaces the source notebook's solution as reference where torch itself is the judge.
     ``compare`` overrides the field-by-field comparison of single aspects, by aspect name: for
     outcomes of which several are right. ``variants`` are differently written right solutions.
+
+    A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
+    aspect that no case asks for.
     """
 
     exercise: str
@@ -48,6 +57,24 @@ class Answer:
     tolerances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     oracle: Any = None
     compare: Mapping[str, Comparison] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        exercise = find_exercise(self.exercise)
+        cases = self.cases(torch.Generator().manual_seed(0))
+        asked = {name for case in cases for name in case.get("asks", ())}
+        exercise.check_aspects(asked | set(self.compare))
+        exercise.check_fields(self.tolerances)
+        exercise.check_fields(name for each in self.misconceptions for name in each.also)
+        forgotten = {aspect.name for aspect in exercise.aspects} - asked
+        if forgotten and all("asks" in case for case in cases):
+            raise ValueError(f"{self.exercise}: no case asks for {', '.join(sorted(forgotten))}")
+
+
+def as_subjects(solution: Any, exercise: str) -> tuple[Any, ...]:
+    """A solution of ``exercise`` as the tuple of its subjects: one function or class, or several."""
+    if isinstance(solution, Edit):
+        return solution.subjects(exercise)
+    return solution if isinstance(solution, tuple) else (solution,)
 
 
 @dataclass(frozen=True)

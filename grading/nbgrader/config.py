@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.chapters import CHAPTERS
-from grading.places import REPOSITORY
+from grading.paths import REPOSITORY
 
 COURSE_ID = "pytorch-training-loop"
 #: Seconds for one cell under plain ``nbgrader autograde``.

@@ -6,9 +6,9 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from grading.errors import Problem
 from grading.nbgrader.config import prepare_process
-from grading.places import REPOSITORY
-from grading.problems import Problem
+from grading.paths import REPOSITORY
 
 CONFIG_NAME = "nbgrader_config.py"
 

@@ -8,7 +8,7 @@ from nbformat.v4 import new_output
 from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
 from nbgrader.utils import is_solution
 
-from grading.regions import BEGIN, RegionError, cut_solutions
+from grading.chapter_text.regions import BEGIN, RegionError, cut_solutions
 
 #: What a reader without a kernel (GitHub, nbviewer, a screen reader) can show.
 STATIC_KINDS = ("image/png", "text/plain")

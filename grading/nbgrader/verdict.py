@@ -9,8 +9,8 @@ from html import escape
 from textwrap import shorten
 
 from course_lib.exercises import all_exercises
-from grading.engine.matching import TEST_SUFFIX
-from grading.engine.outcomes import VERDICTS, AspectOutcome, ItemOutcome, NotebookOutcome
+from grading.intake.matching import TEST_SUFFIX
+from grading.judging.outcomes import VERDICTS, AspectOutcome, ItemOutcome, NotebookOutcome
 
 #: (text and border, background): each pair has a contrast of at least 7 to 1.
 _COLOURS = {

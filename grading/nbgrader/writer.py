@@ -28,10 +28,10 @@ from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
-from grading.engine.matching import grade_id_of, is_test
-from grading.engine.outcomes import NotebookOutcome
+from grading.errors import Problem
+from grading.intake.matching import grade_id_of, is_test
+from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.verdict import summary_html, verdict_html
-from grading.problems import Problem
 
 STAGING = "staging"
 #: How much of what a learner wrote is shown, in characters.

@@ -3,7 +3,7 @@
 A file per learner and chapter holds their cells, each under ``# %% NAME`` with the name of an
 exercise or a question; other names become scratch cells. Put into the released notebook, they make
 the submission. ``# through: colab`` or ``# through: cut off`` says what the file went through. Called
-by ``grading.demo``.
+by ``grading.classroom.demo``.
 """
 
 import json
@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from course_lib.chapters import CHAPTERS, Chapter
-from grading.engine.matching import grade_id_of
+from grading.intake.matching import grade_id_of
 
 SAMPLES = Path(__file__).parent
 _CELL = re.compile(r"^# %% (\w+)\n", re.MULTILINE)

@@ -15,9 +15,9 @@ from nbformat.v4 import new_code_cell
 
 from course_lib.about import colab_requirement
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
-from grading.engine.matching import grade_id_of, is_solution, is_test
-from grading.places import released_notebook, solved_notebook
-from grading.regions import find_regions
+from grading.chapter_text.regions import find_regions
+from grading.intake.matching import grade_id_of, is_solution, is_test
+from grading.paths import released_notebook, solved_notebook
 from tests.compatibility.conftest import OURS, frozen, pins
 from tests.compatibility.environments import run
 from tests.compatibility.kernels import execute_there, plain_text

@@ -5,12 +5,12 @@ from pathlib import Path
 import nbformat
 
 from course_lib.chapters import find_chapter
-from grading.engine.grade import read_release
-from grading.engine.matching import grade_id_of, is_solution
-from grading.grade_class import Result, grade_submissions
-from grading.places import solved_notebook
-from grading.release import release
-from grading.submissions import submissions
+from grading.authoring.release import release
+from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.pipeline import read_release
+from grading.intake.matching import grade_id_of, is_solution
+from grading.intake.submissions import submissions
+from grading.paths import solved_notebook
 from tests.grading.handing_in import as_bytes
 
 CHAPTER = find_chapter("00")

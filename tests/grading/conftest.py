@@ -7,11 +7,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grading.engine.grade import read_release
-from grading.engine.matching import grade_id_of
-from grading.engine.sandbox import unavailable
-from grading.grade_class import Result
-from grading.places import released_notebook
+from grading.classroom.grade_class import Result
+from grading.classroom.pipeline import read_release
+from grading.intake.matching import grade_id_of
+from grading.paths import released_notebook
+from grading.runner.sandbox import unavailable
 from grading.sample_class import submission
 from tests.grading.class_of_three import grade, hand_in_class
 from tests.grading.handing_in import CHAPTER, sample

@@ -7,11 +7,11 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from course_lib.chapters import find_chapter
-from grading.engine.grade import Graded, Submission, conclude, prepare
-from grading.engine.limits import Limits
-from grading.engine.matching import grade_id_of
-from grading.engine.outcomes import ItemOutcome
-from grading.engine.run import RunRecord, run
+from grading.classroom.pipeline import Graded, Submission, conclude, prepare
+from grading.intake.matching import grade_id_of
+from grading.judging.outcomes import ItemOutcome
+from grading.runner.limits import Limits
+from grading.runner.run import RunRecord, run
 from grading.sample_class import SAMPLES
 
 CHAPTER = find_chapter("05")

@@ -27,18 +27,18 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from course_lib.chapters import find_chapter
-from grading import grade_class
 from grading.__main__ import app
-from grading.engine.cache import ResultStore, is_final, job_key, record_bytes, record_from
-from grading.engine.grade import Submission, prepare, read_release
-from grading.engine.limits import Limits
-from grading.engine.matching import is_solution
-from grading.engine.run import Job, RunRecord, Stopped
-from grading.engine.workers import LocalWorkers, run_all, run_elsewhere
-from grading.marks import Marks
+from grading.classroom import grade_class
+from grading.classroom.cache import ResultStore, is_final, job_key, record_bytes, record_from
+from grading.classroom.marks import Marks
+from grading.classroom.pipeline import Submission, prepare, read_release
+from grading.classroom.secret import course_secret
+from grading.classroom.workers import LocalWorkers, run_all, run_elsewhere
+from grading.intake.matching import is_solution
 from grading.nbgrader.course import load_course
-from grading.places import REPOSITORY
-from grading.secret import course_secret
+from grading.paths import REPOSITORY
+from grading.runner.limits import Limits
+from grading.runner.run import Job, RunRecord, Stopped
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
 
@@ -444,7 +444,7 @@ def test_a_worker_killed_in_mid_run_changes_no_mark(course):
 
 def test_a_job_that_ends_its_worker_each_time_is_given_up(monkeypatch):
     """Only that job: what ran beside it is done."""
-    monkeypatch.setattr("grading.engine.workers.run_packed", _packed_or_dead)
+    monkeypatch.setattr("grading.classroom.workers.run_packed", _packed_or_dead)
     with LocalWorkers(2) as workers:
         jobs = [(name, Job(nbformat.v4.new_notebook(), {}, {name: b""})) for name in "aXb"]
         answers = dict(run_all(jobs, workers))

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.observe import observe
+from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
-from grading.engine.cases import as_subjects
-from grading.engine.compare import difference
-from grading.reference import reference
+from grading.answers.compare import difference
+from grading.answers.model import as_subjects
+from grading.chapter_text.reference import reference
 
 DEVICES = ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",)
 SEED = 21
@@ -23,7 +23,7 @@ def _wrong_aspects(name, device, solution):
     for case in answer.cases(torch.Generator().manual_seed(SEED)):
         case = {**case, "device": device}
         expected = observe(exercise, reference(name), case)
-        got = observe(exercise, as_subjects(solution), case)
+        got = observe(exercise, as_subjects(solution, name), case)
         assert expected.error is None
         for aspect in exercise.aspects:
             for field in aspect.fields:

@@ -7,7 +7,7 @@ from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises
 from course_lib.quiz import chapter_questions
 from grading.answers import chapter_keys, find_answer
-from grading.matrix import exercise_rows
+from grading.authoring.mutation_matrix import exercise_rows
 
 EXERCISES = [exercise for chapter in CHAPTERS for exercise in chapter_exercises(chapter)]
 KEYS = [key for chapter in CHAPTERS for key in chapter_keys(chapter)]

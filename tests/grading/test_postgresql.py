@@ -15,10 +15,10 @@ import pytest
 from nbgrader.api import Gradebook
 
 from course_lib.chapters import find_chapter
-from grading.grade_class import grade_class
+from grading.authoring.release import release
+from grading.classroom.grade_class import grade_class
+from grading.classroom.report import report
 from grading.nbgrader.course import CONFIG_NAME
-from grading.release import release
-from grading.report import report
 from tests.grading.class_of_three import POINTS
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from grading.engine.reading import Unreadable, read_notebook
+from grading.intake.reading import Unreadable, read_notebook
 
 NOTEBOOK = {
     "nbformat": 4,

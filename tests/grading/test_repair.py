@@ -6,9 +6,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from grading.engine.matching import TEST_SUFFIX, grade_id_of, is_test
-from grading.engine.repair import Repaired, repair
-from grading.engine.run import _runs
+from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_test
+from grading.intake.repair import Repaired, repair
+from grading.runner.run import _runs
 from grading.sample_class import submission
 from tests.grading.handing_in import (
     EXERCISES,

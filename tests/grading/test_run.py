@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell
 
-from grading.engine import sandbox as sandbox_module
-from grading.engine.limits import MIB
-from grading.engine.sandbox import check_protection
-from grading.engine.zygote import close_idle
-from grading.problems import Problem
+from grading.errors import Problem
+from grading.runner import sandbox as sandbox_module
+from grading.runner.limits import MIB
+from grading.runner.sandbox import check_protection
+from grading.runner.zygote import close_idle
 from tests.grading.handing_in import EXERCISES, QUESTIONS, cell_named, in_sandbox, place_of
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -177,11 +177,11 @@ def test_what_hangs_or_takes_too_much_is_stopped(bare, release):
 #: The modules that observe are read anew each time: what is put into ``observe`` gets into each.
 REMOTE = """
 import builtins, types
-from course_lib.exercises import observe as true_observe
+from course_lib.exercises.checking import observe as true_observe
 observe, true_import = types.SimpleNamespace(_answer=true_observe._answer), builtins.__import__
 def forging_import(name, *args, **more):
     module = true_import(name, *args, **more)
-    if name == "course_lib.exercises.observe":
+    if name == "course_lib.exercises.checking.observe":
         vars(true_import("sys").modules[name]).update(vars(observe))
     return module
 builtins.__import__ = forging_import

@@ -9,15 +9,15 @@ import pytest
 
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from course_lib.exercises import chapter_exercises
-from course_lib.exercises.observe import observe
+from course_lib.exercises.checking.observe import observe
 from grading.answers import chapter_keys
-from grading.engine.cases import case_set
-from grading.engine.grade import read_release
-from grading.engine.judge import judge_exercise, judge_quiz
-from grading.engine.matching import is_solution, tags_of
-from grading.engine.outcomes import ItemOutcome
-from grading.places import released_notebook
-from grading.reference import run_source
+from grading.chapter_text.reference import run_source
+from grading.classroom.pipeline import read_release
+from grading.intake.matching import is_solution, tags_of
+from grading.judging.cases import case_set
+from grading.judging.judge import judge_exercise, judge_quiz
+from grading.judging.outcomes import ItemOutcome
+from grading.paths import released_notebook
 from grading.sample_class import SAMPLES, sample_files, sampled_chapters, submission
 
 SEED = 11

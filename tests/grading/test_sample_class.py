@@ -12,15 +12,15 @@ import pytest
 from nbgrader.api import Gradebook
 from nbgrader.apps import NbGraderAPI
 
-from grading import grade_class
-from grading.demo import demo
-from grading.engine.grade import Submission, conclude, prepare, read_release
-from grading.engine.run import RunRecord, Stopped
+from grading.classroom import grade_class
+from grading.classroom.demo import demo
+from grading.classroom.pipeline import Submission, conclude, prepare, read_release
+from grading.classroom.secret import course_secret
+from grading.errors import Problem
+from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
-from grading.problems import Problem
-from grading.secret import course_secret
-from grading.submissions import submissions
+from grading.runner.run import RunRecord, Stopped
 from tests.grading.handing_in import CHAPTER, cell_named
 
 pytestmark = pytest.mark.usefixtures("sandbox")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from course_lib.chapters import find_chapter
-from grading.engine.reading import Unreadable
-from grading.submissions import submissions
+from grading.intake.reading import Unreadable
+from grading.intake.submissions import submissions
 
 CHAPTER = find_chapter("00")
 NOTEBOOK = f"{CHAPTER.id}.ipynb"

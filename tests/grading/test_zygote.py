@@ -14,13 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from grading.engine import sandbox as sandbox_module
-from grading.engine import zygote as zygote_module
-from grading.engine.grade import Submission, prepare
-from grading.engine.kernel import Kernel, KernelEnded, open_kernel
-from grading.engine.limits import MIB, Limits
-from grading.engine.run import run
-from grading.engine.zygote import can_fork, close_idle, lease
+from grading.classroom.pipeline import Submission, prepare
+from grading.runner import sandbox as sandbox_module
+from grading.runner import zygote as zygote_module
+from grading.runner.kernel import Kernel, KernelEnded, open_kernel
+from grading.runner.limits import MIB, Limits
+from grading.runner.run import run
+from grading.runner.zygote import can_fork, close_idle, lease
 from tests.grading.handing_in import SECRET, as_bytes
 
 LIMITS = Limits()
@@ -120,9 +120,9 @@ def test_one_that_ended_by_itself_is_replaced():
 
 GRADER = """
 import sys, time
-from grading.engine.kernel import open_kernel
-from grading.engine.limits import Limits
-from grading.engine.zygote import lease
+from grading.runner.kernel import open_kernel
+from grading.runner.limits import Limits
+from grading.runner.zygote import lease
 with lease(Limits()) as idle, open_kernel({}, Limits(), True, 60.0) as kernel:
     kernel.run_cell("import subprocess; helper = subprocess.Popen(['sleep', '600'])")
     print("here", flush=True)

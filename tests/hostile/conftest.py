@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from grading.engine.sandbox import unavailable
-from grading.release import release
+from grading.authoring.release import release
+from grading.runner.sandbox import unavailable
 from tests.hostile.handing_in import (
     CHAPTER,
     HONEST,

@@ -19,13 +19,13 @@ from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 
 from course_lib.chapters import find_chapter
-from grading import grade_class
-from grading.engine.grade import read_release
-from grading.engine.limits import MIB, Limits
-from grading.engine.matching import grade_id_of
-from grading.engine.workers import LocalWorkers
-from grading.grade_class import Result, grade_submissions
-from grading.submissions import submissions
+from grading.classroom import grade_class
+from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.pipeline import read_release
+from grading.classroom.workers import LocalWorkers
+from grading.intake.matching import grade_id_of
+from grading.intake.submissions import submissions
+from grading.runner.limits import MIB, Limits
 
 CHAPTER = find_chapter("00")
 FULL = {"order_the_beats": 1, "first_bad_step": 2, "q00_1": 1, "q00_2": 1, "q00_3": 1}

@@ -12,13 +12,13 @@ from nbformat.v4 import new_code_cell
 
 from course_lib.chapters import find_chapter
 from course_lib.exercises import find_exercise
-from course_lib.exercises.wire import pack
-from grading.engine.cases import case_set
-from grading.engine.grade import _evidence
-from grading.engine.judge import judge_exercise
-from grading.engine.limits import Limits
-from grading.engine.outcomes import ItemOutcome
-from grading.engine.run import Job, Question, run
+from course_lib.exercises.checking.wire import pack
+from grading.classroom.pipeline import _evidence
+from grading.judging.cases import case_set
+from grading.judging.judge import judge_exercise
+from grading.judging.outcomes import ItemOutcome
+from grading.runner.limits import Limits
+from grading.runner.run import Job, Question, run
 
 SEED = 3
 SOFTMAX = "def softmax(logits): return torch.softmax(logits, -1)"
@@ -44,7 +44,9 @@ ATTACKS = (
         SOFTMAX,
         """
         import contextlib
-        from course_lib.exercises import check, forbid, observe
+        from course_lib.exercises.checking import check
+        from course_lib.exercises.checking import forbid
+        from course_lib.exercises.checking import observe
         nothing = lambda *args, **more: contextlib.nullcontext([])
         forbid.refusing = observe.refusing = nothing
         observe.not_refused = forbid.not_refused = lambda names: ""

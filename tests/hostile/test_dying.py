@@ -2,7 +2,7 @@
 
 import pytest
 
-from grading.engine.doubt import suspects
+from grading.runner.crash_cause import suspects
 from tests.hostile.handing_in import CHAPTER, RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 

@@ -20,11 +20,12 @@ WRONG = {
 #: observe are read anew each time; so what is put into ``observe`` here gets into each as it comes.
 TOOLS = """
     import base64, builtins, types
-    from course_lib.exercises import observe as true_observe, wire
+    from course_lib.exercises.checking import observe as true_observe
+    from course_lib.exercises.checking import wire
     observe, true_import = types.SimpleNamespace(), builtins.__import__
     def forging_import(name, *args, **more):
         module = true_import(name, *args, **more)
-        if name == "course_lib.exercises.observe":
+        if name == "course_lib.exercises.checking.observe":
             vars(true_import("sys").modules[name]).update(vars(observe))
         return module
     builtins.__import__ = forging_import
@@ -287,7 +288,7 @@ observe.pack = lambda value: true_pack({**value, "score": 2}) if "nonce" in valu
             "order_the_beats": """
                 def order_the_beats():
                     import os, struct
-                    from course_lib.exercises.wire import pack
+                    from course_lib.exercises.checking.wire import pack
                     value = {"values": {"returned": None}, "events": [], "error": None}
                     data = pack(value)
                     for descriptor in range(3, 64):
@@ -346,7 +347,8 @@ observe.pack = lambda value: true_pack({**value, "score": 2}) if "nonce" in valu
             "order_the_beats": """
                 import math, torch, json, builtins
                 from course_lib import quiz
-                from course_lib.exercises import check as check_module, model
+                from course_lib.exercises.checking import check as check_module
+                from course_lib.exercises.checking import model
                 torch.equal = torch.allclose = math.isclose = lambda *args, **kwargs: True
                 quiz.is_letter = lambda answer: True
                 torch.Tensor.__eq__ = torch.Tensor.__ne__ = lambda *args: torch.ones(())

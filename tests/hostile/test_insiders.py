@@ -105,9 +105,9 @@ CASES = (
         {
             "<first_bad_step": """
                 import sys, types
-                fake = types.ModuleType("course_lib.exercises.observe")
+                fake = types.ModuleType("course_lib.exercises.checking.observe")
                 fake.remote = fake.remote_value = lambda *args, **more: "VExXMQ=="
-                sys.modules["course_lib.exercises.observe"] = fake
+                sys.modules["course_lib.exercises.checking.observe"] = fake
                 sys.modules["course_lib.exercises"].observe = fake
                 """,
             "first_bad_step": "def first_bad_step(losses, factor=3.0): return 0",

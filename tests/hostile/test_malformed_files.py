@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from grading.engine.reading import Unreadable
-from grading.grade_class import Result, _print_results
-from grading.submissions import submissions
+from grading.classroom.grade_class import Result, _print_results
+from grading.intake.reading import Unreadable
+from grading.intake.submissions import submissions
 from tests.hostile.handing_in import CHAPTER, RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from grading import grade_class
-from grading.engine.grade import read_release
-from grading.engine.run import Job, RunRecord, run
-from grading.engine.workers import Here
-from grading.engine.zygote import Zygote, can_fork, close_idle
-from grading.grade_class import Result, grade_submissions
-from grading.submissions import submissions
+from grading.classroom import grade_class
+from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.pipeline import read_release
+from grading.classroom.workers import Here
+from grading.intake.submissions import submissions
+from grading.runner.run import Job, RunRecord, run
+from grading.runner.zygote import Zygote, can_fork, close_idle
 from tests.hostile.handing_in import CHAPTER, FULL, SHORT, Case, fresh_course, hand_in, left_by
 
 #: What the honest leave: never in one piece in a source, so that whoever looks finds no own words.
@@ -245,7 +245,7 @@ for _ in range(20):
         {
             "<q00_3": """
                 import builtins, math, os, random, sys, torch, numpy, signal
-                from course_lib.exercises import observe
+                from course_lib.exercises.checking import observe
                 observe.remote = observe.remote_value = lambda *arguments: "QUFBQQ=="
                 torch.Tensor.backward = torch.Tensor.__add__ = lambda *arguments: None
                 torch.stolen = True

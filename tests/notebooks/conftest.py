@@ -3,7 +3,7 @@
 import pytest
 
 from course_lib.chapters import CHAPTERS, Chapter
-from grading.places import text_source
+from grading.paths import text_source
 
 WRITTEN = [chapter for chapter in CHAPTERS if text_source(chapter).exists()]
 

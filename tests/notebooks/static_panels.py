@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from course_lib.chapters import Chapter
-from grading.places import released_notebook
+from grading.paths import released_notebook
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 
 from course_lib.chapters import Chapter
-from grading.places import released_notebook
+from grading.paths import released_notebook
 from tests.notebooks.static_panels import squeezed, static_panels
 
 #: JupyterLab's looks, which ``nbconvert --to html`` gives by default, and the older ones.

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grading.places import REPOSITORY, solved_notebook
+from grading.paths import REPOSITORY, solved_notebook
 
 from .test_rebuild import MADE_UP, build_made_up
 

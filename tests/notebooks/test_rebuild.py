@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from course_lib.chapters import find_chapter
-from grading.build import build_chapter
-from grading.places import released_notebook, solved_notebook
-from grading.problems import Problem
-from grading.release import check_up_to_date, release
+from grading.authoring.build import build_chapter
+from grading.paths import released_notebook, solved_notebook
+from grading.errors import Problem
+from grading.authoring.release import check_up_to_date, release
 
 from .conftest import WRITTEN
 

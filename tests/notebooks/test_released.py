@@ -11,10 +11,10 @@ import pytest
 from course_lib.chapters import Chapter
 from course_lib.quiz import chapter_questions
 from grading.answers import chapter_answers, chapter_keys
-from grading.chapter_source import read_chapter
-from grading.execute import execute_notebook
-from grading.places import REPOSITORY, released_notebook, text_source
-from grading.regions import cut_solutions, solution_lines
+from grading.chapter_text.cells import read_chapter
+from grading.authoring.execute import execute_notebook
+from grading.paths import REPOSITORY, released_notebook, text_source
+from grading.chapter_text.regions import cut_solutions, solution_lines
 
 #: Seconds of the kernel's own computing, so that a busy machine does not count.
 MOST_SECONDS = 20

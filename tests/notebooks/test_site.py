@@ -11,7 +11,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from course_lib.chapters import CHAPTERS
-from grading.places import REPOSITORY, released_notebook
+from grading.paths import REPOSITORY, released_notebook
 from tests.notebooks.static_panels import squeezed, static_panels
 from tests.notebooks.test_released import GRADERS_MARKS, solution_secrets
 

@@ -3,8 +3,8 @@
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from grading.acceptance import check_pictures, check_points
-from grading.problems import Problem
+from grading.authoring.output_checks import check_pictures, check_points
+from grading.errors import Problem
 
 
 def graded(*outputs):

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from course_lib import advice
-from course_lib.exercises.check import run_check
+from course_lib.exercises.checking import advice
+from course_lib.exercises.checking.check import run_check
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_the_courses_own_jupyterlab_knows_a_forgotten_set_up_cell(tmp_path, monk
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
 
-    from course_lib.lab import _write_kernel
+    from course_lib.app.lab import _write_kernel
 
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))

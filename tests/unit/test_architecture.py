@@ -61,12 +61,12 @@ def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
     file = tmp_path / "course_lib" / "simulations" / "example.py"
     file.parent.mkdir(parents=True)
     file.write_text(
-        "import grading.build as b\n"
+        "import grading.authoring.build as b\n"
         "def f():\n    from ..panels import live\n    import_module('tests.unit')\n"
     )
     monkeypatch.setitem(globals(), "REPOSITORY", tmp_path)
     assert set(_imports(file)) == {
-        "grading.build",
+        "grading.authoring.build",
         "course_lib.panels",
         "course_lib.panels.live",
         "tests.unit",

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from grading.places import REPOSITORY
+from grading.paths import REPOSITORY
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess:
@@ -47,7 +47,7 @@ def test_a_course_that_is_a_file_is_one_line_and_exit_status_2(tmp_path):
 
 
 def test_08_is_never_08b():
-    from grading.problems import chapters_called
+    from grading.errors import chapters_called
 
     assert [chapter.number for chapter in chapters_called(["8b", "08", "08"])] == ["08", "08b"]
     assert len(chapters_called([])) == 11

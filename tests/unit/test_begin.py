@@ -5,21 +5,21 @@ import json
 import pytest
 
 import course_lib
-from course_lib.begin import older_than, set_up
+from course_lib.app.begin import older_than, set_up
 from course_lib.chapters import CHAPTERS
-from grading.places import released_notebook
+from grading.paths import released_notebook
 
 
 @pytest.mark.parametrize("notebook", ["0.1.0", "0.0.9", "0.1"])
 def test_nothing_is_said_when_the_library_is_as_new(notebook, monkeypatch, capsys):
-    monkeypatch.setattr("course_lib.begin.__version__", "0.1.0")
+    monkeypatch.setattr("course_lib.app.begin.__version__", "0.1.0")
     set_up(notebook)
     assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("library", ["0.0.9", "0.1", "0.0.10.post1"])
 def test_an_older_library_is_said_in_one_line(library, monkeypatch, capsys):
-    monkeypatch.setattr("course_lib.begin.__version__", library)
+    monkeypatch.setattr("course_lib.app.begin.__version__", library)
     set_up("0.1.1")
     said = capsys.readouterr().out
     assert said.count("\n") == 1

@@ -6,7 +6,7 @@ import pytest
 from course_lib.simulations import load
 from course_lib.simulations.clinic_runs import Run, run
 from course_lib.simulations.clinic_words import BUGS, PATIENTS
-from grading.places import REPOSITORY
+from grading.paths import REPOSITORY
 
 
 def test_the_bugs_are_the_rows_of_the_cheat_sheet() -> None:

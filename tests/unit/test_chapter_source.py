@@ -2,8 +2,8 @@
 
 import pytest
 
-from grading.chapter_source import parse_chapter, read_chapter
-from grading.problems import Problem
+from grading.chapter_text.cells import parse_chapter, read_chapter
+from grading.errors import Problem
 
 HEAD = "# %% [markdown] head=true\n# After this chapter you can count.\n\n# %% setup=true\n"
 EXERCISE = '\n# %% solution="count"\ndef count():\n    pass\n\n# %% tests="count"\n'

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.exercises import check
 from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
-from course_lib.exercises.check import run_check
-from course_lib.exercises.forbid import ForbiddenCall, refusing
-from course_lib.exercises.observe import known_state, observe
-from course_lib.exercises.wire import kind_of
+from course_lib.exercises.checking import check
+from course_lib.exercises.checking.check import run_check
+from course_lib.exercises.checking.forbid import ForbiddenCall, refusing
+from course_lib.exercises.checking.observe import known_state, observe
+from course_lib.exercises.checking.wire import kind_of
 from course_lib.models import MLP
 
 

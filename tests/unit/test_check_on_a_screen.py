@@ -8,11 +8,11 @@ import torch
 
 from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises
-from course_lib.exercises.check import NOT_RIGHT, CheckResult, run_check
-from course_lib.exercises.model import Finding
-from course_lib.shown import HEIGHT, WIDTH, Text, show
+from course_lib.exercises.checking.check import NOT_RIGHT, CheckResult, run_check
+from course_lib.exercises.checking.display import HEIGHT, WIDTH, Text, show
+from course_lib.exercises.checking.model import Finding
 from grading.answers import find_answer
-from grading.engine.cases import as_subjects
+from grading.answers.model import as_subjects
 
 EXERCISES = [exercise for chapter in CHAPTERS for exercise in chapter_exercises(chapter)]
 
@@ -57,7 +57,7 @@ def _worst(exercise) -> list[tuple]:
     ]
     strange = [lambda *args, value=value, **kwargs: value for value in odd]
     solutions = [each.solution for each in find_answer(exercise.name).misconceptions]
-    worst = [as_subjects(each) for each in solutions]
+    worst = [as_subjects(each, exercise.name) for each in solutions]
     worst = [(_raises,) * count, (Hostile(),) * count, *worst][: SLOW.get(exercise.name)]
     if exercise.name not in SLOW:
         worst += [(function,) * count for function in (*strange, int)]
@@ -80,7 +80,7 @@ def test_the_worst_solutions_are_answered_in_30_lines_of_80_characters(exercise)
 def test_what_does_not_fit_is_counted():
     right = [Finding(True, f"finding {number} " + "word " * 50) for number in range(8)]
     wrong = [Finding(False, f"wrong {number} " + "word " * 60) for number in range(4)]
-    from course_lib.exercises.check import _fitting
+    from course_lib.exercises.checking.check import _fitting
 
     result = _fitting(
         CheckResult("fit", NOT_RIGHT, (*wrong, *right), advice="Go on.", more_right=2)
@@ -103,7 +103,7 @@ def test_a_terminal_without_unicode_is_no_reason_to_fail(monkeypatch):
 
 def test_text_and_frame_can_be_read_on_white_and_on_black():
     """The text takes the page's colour; the frame has a contrast of 3 to 1 on both."""
-    from course_lib.shown import GREEN, GREY, ORANGE
+    from course_lib.exercises.checking.display import GREEN, GREY, ORANGE
 
     html = Text("words")._repr_html_()
     assert "color:var(--jp-content-font-color1, inherit)" in html

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib.terminal import answer
+from course_lib.app.terminal import answer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = [("course_lib", "status"), ("course_lib", "doctor"), ("grading", "--help")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from course_lib import doctor
+from course_lib.app import doctor
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: A package that imports, as a line of Python.

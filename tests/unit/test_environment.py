@@ -8,8 +8,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from course_lib.requirements import RUNTIME
-from course_lib.requirements import Requirement as CourseRequirement
+from course_lib.app.requirements import RUNTIME
+from course_lib.app.requirements import Requirement as CourseRequirement
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

@@ -5,9 +5,9 @@ import pytest
 
 from course_lib.chapters import find_chapter
 from course_lib.exercises import find_exercise
-from grading.chapter_source import parse_chapter
-from grading.expand import expand_chapter
-from grading.problems import Problem
+from grading.authoring.expand import expand_chapter
+from grading.chapter_text.cells import parse_chapter
+from grading.errors import Problem
 
 CHAPTER = find_chapter("05")
 HEAD = "# %% [markdown] head=true\n# After this chapter you can write a loop.\n\n# %% setup=true\n"

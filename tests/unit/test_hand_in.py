@@ -14,10 +14,10 @@ from course_lib.handing_in import hand_in as module
 from course_lib.handing_in.clean import cleaned
 from course_lib.handing_in.hand_in import hand_in
 from course_lib.handing_in.inventory import take_inventory
-from grading.engine.grade import read_release
-from grading.engine.matching import grade_id_of
-from grading.engine.repair import repair
-from grading.places import released_notebook
+from grading.classroom.pipeline import read_release
+from grading.intake.matching import grade_id_of
+from grading.intake.repair import repair
+from grading.paths import released_notebook
 from grading.sample_class import SAMPLES, sample_files, submission
 
 CHAPTER = find_chapter("05")
@@ -316,7 +316,7 @@ def test_while_nbgrader_runs_it_nothing_happens(solved, folder, capsys, monkeypa
 
 
 def test_the_solved_notebook_of_the_course_is_nobodys_work(folder, capsys):
-    from grading.places import solved_notebook
+    from grading.paths import solved_notebook
 
     (folder / "05_complete_loop.ipynb").write_bytes(solved_notebook(CHAPTER).read_bytes())
     hand_in("05_complete_loop")

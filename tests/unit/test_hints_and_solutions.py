@@ -5,13 +5,14 @@ import pytest
 
 from course_lib import progress
 from course_lib.chapters import CHAPTERS
-from course_lib.exercises import chapter_exercises, find_exercise, solutions
-from course_lib.exercises.check import run_check
-from course_lib.exercises.hints import hint, next_hint
-from course_lib.exercises.solutions import find_solution, solution
-from grading.chapter_source import read_chapter
-from grading.places import text_source
-from grading.regions import STUB, find_regions
+from course_lib.exercises import chapter_exercises, find_exercise
+from course_lib.exercises.checking import solutions
+from course_lib.exercises.checking.check import run_check
+from course_lib.exercises.checking.hints import hint, next_hint
+from course_lib.exercises.checking.solutions import find_solution, solution
+from grading.chapter_text.cells import read_chapter
+from grading.chapter_text.regions import STUB, find_regions
+from grading.paths import text_source
 
 EXERCISES = [(chapter, exercise) for chapter in CHAPTERS for exercise in chapter_exercises(chapter)]
 
@@ -65,7 +66,7 @@ def test_an_unknown_name_gets_a_suggestion(capsys):
 
 
 def test_no_hint_is_longer_than_a_screen():
-    from course_lib.shown import HEIGHT, WIDTH, Text
+    from course_lib.exercises.checking.display import HEIGHT, WIDTH, Text
 
     for _, exercise in EXERCISES:
         shown = [repr(Text(next_hint(exercise.name))).splitlines() for _ in range(3)]

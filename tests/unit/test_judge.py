@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.model import Observation
-from course_lib.exercises.observe import observe
-from course_lib.exercises.wire import Foreign, WireError
-from grading.engine.cases import case_set, choose_seed
-from grading.engine.compare import difference
-from grading.engine.judge import Failure, judge_exercise, judge_quiz, observation_from
-from grading.observed import _compared
+from course_lib.exercises.checking.model import Observation
+from course_lib.exercises.checking.observe import observe
+from course_lib.exercises.checking.wire import Foreign, WireError
+from grading.answers.compare import difference
+from grading.classroom.evidence import _compared
+from grading.judging.cases import case_set, choose_seed
+from grading.judging.judge import Failure, judge_exercise, judge_quiz, observation_from
 
 SEED = 3
 

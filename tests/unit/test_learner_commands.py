@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from course_lib import lab, my_course, progress
+from course_lib import progress
 from course_lib.__main__ import main
-from course_lib.problem import Problem
-from course_lib.terminal import answer
+from course_lib.app import lab
+from course_lib.app import workspace as my_course
+from course_lib.app.terminal import answer
+from course_lib.errors import Problem
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

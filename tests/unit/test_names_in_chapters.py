@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grading.chapter_source import read_chapter
+from grading.chapter_text.cells import read_chapter
 
 CHAPTERS = sorted(Path("grading/chapters").glob("*.py"))
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.observe import _observe_in_child, known_state, remote
-from course_lib.exercises.wire import pack, unpack
-from grading.engine.cases import case_set
-from grading.engine.judge import observation_from
+from course_lib.exercises.checking.observe import _observe_in_child, known_state, remote
+from course_lib.exercises.checking.wire import pack, unpack
+from grading.judging.cases import case_set
+from grading.judging.judge import observation_from
 
 
 def _beats() -> list[str]:

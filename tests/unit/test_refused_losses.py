@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import _disable_current_modes
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.model import Observation
-from course_lib.exercises.observe import _observe_in_child, observe
+from course_lib.exercises.checking.model import Observation
+from course_lib.exercises.checking.observe import _observe_in_child, observe
 
 an_alias = torch.softmax
 
@@ -80,7 +80,7 @@ def test_logsumexp_exp_max_and_indexing_are_allowed() -> None:
 
 def test_the_first_refusal_imports_no_compiler() -> None:
     code = (
-        "import sys; from course_lib.exercises.check import run_check;"
+        "import sys; from course_lib.exercises.checking.check import run_check;"
         "from course_lib import progress; progress.record = lambda *a, **k: None;"
         "run_check('softmax', lambda z: z.exp() / z.exp().sum(-1, keepdim=True));"
         "sys.exit('torch._dynamo' in sys.modules)"

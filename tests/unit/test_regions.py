@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from grading.regions import RegionError, cut_solutions, find_regions, solution_lines
+from grading.chapter_text.regions import RegionError, cut_solutions, find_regions, solution_lines
 
 FUNCTION = dedent('''\
     def double(x):

@@ -11,8 +11,13 @@ from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from grading.execute import WIDGET_VIEW, clean_outputs, execute_notebook, strip_png_remarks
-from grading.problems import Problem
+from grading.authoring.execute import (
+    WIDGET_VIEW,
+    clean_outputs,
+    execute_notebook,
+    strip_png_remarks,
+)
+from grading.errors import Problem
 
 
 def picture(software: str) -> bytes:

@@ -6,15 +6,15 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.chapters import CHAPTERS
-from grading.engine.suspicion import worth_a_look
-from grading.places import solved_notebook
+from grading.judging.review_flags import worth_a_look
+from grading.paths import solved_notebook
 
 
 @pytest.mark.parametrize(
     "source",
     [
         "from course_lib.exercises import observe",
-        "import course_lib.exercises.forbid as f",
+        "import course_lib.exercises.checking.forbid as f",
         "frame = sys._getframe(1)",
         "sys.modules['course_lib'] = None",
         "print.__code__ = 1",

@@ -7,8 +7,8 @@ import pytest
 from course_lib.exercises import find_exercise
 from course_lib.quiz import Question
 from grading.answers import quiz_key
-from grading.chapter_source import SourceCell
-from grading.verify import exercise_findings, key_findings, quiz_findings
+from grading.authoring.verify import exercise_findings, key_findings, quiz_findings
+from grading.chapter_text.cells import SourceCell
 
 FIT = find_exercise("fit")
 STUB = '''def fit(model):

@@ -11,9 +11,9 @@ import pytest
 from course_lib import __version__
 from course_lib.about import TAG
 from grading.answers import chapter_answers, chapter_keys
-from grading.chapter_source import read_chapter
-from grading.places import text_source
-from grading.regions import find_regions
+from grading.chapter_text.cells import read_chapter
+from grading.chapter_text.regions import find_regions
+from grading.paths import text_source
 from tests.notebooks.conftest import WRITTEN
 from tests.notebooks.test_released import squeezed
 

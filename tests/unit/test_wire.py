@@ -7,7 +7,7 @@ import struct
 import pytest
 import torch
 
-from course_lib.exercises.wire import MAGIC, Foreign, WireError, pack, unpack
+from course_lib.exercises.checking.wire import MAGIC, Foreign, WireError, pack, unpack
 
 
 def message(tree: object, blob: bytes = b"") -> bytes:

@@ -1,0 +1,34 @@
+"""``hint("fit")``: the next hint of an exercise at each call, also after a restart."""
+
+from typing import Any
+
+from course_lib import progress
+from course_lib.exercises import find_exercise, name_of
+from course_lib.exercises.checking.display import Text, show
+
+
+def hint(name: Any = "") -> None:
+    """Show the next of the two hints of the exercise ``name``; when both were shown, both again.
+
+    ``name`` may also be the function or class itself. Which hints were shown is remembered. An
+    unknown name is answered with the nearest ones.
+    """
+    show(Text(next_hint(name)))
+
+
+def next_hint(name: Any) -> str:
+    """What ``hint`` shows. An unknown name is answered with the nearest ones."""
+    try:
+        exercise = find_exercise(name_of(name))
+    except LookupError as error:
+        return str(error)
+    name = exercise.name
+    hints, shown = exercise.hints, progress.of(name).hints
+    if shown >= len(hints):
+        again = [f"Hint {stage}: {text}" for stage, text in enumerate(hints, start=1)]
+        return "\n".join([f"There are no more hints for {name}. Here they are again.", *again])
+    progress.record_hint(name)
+    more = (
+        f'  (More: hint("{name}") once again.)' if shown + 1 < len(hints) else "  (The last one.)"
+    )
+    return f"Hint {shown + 1} of {len(hints)}: {hints[shown]}{more}"

@@ -1,0 +1,327 @@
+"""Runs the learner's code on cases and writes down what happened: for ``check`` and for grading.
+
+``observe`` does it here and now. ``remote`` is what the grader calls in the learner's kernel: it
+observes in a forked child, so that a crash, an ``os._exit`` or a hang costs this exercise only.
+"""
+
+import base64
+import contextlib
+import copy
+import io
+import linecache
+import os
+import random
+import re
+import select
+import signal
+import struct
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from course_lib.exercises import find_exercise
+from course_lib.exercises.checking.forbid import (
+    ForbiddenCall,
+    not_refused,
+    refuse_operators_for_good,
+    refusing,
+)
+from course_lib.exercises.checking.model import (
+    Case,
+    ErrorNote,
+    Exercise,
+    Notes,
+    Observation,
+    UnknownField,
+)
+from course_lib.exercises.checking.wire import MAX_BYTES, WireError, pack, unpack
+
+#: Wall-clock limit of one case, in seconds, when the grader observes.
+CASE_SECONDS = 20.0
+#: Memory that a child may take beyond what the kernel has, in bytes.
+CHILD_DATA_BYTES = 3 * 2**30
+_MESSAGE_LIMIT = 500
+#: torch.load writes parts of its message in bold.
+_TERMINAL_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observation:
+    """Run ``exercise.observe`` on a copy of one case, in a known state of PyTorch.
+
+    Whatever the learner's code raises becomes the observation's ``error``; values and events
+    noted before it are kept. The state of PyTorch and of all random generators is restored.
+    """
+    notes = Notes(fields=exercise.fields)
+    error: ErrorNote | None = None
+    subject = subjects[0] if len(subjects) == 1 else subjects
+    with known_state(), refusing(exercise.forbidden, subjects) as refused:
+        try:
+            exercise.observe(subject, copy.deepcopy(dict(case)), notes)
+        except (KeyboardInterrupt, UnknownField):
+            raise
+        except BaseException as raised:  # also SystemExit: a learner's exit() is a finding
+            error = describe_error(raised)
+    return _with_refusals(Observation(dict(notes.values), tuple(notes.events), error), refused)
+
+
+def _with_refusals(observation: Observation, refused: list[str]) -> Observation:
+    """A refusal that the learner's code swallowed still counts."""
+    error = observation.error
+    if not refused or (error is not None and error.type == "ForbiddenCall"):
+        return observation
+    error = ErrorNote("ForbiddenCall", f"{refused[0]} is not allowed in this exercise")
+    return replace(observation, error=error)
+
+
+@contextlib.contextmanager
+def known_state() -> Iterator[None]:
+    """PyTorch's defaults, fixed seeds, silent streams and warnings; everything put back after."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
+    autocast, cache = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
+    strict = torch.are_deterministic_algorithms_enabled()
+    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    smallest = sys.float_info.min
+    with contextlib.ExitStack() as stack:
+        stack.callback(random.setstate, python_state)
+        stack.callback(np.random.set_state, numpy_state)
+        stack.callback(torch.set_default_dtype, dtype)
+        stack.callback(torch.set_grad_enabled, grad)
+        if strict:  # the call imports torch's compiler, which takes seconds
+            stack.callback(torch.use_deterministic_algorithms, True, warn_only=warns_only)
+            torch.use_deterministic_algorithms(False)
+        stack.callback(torch.set_flush_denormal, smallest / 2 == 0)  # it has no getter
+        stack.enter_context(torch.random.fork_rng(devices=[]))
+        stack.enter_context(torch.device("cpu"))
+        # Not a `with torch.autocast(enabled=False)`: inside another one, the learner's own would
+        # keep the weights that it has cast, and go on with them after the optimizer's step.
+        stack.callback(torch.set_autocast_enabled, "cpu", autocast)
+        stack.callback(torch.set_autocast_cache_enabled, cache)
+        stack.callback(_leave_autocasts, _autocasts())
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.autograd.set_detect_anomaly(False))
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        warnings.simplefilter("ignore")
+        torch.set_default_dtype(torch.float32)
+        torch.set_grad_enabled(True)
+        torch.set_autocast_enabled("cpu", False)
+        torch.set_autocast_cache_enabled(False)
+        torch.set_flush_denormal(False)
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)
+        yield
+
+
+def _autocasts() -> int:
+    """How many autocasts are entered: while any is, what they have cast is kept for later ones."""
+    torch.autocast_increment_nesting()
+    return torch.autocast_decrement_nesting()
+
+
+def _leave_autocasts(before: int) -> None:
+    """Those that the learner's code entered and did not leave, for instance since it was stopped."""
+    for _ in range(_autocasts() - before):
+        torch.autocast_decrement_nesting()
+    if before == 0:
+        torch.clear_autocast_cache()
+
+
+def describe_error(error: BaseException) -> ErrorNote:
+    """Type, first line of the message and the learner's line of an exception."""
+    line = ""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _is_learners(frame.filename):
+            line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
+            break
+    text = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
+    return ErrorNote(type(error).__name__, text[:_MESSAGE_LIMIT], line[:120])
+
+
+def _is_learners(filename: str) -> bool:
+    """Cells of a kernel live in ``<ipython-input...>`` or a temporary ``ipykernel`` file."""
+    return filename.startswith("<") or "ipykernel_" in filename
+
+
+# --- in the learner's kernel, called by the grader ---------------------------------------------
+
+
+def remote(
+    name: str, payload: str, nonce: str = "", namespace: dict | None = None, chapter: str = ""
+) -> str:
+    """Observe the exercise ``name`` on packed cases; the answer is base64 text for the grader.
+
+    With ``chapter`` no other chapter's exercises are imported. The answer holds
+    ``{"nonce", "name", "results"}``; a result is ``{"values", "events", "error"}`` or
+    ``{"failure": KIND, "detail": text}``, where KIND is "missing", "timeout", "died", "too large",
+    "no process" or "not refused".
+    """
+    exercise = find_exercise(name, chapter)
+    cases = unpack(base64.b64decode(payload))
+    known = _user_namespace() if namespace is None else namespace
+    missing = [subject for subject in exercise.subjects if subject not in known]
+    if missing:
+        results = [_failure("missing", f"{missing[0]} is not defined")] * len(cases)
+    else:
+        subjects = tuple(known[subject] for subject in exercise.subjects)
+        results = _observe_in_child(exercise, subjects, cases)
+    return _answer({"nonce": nonce, "name": name, "results": results})
+
+
+def remote_value(name: str, nonce: str = "", namespace: dict | None = None) -> str:
+    """The value of a quiz variable: a short string, None, or its type's name when it is neither."""
+    known = _user_namespace() if namespace is None else namespace
+    if name not in known:
+        result = _failure("missing", f"{name} is not defined")
+    else:
+        value = known[name]
+        plain = value is None or type(value) is str
+        result = {"value": value[:20] if type(value) is str else None, "plain": plain}
+    return _answer({"nonce": nonce, "name": name, "results": [result]})
+
+
+def _user_namespace() -> dict[str, Any]:
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell.user_ns if shell is not None else {}
+
+
+def _failure(kind: str, detail: str = "") -> dict[str, str]:
+    return {"failure": kind, "detail": detail}
+
+
+def _answer(value: dict[str, Any]) -> str:
+    return base64.b64encode(pack(value)).decode()
+
+
+def _plain(observation: Observation) -> dict[str, Any]:
+    error = observation.error
+    note = None if error is None else [error.type, error.message, error.line]
+    return {"values": dict(observation.values), "events": list(observation.events), "error": note}
+
+
+def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) -> list[dict]:
+    if not hasattr(os, "fork"):
+        return [_plain(observe(exercise, subjects, case)) for case in cases]
+    try:
+        _hold_standard_streams()
+        read_end, write_end = os.pipe()
+        child = os.fork()
+    except OSError as error:
+        failure = _failure("no process", error.strerror or "")
+        return [failure] * len(cases)
+    if child == 0:
+        os.close(read_end)
+        _child_main(exercise, subjects, cases, write_end)
+    os.close(write_end)
+    try:
+        return _read_results(child, read_end, len(cases))
+    finally:
+        os.close(read_end)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored nobody waits
+            os.waitpid(child, 0)
+
+
+def _hold_standard_streams() -> None:
+    """Where a learner closed them, something else gets their numbers: a pipe that the child then
+    puts on /dev/null, for example."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+
+
+def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_end: int) -> None:
+    """Never returns: writes one length-prefixed message per case and exits."""
+    try:
+        # A forked process has no threads of the parent's OpenMP pool: one thread, or it hangs.
+        torch.set_num_threads(1)
+        _limit_data()
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silence, stream)
+        sys.stdout = sys.stderr = io.StringIO()
+        refused = refuse_operators_for_good(exercise.forbidden)
+        let_through = not_refused(exercise.forbidden)
+        if let_through:
+            data = pack(_failure("not refused", let_through))
+            _write_all(write_end, (struct.pack("<I", len(data)) + data) * len(cases))
+            return
+        for case in cases:
+            refused.clear()
+            # Also while it is packed: a result may do its work only when it is looked at.
+            with refusing(exercise.forbidden, subjects) as later:
+                seen = _with_refusals(observe(exercise, subjects, case), refused)
+                try:
+                    data = pack(_plain(seen))
+                except (WireError, ForbiddenCall):
+                    data = b""
+            if later:
+                data = pack(_plain(_with_refusals(Observation({}), later)))
+            if not 0 < len(data) <= MAX_BYTES:
+                data = pack(_failure("too large"))
+            _write_all(write_end, struct.pack("<I", len(data)) + data)
+    finally:
+        os._exit(0)
+
+
+def _limit_data() -> None:
+    if sys.platform != "linux":
+        return
+    import resource
+
+    with open("/proc/self/statm") as statm:
+        pages = int(statm.read().split()[5])
+    limit = pages * resource.getpagesize() + CHILD_DATA_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _read_results(child: int, read_end: int, count: int) -> list[dict]:
+    results: list[dict] = []
+    failure = _failure("died", "the process ended while this exercise ran")
+    while len(results) < count:
+        deadline = time.monotonic() + CASE_SECONDS
+        try:
+            header = _read_exactly(read_end, 4, deadline)
+            (length,) = struct.unpack("<I", header)
+            if length > MAX_BYTES:
+                failure = _failure("too large")
+                break
+            results.append(unpack(_read_exactly(read_end, length, deadline)))
+        except TimeoutError:
+            failure = _failure("timeout", f"no result after {CASE_SECONDS:g} s")
+            break
+        except (EOFError, ValueError):
+            break
+    return results + [failure] * (count - len(results))
+
+
+def _read_exactly(descriptor: int, length: int, deadline: float) -> bytes:
+    parts: list[bytes] = []
+    while length:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise TimeoutError
+        part = os.read(descriptor, min(length, 2**16))
+        if not part:
+            raise EOFError
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)

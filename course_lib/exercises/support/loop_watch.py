@@ -1,0 +1,101 @@
+"""Watches a training loop that somebody else wrote: which beat happened when, and with what.
+
+Used by the drivers of the exercises that are loops (chapters 05, 08b, 09). Uses PyTorch's own hooks
+wherever they exist, so that any honest way of writing the loop is seen.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.checking.model import Notes
+
+
+class ListLoader:
+    """A re-iterable of ``(x, y)`` batches with ``len()``: the simplest loader there is.
+
+    The last batch may be smaller. ``passes`` counts how often the reading was started.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int) -> None:
+        self.batches = list(zip(x.split(batch_size), y.split(batch_size), strict=True))
+        self.passes = 0
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        self.passes += 1
+        return iter(self.batches)
+
+
+@contextmanager
+def watching(
+    notes: Notes, model: nn.Module, optimizer: torch.optim.Optimizer
+) -> Iterator[Callable[[nn.Module], nn.Module]]:
+    """Append F, L, B, S and Z to ``notes.events`` as they happen while active.
+
+    Yields a function that makes a loss module watched too (L when it is called, B when a gradient
+    flows through its result).
+    """
+    handles: list[Any] = []
+
+    def note(letter: str) -> None:
+        notes.events.append(letter)
+
+    def loss_called(module: nn.Module, inputs: Any, loss: Tensor) -> None:
+        note("L")
+        if isinstance(loss, Tensor) and loss.requires_grad:
+            handles.append(loss.register_hook(lambda gradient: note("B")))
+
+    def watch_loss(loss_fn: nn.Module) -> nn.Module:
+        handles.append(loss_fn.register_forward_hook(loss_called))
+        return loss_fn
+
+    handles.append(model.register_forward_hook(lambda *_: note("F")))
+    handles.append(optimizer.register_step_post_hook(lambda *_: note("S")))
+    with ExitStack() as stack:
+        for owner in (model, optimizer):
+            stack.enter_context(_zeroing_noted(owner, note))
+        try:
+            yield watch_loss
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+@contextmanager
+def _zeroing_noted(owner: Any, note: Callable[[str], None]) -> Iterator[None]:
+    """Neither modules nor optimizers have a hook for ``zero_grad``: shadow it on the instance."""
+    original = owner.zero_grad
+
+    def zero_grad(*args: Any, **kwargs: Any) -> None:
+        note("Z")
+        original(*args, **kwargs)
+
+    owner.zero_grad = zero_grad
+    try:
+        yield
+    finally:
+        del owner.zero_grad
+
+
+def parameters_of(model: nn.Module) -> list[Tensor]:
+    """Copies of all parameters, in order."""
+    return [parameter.detach().clone() for parameter in model.parameters()]
+
+
+def buffers_of(model: nn.Module) -> list[Tensor]:
+    """Copies of all floating-point buffers (running statistics), in order."""
+    return [buffer.clone() for buffer in model.buffers() if buffer.is_floating_point()]
+
+
+def gradients_of(model: nn.Module) -> list[Tensor | None]:
+    """Copies of all gradients, None where there is none."""
+    return [
+        None if parameter.grad is None else parameter.grad.detach().clone()
+        for parameter in model.parameters()
+    ]

@@ -1,0 +1,229 @@
+"""Expands a chapter's source cells to the notebook that nbgrader, nbval and Colab know: set-up,
+badge, checks, hidden tests, quiz cells, nbgrader's schema-3 metadata and stable cell ids.
+
+Pure: nothing is executed and nothing is written. Called by ``build``, and by ``release`` to see
+whether a solved notebook is up to date.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from nbformat import NotebookNode, from_dict
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from course_lib import __version__
+from course_lib.about import colab_badge, document
+from course_lib.chapters import Chapter
+from course_lib.exercises import find_exercise
+from course_lib.quiz import find_question
+from grading.answers import quiz_key
+from grading.chapter_text.cells import SourceCell
+from grading.chapter_text.regions import BEGIN, END, STUB, RegionError, cut_solutions
+from grading.chapter_text.setup_cell import setup_source
+from grading.errors import Problem
+
+BADGE_IMAGE = "https://colab.research.google.com/assets/colab-badge.svg"
+QUIZ_POINTS = 1
+
+#: No version that a patch release changes: the notebook is the same wherever it is built.
+KERNEL_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {
+        "codemirror_mode": {"name": "ipython", "version": 3},
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "nbconvert_exporter": "python",
+        "pygments_lexer": "ipython3",
+    },
+}
+
+#: What a chapter's notebook says beside it: who asks for which machine, and its version.
+KEPT_METADATA = ("accelerator", "course")
+
+#: The end of every chapter. ``nbval-skip``: what it says depends on the file beside it.
+HAND_IN_TEXT = """\
+## Hand in
+
+When your work is graded: save the notebook (Ctrl+S), then run the cell below. It looks whether every
+exercise and question of this chapter is still there, and makes a copy to hand in, without outputs and
+without personal data. Your notebook stays as it is."""
+HAND_IN_TAGS = ("hand-in", "nbval-skip")
+
+HIDDEN = """\
+### BEGIN HIDDEN TESTS
+from grading.inprocess import {function}
+{call}
+### END HIDDEN TESTS"""
+
+
+def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
+    """The chapter's notebook, solved and not yet executed."""
+    notebook = new_notebook(metadata=from_dict(KERNEL_METADATA))
+    notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
+    ids = _CellIds(chapter)
+    for cell in cells:
+        for expanded, wanted_id in _expand(chapter, cell):
+            expanded.id = ids.take(wanted_id, expanded)
+            notebook.cells.append(expanded)
+        if cell.accelerator:
+            notebook.metadata.accelerator = cell.accelerator
+    for expanded, wanted_id in _hand_in_cells(chapter):
+        expanded.id = ids.take(wanted_id, expanded)
+        notebook.cells.append(expanded)
+    return notebook
+
+
+def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, str]]:
+    """The notebook cells that a source cell stands for, each with its id ("" for a hash)."""
+    match cell.role:
+        case "head":
+            yield new_markdown_cell(_head(chapter, cell.text)), "head"
+        case "setup":
+            yield _code(setup_source(), tags=["setup"]), "setup"
+        case "panel":
+            source = cell.text or f'panel("{cell.name}")'
+            yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
+        case "solution":
+            marker = exercise_marker(cell.name, _exercise(cell).points)
+            yield _solution_cell(cell, f"{marker}\n{cell.text}"), cell.name
+        case "tests":
+            yield _tests_cell(cell), f"{cell.name}__test"
+        case "paste":
+            yield _solution_cell(cell, cell.text), cell.name
+        case "quiz":
+            yield from _quiz_cells(cell)
+        case _ if cell.kind == "markdown":
+            yield new_markdown_cell(cell.text, metadata=_tags_only(cell)), ""
+        case _:
+            yield new_code_cell(cell.text, metadata=_tags_only(cell)), ""
+
+
+def _head(chapter: Chapter, text: str) -> str:
+    return (
+        f"# {chapter.number}. {chapter.title}\n\n"
+        f"[![Open in Colab]({BADGE_IMAGE})]({colab_badge(chapter.id)})"
+        f" &nbsp; About {chapter.minutes} minutes. &nbsp; [Glossary]({document('glossary')})"
+        f"\n\n{text}"
+    )
+
+
+def _solution_cell(cell: SourceCell, source: str) -> NotebookNode:
+    try:
+        cut_solutions(source, cell.name)
+    except RegionError as error:
+        raise Problem(f'{cell.where}: {cell.role}="{cell.name}": {error}.') from None
+    return _code(source, tags=list(cell.tags), nbgrader=_solution_metadata(cell.name))
+
+
+def _tests_cell(cell: SourceCell) -> NotebookNode:
+    exercise = _exercise(cell)
+    arguments = ", ".join((f'"{cell.name}"', *exercise.subjects))
+    return _graded_cell(cell.name, "check", "grade", arguments, exercise.points)
+
+
+def _quiz_cells(cell: SourceCell) -> Iterator[tuple[NotebookNode, str]]:
+    try:
+        question, key = find_question(cell.name), quiz_key(cell.name)
+    except LookupError as error:
+        raise Problem(f"{cell.where}: {error}") from None
+    number = cell.name.rpartition("_")[2]
+    options = "\n".join(f"- **{letter}** {text}" for letter, text in question.options.items())
+    text = f"**Question {number}.** {question.text}\n\n{options}"
+    yield new_markdown_cell(text), f"{cell.name}__question"
+
+    letters = [f'"{letter}"' for letter in question.options]
+    choice = f"{', '.join(letters[:-1])} or {letters[-1]}"
+    source = "\n".join(
+        (
+            exercise_marker(cell.name, QUIZ_POINTS),
+            BEGIN,
+            f'{cell.name} = "{key.key}"',
+            STUB,
+            f"# {cell.name} = None  # {choice}",
+            END,
+        )
+    )
+    yield _code(source, tags=[], nbgrader=_solution_metadata(cell.name)), cell.name
+    arguments = f'"{cell.name}", {cell.name}'
+    test = _graded_cell(cell.name, "check_quiz", "grade_quiz", arguments, QUIZ_POINTS)
+    yield test, f"{cell.name}__test"
+
+
+def _hand_in_cells(chapter: Chapter) -> Iterator[tuple[NotebookNode, str]]:
+    yield new_markdown_cell(HAND_IN_TEXT), "hand-in__text"
+    yield _code(f'hand_in("{chapter.id}")', tags=list(HAND_IN_TAGS)), "hand-in"
+
+
+def exercise_marker(name: str, points: int) -> str:
+    """First line of a solution cell, by which it is known again when its metadata was lost."""
+    return f"# EXERCISE {name} ({points} point{'' if points == 1 else 's'})"
+
+
+def check_marker(name: str) -> str:
+    """First line of a test cell."""
+    return f"# CHECK {name}"
+
+
+def _exercise(cell: SourceCell):
+    try:
+        return find_exercise(cell.name)
+    except LookupError as error:
+        raise Problem(f'{cell.where}: {cell.role}="{cell.name}": {error}') from None
+
+
+def _solution_metadata(grade_id: str) -> dict[str, Any]:
+    return {
+        "grade": False,
+        "grade_id": grade_id,
+        "locked": False,
+        "schema_version": 3,
+        "solution": True,
+        "task": False,
+    }
+
+
+def _graded_cell(name: str, check: str, grade: str, arguments: str, points: int) -> NotebookNode:
+    source = "\n".join(
+        (
+            check_marker(name),
+            f"{check}({arguments})",
+            HIDDEN.format(function=grade, call=f"{grade}({arguments})"),
+        )
+    )
+    metadata = _solution_metadata(f"{name}__test")
+    metadata |= {"grade": True, "locked": True, "solution": False, "points": points}
+    return _code(source, tags=["raises-exception"], nbgrader=metadata)
+
+
+def _code(source: str, tags: list[str], nbgrader: dict[str, Any] | None = None) -> NotebookNode:
+    metadata: dict[str, Any] = {"tags": tags} if tags else {}
+    if nbgrader:
+        metadata["nbgrader"] = nbgrader
+    return new_code_cell(source, metadata=metadata)
+
+
+def _tags(role: str, cell: SourceCell) -> list[str]:
+    return [role, *(tag for tag in cell.tags if tag != role)]
+
+
+def _tags_only(cell: SourceCell) -> dict[str, Any]:
+    return {"tags": list(cell.tags)} if cell.tags else {}
+
+
+class _CellIds:
+    """Ids that depend on nothing but the cell itself: inserting a cell changes no other id."""
+
+    def __init__(self, chapter: Chapter) -> None:
+        self._chapter = chapter
+        self._taken: Counter[str] = Counter()
+
+    def take(self, wanted: str, cell: NotebookNode) -> str:
+        if not wanted:
+            content = f"{self._chapter.id}\n{cell.cell_type}\n{cell.source}"
+            wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
+        self._taken[wanted] += 1
+        count = self._taken[wanted]
+        return wanted if count == 1 else f"{wanted}-{count}"

@@ -1,0 +1,174 @@
+"""``python -m grading verify``: the author's linter. An exercise is complete when its notebook has
+its cells, its stub a docstring, its hints are two, and the test of the tests holds: an untouched
+stub earns nothing, the reference and its variants everything, and each misconception is caught
+under its own name. A quiz is complete when key, explanations and proofs agree."""
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from course_lib.chapters import Chapter
+from course_lib.exercises import chapter_exercises
+from course_lib.exercises.checking.model import Exercise
+from course_lib.quiz import LETTERS, Question, chapter_questions
+from grading.answers import quiz_key
+from grading.answers.model import QuizKey
+from grading.authoring.build import written_chapters
+from grading.authoring.mutation_matrix import rows
+from grading.chapter_text.cells import SourceCell, read_chapter
+from grading.chapter_text.regions import RegionError, cut_solutions
+from grading.paths import text_source
+
+QUESTIONS_PER_CHAPTER = 3
+STAGES_OF_HINTS = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was checked about one item (an exercise, a question or the chapter)."""
+
+    item: str
+    check: str
+    ok: bool
+    detail: str = ""
+
+
+def verify(names: list[str], console: Console | None = None) -> bool:
+    """Check the chapters and print a table of each; whether everything was in order."""
+    console = console or Console()
+    complete = True
+    for chapter in written_chapters(names):
+        findings = list(chapter_findings(chapter))
+        wrong = [finding for finding in findings if not finding.ok]
+        console.print(_table(chapter, findings))
+        for finding in wrong:
+            line = f"{chapter.number} {finding.item}, {finding.check}: {finding.detail}"
+            console.print(f"[red]\u2717[/] {escape(line)}")
+        complete = complete and not wrong
+    return complete
+
+
+def chapter_findings(chapter: Chapter) -> Iterator[Finding]:
+    """Everything that ``verify`` checks about one chapter."""
+    cells = read_chapter(text_source(chapter))
+    exercises = chapter_exercises(chapter)
+    yield from _cells_findings(chapter, cells, exercises)
+    stubs = {cell.name: cell for cell in cells if cell.role == "solution"}
+    for exercise in exercises:
+        yield from exercise_findings(exercise, stubs.get(exercise.name))
+    yield from _matrix_findings(chapter)
+    yield from quiz_findings(chapter.number, chapter_questions(chapter))
+
+
+def _matrix_findings(chapter: Chapter) -> Iterator[Finding]:
+    try:
+        for row in rows(chapter):
+            score = f"{row.score:g} of {row.max_score:g} points"
+            detail = f"{row.label}: {score}. {row.detail}".strip()
+            yield Finding(row.exercise, row.kind, row.ok, detail)
+    except Exception as error:  # an author's own code, stub or answers, did not even run
+        yield Finding("chapter", "matrix", False, f"{type(error).__name__}: {error}")
+
+
+def _cells_findings(
+    chapter: Chapter, cells: list[SourceCell], exercises: tuple[Exercise, ...]
+) -> Iterator[Finding]:
+    for role, wanted in (
+        ("solution", [exercise.name for exercise in exercises]),
+        ("tests", [exercise.name for exercise in exercises]),
+        ("quiz", [question.id for question in chapter_questions(chapter)]),
+    ):
+        found = [cell.name for cell in cells if cell.role == role]
+        detail = f"the notebook has {_names(found)}, course_lib has {_names(wanted)}"
+        yield Finding("chapter", f"{role} cells", sorted(found) == sorted(wanted), detail)
+
+
+def _names(names: list[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def exercise_findings(exercise: Exercise, solution: SourceCell | None) -> Iterator[Finding]:
+    """Whether the parts that an author writes by hand are there."""
+    hints = [hint for hint in exercise.hints if hint.strip()]
+    detail = f"{len(hints)} of {STAGES_OF_HINTS} hints are written"
+    yield Finding(exercise.name, "hints", len(set(hints)) == STAGES_OF_HINTS, detail)
+    yield Finding(exercise.name, "task", bool(exercise.task.strip()), "its task is empty")
+    if solution is not None:
+        problem = _docstring_problem(exercise, solution)
+        yield Finding(exercise.name, "docstring", not problem, problem)
+
+
+def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
+    """What is wrong with the stub's docstrings; empty when every subject has one."""
+    try:
+        tree = ast.parse(cut_solutions(solution.text, exercise.name))
+    except (RegionError, SyntaxError) as error:
+        return f"the stub is no valid Python: {error}"
+    defined = {
+        node.name: ast.get_docstring(node)
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    }
+    for subject in exercise.subjects:
+        if subject not in defined:
+            return f"the stub does not define {subject}"
+        if not defined[subject]:
+            return f"the stub's {subject} has no docstring"
+    return ""
+
+
+def quiz_findings(number: str, questions: Sequence[Question]) -> Iterator[Finding]:
+    """Whether the quiz of chapter ``number`` is complete."""
+    detail = f"{len(questions)} questions, not {QUESTIONS_PER_CHAPTER}"
+    yield Finding("chapter", "questions", len(questions) == QUESTIONS_PER_CHAPTER, detail)
+    for position, question in enumerate(questions, 1):
+        wanted = f"q{number}_{position}"
+        detail = f"question {position} of the chapter must be called {wanted}"
+        yield Finding(question.id, "id", question.id == wanted, detail)
+        options = [text.strip() for text in question.options.values()]
+        different = all(options) and len(set(options)) == len(options)
+        yield Finding(question.id, "options", different, "options must be four different texts")
+        try:
+            key = quiz_key(question.id)
+        except LookupError as error:
+            yield Finding(question.id, "key", False, str(error))
+        else:
+            yield from key_findings(key)
+
+
+def key_findings(key: QuizKey) -> Iterator[Finding]:
+    """Whether a key names an option, explains all of them, and agrees with its proof."""
+    yield Finding(key.id, "key", key.key in LETTERS, f"its key is {key.key!r}")
+    missing = [letter for letter in LETTERS if not key.why.get(letter, "").strip()]
+    yield Finding(key.id, "why", not missing, f"no explanation of {_names(missing)}")
+    if key.proof is not None:
+        try:
+            proved = key.proof()
+        except Exception as error:  # an author's snippet may do anything
+            proved = f"{type(error).__name__}: {error}"
+        detail = f"the key says {key.key}, running the proof says {proved!r}"
+        yield Finding(key.id, "proof", proved == key.key, detail)
+
+
+def _table(chapter: Chapter, findings: list[Finding]) -> Table:
+    """One line an item; per check, how many of how many are in order."""
+    table = Table("item", title=f"{chapter.number}. {chapter.title}", title_justify="left")
+    table.add_column("in order")
+    for item in dict.fromkeys(finding.item for finding in findings):
+        counts: dict[str, list[bool]] = {}
+        for finding in findings:
+            if finding.item == item:
+                counts.setdefault(finding.check, []).append(finding.ok)
+        cell = "  ".join(_count(check, oks) for check, oks in counts.items())
+        table.add_row(escape(item), cell)
+    return table
+
+
+def _count(check: str, oks: list[bool]) -> str:
+    color, symbol = ("green", "\u2713") if all(oks) else ("red", "\u2717 failed:")
+    number = f" {sum(oks)}/{len(oks)}" if len(oks) > 1 else ""
+    return f"[{color}]{symbol} {escape(check)}{number}[/]"

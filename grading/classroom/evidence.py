@@ -1,0 +1,100 @@
+"""``python -m grading observed CHAPTER LEARNER``: the evidence for a mark, case by case: what went in,
+what was expected, what came. From the stored run; no kernel is started, nothing is written."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from course_lib.chapters import find_chapter
+from course_lib.exercises.checking.model import Observation
+from course_lib.exercises.checking.wire import Foreign, WireError
+from grading.classroom.cache import ResultStore, job_key
+from grading.classroom.pipeline import Submission, prepare, read_release
+from grading.classroom.secret import course_secret
+from grading.errors import Problem
+from grading.intake.reading import Unreadable, printable
+from grading.intake.submissions import submissions
+from grading.judging.cases import case_set
+from grading.judging.judge import observation_from
+from grading.runner.run import Stopped
+
+_WIDTH = 100
+
+
+def observed(name: str, learner: str, course: Path, exercise: str | None = None) -> Iterator[str]:
+    """The lines to print. Raises ``Problem`` when there is no stored run of that submission."""
+    try:
+        chapter = find_chapter(name)
+    except LookupError as error:
+        raise Problem(str(error)) from None
+    found = [one for one in submissions(course / "submitted", chapter) if one.learner == learner]
+    if not found:
+        raise Problem(f"no submission of {learner!r} in {course / 'submitted'}/.")
+    release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+    try:
+        submission = Submission(found[0].notebook(chapter), found[0].companions())
+        prepared = prepare(submission, release, course_secret(course))
+    except Unreadable as error:
+        raise Problem(f"the submission of {learner} cannot be read: {error}") from None
+    names = [question.name for question in prepared.job.questions.values()]
+    if exercise is not None and exercise not in names:
+        raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")
+    record = ResultStore(course / "results" / "runs").get(job_key(prepared.job))
+    if record is None:
+        raise Problem(
+            f"no run of this submission with this version of the course is stored: "
+            f"`python -m grading grade {chapter.number}` makes "
+            "it (a run that a time limit cut short is not kept, nor one without a sandbox)."
+        )
+    for grade_id, question in prepared.job.questions.items():
+        if exercise in (None, question.name):
+            yield f"== {question.name}"
+            yield from _of(question.name, record.answers[grade_id], prepared.seeds.get(grade_id))
+
+
+def _of(name: str, answer: list[Any] | Stopped, seed: int | None) -> Iterator[str]:
+    if isinstance(answer, Stopped):
+        yield f"   {answer.status}: {printable(answer.message)}"
+    elif seed is None:
+        yield f"   answered {_shown(answer[0])}"
+    else:
+        cases = case_set(name, seed)
+        for number, (case, expected, got) in enumerate(
+            zip(cases.cases, cases.expected, answer, strict=True), 1
+        ):
+            yield f"-- case {number}: {_shown(case)}"
+            yield from _compared(expected, got)
+
+
+def _compared(expected: Observation, got: Any) -> Iterator[str]:
+    try:
+        well_formed = isinstance(observation_from(got), Observation)
+    except WireError:  # whoever forged it can send anything
+        well_formed = False
+    if not well_formed:
+        yield f"   {_shown(got)}"
+        return
+    for field, value in expected.values.items():
+        came = _shown(got["values"][field]) if field in got["values"] else "not observed"
+        yield f"   {field}: expected {_shown(value)}"
+        yield f"   {' ' * len(field)}       came {came}"
+    if got.get("error"):
+        yield f"   raised {_shown(got['error'])}"
+
+
+def _shown(value: Any) -> str:
+    """A value in one line of bounded length: it may be a learner's."""
+    if isinstance(value, torch.Tensor):
+        text = f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)} {value.flatten()[:6].tolist()}"
+    elif isinstance(value, Foreign):
+        text = f"a {value.type_name} {value.text}"
+    elif isinstance(value, dict):
+        text = ", ".join(f"{key}={_shown(item)}" for key, item in list(value.items())[:12])
+    elif isinstance(value, list | tuple):
+        text = f"{type(value).__name__} of {len(value)}: " + ", ".join(map(_shown, value[:8]))
+    else:
+        text = repr(value)
+    text = printable(text)
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."

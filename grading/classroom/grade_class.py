@@ -1,0 +1,299 @@
+"""``python -m grading grade CHAPTER``: all submissions of a chapter, into gradebook and feedback.
+
+Runs go to worker processes; this process prepares, judges and is the only one that writes. What
+was found out before is looked up (``engine.cache``, ``marks``), so a grader that was killed goes on
+where it was. One learner's broken file, crash or failed write is a line in the report, no more.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from course_lib.chapters import Chapter, find_chapter
+from grading.classroom.cache import ResultStore, is_final, job_key, record_from
+from grading.classroom.marks import Mark, Marks
+from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare, read_release
+from grading.classroom.secret import course_secret
+from grading.classroom.versions import digest, judge_version
+from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
+from grading.errors import Problem
+from grading.intake.reading import Unreadable, printable
+from grading.intake.submissions import HandedIn, submissions
+from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.course import CONFIG_NAME, load_course
+from grading.nbgrader.gradebook_snapshot import Standing
+from grading.nbgrader.writer import Writer, is_timestamp
+from grading.runner.limits import Limits
+from grading.runner.run import Job, RunRecord, run
+from grading.runner.sandbox import UNPROTECTED, check_protection
+
+_NO_TEXT = "the name of the folder is not UTF-8: rename it"
+
+#: What a result took: a kernel, only judging, or nothing at all.
+Work = Literal["run", "judged", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one submission: an outcome with its feedback page, or why there is none."""
+
+    learner: str
+    outcome: NotebookOutcome | None = None
+    feedback: Path | None = None
+    problem: str = ""
+    work: Work = "run"
+
+
+def grade_class(
+    name: str,
+    course: Path,
+    sandbox: bool = True,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    warm: bool = True,
+) -> list[Result]:
+    """Grade every submission of the chapter called ``name`` and print the marks."""
+    if scheduler is None:  # a cluster's workers look for themselves
+        check_protection(sandbox)
+    try:
+        chapter = find_chapter(name)
+    except LookupError as error:
+        raise Problem(str(error)) from None
+    console = Console()
+    if not sandbox:
+        console.print(f"Grading without a sandbox. {UNPROTECTED}", style="yellow")
+    handed_in = submissions(course / "submitted", chapter)
+    if not handed_in:
+        raise Problem(f"no submissions in {course / 'submitted'}/<learner>/{chapter.id}/.")
+    with _workers(jobs, scheduler) as workers, _progress() as progress:
+        grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
+        results = list(progress.track(grading, len(handed_in), description=chapter.id))
+    results.sort(key=lambda result: result.learner)
+    _print_results(chapter, results, console)
+    return results
+
+
+def _workers(
+    jobs: int | None, scheduler: str | None
+) -> AbstractContextManager[LocalWorkers | ClusterWorkers]:
+    return LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(
+        *columns,
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=120,
+    )
+
+
+def grade_submissions(
+    chapter: Chapter,
+    course: Path,
+    handed_in: list[HandedIn],
+    sandbox: bool = True,
+    workers: Workers | None = None,
+    warm: bool = True,
+) -> Iterator[Result]:
+    """Grade and write the submissions, each as it is done; without ``workers`` they run here."""
+    grading = _Grading(chapter, course, sandbox, warm)
+    for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
+        yield attempt.result or grading.finish(attempt, answer)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A submission on its way: ``result`` when nothing is left to do, ``record`` when it need not
+    run, ``run_key`` to store the record under when it does."""
+
+    one: HandedIn
+    timestamp: str | None = None
+    key: str = ""
+    prepared: Prepared | None = None
+    run_key: str = ""
+    record: RunRecord | None = None
+    result: Result | None = None
+
+
+class _Grading:
+    """One grading of a chapter: the only writer of gradebook, pages, marks and stored results."""
+
+    def __init__(self, chapter: Chapter, course: Path, sandbox: bool, warm: bool) -> None:
+        config = load_course(course)
+        release = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+        self.chapter, self.sandbox, self.warm = chapter, sandbox, warm
+        self.writer = Writer(course, config, chapter.id)
+        self.release = read_release(release)
+        self.secret = course_secret(course)
+        self.store = ResultStore(course / "results" / "runs")
+        self.marks = Marks(course, chapter)
+        self.standing = Standing(config, chapter.id)
+        self.limits = Limits()
+        # Everything but the submission that a mark follows from.
+        self.version = digest(
+            judge_version(chapter),
+            release.read_bytes(),
+            self.secret,
+            (course / CONFIG_NAME).read_bytes(),
+            self.standing.due,
+            json.dumps([asdict(self.limits), sandbox]),
+        )
+
+    def attempts(self, handed_in: list[HandedIn]) -> Iterator[tuple[_Attempt, Job | None]]:
+        """Each submission with the job to run; without one when its record is known."""
+        for one in handed_in:
+            attempt = self._begin(one)
+            runs = attempt.result is None and attempt.record is None
+            yield attempt, attempt.prepared.job if runs and attempt.prepared else None
+
+    def _begin(self, one: HandedIn) -> _Attempt:
+        if not _is_text(one.learner):
+            return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
+        timestamp = _timestamp(one)
+        attempt = _Attempt(one, timestamp)
+        try:
+            try:
+                submission = Submission(one.notebook(self.chapter), one.companions())
+            except Unreadable as error:
+                return replace(attempt, result=self._unreadable(one, timestamp, b"", error))
+            attempt = replace(attempt, key=self._key(one, submission, timestamp))
+            unchanged = self._unchanged(one, attempt.key)
+            if unchanged is not None:
+                return replace(attempt, result=unchanged)
+            self.marks.forget(one.learner)
+            self.writer.begin(one.learner, timestamp)
+            try:
+                prepared = prepare(
+                    submission, self.release, self.secret, self.limits, self.sandbox, self.warm
+                )
+            except Unreadable as error:
+                data = submission.notebook
+                return replace(attempt, result=self._unreadable(one, timestamp, data, error))
+            run_key = job_key(prepared.job)
+            record = self.store.get(run_key)
+            return replace(attempt, prepared=prepared, run_key=run_key, record=record)
+        except Exception as error:  # whatever it was, the other learners are to be graded
+            return replace(attempt, result=self._failed(one, timestamp, error))
+
+    def _key(self, one: HandedIn, submission: Submission, timestamp: str | None) -> str:
+        files = [part for item in sorted(submission.companions.items()) for part in item]
+        parts = (timestamp or "", json.dumps(one.mended), submission.notebook, *files)
+        return digest(self.version, one.learner, *parts)
+
+    def _unchanged(self, one: HandedIn, key: str) -> Result | None:
+        """The result of the last grading, if all that it follows from and all that it wrote is as
+        it was. A page is made anew when scores or comments were given by hand since."""
+        mark = self.marks.get(one.learner)
+        if mark is None or mark.key != key or mark.outcome is None:
+            return None
+        if not self.standing.holds(one.learner, mark.outcome):
+            return None
+        page, by_hand = self.standing.feedback(one.learner), self.standing.by_hand(one.learner)
+        if mark.by_hand != by_hand or not page.is_file():
+            self.writer.feedback(one.learner)
+            self.marks.put(replace(mark, by_hand=by_hand))
+        return Result(one.learner, mark.outcome, page, work="unchanged")
+
+    def finish(self, attempt: _Attempt, answer: bytes | Exception | None) -> Result:
+        """Judge what came back, write it, and note that it is written."""
+        one, timestamp, prepared = attempt.one, attempt.timestamp, attempt.prepared
+        try:
+            record = attempt.record
+            if isinstance(answer, Exception):
+                raise answer
+            if answer is not None:
+                record = record_from(answer)
+                if is_final(record):
+                    self.store.put(attempt.run_key, answer)
+            if prepared is None or record is None:
+                raise ValueError("there is no record of its run")
+            graded = _with_file_notes(conclude(self.chapter, prepared, record), one)
+            self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp)
+            page = self.writer.feedback(one.learner)
+            key = attempt.key if is_final(record) else ""
+            by_hand = self.standing.by_hand(one.learner)
+            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome))
+        except Exception as error:  # whatever it was, the other learners are to be graded
+            return self._failed(one, timestamp, error)
+        work: Work = "judged" if attempt.record is not None else "run"
+        return Result(one.learner, graded.outcome, page, work=work)
+
+    def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
+        reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
+        problem = f"could not be graded: {printable(' '.join(reason.split()))}"
+        try:
+            self.marks.forget(one.learner)
+            self.writer.begin(one.learner, timestamp)
+            self.marks.put(Mark(one.learner, problem=problem))
+        except Exception as again:  # nothing can be written: go no further
+            said = printable(" ".join(str(again).split()))
+            raise Problem(
+                f"{printable(one.learner)} {problem}; and that could not be written down: {said}. "
+                "Once this is mended, `grade` goes on where it was."
+            ) from None
+        return Result(one.learner, problem=problem)
+
+    def _unreadable(
+        self, one: HandedIn, timestamp: str | None, data: bytes, error: Unreadable
+    ) -> Result:
+        problem = f"not graded: {error}"
+        self.marks.forget(one.learner)
+        self.writer.begin(one.learner, timestamp)
+        self.writer.set_aside(one.learner, data, str(error))
+        self.marks.put(Mark(one.learner, problem=problem))
+        return Result(one.learner, problem=problem)
+
+
+def _with_file_notes(graded: Graded, one: HandedIn) -> Graded:
+    problems = (*one.mended, *graded.outcome.problems)
+    return replace(graded, outcome=replace(graded.outcome, problems=problems))
+
+
+def _is_text(name: str) -> bool:
+    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _timestamp(one: HandedIn) -> str | None:
+    text = one.timestamp()
+    if text is not None and not is_timestamp(text):
+        one.mended.append(f"The time of submission {text[:40]!r} could not be read.")
+        return None
+    return text
+
+
+def _print_results(chapter: Chapter, results: list[Result], console: Console) -> None:
+    table = Table(title=f"{chapter.id}: {chapter.title}", title_justify="left")
+    table.add_column("learner")
+    table.add_column("points", justify="right")
+    table.add_column("misconceptions, and what could not be graded", overflow="fold")
+    for result in results:
+        learner = escape(printable(result.learner))
+        if result.outcome is None:
+            table.add_row(learner, "-", f"[red]! {escape(result.problem)}[/]")
+            continue
+        outcome = result.outcome
+        named = [item.misconception for item in outcome.items if item.misconception]
+        scored = f"{outcome.score:g} / {outcome.max_score:g}"
+        table.add_row(learner, scored, escape(", ".join(named)))
+    console.print(table)
+    works = [result.work for result in results]
+    console.print(
+        f"{len(works)} submissions: {works.count('run')} run, {works.count('judged')} judged anew "
+        f"from stored runs, {works.count('unchanged')} unchanged."
+    )

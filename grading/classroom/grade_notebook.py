@@ -1,0 +1,118 @@
+"""``python -m grading grade-notebook FILE``: the verdicts on one notebook, now, without a database."""
+
+import json
+import re
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from course_lib.chapters import CHAPTERS, Chapter, find_chapter
+from grading.classroom.pipeline import Graded, Submission, conclude, prepare, read_release
+from grading.classroom.secret import own_secret
+from grading.errors import Problem
+from grading.intake.matching import ReleaseIndex, grade_id_of
+from grading.intake.reading import Unreadable, read_notebook
+from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
+from grading.paths import COURSE_FOLDER, released_notebook
+from grading.runner.run import run
+from grading.runner.sandbox import UNPROTECTED, check_protection
+
+_STYLES = {"passed": "green", "partial": "yellow", "not_attempted": "dim"}
+
+
+def grade_notebook(
+    file: Path,
+    chapter_name: str | None = None,
+    as_json: bool = False,
+    sandbox: bool = True,
+    course: Path = COURSE_FOLDER,
+    warm: bool = True,
+) -> NotebookOutcome:
+    """Grade ``file`` and print the result. ``Problem`` when it cannot be read."""
+    check_protection(sandbox)
+    if file.exists() and not (file.is_file() or file.is_dir()):  # a pipe would be waited for
+        raise Problem(f"{file}: not a file.")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Problem(f"{file}: {error.strerror or error}.") from None
+    try:
+        chapter = _chapter(file, data, chapter_name)
+        graded = _grade(data, chapter, sandbox, course, warm)
+    except Unreadable as error:
+        raise Problem(f"{file}: {error}.") from None
+    console = Console(stderr=True)
+    if not sandbox:
+        console.print(f"Graded without a sandbox. {UNPROTECTED}", style="yellow")
+    if as_json:
+        print(json.dumps(graded.outcome.as_json(), ensure_ascii=False))
+    else:
+        print_outcome(graded.outcome, Console())
+    return graded.outcome
+
+
+def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: bool) -> Graded:
+    release = read_release(release_of(chapter, course))
+    prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
+    return conclude(chapter, prepared, run(prepared.job))
+
+
+def release_of(chapter: Chapter, course: Path) -> Path:
+    """What learners of this course directory got; without one, what the repository releases."""
+    released = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+    return released if released.is_file() else released_notebook(chapter)
+
+
+def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
+    """The chapter that was named, else that the file's name names, else that its cells are of."""
+    if name is not None:
+        try:
+            return find_chapter(name)
+        except LookupError as error:
+            raise Problem(str(error)) from None
+    for chapter in CHAPTERS:
+        if chapter.id in file.name:
+            return chapter
+    cells = read_notebook(data).cells
+    best, most = None, 0
+    for chapter in CHAPTERS:
+        path = released_notebook(chapter)
+        if not path.is_file():
+            continue
+        index = ReleaseIndex(read_release(path).cells)
+        found = {match.index for cell in cells if (match := index.match(cell)) is not None}
+        count = sum(bool(grade_id_of(index.cells[place])) for place in found)
+        if count > most:
+            best, most = chapter, count
+    if best is None:
+        raise Problem(f"{file}: no cell of any chapter was recognised; name one with --chapter.")
+    return best
+
+
+def print_outcome(outcome: NotebookOutcome, console: Console) -> None:
+    """The verdicts as a table for a person."""
+    title = f"{outcome.notebook}: {outcome.score:g} of {outcome.max_score:g} points"
+    table = Table(title=title, title_justify="left", expand=False)
+    table.add_column("item")
+    table.add_column("points", justify="right")
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("what was found", overflow="fold")
+    for item in outcome.items:
+        symbol, word = VERDICTS[item.status]
+        style = _STYLES.get(item.status, "red")
+        table.add_row(
+            item.grade_id.removesuffix("__test"),
+            f"{item.score:g} / {item.max_score:g}",
+            f"[{style}]{symbol} {word}[/]",
+            escape(_found(item)),
+        )
+    console.print(table)
+    for problem in outcome.problems:
+        console.print(f"- {escape(problem)}", highlight=False)
+
+
+def _found(item: ItemOutcome) -> str:
+    text = re.sub(r"\s+", " ", item.message)
+    return f"{item.misconception}: {text}" if item.misconception else text

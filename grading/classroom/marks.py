@@ -1,0 +1,75 @@
+"""What the last grading of a chapter said, learner by learner: ``<course>/results/graded``.
+
+Written by ``grade`` when a result is in the gradebook, so that an unchanged one is not written
+again; read by ``report``. Plain JSON, a file each.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from course_lib.chapters import Chapter
+from grading.classroom.cache import write_whole
+from grading.classroom.versions import digest
+from grading.judging.outcomes import AspectOutcome, ItemOutcome, NotebookOutcome
+
+
+@dataclass(frozen=True)
+class Mark:
+    """``key`` is the hash of all that led to the result, "" when it is to be found anew; ``by_hand``
+    the hash of the scores and comments by hand on the feedback page; ``problem`` says why there is
+    no outcome."""
+
+    learner: str
+    key: str = ""
+    by_hand: str = ""
+    outcome: NotebookOutcome | None = None
+    problem: str = ""
+
+
+class Marks:
+    """The marks of one chapter in a course directory."""
+
+    def __init__(self, course: Path, chapter: Chapter) -> None:
+        self.folder = course / "results" / "graded" / chapter.id
+
+    def get(self, learner: str) -> Mark | None:
+        """The learner's mark; None when there is none that can be read."""
+        return _read(self._path(learner))
+
+    def put(self, mark: Mark) -> None:
+        write_whole(self._path(mark.learner), json.dumps(asdict(mark)).encode())
+
+    def forget(self, learner: str) -> None:
+        self._path(learner).unlink(missing_ok=True)
+
+    def all(self) -> Iterator[Mark]:
+        """Every learner's mark, in no order."""
+        if self.folder.is_dir():
+            for path in self.folder.glob("*.json"):
+                mark = _read(path)
+                if mark is not None:
+                    yield mark
+
+    def _path(self, learner: str) -> Path:
+        # A learner's name may be longer than a file name can be, and differ in case only.
+        return self.folder / f"{digest(learner)}.json"
+
+
+def _read(path: Path) -> Mark | None:
+    try:
+        tree = json.loads(path.read_bytes())
+        outcome = tree.pop("outcome")
+        return Mark(**tree, outcome=_outcome_from(outcome) if outcome else None)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _outcome_from(tree: dict[str, Any]) -> NotebookOutcome:
+    items = []
+    for item in tree["items"]:
+        aspects = tuple(AspectOutcome(**aspect) for aspect in item.pop("aspects"))
+        items.append(ItemOutcome(**item, aspects=aspects))
+    return NotebookOutcome(tree["notebook"], tuple(items), tuple(tree["problems"]))

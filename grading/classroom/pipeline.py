@@ -1,0 +1,193 @@
+"""From the bytes of a submission to its verdicts: repair, run, judge. Called by the commands
+``grade`` and ``grade-notebook``; touches no database.
+
+``prepare`` and ``conclude`` need the answers and stay in the grader's process; ``run`` between them
+needs nothing but its job and may be sent anywhere.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.exercises import all_exercises, chapter_exercises
+from course_lib.exercises.checking.wire import WireError, pack
+from grading.errors import Problem
+from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
+from grading.intake.reading import printable
+from grading.intake.repair import Repaired, repair
+from grading.judging.cases import case_set, choose_seed
+from grading.judging.judge import Failure, judge_exercise, judge_quiz, observation_from
+from grading.judging.outcomes import ItemOutcome, NotebookOutcome
+from grading.judging.review_flags import worth_a_look
+from grading.runner.limits import Limits
+from grading.runner.run import Job, Question, RunRecord, Stopped
+
+#: The longest message to a learner, in characters.
+_MESSAGE = 1_500
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything that a learner handed in: the notebook's bytes and files beside it by name."""
+
+    notebook: bytes
+    companions: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A repaired submission with the job to run and the case sets that it meets."""
+
+    repaired: Repaired
+    job: Job
+    seeds: Mapping[str, int]
+    untouched: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Graded:
+    """The verdicts, and the notebook with the outputs that the learner's cells had."""
+
+    outcome: NotebookOutcome
+    notebook: NotebookNode
+
+
+def read_release(path) -> NotebookNode:
+    """The released notebook at ``path``; ``Problem`` when it cannot be used."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise Problem(f"{path} does not exist: make it with `python -m grading release`.") from None
+    except Exception as error:
+        raise Problem(f"{path} cannot be read: {type(error).__name__}: {error}") from None
+
+
+def prepare(
+    submission: Submission,
+    release: NotebookNode,
+    secret: bytes,
+    limits: Limits | None = None,
+    sandbox: bool = True,
+    warm: bool = True,
+) -> Prepared:
+    """Repair a submission and choose its cases. Raises ``Unreadable``."""
+    repaired = repair(submission.notebook, release)
+    questions: dict[str, Question] = {}
+    seeds: dict[str, int] = {}
+    for cell in release.cells:
+        if not is_test(cell):
+            continue
+        grade_id = grade_id_of(cell)
+        name = grade_id.removesuffix(TEST_SUFFIX)
+        exercise = all_exercises().get(name)
+        if exercise is None:
+            questions[grade_id] = Question("quiz", name, (name,))
+            continue
+        seeds[grade_id] = choose_seed(secret, name, submission.notebook)
+        cases = case_set(name, seeds[grade_id]).cases
+        questions[grade_id] = Question(
+            "exercise",
+            name,
+            exercise.subjects,
+            pack(list(cases)),
+            len(cases),
+            next(c.id for c in CHAPTERS if exercise in chapter_exercises(c)),
+        )
+    companions = dict(submission.companions)
+    job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox, warm)
+    return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
+
+
+def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
+    """Judge what came back and put the outputs into the notebook."""
+    notebook = prepared.repaired.notebook
+    items = []
+    for cell in notebook.cells:
+        if is_test(cell):
+            items.append(_item(cell, prepared, record))
+        elif cell.cell_type == "code":
+            kept = record.outputs.get(cell.id, [])
+            cell.outputs = [nbformat.from_dict(output) for output in kept]
+    order = list(prepared.job.questions)
+    items.sort(key=lambda item: order.index(item.grade_id))
+    notes = (*prepared.repaired.mended, *record.notes, *worth_a_look(notebook))
+    problems = tuple(map(printable, notes))
+    return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
+
+
+def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutcome:
+    grade_id = grade_id_of(cell)
+    question = prepared.job.questions[grade_id]
+    observed = _evidence(question, record.answers[grade_id])
+    first = observed[0] if isinstance(observed, list) else observed
+    if isinstance(first, Failure) and first.status == "missing":
+        observed = _why_missing(question.name, first, prepared, record)
+    if question.kind == "quiz":
+        item = judge_quiz(question.name, observed)
+    else:
+        item = judge_exercise(question.name, prepared.seeds[grade_id], observed)
+    points = float(cell.metadata.nbgrader.points)
+    if item.max_score != points:
+        raise Problem(
+            f"{question.name} has {item.max_score:g} points, the released notebook says "
+            f"{points:g}: run `python -m grading release`."
+        )
+    if question.name in prepared.untouched and item.score == 0:
+        return replace(item, status="not_attempted", misconception=None, message="Not attempted.")
+    aspects = tuple(replace(a, problem=_sayable(a.problem)) for a in item.aspects)
+    return replace(item, message=_sayable(item.message), aspects=aspects)
+
+
+def _sayable(text: str) -> str:
+    """One line of bounded length: what is said of a forged error may hold megabytes."""
+    return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
+
+
+def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:
+    """What the judge takes: a list with an entry per case, a quiz answer, or a ``Failure``."""
+    if isinstance(answer, Stopped):
+        return Failure(answer.status, answer.message)
+    try:
+        if question.kind == "exercise":
+            return [observation_from(result) for result in answer]
+        return _quiz_answer(answer[0])
+    except WireError:
+        return Failure("error", "No observation of your code came back that could be used.")
+
+
+def _quiz_answer(result: Any) -> Any:
+    if not isinstance(result, dict):
+        raise WireError("a result is not a dictionary")
+    if "failure" in result:
+        return observation_from(result)
+    if result.get("plain") is not True:
+        return Failure("failed", 'The answer is not one letter in quotation marks, like "B".')
+    return result.get("value")
+
+
+def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRecord) -> Failure:
+    """Where a name is not defined: was its cell deleted, or did it raise?"""
+    if name in prepared.repaired.missing:
+        return Failure("missing", f"The cell of {name} was missing from the submission.")
+    for cell in prepared.repaired.notebook.cells:
+        if grade_id_of(cell) != name:
+            continue
+        for output in record.outputs.get(cell.id, []):
+            if output["output_type"] == "error":
+                raised = f"{output['ename']}: {output['evalue']}"[:300]
+                return Failure("error", f"Your cell raised {raised}, so {name} is not defined.")
+    return failure
+
+
+def _untouched(notebook: NotebookNode, release: NotebookNode) -> frozenset[str]:
+    """The exercises whose cell is as it was released."""
+    stubs = {grade_id_of(cell): cell.source for cell in release.cells if is_solution(cell)}
+    return frozenset(
+        grade_id_of(cell)
+        for cell in notebook.cells
+        if is_solution(cell) and cell.source.strip() == stubs[grade_id_of(cell)].strip()
+    )

@@ -1,0 +1,242 @@
+"""Where runs happen: processes on this machine, or the workers of a Dask scheduler.
+
+Called by ``grade_class``, which prepares jobs and writes results; a worker needs neither gradebook
+nor shared disk. A worker that dies costs nothing: its job runs again elsewhere.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from typing import Protocol, TypeVar
+
+from grading.classroom.cache import record_bytes
+from grading.classroom.prefork import METHOD, start_server
+from grading.classroom.versions import run_version
+from grading.errors import Problem
+from grading.runner.run import Job, RunRecord, run
+from grading.runner.sandbox import check_protection
+
+Item = TypeVar("Item")
+#: How often a job may lose its worker. The last time it runs in a process of its own, so that a
+#: job which ends its workers is not taken for one that ran beside it.
+TRIES = 3
+
+
+class Workers(Protocol):
+    """Something that runs jobs: ``slots`` at a time."""
+
+    def slots(self) -> int: ...
+
+    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]": ...
+
+
+def run_packed(job: Job) -> bytes:
+    """What a worker does: a pure function of the job. The answer is data (``cache.record_from``)."""
+    check_protection(job.sandbox)
+    return record_bytes(run(job))
+
+
+def run_elsewhere(job: Job, version: str) -> bytes:
+    """On another machine: only where the course is the same, and the packages that it runs with."""
+    if version != run_version():
+        raise Problem("this worker has another version of the course, of torch or of Python")
+    return run_packed(job)
+
+
+def run_all(
+    jobs: Iterable[tuple[Item, Job | None]], workers: Workers
+) -> Iterator[tuple[Item, bytes | Exception | None]]:
+    """Run the jobs and give back each as it is done: its answer, or what went wrong.
+
+    Jobs are taken as there is room, so that no more than a few are held. An item without a job
+    comes back at once.
+    """
+    source = iter(jobs)
+    waiting: dict[Future[bytes], tuple[Item, Job, int]] = {}
+    exhausted = False
+    while True:
+        room = 2 * workers.slots()
+        while not exhausted and len(waiting) < room:
+            try:
+                item, job = next(source)
+            except StopIteration:
+                exhausted = True
+            else:
+                if job is None:
+                    yield item, None
+                else:
+                    waiting[workers.submit(job)] = (item, job, 1)
+        if not waiting:
+            return
+        for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+            item, job, tries = waiting.pop(future)
+            answer = _answer(future)
+            if isinstance(answer, BrokenExecutor):
+                if tries < TRIES:
+                    again = workers.submit(job, alone=tries + 1 == TRIES)
+                    waiting[again] = (item, job, tries + 1)
+                    continue
+                answer = Problem(f"the worker process ended {TRIES} times while it ran")
+            yield item, answer
+
+
+def _answer(future: "Future[bytes]") -> bytes | Exception:
+    try:
+        return future.result()
+    except CancelledError:
+        return Problem("the scheduler dropped the job")
+    except Exception as error:
+        return error
+
+
+class Here:
+    """Runs each job in this process, one after the other."""
+
+    def __init__(self, function: Callable[[Job], RunRecord]) -> None:
+        self.function = function
+
+    def slots(self) -> int:
+        return 1
+
+    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+        future: Future[bytes] = Future()
+        try:
+            future.set_result(record_bytes(self.function(job)))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class LocalWorkers:
+    """A process pool that is replaced when one of its processes dies. Use it in ``with``."""
+
+    def __init__(self, jobs: int | None = None) -> None:
+        self.jobs = jobs or cores()
+        start_server()
+        self._context = multiprocessing.get_context(METHOD)
+        self._before = set(multiprocessing.active_children())
+        self._pools: list[ProcessPoolExecutor] = []
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> "LocalWorkers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if any(error):
+            # Interrupted: what runs is not waited for.
+            for child in set(multiprocessing.active_children()) - self._before:
+                child.terminate()
+        for pool in self._pools:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def slots(self) -> int:
+        return self.jobs
+
+    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+        if alone:
+            return self._new_pool(1).submit(run_packed, job)
+        for _ in range(TRIES):
+            if self._pool is None:
+                self._pool = self._new_pool(self.jobs)
+            try:
+                return self._pool.submit(run_packed, job)
+            except BrokenExecutor:
+                self._pool = None
+        raise Problem("worker processes end as soon as they start: is the machine out of memory?")
+
+    def _new_pool(self, size: int) -> ProcessPoolExecutor:
+        pool = ProcessPoolExecutor(size, mp_context=self._context, initializer=_end_with_the_grader)
+        self._pools.append(pool)
+        return pool
+
+
+def _end_with_the_grader() -> None:
+    """A worker whose grader was killed would wait for jobs for ever; its kernel ends with it."""
+    grader = multiprocessing.parent_process()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to answer
+    signal.signal(signal.SIGTERM, _leave)
+
+    def watch() -> None:
+        if grader is not None:
+            grader.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+            os._exit(1)
+
+    threading.Thread(target=watch, name="grader", daemon=True).start()
+
+
+def _leave(*_: object) -> None:
+    """End the run in order, so that nothing is left in /tmp; then go, whatever is still queued."""
+    threading.Timer(3, os._exit, (1,)).start()
+    sys.exit(1)
+
+
+class ClusterWorkers:
+    """The workers of a Dask scheduler. Use it in ``with``. ``Problem`` when they cannot be had."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client
+        except ImportError:
+            raise Problem(
+                "--scheduler needs Dask: pip install -c constraints.txt distributed"
+            ) from None
+        try:
+            self._client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise Problem(f"cannot reach the scheduler {address}: {reason}") from None
+        self._address = address
+        if not self._cores():
+            self._client.close()
+            raise Problem(f"{address} has no workers: start some with `dask worker {address}`.")
+        self._executor = self._client.get_executor()
+
+    def __enter__(self) -> "ClusterWorkers":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._executor.shutdown(wait=False)
+        self._client.close()
+
+    def slots(self) -> int:
+        """Counted anew each time: workers come and go."""
+        return max(1, self._cores())
+
+    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+        try:
+            return self._executor.submit(run_elsewhere, job, run_version())
+        except Exception as error:  # Dask's own, tornado's or the system's
+            raise self._lost(error) from None
+
+    def _cores(self) -> int:
+        try:
+            return sum(self._client.ncores().values())
+        except Exception as error:
+            raise self._lost(error) from None
+
+    def _lost(self, error: Exception) -> Problem:
+        return Problem(
+            f"the scheduler {self._address} was lost ({type(error).__name__}); what is done is "
+            "kept: run the command again."
+        )

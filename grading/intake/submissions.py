@@ -1,0 +1,131 @@
+"""Finds what learners handed in: ``<course>/submitted/<learner>/<chapter>/<chapter>.ipynb`` and the
+files beside it. Reads with bounds and follows no link: a submission's folder is a stranger's."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course_lib.chapters import Chapter
+from grading.intake.reading import MAX_BYTES, Unreadable, printable
+
+_COMPANION_BYTES = 20 * 2**20
+_COMPANION_FILES = 200
+#: How many of those that are not used are named.
+_COMPANIONS_NAMED = 10
+#: What is never handed to the kernel: other notebooks, nbgrader's own files, editors' folders.
+_LEFT_OUT = ("timestamp.txt", "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """One learner's folder for a chapter. ``mended`` says what was unusual about its files."""
+
+    learner: str
+    folder: Path
+    mended: list[str] = field(default_factory=list)
+
+    def notebook(self, chapter: Chapter) -> bytes:
+        """The notebook's bytes. Raises ``Unreadable``."""
+        if not os.access(self.folder, os.R_OK | os.X_OK):
+            raise Unreadable("its folder cannot be read: change its permissions")
+        path = self.folder / f"{chapter.id}.ipynb"
+        if not os.path.lexists(path):
+            path = self._other_name(chapter)
+        return _read(path, MAX_BYTES)
+
+    def timestamp(self) -> str | None:
+        """When it was handed in, as nbgrader's file says; None without one."""
+        try:
+            return _read(self.folder / "timestamp.txt", 200).decode().strip() or None
+        except (Unreadable, UnicodeDecodeError):
+            return None
+
+    def companions(self) -> dict[str, bytes]:
+        """The files beside the notebook, by their path inside the folder."""
+        found: dict[str, bytes] = {}
+        left, unused = _COMPANION_BYTES, 0
+        for path in sorted(_files(self.folder)):
+            try:
+                data = _read(path, left)
+            except Unreadable as error:
+                unused += 1
+                if unused <= _COMPANIONS_NAMED:
+                    self.mended.append(f"{printable(path.name)} was not used: {error}.")
+                continue
+            if len(found) == _COMPANION_FILES:
+                self.mended.append(f"Only {_COMPANION_FILES} of the files beside it were used.")
+                break
+            left -= len(data)
+            found[str(path.relative_to(self.folder))] = data
+        if unused > _COMPANIONS_NAMED:
+            self.mended.append(f"{unused - _COMPANIONS_NAMED} more files were not used.")
+        return found
+
+    def _other_name(self, chapter: Chapter) -> Path:
+        """A browser or learner may have renamed it: ``05_complete_loop (1).ipynb``."""
+        notebooks = sorted(self.folder.glob("*.ipynb"))
+        named = [path for path in notebooks if chapter.id in path.name] or notebooks
+        if len(named) != 1:
+            raise Unreadable(
+                f"{chapter.id}.ipynb is missing"
+                + (f", and {len(named)} notebooks could be meant" if named else "")
+            )
+        self.mended.append(f"The notebook was called {named[0].name!r}.")
+        return named[0]
+
+
+def submissions(folder: Path, chapter: Chapter) -> list[HandedIn]:
+    """Everyone who has a folder for the chapter below ``folder`` (``<course>/submitted``)."""
+    if not folder.is_dir():
+        return []
+    return [
+        HandedIn(learner.name, learner / chapter.id)
+        for learner in sorted(folder.iterdir())
+        if not learner.name.startswith(".")
+        and is_folder(learner)
+        and is_folder(learner / chapter.id)
+    ]
+
+
+def is_folder(path: Path) -> bool:
+    """A folder and no link to one. So is what may not be looked at: it is then reported, and not
+    passed over."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for top, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name not in _LEFT_OUT]
+        for name in names:
+            if name not in _LEFT_OUT and not name.endswith(".ipynb"):
+                yield Path(top) / name
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A regular file's bytes; no link is followed, no pipe is waited for."""
+    name = printable(path.name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            # Asked of what was opened, before it becomes a file: Python makes none of a folder.
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unreadable(f"{name} is no ordinary file")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(most + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable(f"{name} is a link, and links are not followed") from None
+        raise Unreadable(f"{name} cannot be read ({error.strerror})") from None
+    if len(data) > most:
+        raise Unreadable(f"{name} is larger than {most // 2**20} MB")
+    return data

@@ -1,0 +1,71 @@
+"""The secret cases of an exercise with what the reference and each misconception make of them.
+
+Which of a few prepared sets a submission meets depends on a secret (``choose_seed``), so expected
+values are computed once per set, and regrading is reproducible.
+"""
+
+import hmac
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from hashlib import sha256
+
+import torch
+
+from course_lib.exercises import find_exercise
+from course_lib.exercises.checking.model import Case, Exercise, Observation
+from course_lib.exercises.checking.observe import observe
+from grading.answers import find_answer
+from grading.answers.model import Answer, as_subjects
+from grading.chapter_text.reference import reference
+
+#: How many case sets an exercise has.
+SETS = 4
+
+
+@dataclass(frozen=True)
+class CaseSet:
+    """``expected[i]`` is what the reference makes of ``cases[i]``."""
+
+    exercise: Exercise
+    answer: Answer
+    cases: tuple[Case, ...]
+    expected: tuple[Observation, ...]
+    _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
+
+    def wrong(self, index: int) -> tuple[Observation, ...]:
+        """What the misconception number ``index`` makes of the cases. Computed when first asked:
+        most submissions are right, and then nobody asks."""
+        if index not in self._wrong:
+            solution = as_subjects(self.answer.misconceptions[index].solution, self.exercise.name)
+            free = replace(self.exercise, forbidden=())
+            self._wrong[index] = _observe_all(free, solution, self.cases)
+        return self._wrong[index]
+
+
+def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:
+    """The seed of the case set for this submission: HMAC(secret, exercise and submission)."""
+    digest = hmac.new(secret, exercise.encode() + b"\0" + submission, sha256).digest()
+    index = digest[0] % SETS
+    own = hmac.new(secret, f"{exercise} set {index}".encode(), sha256).digest()
+    return int.from_bytes(own[:6], "big")
+
+
+@lru_cache(maxsize=512)
+def case_set(name: str, seed: int) -> CaseSet:
+    """Cases drawn from ``seed``, observed with the reference."""
+    exercise, answer = find_exercise(name), find_answer(name)
+    # The oracle and the misconceptions may use what a learner may not.
+    free = replace(exercise, forbidden=())
+    cases = tuple(answer.cases(torch.Generator().manual_seed(seed)))
+    if answer.oracle is None:
+        expected = _observe_all(exercise, reference(name), cases)
+    else:
+        expected = _observe_all(free, as_subjects(answer.oracle, name), cases)
+    for observation in expected:
+        if observation.error is not None:
+            raise ValueError(f"{name}: the reference itself fails: {observation.error}")
+    return CaseSet(exercise, answer, cases, expected)
+
+
+def _observe_all(exercise: Exercise, subjects: tuple, cases: tuple) -> tuple[Observation, ...]:
+    return tuple(exercise.read(case, observe(exercise, subjects, case)) for case in cases)

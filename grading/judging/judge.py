@@ -1,0 +1,341 @@
+"""From observations to a verdict: scores by aspect, and the misconception that explains the rest.
+
+Pure: runs in the grader's process, on data. Called by ``run``'s caller, by ``grading.inprocess``
+and by the matrix.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
+from course_lib.exercises.checking.wire import WireError
+from course_lib.quiz import find_question, is_letter
+from grading.answers import quiz_key
+from grading.answers.compare import difference
+from grading.answers.model import Misconception
+from grading.judging.cases import CaseSet, case_set
+from grading.judging.outcomes import AspectOutcome, ItemOutcome, Status
+
+QUIZ_POINTS = 1.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why there is no observation: ``status`` is the item's status, ``message`` is for the learner."""
+
+    status: Status
+    message: str
+
+
+def observation_from(data: Any) -> Observation | Failure:
+    """One entry of ``remote``'s results as an observation. ``WireError`` when it has another shape."""
+    if not isinstance(data, dict):
+        raise WireError("a result is not a dictionary")
+    if "failure" in data:
+        return _failure_from(str(data["failure"]), str(data.get("detail", "")))
+    values, events, error = data.get("values"), data.get("events"), data.get("error")
+    well_formed = (
+        isinstance(values, dict)
+        and all(isinstance(key, str) for key in values)
+        and isinstance(events, list)
+        and all(isinstance(event, str) for event in events)
+        and (error is None or (isinstance(error, list) and [type(e) for e in error] == [str] * 3))
+    )
+    if not well_formed:
+        raise WireError("a result has not the shape of an observation")
+    return Observation(values, tuple(events), ErrorNote(*error) if error else None)
+
+
+def _failure_from(kind: str, detail: str) -> Failure:
+    if kind == "missing":
+        return Failure("missing", f"{detail[:80]}: its cell was not run or was deleted.")
+    if kind == "timeout":
+        text = f"Your code took too long: {detail[:80]}."
+        return Failure("timeout", f"{text} Is there a loop that never ends?")
+    if kind == "too large":
+        return Failure("error", "Your code returned more data than can be judged.")
+    if kind == "not refused":
+        text = "Your cells switched off what keeps the built-in"
+        return Failure("error", f"{text} {detail[:60]} from being called: not counted.")
+    if kind == "no process":
+        text = "Your code was not called: your cells hold as many processes or files as they may"
+        return Failure("error", f"{text} ({detail[:80]}).")
+    return Failure("error", "The process ended while your code ran: a crash or an exit().")
+
+
+def judge_exercise(
+    name: str, seed: int, observed: Sequence[Observation | Failure] | Failure
+) -> ItemOutcome:
+    """The verdict on one exercise. ``observed`` has one entry per case of ``case_set(name, seed)``."""
+    cases = case_set(name, seed)
+    if isinstance(observed, Failure) or len(observed) != len(cases.cases):
+        failure = observed if isinstance(observed, Failure) else _no_evidence()
+        observed = [failure] * len(cases.cases)
+    observed = [
+        got if isinstance(got, Failure) else cases.exercise.read(case, got)
+        for case, got in zip(cases.cases, observed, strict=True)
+    ]
+    outcomes = _judge_aspects(cases, observed)
+    score = sum(outcome.score for outcome in outcomes)
+    maximum = float(cases.exercise.points)
+    if not (math.isfinite(score) and 0 <= score <= maximum):
+        raise ValueError(f"{name}: a score of {score} out of {maximum}")
+    if score == maximum:
+        return _item(name, score, maximum, "passed", None, "Right.", outcomes)
+    if all(_not_attempted(entry) for entry in observed):
+        return _item(name, 0.0, maximum, "not_attempted", None, "Not attempted.", outcomes)
+    misconception = name_misconception(cases, observed) or name_first_mistake(
+        cases, observed, outcomes
+    )
+    if misconception is not None:
+        status: Status = "partial" if score else "failed"
+        title, text = misconception.name, misconception.sentence
+        return _item(name, score, maximum, status, title, text, outcomes)
+    status, message = _explain(observed, outcomes, score)
+    return _item(name, score, maximum, status, None, message, outcomes)
+
+
+def _item(
+    name: str,
+    score: float,
+    maximum: float,
+    status: Status,
+    misconception: str | None,
+    message: str,
+    outcomes: tuple[AspectOutcome, ...],
+) -> ItemOutcome:
+    return ItemOutcome(f"{name}__test", score, maximum, status, misconception, message, outcomes)
+
+
+def _no_evidence() -> Failure:
+    return Failure("error", "No complete observation of your code came back.")
+
+
+def _not_attempted(entry: Observation | Failure) -> bool:
+    if isinstance(entry, Failure):
+        return entry.status == "not_attempted"
+    return entry.error is not None and entry.error.is_stub
+
+
+def _judge_aspects(
+    cases: CaseSet, observed: Sequence[Observation | Failure]
+) -> tuple[AspectOutcome, ...]:
+    problems: dict[str, str] = {}
+    for aspect in cases.exercise.aspects:
+        unmet = [name for name in aspect.after if problems.get(name)]
+        if unmet:
+            problems[aspect.name] = "not counted before the main part is right"
+        else:
+            problems[aspect.name] = _aspect_problem(cases, aspect, observed)
+    return tuple(
+        AspectOutcome(
+            aspect.text,
+            0.0 if problems[aspect.name] else float(aspect.points),
+            float(aspect.points),
+            problems[aspect.name],
+        )
+        for aspect in cases.exercise.aspects
+    )
+
+
+def _aspect_problem(
+    cases: CaseSet, aspect: Aspect, observed: Sequence[Observation | Failure]
+) -> str:
+    """What is wrong with one aspect on the first case where something is; "" when it is right."""
+    asked = False
+    for case, expected, got in zip(cases.cases, cases.expected, observed, strict=True):
+        compare = cases.answer.compare.get(aspect.name)
+        if not _is_asked(cases, aspect, case, expected):
+            continue
+        asked = True
+        if isinstance(got, Failure):
+            return got.message
+        if got.error is not None:
+            return error_text(got.error)
+        if compare is not None:
+            try:
+                problem = compare(case, expected, got)
+            except Exception as error:  # a comparison meets whatever a hostile process sent
+                problem = f"the result could not be compared ({type(error).__name__})"
+        else:
+            problem = _fields_problem(cases, aspect.fields, expected, got)
+        if problem:
+            return problem
+    if not asked:
+        raise ValueError(f"{cases.exercise.name}: no case asks for the aspect {aspect.name!r}")
+    return ""
+
+
+def _is_asked(cases: CaseSet, aspect: Aspect, case: Case, expected: Observation) -> bool:
+    if "asks" in case:
+        return aspect.name in case["asks"]
+    return aspect.name in cases.answer.compare or any(
+        name in expected.values for name in aspect.fields
+    )
+
+
+def _fields_problem(
+    cases: CaseSet, fields: Sequence[str], expected: Observation, got: Observation
+) -> str | None:
+    for name in fields:
+        if name not in expected.values:
+            continue
+        if name not in got.values:
+            return f"{name} was not observed"
+        rtol, atol = cases.answer.tolerances.get(name, cases.answer.tolerance)
+        problem = difference(expected.values[name], got.values[name], rtol, atol)
+        if problem:
+            return f"{name.replace('_', ' ')}: {problem}"
+    return None
+
+
+def error_text(error: ErrorNote) -> str:
+    """An exception of the learner's code in one line."""
+    where = f" (your line: {error.line})" if error.line else ""
+    return f"your code raised {error.type}: {error.message}{where}"
+
+
+def name_misconception(
+    cases: CaseSet, observed: Sequence[Observation | Failure]
+) -> Misconception | None:
+    """The first misconception that behaves like the observations on every case, or None."""
+    if any(isinstance(entry, Failure) for entry in observed):
+        return None
+    shared = {field for aspect in cases.exercise.aspects for field in aspect.fields}
+    for index, misconception in enumerate(cases.answer.misconceptions):
+        if misconception.recognise is not None:
+            found = all(
+                _recognised(misconception, case, got)
+                for case, got in zip(cases.cases, observed, strict=True)
+            )
+        else:
+            fields = sorted(shared | set(misconception.also))
+            found = _behaves_like(cases, cases.wrong(index), observed, fields)
+        if found:
+            return misconception
+    return None
+
+
+def name_first_mistake(
+    cases: CaseSet,
+    observed: Sequence[Observation | Failure],
+    outcomes: Sequence[AspectOutcome],
+) -> Misconception | None:
+    """For a submission with several mistakes: the misconception whose result it has in the first
+    aspect that is wrong, or None."""
+    if any(isinstance(entry, Failure) for entry in observed):
+        return None
+    aspects = cases.exercise.aspects
+    aspect = next((a for a, o in zip(aspects, outcomes, strict=True) if o.problem), None)
+    if aspect is None:
+        return None
+    for index, misconception in enumerate(cases.answer.misconceptions):
+        if misconception.recognise is None and _same_mistake(
+            cases, aspect, misconception, cases.wrong(index), observed
+        ):
+            return misconception
+    return None
+
+
+def _same_mistake(
+    cases: CaseSet,
+    aspect: Aspect,
+    misconception: Misconception,
+    wrong: Sequence[Observation],
+    observed: Sequence[Observation],
+) -> bool:
+    """Whether both have the same result in this aspect, and that result is wrong."""
+    fields = (*aspect.fields, *misconception.also)
+    asked = [
+        (theirs, got)
+        for case, expected, theirs, got in zip(
+            cases.cases, cases.expected, wrong, observed, strict=True
+        )
+        if _is_asked(cases, aspect, case, expected)
+    ]
+    return (
+        bool(asked)
+        and all(theirs.error is None and got.error is None for theirs, got in asked)
+        and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
+        and bool(_aspect_problem(cases, aspect, wrong))
+    )
+
+
+def _behaves_like(
+    cases: CaseSet,
+    wrong: Sequence[Observation],
+    observed: Sequence[Observation],
+    fields: Sequence[str],
+) -> bool:
+    for theirs, got in zip(wrong, observed, strict=True):
+        if (theirs.error is None) != (got.error is None):
+            return False
+        if theirs.error is not None and theirs.error.type != got.error.type:
+            return False
+        if theirs.error is None and not _same_fields(cases, fields, theirs.values, got.values):
+            return False
+    return True
+
+
+def _recognised(misconception: Misconception, case: Case, got: Observation) -> bool:
+    try:
+        return bool(misconception.recognise(case, got))
+    except Exception:  # made for well-formed observations; a forged one is recognised as nothing
+        return False
+
+
+def _same_fields(
+    cases: CaseSet, fields: Sequence[str], theirs: Mapping[str, Any], got: Mapping[str, Any]
+) -> bool:
+    for name in fields:
+        if (name in theirs) != (name in got):
+            return False
+        rtol, atol = cases.answer.tolerances.get(name, cases.answer.tolerance)
+        if name in theirs and difference(theirs[name], got[name], rtol, atol):
+            return False
+    return True
+
+
+def _explain(
+    observed: Sequence[Observation | Failure], outcomes: Sequence[AspectOutcome], score: float
+) -> tuple[Status, str]:
+    """Status and message where no misconception fits."""
+    failures = [entry for entry in observed if isinstance(entry, Failure)]
+    first = next(outcome.problem for outcome in outcomes if outcome.problem)
+    if failures:
+        return ("partial" if score else failures[0].status), failures[0].message
+    if score:
+        return "partial", _sentence(first)
+    raised = all(entry.error is not None for entry in observed)
+    return ("error" if raised else "failed"), _sentence(first)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
+
+
+def judge_quiz(id: str, answer: Any) -> ItemOutcome:
+    """The verdict on one quiz answer: the learner's letter, None, or a ``Failure``."""
+    key, question = quiz_key(id), find_question(id)
+    grade_id = f"{id}__test"
+
+    def item(score: float, status: Status, message: str) -> ItemOutcome:
+        return ItemOutcome(grade_id, score, QUIZ_POINTS, status, None, message)
+
+    if isinstance(answer, Failure):
+        return item(0.0, answer.status, answer.message)
+    if answer is None:
+        return item(0.0, "not_attempted", "Not answered.")
+    if not is_letter(answer):
+        return item(0.0, "failed", f"{answer!r:.40} is none of A, B, C and D.")
+    letter = answer.strip().upper()
+    if letter == key.key:
+        return item(QUIZ_POINTS, "passed", f"{letter} is right. {key.why[letter]}")
+    return item(
+        0.0,
+        "failed",
+        f"{letter} ({question.options[letter]}) is not right: {key.why[letter]} "
+        f"Right is {key.key} ({question.options[key.key]}): {key.why[key.key]}",
+    )
