@@ -14,7 +14,10 @@ def chapter_exercises(chapter: Chapter) -> tuple[Exercise, ...]:
     name = f"course_lib.exercises.{chapter.module}"
     if find_spec(name) is None:
         return ()
-    return import_module(name).EXERCISES
+    return tuple(
+        import_module(f"{name}.{each}").EXERCISE if isinstance(each, str) else each
+        for each in import_module(name).EXERCISES
+    )
 
 
 @cache

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch05_complete_loop import (
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import kind_of, type_name
+from course_lib.exercises.support.classifier import (
     build,
     classifier_case,
     own_gradient_findings,
     record_steps,
 )
-from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import kind_of, type_name
 from course_lib.exercises.support.loop_watch import parameters_of, watching
 
 Properties = Callable[[Case, Observation], Iterator[Finding]]

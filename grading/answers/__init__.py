@@ -5,6 +5,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.exercises import chapter_exercises
 from grading.answers.model import Answer, QuizKey
 
 
@@ -16,7 +17,13 @@ def _module(chapter: Chapter):
 def chapter_answers(chapter: Chapter) -> tuple[Answer, ...]:
     """The answers of a chapter's exercises; empty while it is not written."""
     module = _module(chapter)
-    return module.ANSWERS if module else ()
+    if not hasattr(module, "__path__"):
+        return module.ANSWERS if module else ()
+    return tuple(
+        import_module(f"{module.__name__}.{exercise.name}").ANSWER
+        for exercise in chapter_exercises(chapter)
+        if find_spec(f"{module.__name__}.{exercise.name}")
+    )
 
 
 def chapter_keys(chapter: Chapter) -> tuple[QuizKey, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_lib.exercises.ch05_complete_loop import TRAIN_ONE_EPOCH
+from course_lib.exercises.ch05_complete_loop.train_one_epoch import EXERCISE as TRAIN_ONE_EPOCH
 from course_lib.exercises.checking import check
 from course_lib.exercises.checking.check import run_check
 from course_lib.exercises.checking.forbid import ForbiddenCall, refusing

@@ -1,0 +1,96 @@
+"""``fit``, public half."""
+
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import patch
+
+import torch
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.classifier import build, classifier_case
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    """``fit`` is judged alone: under the name ``train_one_epoch`` it finds a stand-in that returns
+    the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses."""
+    parts = build(case)
+    scripted = case["scripted"]
+    calls = 0
+
+    def train_one_epoch(model: Any, loader: Any, loss_fn: Any, optimizer: Any) -> float:
+        nonlocal calls
+        calls += 1
+        if (model, loader, loss_fn, optimizer) != parts:
+            raise TypeError(
+                "train_one_epoch takes model, loader, loss_fn, optimizer, in this order"
+            )
+        if calls > len(scripted):
+            raise RuntimeError(f"train_one_epoch was called more than {len(scripted)} times")
+        return scripted[calls - 1]
+
+    train_one_epoch.__qualname__ = "train_one_epoch"  # what an error message calls it
+    scope = getattr(function, "__globals__", {})
+    with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
+        returned = function(*parts, case["epochs"])
+    notes["stand_in_used"] = calls > 0
+    notes["returned"] = returned
+    notes["epochs_trained"] = calls or parts[1].passes
+
+
+def fit_case(generator: torch.Generator, epochs: int, **settings: Any) -> dict[str, Any]:
+    """A case of ``fit``: one scripted loss more than epochs, so that one call too many is seen."""
+    case = classifier_case(generator, **settings)
+    losses = 0.5 + torch.rand(epochs + 3, generator=generator, dtype=torch.float64)
+    return case | {"epochs": epochs, "scripted": losses.tolist()}
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    epochs, returned = case["epochs"], observation["returned"]
+    if epochs == 0:
+        yield Finding(type(returned) is list and not returned, "zero epochs give an empty list")
+        return
+    is_list = isinstance(returned, list)
+    yield Finding(is_list, "the result is a list", f"yours is {type_name(returned)}")
+    if is_list:
+        yield Finding(
+            len(returned) == epochs,
+            f"with epochs={epochs} the list has {epochs} entries",
+            f"yours has {len(returned)}",
+        )
+        strange = [type_name(value) for value in returned if type(value) is not float]
+        text = "the entries are floats"
+        yield Finding(not strange, text, f"yours has {', '.join(strange[:1])}")
+    trained = observation["epochs_trained"]
+    text = f"with epochs={epochs} it trains for {epochs} epochs"
+    yield Finding(trained == epochs, text, f"yours trains for {trained}")
+    if is_list and observation["stand_in_used"]:
+        yield Finding(
+            returned == case["scripted"][: len(returned)],
+            "the entries are what train_one_epoch returned, first epoch first",
+        )
+
+
+_FIT_SETTINGS = {"n": 10, "sizes": (2, 3, 2), "batch_size": 4, "lr": 0.1}
+
+EXERCISE = Exercise(
+    name="fit",
+    points=2,
+    task="Train for several epochs and return the loss of each.",
+    aspects=(
+        Aspect("history", "one loss per epoch, in order", 1, ("returned",)),
+        Aspect("epochs", "it trains exactly `epochs` epochs", 1, ("epochs_trained",), ("history",)),
+    ),
+    hints=(
+        "The work of one epoch is done: call train_one_epoch. fit only repeats it and keeps score.",
+        "Start an empty list before the loop over range(epochs), append one result per turn, and "
+        "return the list after the loop.",
+    ),
+    observe=_observe,
+    fields=("returned", "stand_in_used", "epochs_trained"),
+    public_cases=lambda: [
+        fit_case(torch.Generator().manual_seed(3), epochs, **_FIT_SETTINGS) for epochs in (3, 0)
+    ],
+    properties=_properties,
+    forbidden=("course_lib.training.Trainer",),
+)

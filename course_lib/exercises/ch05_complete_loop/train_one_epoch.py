@@ -1,0 +1,119 @@
+"""``train_one_epoch``, public half."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.classifier import (
+    build,
+    classifier_case,
+    has_moved,
+    own_gradient_findings,
+    record_steps,
+)
+from course_lib.exercises.support.loop_watch import (
+    buffers_of,
+    gradients_of,
+    parameters_of,
+    watching,
+)
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    model, loader, loss_fn, optimizer = build(case)
+    # Handed over in eval mode: a right loop sets train mode itself.
+    model.eval()
+    losses: list[tuple[float, int]] = []
+    steps = record_steps(model, optimizer)
+    loss_fn.register_forward_hook(
+        lambda _, inputs, loss: losses.append((float(loss), len(inputs[1])))
+    )
+    try:
+        with watching(notes, model, optimizer) as watch:
+            notes["returned"] = function(model, loader, watch(loss_fn), optimizer)
+    finally:
+        notes["parameters"] = parameters_of(model)
+        notes["buffers"] = buffers_of(model)
+        notes["training"] = model.training
+        notes["gradients"] = gradients_of(model)
+        notes["losses"] = losses
+        notes["steps"] = steps[:3]
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    return {"moved": has_moved(case, observation)}
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    batches = len(build(case)[1])
+    if case["batch_norm"]:
+        yield Finding(observation["training"] is True, "the model is in train mode afterwards")
+        return
+    made = observation.events.count("S")
+    text = "optimizer.step() is called once for every batch"
+    yield Finding(made == batches, text, f"{batches} batches, {made} steps")
+    yield Finding(observation["moved"], "the parameters have moved")
+    pairs = observation["losses"]
+    yield Finding(len(pairs) == batches, "the loss is computed once for every batch")
+    returned = observation["returned"]
+    is_float = type(returned) is float
+    got = f"yours is {type_name(returned)}"
+    yield Finding(is_float, "the result is a Python float, not a tensor and not None", got)
+    seen = sum(size for _, size in pairs)
+    if is_float and seen:
+        mean = sum(loss * size for loss, size in pairs) / seen
+        yield Finding(
+            math.isclose(returned, mean, rel_tol=1e-6),
+            "the result is the mean over examples (the last batch is smaller than the others)",
+            f"that is {mean:.4f} here, and yours is {returned:.4f}",
+        )
+    yield from own_gradient_findings(case, observation)
+
+
+def epoch_case(generator: torch.Generator, **settings: Any) -> dict[str, Any]:
+    """A case of ``train_one_epoch``; with batch norm train mode shows in the numbers, so there the
+    weights tell of the mode."""
+    asks = ("mean", "mode") if settings.get("batch_norm") else ("updates", "mean", "mode")
+    return classifier_case(generator, **settings) | {"asks": asks}
+
+
+def _public_case(seed: int, **changes: Any) -> dict[str, Any]:
+    settings = {"n": 22, "sizes": (3, 5, 4), "batch_size": 8, "lr": 0.3} | changes
+    return epoch_case(torch.Generator().manual_seed(seed), **settings)
+
+
+EXERCISE = Exercise(
+    name="train_one_epoch",
+    points=4,
+    task="Train for one pass over the loader and return the mean loss per example.",
+    aspects=(
+        Aspect("updates", "every batch moves the weights by its own gradient", 2, ("parameters",)),
+        Aspect("mean", "the result is the mean loss per example", 1, ("returned",)),
+        Aspect(
+            "mode",
+            "the model trains in train mode",
+            1,
+            ("parameters", "buffers", "training"),
+            after=("updates",),
+        ),
+    ),
+    hints=(
+        "Five lines per batch. Before the loop, put the model into train mode and start two "
+        "counters: the sum of the losses of all examples, and how many examples you have seen.",
+        "loss_fn gives the mean over one batch. Multiply loss.item() by the number of examples in "
+        "the batch before you add it up; divide by the number of all examples at the very end, "
+        "after the loop.",
+    ),
+    observe=_observe,
+    fields=("returned", "parameters", "buffers", "training", "gradients", "losses", "steps"),
+    facts=_facts,
+    derived=("moved",),
+    public_cases=lambda: [_public_case(1, stale=True), _public_case(2, batch_norm=True)],
+    properties=_properties,
+    allowed_orders=("FLZBS", "ZFLBS", "FZLBS"),
+    forbidden=("course_lib.training.Trainer",),
+)

@@ -1,0 +1,125 @@
+"""``train_with_accumulation``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support.classifier import (
+    build,
+    classifier_case,
+    load_parameters,
+    same_tensors,
+)
+from course_lib.exercises.support.loop_watch import gradients_of, parameters_of, watching
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    model, loader, loss_fn, optimizer = build(case)
+    steps = case["accumulate_steps"]
+    around: list[list[torch.Tensor]] = []
+    optimizer.register_step_pre_hook(lambda *_: around.append(parameters_of(model)))
+    optimizer.register_step_post_hook(lambda *_: around.append(parameters_of(model)))
+    try:
+        with watching(notes, model, optimizer) as watch:
+            notes["returned"] = function(model, loader, watch(loss_fn), optimizer, steps)
+    finally:
+        notes["parameters"] = parameters_of(model)
+        notes["gradients"] = gradients_of(model)
+        notes["steps"] = around[:8]  # the parameters before and after each of the first steps
+
+
+def accumulation_case(
+    generator: torch.Generator, batches: int, accumulate_steps: int, **settings: Any
+) -> dict[str, Any]:
+    """A case with ``batches`` batches of equal size."""
+    settings = settings | {"n": batches * settings["batch_size"]}
+    groups = "last_group" if batches % accumulate_steps else "groups"
+    own = {"accumulate_steps": accumulate_steps, "asks": (groups, "count")}
+    return classifier_case(generator, **settings) | own
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    batches = len(build(case)[1])
+    steps = case["accumulate_steps"]
+    groups = math.ceil(batches / steps)
+    made = observation.events.count("S")
+    text = f"{batches} batches in groups of {steps} make {groups} optimizer steps"
+    yield Finding(made == groups, text, f"yours made {made}")
+    yield Finding(
+        observation.events.count("B") >= groups, "backward() runs before each optimizer step"
+    )
+    returned = observation["returned"]
+    yield Finding(
+        type(returned) is int and returned == made,
+        "the result is the number of optimizer steps",
+        f"{made} steps were made, and yours is {returned!r:.30}",
+    )
+    before, after = observation["steps"][::2], observation["steps"][1::2]
+    if made == groups:
+        good = [
+            same_tensors(_after_step(case, i, start), end)
+            for i, (start, end) in enumerate(zip(before, after, strict=True))
+        ]
+        text = "a full group's step uses the mean gradient of its batches, and nothing older"
+        yield Finding(all(good[: batches // steps]), text, _other_groups(observation, steps))
+        if batches % steps:
+            text = "a last shorter group's step uses the mean over its own batches"
+            yield Finding(good[-1], text)
+
+
+def _other_groups(observation: Observation, steps: int) -> str:
+    """After how many batches the first step came, where that is not what was asked for."""
+    before = observation.events[: observation.events.index("S")].count("F")
+    batches = "1 batch" if before == 1 else f"{before} batches"
+    return f"yours makes its first step after {batches}" if before not in (0, steps) else ""
+
+
+def _after_step(case: Case, group: int, start: list[torch.Tensor]) -> list[torch.Tensor]:
+    """``start`` moved by group number ``group``: one batch that holds all of it has its gradient."""
+    model, _loader, loss_fn, optimizer = build(case | {"stale": False})
+    load_parameters(model, start)
+    size = case["accumulate_steps"] * case["batch_size"]
+    rows = slice(group * size, (group + 1) * size)
+    loss_fn(model(case["x"][rows]), case["y"][rows]).backward()
+    optimizer.step()
+    return parameters_of(model)
+
+
+_ACCUMULATION_SETTINGS = {"sizes": (3, 5, 4), "batch_size": 4, "lr": 0.3}
+
+EXERCISE = Exercise(
+    name="train_with_accumulation",
+    points=3,
+    task="Train with one optimizer step per group of batches; return the number of steps.",
+    aspects=(
+        Aspect("groups", "each step uses the mean gradient of its group", 1, ("parameters",)),
+        Aspect(
+            "last_group",
+            "a last shorter group is averaged over its own length",
+            1,
+            ("parameters",),
+            after=("groups",),
+        ),
+        Aspect("count", "the result is the number of steps", 1, ("returned",), ("groups",)),
+    ),
+    hints=(
+        "backward() adds. So within a group, leave the gradients alone and let them add up; step "
+        "and clear at the end of each group. Divide each loss by the length of its group first.",
+        "With n = len(loader), batch number i (from 0) belongs to the group that starts at "
+        "i - i % accumulate_steps; that group has min(accumulate_steps, n - start) batches. Step "
+        "when a group is full or when the batch is the last one.",
+    ),
+    observe=_observe,
+    fields=("returned", "parameters", "gradients", "steps"),
+    public_cases=lambda: [
+        accumulation_case(
+            torch.Generator().manual_seed(4), batches, 3, stale=stale, **_ACCUMULATION_SETTINGS
+        )
+        for batches, stale in ((6, False), (5, True))
+    ],
+    properties=_properties,
+    forbidden=("course_lib.training.Trainer",),
+)

@@ -1,0 +1,158 @@
+"""``fit``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch05_complete_loop.fit import fit_case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.classifier import build
+from grading.answers.compare import difference
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+from grading.chapter_text.reference import reference
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    return [
+        fit_case(generator, 3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2),
+        fit_case(generator, 5, n=9, sizes=(3, 4, 2), batch_size=5, lr=0.3),
+        fit_case(generator, 1, n=7, sizes=(4, 2, 3), batch_size=3, lr=0.1),
+        fit_case(generator, 0, n=8, sizes=(2, 5, 3), batch_size=3, lr=0.1),
+    ]
+
+
+def _expected_history(case: Case, expected: Observation, got: Observation) -> str | None:
+    """A ``fit`` that called the stand-in returns its numbers; one that loops itself, real losses."""
+    history = expected["returned"]
+    if not got.get("stand_in_used") and case["epochs"]:
+        [train_one_epoch] = reference("train_one_epoch")
+        parts = build(case)
+        history = [train_one_epoch(*parts) for _ in range(case["epochs"])]
+    return difference(history, got.get("returned"), 1e-6, 1e-9)
+
+
+def _holds_functions(case: Case, got: Observation) -> bool:
+    """One for each epoch: an empty list holds none, which is another mistake."""
+    returned = got.get("returned")
+    return (
+        isinstance(returned, list)
+        and len(returned) == case["epochs"]
+        and all(type_name(each) == "function" for each in returned)
+    )
+
+
+def _trains_twice(case: Case, got: Observation) -> bool:
+    """Where there are enough scripted numbers; else the stand-in stops the second round."""
+    if got.error is not None:
+        return "called more than" in got.error.message
+    return got.get("epochs_trained") == 2 * case["epochs"]
+
+
+def train_one_epoch(*args):
+    """Name that the solutions below call; the driver puts its stand-in here."""
+    raise AssertionError("only ever replaced by the stand-in")
+
+
+def _one_number_repeated(model, loader, loss_fn, optimizer, epochs):
+    return [train_one_epoch(model, loader, loss_fn, optimizer)] * epochs if epochs else []
+
+
+def _comprehension(model, loader, loss_fn, optimizer, epochs):
+    return [train_one_epoch(model, loader, loss_fn, optimizer) for _ in range(epochs)]
+
+
+def _while(model, loader, loss_fn, optimizer, epochs):
+    history = []
+    while len(history) < epochs:
+        history += [train_one_epoch(model, loader, loss_fn, optimizer)]
+    return history
+
+
+def _own_loop(model, loader, loss_fn, optimizer, epochs):
+    history = [0.0] * epochs
+    for epoch in range(epochs):
+        model.train()
+        seen = 0
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            history[epoch] += loss.item() * len(x)
+            seen += len(x)
+        history[epoch] /= seen
+    return history
+
+
+ANSWER = Answer(
+    exercise="fit",
+    cases=_cases,
+    compare={"history": _expected_history},
+    variants=(_comprehension, _while, _own_loop),
+    misconceptions=(
+        wrong(
+            "one epoch too few",
+            edit("range(epochs)", "range(epochs - 1)"),
+            "You train one epoch too few: range(epochs) runs exactly `epochs` times, "
+            "range(1, epochs) or range(epochs - 1) once less.",
+        ),
+        wrong(
+            "one epoch too many",
+            edit("range(epochs)", "range(epochs + 1)"),
+            "You train one epoch too many: range(epochs) runs exactly `epochs` times, "
+            "range(epochs + 1) once more.",
+        ),
+        wrong(
+            "only the last value",
+            edit("history = []", "loss = None")
+            .edit("history.append(", "loss = (")
+            .edit("return history", "return loss"),
+            "You return one number. Collect one loss per epoch in a list, and return the list.",
+        ),
+        wrong(
+            "return inside the loop",
+            edit("    return history", "        return history\n    return history"),
+            "The return stands inside the loop, so training ends after the first epoch.",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got.get("returned"), list)
+                and len(got["returned"]) == min(1, case["epochs"])
+                and got.get("epochs_trained") == min(1, case["epochs"])
+            ),
+        ),
+        wrong(
+            "nothing returned",
+            edit("    return history\n", ""),
+            "The losses are collected and nothing comes back: return the list after the loop.",
+        ),
+        wrong(
+            "trained twice per epoch",
+            edit(
+                "history.append",
+                "train_one_epoch(model, loader, loss_fn, optimizer)\n        history.append",
+            ),
+            "You call train_one_epoch twice in every turn: each call trains. Call it once, and "
+            "keep what it returns.",
+            recognise=_trains_twice,
+        ),
+        wrong(
+            "function kept instead of called",
+            edit("train_one_epoch(model, loader, loss_fn, optimizer)", "train_one_epoch"),
+            "You put train_one_epoch itself into the list, so nothing is trained. A function runs "
+            "when parentheses follow it: train_one_epoch(model, loader, loss_fn, optimizer).",
+            recognise=_holds_functions,
+        ),
+        wrong(
+            "one epoch's loss repeated",
+            _one_number_repeated,
+            "You train one epoch and write its loss down several times. Call train_one_epoch "
+            "inside the loop, once per epoch.",
+        ),
+        wrong(
+            "list started anew in every epoch",
+            edit("        history.append", "        history = []\n        history.append"),
+            "The empty list is made inside the loop, so each epoch throws away what the earlier "
+            "ones wrote. Make it once, before the loop.",
+        ),
+    ),
+)

@@ -1,0 +1,255 @@
+"""``train_one_epoch``, secret half."""
+
+import math
+import re
+
+import torch
+
+from course_lib.exercises.ch05_complete_loop.train_one_epoch import epoch_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FORWARD = "        predictions = model(x)\n"
+CLEAR = "        optimizer.zero_grad()\n"
+BACKWARD = "        loss.backward()\n"
+STEP = "        optimizer.step()\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(**settings):
+        return epoch_case(generator, **settings)
+
+    return [
+        case(n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, momentum=0.5, stale=True),
+        case(n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
+        case(n=19, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9, stale=True),
+        case(n=23, sizes=(5, 6, 3), batch_size=7, lr=0.3, batch_norm=True),
+    ]
+
+
+def _steps_too_early(case: Case, got: Observation) -> bool:
+    order = "".join(got.events)
+    raised = got.error is not None and "inplace" in got.error.message
+    stands_still = got.error is None and not got["moved"]
+    return (raised or stands_still) and "S" in order and order.find("S") < order.find("B")
+
+
+def _clears_too_late(case: Case, got: Observation) -> bool:
+    """The weights stand still, and between backward() and its step() lies a zero_grad()."""
+    order = "".join(got.events)
+    return got.error is None and not got["moved"] and bool(re.search("B[^FLS]*ZS", order))
+
+
+def _never_goes_back(case: Case, got: Observation) -> bool:
+    return got.error is None and "B" not in got.events and "S" in got.events
+
+
+def _raised(words: str):
+    """Recognises an error of the learner's code by words of its message."""
+    return lambda case, got: got.error is not None and words in got.error.message
+
+
+def _never_steps(case: Case, got: Observation) -> bool:
+    return got.error is None and "S" not in got.events and "B" in got.events and not got["moved"]
+
+
+def _clear_at_the_end(model, loader, loss_fn, optimizer):
+    model.train()
+    model.zero_grad()
+    weighted = []
+    count = 0
+    for x, y in loader:
+        predictions = model(x)
+        loss = loss_fn(predictions, y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        weighted.append(float(loss.detach()) * x.shape[0])
+        count += x.shape[0]
+    return sum(weighted) / count
+
+
+def _with_closure(model, loader, loss_fn, optimizer):
+    model.train(True)
+    total = torch.zeros((), dtype=torch.float64)
+    seen = 0
+    for x, y in loader:
+
+        def closure(x=x, y=y):
+            model.zero_grad(set_to_none=False)
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            return loss
+
+        total += optimizer.step(closure).detach() * y.size(0)
+        seen += y.size(0)
+    return (total / seen).item()
+
+
+def _with_autograd_grad(model, loader, loss_fn, optimizer):
+    model.train()
+    parameters = list(model.parameters())
+    losses, sizes = [], []
+    for x, y in loader:
+        loss = loss_fn(model(x), y)
+        for parameter, gradient in zip(
+            parameters, torch.autograd.grad(loss, parameters), strict=True
+        ):
+            parameter.grad = gradient
+        optimizer.step()
+        losses.append(loss.item())
+        sizes.append(len(x))
+    return math.fsum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
+
+
+ANSWER = Answer(
+    exercise="train_one_epoch",
+    cases=_cases,
+    variants=(_clear_at_the_end, _with_closure, _with_autograd_grad),
+    misconceptions=(
+        wrong(
+            "zero_grad between backward and step",
+            edit(CLEAR, "").edit(BACKWARD, BACKWARD + CLEAR),
+            "You clear the gradients after backward() has filled them and before step() uses "
+            "them. The step finds nothing to move by, so the weights never change.",
+            recognise=_clears_too_late,
+        ),
+        wrong(
+            "step before backward",
+            edit(STEP, "").edit(BACKWARD, STEP + BACKWARD),
+            "step() runs before backward() has made this batch's gradients. Right after clearing "
+            "there is nothing to move by, so the weights stand still.",
+            recognise=_steps_too_early,
+        ),
+        wrong(
+            "step before backward",
+            edit(STEP, "").edit(CLEAR, STEP + CLEAR),
+            "step() changes the weights while the graph of this batch still needs their old "
+            "values, so the backward() that follows raises. Move step() behind backward().",
+            recognise=_steps_too_early,
+        ),
+        wrong(
+            "step before backward",
+            edit(STEP, "").edit(FORWARD, STEP + FORWARD),
+            "step() opens the loop, so each batch moves the weights by the gradients of the batch "
+            "before it; the last batch is never used. Move step() behind backward().",
+        ),
+        wrong(
+            "no step",
+            edit(STEP, ""),
+            "Gradients are computed and never used: without optimizer.step() no weight moves. (With "
+            "its parentheses: optimizer.step alone only names the method.)",
+            recognise=_never_steps,
+        ),
+        wrong(
+            "no backward",
+            edit(BACKWARD, ""),
+            "loss.backward() is missing, so there are no gradients of this batch that step() could "
+            "move by.",
+            recognise=_never_goes_back,
+        ),
+        wrong(
+            "one step for the whole epoch",
+            edit(STEP, "").edit("    return", "    optimizer.step()\n    return"),
+            "step() stands after the loop over the batches, so there is one update for all of them, "
+            "by the last batch's gradient. Each batch gets its own step: move it into the loop.",
+        ),
+        wrong(
+            "no zero_grad",
+            edit(CLEAR, ""),
+            "backward() adds to the gradients that are already there. Without zero_grad() each "
+            "step moves by the sum of all batches so far, and by leftovers from before.",
+        ),
+        wrong(
+            "cleared once, not once per batch",
+            edit(CLEAR, "").edit("    for x, y", "    optimizer.zero_grad()\n    for x, y"),
+            "zero_grad() stands before the loop and runs once, so from the second batch on each "
+            "step moves by the sum of all batches so far. Move it into the loop.",
+        ),
+        wrong(
+            "softmax before the loss",
+            edit("= loss_fn(predictions, y)", "= loss_fn(torch.softmax(predictions, dim=1), y)"),
+            "You apply a softmax before loss_fn. The loss takes the model's predictions as they "
+            "are; cross-entropy does the softmax itself (chapter 02).",
+        ),
+        wrong(
+            "arguments of loss_fn swapped",
+            edit("= loss_fn(predictions, y)", "= loss_fn(y, predictions)"),
+            "loss_fn gets its arguments in the wrong order: predictions first, then the targets.",
+            recognise=_raised("not implemented for 'Long'"),
+        ),
+        wrong(
+            "examples counted by loader.dataset",
+            edit("total_loss / n_examples", "total_loss / len(loader.dataset)"),
+            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
+            "not every one has that attribute: count the examples as they come, with len(y).",
+            recognise=_raised("no attribute 'dataset'"),
+        ),
+        wrong(
+            "mean of batch means",
+            edit("loss.item() * len(y)", "loss.item()").edit("+= len(y)", "+= 1"),
+            "You average the batches' means. The last batch is smaller, so its examples count "
+            "too much: weigh each mean by its batch's size.",
+        ),
+        wrong(
+            "batch means divided by examples",
+            edit("loss.item() * len(y)", "loss.item()"),
+            "You add up the batches' means and divide by the number of examples, so the result is "
+            "too small. Multiply each mean by its batch's size before you add it.",
+        ),
+        wrong(
+            "sum over examples divided by batches",
+            edit("+= len(y)", "+= 1"),
+            "You weigh each batch by its size, and then divide by the number of batches. Divide by "
+            "the number of examples.",
+        ),
+        wrong(
+            "sum of batch means",
+            edit("loss.item() * len(y)", "loss.item()").edit(" / n_examples", ""),
+            "You return the sum of the batches' means: it grows with the number of batches. "
+            "Weigh each by its batch's size and divide by the number of examples.",
+        ),
+        wrong(
+            "last batch only",
+            edit("total_loss / n_examples", "loss.item()"),
+            "You return the loss of the last batch. One small batch says little: average over "
+            "all examples of the epoch.",
+        ),
+        wrong(
+            "return inside the loop",
+            edit("    return", "        return"),
+            "The return stands inside the loop, so the epoch ends after its first batch. Move it "
+            "out by one indentation.",
+        ),
+        wrong(
+            "tensor with graph returned",
+            edit("loss.item()", "loss"),
+            "You add up loss tensors, so the result keeps every batch's graph alive in memory. "
+            "Add loss.item(), a plain number.",
+        ),
+        wrong(
+            "a tensor returned",
+            edit("loss.item()", "loss.detach()"),
+            "The number is right and comes as a tensor. Take it out with .item().",
+        ),
+        wrong(
+            "nothing returned",
+            edit("return total_loss / n_examples", "return None"),
+            "The epoch is trained, and nothing comes back. Return the mean loss after the loop; "
+            "printing it is not enough.",
+        ),
+        wrong(
+            "train mode not set",
+            edit("model.train()", "pass"),
+            "The loop trains in whatever mode it finds. After an evaluation that is eval mode, "
+            "where dropout and batch norm do not learn: call model.train() first.",
+        ),
+        wrong(
+            "loss measured after the step",
+            edit("loss.item()", "loss_fn(model(x), y).item()"),
+            "You compute the loss once more after the step. That costs a second forward pass and "
+            "reports another number: log the loss that you trained on.",
+        ),
+    ),
+)

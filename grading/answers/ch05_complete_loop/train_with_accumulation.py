@@ -1,0 +1,155 @@
+"""``train_with_accumulation``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch05_complete_loop.train_with_accumulation import accumulation_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FIRST_CLEAR = "    optimizer.zero_grad()\n    n_batches"
+CLEAR = "            optimizer.zero_grad()\n"
+FORWARD = "        predictions = model(x)\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(batches, steps, **settings):
+        return accumulation_case(generator, batches, steps, **settings)
+
+    return [
+        case(6, 3, sizes=(3, 5, 4), batch_size=4, lr=0.3, momentum=0.9),
+        case(8, 2, sizes=(4, 3, 2), batch_size=3, lr=0.4),
+        case(7, 3, sizes=(5, 4, 3), batch_size=2, lr=0.3, momentum=0.5, stale=True),
+        case(3, 5, sizes=(2, 6, 4), batch_size=5, lr=0.5, stale=True),
+        case(5, 4, sizes=(3, 4, 2), batch_size=4, lr=0.3),
+    ]
+
+
+def _one_big_batch(model, loader, loss_fn, optimizer, accumulate_steps):
+    batches = list(loader)
+    starts = range(0, len(batches), accumulate_steps)
+    for start in starts:
+        group = batches[start : start + accumulate_steps]
+        x, y = (torch.cat(parts) for parts in zip(*group, strict=True))
+        optimizer.zero_grad()
+        loss_fn(model(x), y).backward()
+        optimizer.step()
+    return len(starts)
+
+
+def _scale_the_gradients(model, loader, loss_fn, optimizer, accumulate_steps):
+    model.train()
+    made, waiting = 0, 0
+
+    def step():
+        for p in model.parameters():
+            p.grad /= waiting
+        optimizer.step()
+        model.zero_grad()
+
+    model.zero_grad()
+    for x, y in loader:
+        loss_fn(model(x), y).backward()
+        waiting += 1
+        if waiting == accumulate_steps:
+            step()
+            made, waiting = made + 1, 0
+    if waiting:
+        step()
+        made += 1
+    return made
+
+
+def _sum_losses_first(model, loader, loss_fn, optimizer, accumulate_steps):
+    made, losses = 0, []
+    for i, (x, y) in enumerate(loader, start=1):
+        losses.append(loss_fn(model(x), y))
+        if len(losses) == accumulate_steps or i == len(loader):
+            optimizer.zero_grad(set_to_none=False)
+            torch.stack(losses).mean().backward()
+            optimizer.step()
+            made, losses = made + 1, []
+    return made
+
+
+ANSWER = Answer(
+    exercise="train_with_accumulation",
+    cases=_cases,
+    variants=(_one_big_batch, _scale_the_gradients, _sum_losses_first),
+    misconceptions=(
+        wrong(
+            "no division",
+            edit(" / group_length", ""),
+            "The gradients of a group are added and never divided, so a step is as many times too "
+            "long as the group has batches. Divide each loss by the length of its group.",
+        ),
+        wrong(
+            "cleared every batch",
+            edit(FORWARD, "        optimizer.zero_grad()\n" + FORWARD),
+            "zero_grad() runs for every batch, so only the last batch of a group is left when the "
+            "step comes. Clear once per group.",
+        ),
+        wrong(
+            "last group dropped",
+            edit("/ group_length", "/ accumulate_steps").edit(
+                "i + 1 == group_start + group_length", "(i + 1) % accumulate_steps == 0"
+            ),
+            "A last group that is not full never gets its step: its batches are lost. Step at the "
+            "end of the loader too.",
+        ),
+        wrong(
+            "last group divided by accumulate_steps",
+            edit("/ group_length", "/ accumulate_steps"),
+            "The last group is shorter, and you divide it by accumulate_steps all the same: its "
+            "step is too short. Divide by the number of batches that the group really has.",
+        ),
+        wrong(
+            "leftover gradients counted in",
+            edit(FIRST_CLEAR, "    n_batches"),
+            "Gradients from before the call are still there when the first group starts, and its "
+            "step includes them. Clear once before the loop.",
+        ),
+        wrong(
+            "divided by all batches of the epoch",
+            edit("/ group_length", "/ n_batches"),
+            "You divide each loss by the number of all batches. A step is about its own group: "
+            "divide by the number of batches in that group.",
+        ),
+        wrong(
+            "step at the first batch of a group",
+            edit("/ group_length", "/ accumulate_steps").edit(
+                "i + 1 == group_start + group_length", "i % accumulate_steps == 0"
+            ),
+            "i % accumulate_steps == 0 is true at the first batch of a group, so the step comes "
+            "when the group has hardly begun. It belongs behind the group's last batch.",
+        ),
+        wrong(
+            "not cleared between groups",
+            edit(CLEAR, ""),
+            "Between two groups nobody clears, so a group's step includes all the groups before. "
+            "Clear after each step.",
+        ),
+        wrong(
+            "a step for every batch",
+            edit(" / group_length", "").edit("if i + 1 == group_start + group_length", "if True"),
+            "You step after every batch, so nothing is accumulated. Wait until accumulate_steps "
+            "batches have added their gradients.",
+        ),
+        wrong(
+            "last step not counted",
+            edit("return n_steps", "return n_batches // accumulate_steps"),
+            "The last shorter group gets its step, and you do not count it.",
+        ),
+        wrong(
+            "nothing returned",
+            edit("return n_steps", "return None"),
+            "The steps are right, and nothing comes back: return their number.",
+        ),
+        wrong(
+            "batches counted instead of steps",
+            edit("return n_steps", "return n_batches"),
+            "You return the number of batches. The result is the number of optimizer steps: one "
+            "per group.",
+        ),
+    ),
+)
