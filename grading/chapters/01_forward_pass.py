@@ -454,8 +454,8 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q01_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q01_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q01_1"
 
@@ -474,7 +474,7 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # 4. The bend between two linear layers is what makes them more than one. Logits leave the model raw.
 # 5. Running a model records the graph and calls the hooks; remove your hooks by their handles.
 #
-# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be multiplied".
+# **From the bug cheat sheet:** *mismatched shapes* - "mat1 and mat2 shapes cannot be multiplied".
 # Print the shapes, layer by layer; the inner two numbers must be equal. *Wrong device* - a
 # RuntimeError that names two devices: move model and batch to the same one.
 #

@@ -470,8 +470,8 @@ for factor in (1, 2, 6):
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q02_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q02_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q02_1"
 
@@ -488,7 +488,7 @@ for factor in (1, 2, 6):
 # 4. Shift before `exp`, and stay in logarithms: logit minus log-sum-exp.
 # 5. Equal shapes for `mse`, no softmax before `CrossEntropyLoss`: both mistakes are silent.
 #
-# **From the cheat sheet of bugs:** *wrong loss* - the loss does not fall, or falls and the predictions
+# **From the bug cheat sheet:** *wrong loss* - the loss does not fall, or falls and the predictions
 # are garbage. Check that the loss fits the question, that no softmax stands before cross-entropy (a
 # floor at 1.46 for ten classes), and that both shapes are the same.
 #

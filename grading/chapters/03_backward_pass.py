@@ -553,8 +553,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q03_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q03_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q03_1"
 
@@ -573,7 +573,7 @@ except NotImplementedError:
 # 5. A weight's gradient is the error that comes back times the input that went in; norms per layer
 #    show where a run breaks.
 #
-# **From the cheat sheet of bugs:** *`zero_grad` forgotten* - you have seen why: `backward()` adds.
+# **From the bug cheat sheet:** *`zero_grad` forgotten* - you have seen why: `backward()` adds.
 # *No `no_grad` in validation* - every recorded graph that is kept costs memory; switch the recording
 # off where you only look.
 #

@@ -521,8 +521,8 @@ for clip in (False, True):
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q04_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q04_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q04_1"
 
@@ -540,7 +540,7 @@ for clip in (False, True):
 # 4. Update in place and under `torch.no_grad()`.
 # 5. Clipping scales all gradients by one factor; it limits the damage of a bad batch.
 #
-# **From the cheat sheet of bugs:** *learning rate too high* - the loss leaps, or becomes infinite or
+# **From the bug cheat sheet:** *learning rate too high* - the loss leaps, or becomes infinite or
 # NaN: divide by 10, clip. *Learning rate too low* - the loss hardly moves: multiply by 10, or warm up.
 #
 # **Where next:** you have written all four beats. In chapter 05 you put them into a loop, and find out

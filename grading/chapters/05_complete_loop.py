@@ -528,8 +528,8 @@ if own:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q05_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q05_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q05_1"
 
@@ -549,7 +549,7 @@ if own:
 # 5. Accumulation: divide by the length of the group, clear once per group, give the last group its
 #    step.
 #
-# **From the cheat sheet of bugs:** *`zero_grad` forgotten* - the loss oscillates and grows, or, at a
+# **From the bug cheat sheet:** *`zero_grad` forgotten* - the loss oscillates and grows, or, at a
 # small rate, falls suspiciously fast. Fix: one line, once per step.
 #
 # **Where next:** in chapter 06 you take the `loader` apart: batches, shuffling, and why sorted data

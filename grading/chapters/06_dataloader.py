@@ -530,8 +530,8 @@ if ready:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q06_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q06_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q06_1"
 
@@ -550,7 +550,7 @@ if ready:
 # 5. Statistics come from the training part alone, one per feature; a constant feature gets the
 #    standard deviation 1.
 #
-# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
+# **From the bug cheat sheet:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
 # multiplied". Fix: take one batch from the loader and print its shapes before anything else.
 #
 # **Where next:** in chapter 07 you watch a run while it happens, and measure it properly.

@@ -487,8 +487,8 @@ if sweep:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q07_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q07_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q07_1"
 
@@ -506,7 +506,7 @@ if sweep:
 # 4. Equal epochs are not equal updates.
 # 5. One run is an anecdote: fix the seed to compare, change the seed to believe.
 #
-# **From the cheat sheet of bugs:** *`train()` / `eval()` forgotten* - dropout and batch norm
+# **From the bug cheat sheet:** *`train()` / `eval()` forgotten* - dropout and batch norm
 # misbehave; the same model gets another accuracy each time. *No `no_grad` in validation* - memory
 # fills with graphs that nobody uses. *Learning rate too high* - the loss leaps: divide by 10. *Too
 # low* - it hardly moves: multiply by 10.

@@ -594,8 +594,8 @@ if history:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q08_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q08_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q08_1"
 
@@ -616,7 +616,7 @@ if history:
 # 5. Stop when the validation loss has not improved for `patience` epochs in a row, and put back a
 #    copy of the best weights.
 #
-# **From the cheat sheet of bugs:** *learning rate too low* - the loss hardly moves: multiply it by 10,
+# **From the bug cheat sheet:** *learning rate too low* - the loss hardly moves: multiply it by 10,
 # and warm up so that the start survives it. *Learning rate too high* - the loss leaps: divide by 10,
 # or let it fall over the run.
 #

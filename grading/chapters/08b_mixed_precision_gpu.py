@@ -489,8 +489,8 @@ else:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q08b_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q08b_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q08b_1"
 
@@ -507,7 +507,7 @@ else:
 # 4. scale, backward, unscale_, clip, step, update: in this order.
 # 5. An inf or NaN skips the step and halves the scale. bfloat16 needs no scaler.
 #
-# **From the cheat sheet of bugs:** *wrong device*. `GradScaler`, `autocast`, the model and the data each
+# **From the bug cheat sheet:** *wrong device*. `GradScaler`, `autocast`, the model and the data each
 # name a device; let all of them come from `x.device`.
 #
 # **Where next:** chapter 09 puts everything into one production loop, with `amp=True` as one of its

@@ -824,8 +824,8 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q09_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q09_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q09_1"
 
@@ -844,7 +844,7 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # 5. `eval()` is about layers, `no_grad` about memory. You need both, and neither does the other's
 #    work.
 #
-# **From the cheat sheet of bugs:** all eight. Row 3, *wrong device*, is this chapter's own:
+# **From the bug cheat sheet:** all eight. Row 3, *wrong device*, is this chapter's own:
 # `x, y = x.to(device), y.to(device)`.
 #
 # **Where next:** your own data. Take the loop that you wrote here, and train something that you
