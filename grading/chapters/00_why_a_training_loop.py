@@ -4,7 +4,7 @@
 # - name the four beats of the training loop, and say what each is for;
 # - say what your own loop shows you that a ready-made `fit()` hides;
 # - find the step, the layer and the batch at which a training run went wrong;
-# - work with the checks, hints and points of this course.
+# - use this course's checks, hints and points.
 #
 # **Builds on** basic Python and a rough idea of what a neural network is: layers of numbers, called
 # weights, that are adjusted until the outputs are useful.
@@ -30,7 +30,7 @@
 # %% [markdown]
 # ## The four beats
 #
-# Every pass through a training loop has four beats:
+# Every iteration of a training loop has four beats:
 #
 # | beat | what it does | in one word |
 # |---|---|---|
@@ -246,12 +246,11 @@ except NotImplementedError:
 #
 # There are eleven chapters, which take about thirteen hours. Each has simulations to play with,
 # exercises, and a quiz of three questions. Ideas come in three steps: you *predict*, you *run*, and
-# then you read the *explanation*. Do write your prediction down. You learn most from the wrong
-# ones.
+# then you read the *explanation*. Do write your prediction down. You learn most from wrong ones.
 #
 # "Run All" works at any time: unsolved exercises never block a later simulation. `[*]` beside a cell
-# means that it is still running; the stop button in the toolbar, a square, ends it. A check stops code
-# that does not end by itself after half a minute.
+# means that it is still running; the stop button in the toolbar (a square) stops it. A check stops
+# code that does not end on its own after half a minute.
 #
 # Run `!python -m course_lib status` in any cell to see your progress through all chapters; it stays
 # on your machine.
@@ -272,7 +271,7 @@ except NotImplementedError:
 # ## Recap
 #
 # 1. Forward, loss, backward, step: predict, judge, find the directions, move. Repeat.
-# 2. PyTorch gives you the parts. A loop of your own shows every value between them.
+# 2. PyTorch gives you the parts. Your own loop shows every value between them.
 # 3. When a run goes wrong, look for the step, then the layer, then the batch.
 # 4. Clipping does not repair a bad batch; it limits the damage.
 # 5. NaN compares false with everything: call `math.isfinite` first.

@@ -1,7 +1,7 @@
 # %% [markdown] head=true
 # After this chapter you can
 #
-# - write a network as a class, and say which shape a batch has after every layer;
+# - write a network as a class, and say what shape a batch has after every layer;
 # - count a network's parameters in your head, and know why a weight is stored as `[out, in]`;
 # - compute a forward pass from plain tensors, without any layers;
 # - look inside any model with forward hooks, and take them off again.
@@ -78,7 +78,7 @@ print(model)
 # from outside.
 #
 # You call the model like a function: `model(x)`. Before you do, write down the three shapes that a
-# batch of 32 pictures takes on its way.
+# batch of 32 pictures takes on its way through.
 
 # %%
 my_prediction = ""  # after fc1, after relu, after fc2
@@ -93,10 +93,10 @@ print("the same as model(x):", torch.equal(logits, model(x)))
 
 # %% [markdown]
 # `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`. A linear layer changes the last
-# dimension, the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
+# dimension; the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
 # 32 come out, and no example ever sees another.
 #
-# Now move the sliders. Two questions first. You double the batch: what happens to the number of
+# Before you move the sliders, two questions. If you double the batch, what happens to the number of
 # parameters, to the memory of the outputs, and to the work? And which of the three modules holds
 # nearly all of the parameters?
 
@@ -226,7 +226,7 @@ print(f"parameters: 101,770 in two layers, {weight.numel() + bias.numel():,} in 
 # The same. Two straight lines in a row are one straight line, however many parameters you spend. The
 # bend between the layers is what lets the network draw curves.
 #
-# ### A trap that raises nothing
+# ### A trap that raises no error
 #
 # Forget the transpose, and PyTorch complains that the shapes do not fit. Unless the weight is square:
 

@@ -65,7 +65,7 @@ print("squared differences:", [round(s, 4) for s in squared.tolist()])
 print(f"their mean: {squared.mean():.4f}")
 
 # %% [markdown]
-# The miss by 0.5 costs 25 times as much as the miss by 0.1. Squaring makes large errors expensive,
+# Missing by 0.5 costs 25 times as much as missing by 0.1. Squaring makes large errors expensive,
 # keeps +1 and -1 from cancelling, and has a slope everywhere.
 #
 # Now a mistake that is hard to find, because nothing complains. A linear layer with one output
@@ -486,7 +486,8 @@ for factor in (1, 2, 6):
 # 1. The loss is one number that feels every small change of a weight; accuracy does not.
 # 2. For numbers, mean squared error. For one of C classes, cross-entropy on logits, with class
 #    indices.
-# 3. Cross-entropy is -log of the probability of the right class: 2.303 for no idea among ten, never 0.
+# 3. Cross-entropy is -log of the probability of the right class: 2.303 for guessing among ten,
+#    never 0.
 # 4. Shift before `exp`, and stay in logarithms: logit minus log-sum-exp.
 # 5. Equal shapes for `mse`, no softmax before `CrossEntropyLoss`: both mistakes are silent.
 #

@@ -366,7 +366,7 @@ def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
 # valley is 60, along it 1.
 #
 # Across the valley, SGD's limit is 2 / 60 = 0.0333, and the default rate is 0.032. Before you look:
-# which is at the minimum first? And which get there at all when the rate is 0.1?
+# which is at the minimum first? And which of them get there at all when the rate is 0.1?
 
 # %%
 my_prediction_1 = ""  # at 0.032: SGD / momentum / Adam
@@ -458,8 +458,8 @@ print("clipped to norm 1:", [round(v, 1) for v in clipped.tolist()])
 print("clamped to [-1, 1]:", clamped.tolist())
 
 # %% [markdown]
-# One factor keeps the direction: 3 to 4 stays 0.6 to 0.8. Clamping turns it. Clipping each parameter by
-# its own norm turns the common direction too.
+# One factor keeps the direction: 3 to 4 stays 0.6 to 0.8. Clamping changes it. Clipping each
+# parameter by its own norm changes the common direction too.
 #
 # The common norm is that of all gradients laid end to end: add the squares of every entry of every
 # gradient, then take the root. And note what `params` may be. `model.parameters()` is a generator,
@@ -518,8 +518,8 @@ for clip in (False, True):
 
 # %% [markdown]
 # The loss of the bad batch is the same: clipping does not repair the batch, and the loss is computed
-# before the step. What changes is the *step*: instead of a leap, the weights make one of ordinary
-# length, and the next batch finds them in order.
+# before the step. What changes is the *step*: instead of leaping, the weights take a step of
+# ordinary length, and the next batch finds them in order.
 #
 # So clipping limits the damage of rare accidents. It does not cure a learning rate that is too large,
 # and it does not find the 999 in your data. That is why the function returns the norm *before*

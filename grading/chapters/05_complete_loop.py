@@ -38,9 +38,9 @@
 # | step | backward | it moves by the gradients that backward has just made |
 # | zero_grad | step, and before the next backward | backward adds to whatever is there |
 #
-# You need three terms for counting. A **batch** is the handful of examples that one pass through
-# the loop sees. A **step** is one update of the weights, so one pass is one step. An **epoch** is
-# one complete run over all the data.
+# You need three terms for counting. A **batch** is the handful of examples that one iteration of
+# the loop sees. A **step** is one update of the weights, so one iteration is one step. An **epoch**
+# is one pass over all the data.
 
 # %%
 n_examples, batch_size = 1000, 32
@@ -78,7 +78,7 @@ my_prediction_3 = ""
 #   `backward()`.
 # - **`zero_grad` between `backward` and `step` stops everything.** The fresh gradients are thrown
 #   away before the step can use them. No error, no warning, and no weight ever moves.
-# - **`step` at the very front** still learns, one batch late. In the first turn there are no
+# - **`step` at the very front** still learns, one batch late. On the first batch there are no
 #   gradients, so it does nothing; from then on it moves by the previous batch's gradients.
 # - **`step` between forward and `backward`** raises an error, from the second batch on. It changes
 #   the weights in place, and the graph of this batch still needs their old values. (With a single
@@ -171,9 +171,9 @@ my_prediction = ""  # cleared / never cleared
 # %% [markdown]
 # ## What train mode changes
 #
-# Two common layers behave differently while training. **Dropout** switches off random units, so that
-# the network cannot rely on any single one. **Batch norm** standardises each unit over the batch it
-# sees, and keeps running averages for later. Both must know whether you are training:
+# Two common layers behave differently during training. **Dropout** switches off random units, so
+# that the network cannot rely on any single one. **Batch norm** standardises each unit over the
+# batch it sees, and keeps running averages for later. Both must know whether you are training:
 # `model.train()` and `model.eval()` set that flag and do nothing else.
 
 # %%
@@ -250,7 +250,7 @@ for copies in (1, 2):
 # ## Exercise: one epoch
 #
 # Write the loop of one epoch. You have seen every line of it. Two things are easy to forget: the
-# mode, and the size of the last batch (`len(y)` tells it).
+# mode, and the size of the last batch (which is `len(y)`).
 #
 # `loss_fn` returns the mean over its batch. `loader` is anything that yields pairs `x, y` when you
 # loop over it.

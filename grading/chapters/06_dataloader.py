@@ -6,8 +6,8 @@
 # - explain why sorted data makes a network forget, and see it happen;
 # - split data into training and validation, and scale both without a leak.
 #
-# **Builds on** the complete loop (chapter 05), where `loader` was anything that yields pairs `x,
-# y`.
+# **Builds on** the complete loop (chapter 05), where `loader` was anything that yields pairs
+# `x, y`.
 
 # %% setup=true
 
@@ -157,7 +157,7 @@ for batch_size in (1, 16, 64, 128, 1024):
 # the batches agree on remains.
 #
 # Two things fall when batches grow. The noise falls as 1/sqrt(batch), so the second half of the
-# examples buys little. The time of an epoch falls too, because one large step is hardly slower than
+# examples buys little. The time per epoch falls too, because one large step is hardly slower than
 # one small step on hardware that works in parallel. But the number of updates falls with it: 1,797
 # of them at batch size 1, two at 1,024.
 #
@@ -176,10 +176,10 @@ zeros, nines, overall = "", "", ""
 # %% panel="shuffling"
 
 # %% [markdown]
-# Each row is a digit, each column a moment; dark means that the network knows the digit. Above,
-# with shuffled data, everything darkens. Below, a diagonal appears: each class is learned when its
-# turn comes and lost when the next one begins. At the end the network says "nine" to almost
-# everything.
+# Each row is a digit, each column a moment of the run; dark means the network knows the digit.
+# Above, with shuffled data, everything darkens. Below, a diagonal appears: each class is learned
+# when its turn comes and lost when the next one begins. At the end the network says "nine" to
+# almost everything.
 #
 # Nothing is broken. Each step does what it should: it makes *this batch's* loss smaller. In a batch
 # of nines the quickest way is to raise the logit of nine everywhere, and no other class pushes
@@ -302,7 +302,7 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 # | `shuffle` | True for training, False for evaluation | sorted data is forgotten |
 # | `num_workers` | 4 to 8, depending on the cores | other processes prepare the next batches |
 # | `pin_memory` | True with a GPU | the batch waits in memory that a GPU reads faster |
-# | `drop_last` | True for training, False for evaluation | no tiny batch; but judge every example |
+# | `drop_last` | True for training, False for evaluation | no tiny batch; but evaluate every example |
 #
 # For data that is already in memory, like these digits, `num_workers=0`, which uses no other
 # processes, is fastest: starting them and passing batches between them costs more than it saves.

@@ -68,8 +68,8 @@ loss_falls_fastest = ""  # at the start, somewhere later, evenly
 print(f"-log(1/2) = {-math.log(0.5):.3f}")
 
 # %% [markdown]
-# Here is the same kind of run in numbers. `Trainer` is the course's own loop, the five lines you
-# know per step; it takes the place of your eyes here.
+# Here is the same kind of run in numbers. `Trainer` is the course's own loop, with the five lines
+# you know in each step; here it watches for you.
 
 # %%
 from course_lib import training
@@ -318,7 +318,7 @@ for seed in (0, 1, 2):
     print(f"seed {seed}: final loss {results[-1][0]:.2f}, 95 % after epoch {reached}")
 
 # %% [markdown]
-# By a few hundredths in the loss, and several epochs in the speed. A change with a smaller effect
+# By a few hundredths in the loss, and by several epochs in speed. A change with a smaller effect
 # than that has shown nothing. Two rules follow:
 #
 # - **Fix the seed** while you compare, so that only your change differs.

@@ -253,7 +253,8 @@ my_prediction = ""  # go on as before / jump up / stay higher for good
 # %% panel="crash_and_resume"
 
 # %% [markdown]
-# Play with the ticks, and move the crash. What you find, with one tick off and all others on:
+# Play with the checkboxes, and move the crash. What you find with one box unticked and the others
+# ticked:
 #
 # - **Everything saved:** the two curves are the same, to the last bit. That is what "resumed" means.
 # - **Optimizer lost:** a jump. Two things are lost at once: Adam's averages, and the learning rate.

@@ -73,7 +73,7 @@ my_prediction_last = ""  # its number
 # | 7 | memory grows during validation | no `no_grad` in validation | `with torch.no_grad():` and `.item()` |
 # | 8 | `mat1 and mat2 shapes cannot be multiplied`, or no error and a model that predicts the mean | mismatched shapes | print shapes; `flatten(1)`; same shape for predictions and targets |
 #
-# The page `docs/cheat_sheet.md` of the course has the same table, to print and hang beside your
+# The course's page `docs/cheat_sheet.md` has the same table, to print and hang beside your
 # screen, with five steps of first aid below it.
 #
 # Three rows deserve a closer look.
@@ -717,9 +717,8 @@ def train(
 # %% [markdown]
 # ### Your loop at work
 #
-# Chapter 05 ended with a network trained on digits using only your own parts. Here is the version
-# for grown-up loops: 1,200 pictures to train on, 300 to validate on, and 297 that nothing has ever
-# looked at.
+# Chapter 05 ended with a network trained on digits using only your own parts. Here is the grown-up
+# version: 1,200 pictures to train on, 300 to validate on, and 297 that nothing has ever looked at.
 #
 # Thirty epochs are a lot for such a small set, and `patience` is 5. Before you run it: will the
 # best epoch be the last one?
