@@ -1,4 +1,4 @@
-"""What the notebooks of the course import.
+"""What the course's notebooks import.
 
 Everything is loaded on first use, so that ``import course_lib`` alone costs a few milliseconds and
 needs neither torch nor matplotlib.
@@ -27,5 +27,5 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_HOME[name]), name)
 
 
-def __dir__():  # without types: an old Python shall get as far as the message in __main__.py
+def __dir__():  # without types: an old Python must get as far as the message in __main__.py
     return sorted([*globals(), *__all__])

@@ -1,6 +1,6 @@
-"""The four beats of the training loop: the one place where their names, order and looks are defined.
+"""The four beats of the training loop: the one place that defines their names, order and looks.
 
-Every figure, table and check message of the course takes its colours from here. The colours are
+Every figure, table and check message in the course takes its colours from here. The colours are
 Okabe and Ito's palette, which stays distinct for the three common kinds of colour blindness; the
 symbol, the marker and the line style say the same again without colour.
 """
@@ -14,7 +14,7 @@ class Beat:
 
     ``letter`` is used in sequences ("FLBS"), ``line`` is the course's usual source line for it,
     ``marker`` and ``linestyle`` are Matplotlib's. ``color`` is for lines, areas and symbols,
-    ``ink`` the same hue for words on white, dark enough to be read.
+    ``ink`` is the same hue for text on white, dark enough to read.
     """
 
     name: str
@@ -58,7 +58,7 @@ STEP = Beat("step", "S", "#CC79A7", "\u25a0", "s", ":", "optimizer.step()", "mov
 #: The four beats, in order.
 BEATS: tuple[Beat, ...] = (FORWARD, LOSS, BACKWARD, STEP)
 
-#: Clearing the gradients is no beat: neutral grey.
+#: Clearing the gradients is not a beat: neutral grey.
 ZERO_GRAD = Beat(
     "zero_grad",
     "Z",
@@ -82,7 +82,7 @@ INK = "#222222"
 AZURE = "#3D97F2"
 BROWN = "#8C6946"
 GREY = ZERO_GRAD.color
-#: The palette's other colours are too light for lines on white: for areas with an edge or words.
+#: The palette's other colours are too light for lines on white: for areas with an edge or text.
 SKY = "#56B4E9"
 ORANGE = "#E69F00"
 YELLOW = "#F0E442"

@@ -1,6 +1,6 @@
 """The course's data: real handwritten digits, two circles, two curves; and loaders for them.
 
-Everything random takes a ``torch.Generator`` or a seed of its own and leaves the global random
+Everything random takes its own ``torch.Generator`` or seed and leaves the global random
 state as it was. Called by the chapters, the exercises and the simulations.
 """
 
@@ -18,7 +18,7 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
     """Handwritten digits: X float32 ``[1797, size * size]`` in [0, 1], y int64 ``[1797]``, 0 to 9.
 
     They are scikit-learn's ``load_digits``: real handwriting, 8x8 grey values from the UCI archive,
-    read from the installed package without a download. ``size=8`` gives the pictures as they are.
+    read from the installed package without a download. ``size=8`` returns the pictures as they are.
     ``size=28`` enlarges them by bilinear interpolation to the 784 inputs that textbooks use; this
     adds pixels, not detail.
     """
@@ -93,8 +93,8 @@ def loader(
     """A ``DataLoader`` of batches x ``[batch_size, ...]``, y ``[batch_size, ...]``, whose order
     comes from ``generator``, or from a fresh one with ``seed``.
 
-    The last batch is smaller where ``batch_size`` does not divide ``len(X)``, or is left out with
-    ``drop_last``. Raises ``ValueError`` for a ``batch_size`` below 1, and ``AssertionError`` where
+    The last batch is smaller if ``batch_size`` does not divide ``len(X)``, or is left out with
+    ``drop_last``. Raises ``ValueError`` for a ``batch_size`` below 1, and ``AssertionError`` if
     X and y differ in length, as PyTorch does.
     """
     return DataLoader(
@@ -109,8 +109,8 @@ def loader(
 def batches(
     X: Tensor, y: Tensor, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """One shuffled pass over pairs x, y of ``batch_size`` rows, the last pair may have fewer: what
-    ``loader`` gives, at a tenth of its cost for small tensors."""
+    """One shuffled pass over pairs x, y of ``batch_size`` rows, of which the last may have fewer:
+    the same as ``loader`` gives, at a tenth of its cost for small tensors."""
     order = torch.randperm(len(X), generator=generator)
     for rows in order.split(batch_size):
         yield X[rows], y[rows]

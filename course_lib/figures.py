@@ -1,6 +1,6 @@
 """The chapters' own figures: made without pyplot, shown as a picture with its sentence.
 
-Used in code cells. ``show_figure`` prints the sentence below the picture, so that everybody gets
+Used in code cells. ``show_figure`` prints the sentence below the picture, so that everyone gets
 the message: on GitHub, in a screen reader, in a plain terminal.
 """
 
@@ -14,8 +14,8 @@ from course_lib.style import DPI, house_style
 
 
 def new_axes(width: float = 7.0, height: float = 3.6, columns: int = 1, **options):
-    """A figure of this size in inches and its axes: ``(figure, axes)``, an array of axes when
-    ``columns`` is more than 1. ``options`` go to ``Figure.subplots``."""
+    """Make a figure of this size in inches and its axes: ``(figure, axes)``, with an array of axes
+    if ``columns`` is more than 1. ``options`` go to ``Figure.subplots``."""
     with house_style():
         figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
         return figure, figure.subplots(1, columns, **options)
@@ -58,7 +58,7 @@ def show_beats() -> None:
 
 
 def finish(axes: Axes, title: str, x: str, y: str) -> None:
-    """Title (the figure's message) and axis labels (with units), in the house style."""
+    """Add title (the figure's message) and axis labels (with units), in the house style."""
     with house_style():
         axes.set_title(title)
         axes.set(xlabel=x, ylabel=y)

@@ -1,4 +1,4 @@
-"""The course's networks: multilayer perceptrons, and initialisation by a seed of their own.
+"""The course's networks: multilayer perceptrons, and initialisation from their own seed.
 
 Called by the chapters and the simulations. Nothing here touches the global random state.
 """
@@ -15,7 +15,7 @@ class MLP(nn.Module):
     """Linear layers with an activation between them: ``MLP(784, 128, 10)``.
 
     Maps ``[batch, sizes[0]]`` to ``[batch, sizes[-1]]``; the last layer has no activation, so for
-    a classifier the outputs are logits. With ``seed``, the same weights each time.
+    a classifier the outputs are logits. With ``seed``, the weights are the same each time.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ def _stack(sizes: tuple[int, ...], activation: Callable[[], nn.Module]) -> nn.Se
 def seeded(seed: int) -> Iterator[None]:
     """Inside, PyTorch's CPU random numbers start from ``seed``; afterwards they are as before.
 
-    For what takes no generator: initialisation and dropout.
+    For things that do not take a generator: initialisation and dropout.
     """
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would also reseed the GPUs, whose state is not put back.
+        # torch.manual_seed would also reseed the GPUs, whose state is not restored.
         torch.default_generator.manual_seed(seed)
         yield

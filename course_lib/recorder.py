@@ -1,4 +1,4 @@
-"""Writes down what somebody else's training loop does, event by event, without changing it.
+"""Records what a training loop does, event by event, without changing it.
 
 ::
 
@@ -27,10 +27,10 @@ Kind = Literal["forward", "loss", "zero_grad", "backward", "step"]
 
 @dataclass
 class Event:
-    """One event of the loop. ``batch`` counts from 0 over all epochs, -1 before the first.
+    """One event of the loop. ``batch`` counts from 0 over all epochs; it is -1 before the first.
 
     ``training``: the model's mode (forward). ``value``: the loss. ``grad_norms``: L2 norm per
-    layer, after backward and before a step. ``weight_norms``: the same of the weights after a step.
+    layer, after backward and before a step. ``weight_norms``: those of the weights after a step.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Event:
 
 
 class LoopRecorder:
-    """Watches while the ``with`` block runs. ``loader`` and ``loss_fn`` are to be used in place of
+    """Watches while the ``with`` block runs. Use its ``loader`` and ``loss_fn`` in place of
     those given; model and optimizer stay the same objects."""
 
     def __init__(
@@ -96,7 +96,7 @@ class LoopRecorder:
         return event
 
     def _settle(self) -> None:
-        """Backward has no end that one could hook into: its norms are read at the next event."""
+        """The end of backward cannot be hooked: its norms are read at the next event."""
         if self._awaits_norms is not None:
             self._awaits_norms.grad_norms = layer_norms(self.model, "grad")
             self._awaits_norms = None

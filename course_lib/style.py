@@ -1,4 +1,4 @@
-"""The looks that all figures of the course share: ``with house_style(): ...``.
+"""The look that all of the course's figures share: ``with house_style(): ...``.
 
 Used by the panels' canvas, the static twins, the benchmarks and the chapters' own figures.
 Colours with a meaning are not here but in ``course_lib.beats``.
@@ -55,5 +55,5 @@ HOUSE_STYLE = {
 
 
 def house_style() -> AbstractContextManager[None]:
-    """Matplotlib's settings as the course wants them, until the ``with`` block ends."""
+    """Apply the course's Matplotlib settings until the ``with`` block ends."""
     return matplotlib.rc_context(HOUSE_STYLE)

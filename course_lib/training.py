@@ -1,6 +1,6 @@
-"""The training loop that the simulations run: one step at a time, and it can start over.
+"""The training loop that the simulations run: it goes one step at a time, and can start over.
 
-``Trainer`` is the loop of chapter 05 turned inside out: each ``step()`` is one pass through the
+``Trainer`` is chapter 05's loop turned inside out: each ``step()`` is one pass through the
 five lines. Nothing here touches the global random state.
 """
 
@@ -61,7 +61,7 @@ class Trainer:
         return -(-len(self.X) // self.batch_size)
 
     def step(self) -> StepRecord:
-        """The five lines, on the next batch."""
+        """Run the five lines on the next batch."""
         self.epoch, place = divmod(self.steps, self.steps_per_epoch)
         if place == 0:  # a new epoch draws a new order
             self._pass = batches(self.X, self.y, self.batch_size, self._generator)
@@ -79,16 +79,16 @@ class Trainer:
         return record
 
     def run(self, n: int) -> list[StepRecord]:
-        """``n`` steps, over the ends of epochs; a record of each, in order."""
+        """Run ``n`` steps, across the ends of epochs; return a record of each, in order."""
         return [self.step() for _ in range(n)]
 
     def restart(self) -> None:
-        """Back to the weights, the optimizer and the order of batches of the start."""
+        """Go back to the initial weights, optimizer state and order of batches."""
         self.load_state_dict(self._start)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that an exact continuation needs, copied. At an epoch's end, for the order of the
-        batches still to come in an epoch is not kept."""
+        """Everything that an exact continuation needs, copied. Call it at the end of an epoch: the
+        order of the batches still to come in an epoch is not kept."""
         return {
             "model": copy.deepcopy(self.model.state_dict()),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
@@ -97,7 +97,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a ``state_dict()``. Raises ``RuntimeError`` when it is of another network."""
+        """Continue from a ``state_dict()``. Raises ``RuntimeError`` if it is another network's."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self._generator.set_state(state["generator"])
@@ -107,10 +107,10 @@ class Trainer:
 
 
 def clip_or_measure(model: nn.Module, limit: float) -> float:
-    """The gradients' common L2 norm, before they are scaled down in place to ``limit``.
+    """Scale the gradients down in place to ``limit``; return their common L2 norm before that.
 
-    All parameters count as one vector, as for ``torch.nn.utils.clip_grad_norm_``; with an infinite
-    ``limit`` it is measured only.
+    All parameters count as one vector, as in ``torch.nn.utils.clip_grad_norm_``; with an infinite
+    ``limit`` the norm is only measured.
     """
     if limit == float("inf"):
         return _norm([p.grad for p in model.parameters() if p.grad is not None])
@@ -119,9 +119,9 @@ def clip_or_measure(model: nn.Module, limit: float) -> float:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, loss_fn: LossFn, X: Tensor, y: Tensor) -> tuple[float, float]:
-    """Mean loss and accuracy on all of ``X``, in eval mode; the model's mode is put back.
+    """Mean loss and accuracy on all of ``X``, in eval mode; the model's mode is restored.
 
-    For ``loss_fn`` a mean over the batch, ``y`` class indices ``[n]`` and outputs ``[n, classes]``.
+    ``loss_fn`` is a mean over the batch, ``y`` class indices ``[n]``, the outputs ``[n, classes]``.
     """
     was_training = model.training
     model.eval()

@@ -13,8 +13,8 @@ __all__ = ["LivePanel", "Panel", "panel"]
 def panel(simulation: str | Simulation, **settings: Any) -> Panel:
     """The widgets of a simulation, given by name or as an object.
 
-    ``settings`` replace defaults of its controls: ``panel("loss_landscape", p=0.1)``.
-    Raises ``LookupError`` for an unknown name and ``ValueError`` for a setting that it cannot have.
+    ``settings`` replace the defaults of its controls: ``panel("loss_landscape", p=0.1)``.
+    Raises ``LookupError`` for an unknown name and ``ValueError`` for an invalid setting.
     """
     if isinstance(simulation, str):
         simulation = load(simulation)

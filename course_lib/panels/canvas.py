@@ -1,7 +1,7 @@
 """A simulation's picture, drawn once and then changed: the background stays, the artists move.
 
-Used by the panels; needs neither widgets nor pyplot. A full Matplotlib draw of a picture of ours
-takes some 60 ms, restoring the background and drawing the moving artists some 10 ms.
+Used by the panels; needs neither widgets nor pyplot. A full Matplotlib draw of one of our pictures
+takes some 60 ms; restoring the background and drawing the moving artists takes some 10 ms.
 """
 
 from collections.abc import Iterable, Iterator
@@ -36,13 +36,13 @@ class Canvas:
             self._agg.draw()
         self.figure.set_layout_engine("none")
         for axes in self.figure.axes:
-            # Else each full draw would place the titles anew, and lose the hidden ones.
+            # Otherwise each full draw would place the titles again, and lose the hidden ones.
             axes._autotitlepos = False
         self._moving = sorted(_flat(self.artists.values()), key=lambda artist: artist.zorder)
         self._stamps = TextStamps(self._agg.get_renderer())
         self._background: Any = None
         self._axes_seen: list[tuple] = []
-        #: How often everything had to be drawn anew; for tests and benchmarks.
+        #: How often everything had to be redrawn; for tests and benchmarks.
         self.full_redraws = 0
 
     @property
@@ -65,7 +65,7 @@ class Canvas:
         return png.encode(np.asarray(self._agg.buffer_rgba()))
 
     def _draw_background(self) -> None:
-        """Draw all but the moving artists, and remember the pixels."""
+        """Draw everything except the moving artists, and remember the pixels."""
         shown = [artist for artist in self._moving if artist.get_visible()]
         for artist in shown:
             artist.set_visible(False)

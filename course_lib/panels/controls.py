@@ -10,7 +10,7 @@ import ipywidgets as widgets
 
 from course_lib.simulations.base import Choice, Control, Slider, Toggle
 
-#: Up to this many characters in all, a choice shows its options side by side; else in a list.
+#: Up to this many characters in total, a choice shows its options side by side; else in a list.
 _SIDE_BY_SIDE = 44
 _LABEL_WIDTH = "190px"
 
@@ -47,7 +47,7 @@ def read(control: Control, widget: widgets.ValueWidget) -> Any:
 
 
 def check(control: Control, value: Any) -> Any:
-    """``value`` when ``control`` can show it; else ``ValueError`` that says what it takes."""
+    """``value`` if ``control`` can show it; else raises ``ValueError``, saying what it takes."""
     match control:
         case Slider(low=low, high=high):
             fits = not isinstance(value, bool | str) and low <= value <= high

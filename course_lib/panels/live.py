@@ -1,12 +1,12 @@
 """A panel for a run that goes on: Train, Pause, Step, and a button per preset.
 
-The clock is a hidden ``Play`` widget. Each of its ticks is a message from the page, which trains
-for some milliseconds and draws one picture; between two ticks the kernel is free for other cells.
-No threads and no asyncio: pausing is instant, and closing the page stops the run.
+The clock is a hidden ``Play`` widget. Each of its ticks is a message from the page, on which the
+kernel trains for some milliseconds and draws one picture; between two ticks the kernel is free for
+other cells. No threads and no asyncio: pausing is instant, and closing the page stops the run.
 
 ipywidgets 8 starts ``Play`` when the kernel says so. The page of ipywidgets 7 (Colab) only starts
 it on a click: there the picture's snippet clicks, and where snippets are blocked the reader still
-can, for ``Play`` stays visible.
+can, because ``Play`` stays visible.
 """
 
 import time
@@ -18,16 +18,16 @@ import ipywidgets as widgets
 from course_lib.panels.panel import Panel
 from course_lib.simulations.base import LiveSimulation, Preset
 
-#: Seconds of training per tick, least and most. In between, three times what the rest of a cycle
-#: takes (drawing, messages), for three quarters of the time to be training, as long as that leaves
-#: ten pictures a second.
+#: Seconds of training per tick, minimum and maximum. In between, three times as long as the rest of
+#: a cycle (drawing, messages), so that three quarters of the time is training, as long as that
+#: leaves ten pictures a second.
 BUDGET = (0.03, 0.065)
 CYCLE = 0.095
 #: Milliseconds between ticks when the kernel is faster than that; the page merges the others.
 INTERVAL = 50
-#: A run starts at one step a picture, for the first steps change most, and speeds up by this.
+#: A run starts at one step per picture, because the first steps change most; it speeds up by this.
 SPEED_UP = 1.25
-#: A preset with an end plays in about this many pictures, which is 5 seconds.
+#: A preset with an end plays in about this many pictures, which takes 5 seconds.
 PRESET_PICTURES = 80
 
 
@@ -96,7 +96,7 @@ class LivePanel(Panel):
 
     def tick(self) -> None:
         """One beat of the clock: train for the budget, draw. Public for tests and benchmarks."""
-        if not self.running:  # a tick that was under way when Pause was pressed
+        if not self.running:  # a tick that was on its way when Pause was pressed
             return
         goal = self.steps + int(min(self._pace, self._most))
         if self._stop_at is not None:
@@ -114,7 +114,7 @@ class LivePanel(Panel):
         self._draw()
 
     def _budget(self, now: float) -> float:
-        """Seconds of training for this tick, from what the cycle before cost besides training."""
+        """Seconds of training for this tick, from what the last cycle cost besides training."""
         begin, trained = self._last_tick
         least, most = BUDGET
         rest = now - begin - trained
@@ -129,7 +129,7 @@ class LivePanel(Panel):
         self.steps += n
 
     def _settings_changed(self) -> None:
-        """Changed in the middle of a run: carry on with it where the simulation can."""
+        """Settings changed in the middle of a run: continue it if the simulation can."""
         adjust = getattr(self.simulation, "adjust", None)
         adjusted = adjust(self.state, self.settings) if adjust else None
         if adjusted is None:
@@ -146,7 +146,7 @@ class LivePanel(Panel):
     def _forget_pace(self) -> None:
         self._pace = 1.0
         self._most = float("inf")
-        # Not known yet. Assuming a slow step, the first one shows.
+        # Not known yet: assume a slow step; the first one shows.
         self._seconds_per_step = 1.0
 
     def _button_row(self) -> list[widgets.Widget]:

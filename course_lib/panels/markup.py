@@ -1,8 +1,8 @@
 """The panels' HTML: heading, picture, sentence and status line.
 
-Used by ``panel.py``. Core widgets have gaps for people who do not see the screen or use no mouse:
+Used by ``panel.py``. Core widgets have gaps for people who cannot see the screen or use a mouse:
 the handle of a slider and the number beside it have no name, toggle buttons do not say which of
-them is chosen, ``Image`` has no alternative text. Hence the picture is an ``<img>`` of ours, and
+them is chosen, ``Image`` has no alternative text. So the picture is our own ``<img>``, and
 the snippet that runs when it has loaded fills these gaps.
 """
 
@@ -13,15 +13,15 @@ from course_lib.beats import FORWARD
 
 _TEXT = "color: var(--jp-content-font-color1, inherit); font-family: inherit;"
 
-#: A screen reader reads a new sentence when no other has come for so long: while a slider is
-#: dragged, there are twenty in a second.
+#: A screen reader reads a new sentence when no other has come for this long: while a slider is
+#: dragged, there are twenty per second.
 REST_MILLISECONDS = 700
 
 # Runs in the page after each picture. The words come from the labels that are already there. Where
-# a page forbids such snippets, nothing happens. The live region is an element that stays, else
-# screen readers do not notice a change of its words. JupyterLab takes the arrow keys for its cells
+# a page forbids such snippets, nothing happens. The live region is an element that stays, otherwise
+# screen readers do not notice that its text changes. JupyterLab takes the arrow keys for its cells
 # even when a list has the focus, unless told otherwise. A picture that has to be scrolled takes the
-# focus, for the keys to scroll it. The last line starts the clock of a live
+# focus, so that the keys scroll it. The last line starts the clock of a live
 # panel on ipywidgets 7, whose page does not listen to the kernel (see live.py).
 _WHEN_LOADED = (
     "var p=this.closest('.course-panel');if(p){"
@@ -50,9 +50,9 @@ _WHEN_LOADED = (
     "if(t&&b&&p.dataset.started!==t){p.dataset.started=t;b.click();}}"
 )
 
-# The outline can be seen on the white of JupyterLab's light theme as on the black of its dark one.
-# The chosen one of several buttons is told by more than a shade of grey.
-# A picture in a narrow place, as at 200 % zoom, stays large enough to be read, and scrolls by itself.
+# The outline is visible on the white of JupyterLab's light theme and on the black of its dark one.
+# The chosen one of several buttons is marked by more than a shade of grey.
+# A picture in a narrow place, as at 200 % zoom, stays large enough to read, and scrolls by itself.
 _RULES = (
     "<style>"
     ".course-panel .noUi-handle:focus-visible,.course-panel .ui-slider-handle:focus,"
@@ -73,7 +73,7 @@ _RULES = (
 
 
 def heading(title: str) -> str:
-    """The panel's title, its few style rules, and the words that only screen readers get."""
+    """The panel's title, its few style rules, and the text that only screen readers get."""
     return (
         f'{_RULES}<div class="course-news" role="status"></div><div role="heading" aria-level="3" '
         f'style="{_TEXT} font-size: 16px; font-weight: 600; margin: 2px 0;">{escape(title)}</div>'
@@ -85,8 +85,8 @@ def picture(
 ) -> str:
     """The picture: fixed size and decoded at once, so that a new one does not flicker.
 
-    ``announce=False`` while a run plays: no screen reader keeps up. ``start``: a number that the
-    page has not seen yet starts the clock, once.
+    ``announce=False`` while a run plays: no screen reader could keep up. ``start``: a number that
+    the page has not seen yet starts the clock, once.
     """
     width, height = size
     marks = 'data-announce="yes" ' if announce else ""

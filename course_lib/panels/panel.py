@@ -1,8 +1,7 @@
 """A simulation with its sliders, its picture and its sentence, as widgets.
 
-``course_lib.panel("loss_landscape")`` makes one. What is shown comes from the simulation's
-declared controls alone; nothing here knows a particular simulation. Runs that go on are in
-``live.py``.
+``course_lib.panel("loss_landscape")`` makes one. What is shown comes only from the simulation's
+declared controls; nothing here knows a particular simulation. Runs that go on are in ``live.py``.
 """
 
 import base64
@@ -26,7 +25,7 @@ class Panel:
 
     ``box`` is the root widget, ``controls`` maps a control's name to its widget, ``buttons`` a
     button's label to its widget; ``settings``, ``state``, ``sentence`` and ``png`` are what is
-    shown now; ``error`` is the last callback's exception or ``None``.
+    currently shown; ``error`` is the last callback's exception or ``None``.
     """
 
     def __init__(self, simulation: Simulation, **settings: Any) -> None:
@@ -39,7 +38,7 @@ class Panel:
             controls.check(known[name], value)
         self.simulation = simulation
         self.error: BaseException | None = None
-        # ipykernel may call back from a second thread, and Matplotlib is not made for that.
+        # ipykernel may call back from a second thread, which Matplotlib does not support.
         self._lock = threading.RLock()
         self._quiet = False
         self._start = {**defaults(simulation), **settings}
@@ -72,7 +71,7 @@ class Panel:
         self._restart()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """The widgets, and for readers without a kernel the picture and its sentence."""
+        """The widgets and, for readers without a kernel, the picture and its sentence."""
         return {
             _WIDGET_VIEW: {"version_major": 2, "version_minor": 0, "model_id": self.box.model_id},
             "image/png": base64.b64encode(self.png).decode("ascii"),
@@ -128,7 +127,7 @@ class Panel:
         self._draw()
 
     def _draw(self) -> None:
-        """Bring picture and sentence up to the state."""
+        """Update picture and sentence to show the state."""
         self.png = self._canvas.draw(self.state)
         self.sentence = self.simulation.describe(self.state)
         self._picture.value = markup.picture(
@@ -151,7 +150,7 @@ class Panel:
 
     @contextmanager
     def _quietly(self) -> Iterator[None]:
-        """Several controls may change, and the caller draws once afterwards."""
+        """Let several controls change without drawing; the caller draws once afterwards."""
         self._quiet = True
         try:
             yield
@@ -159,7 +158,7 @@ class Panel:
             self._quiet = False
 
     def _guarded(self, action: Callable[[], None]) -> None:
-        """Do ``action``; an error goes to the status line, for a callback has nowhere to print."""
+        """Do ``action``; an error goes to the status line: a callback has nowhere to print."""
         with self._lock:
             try:
                 action()

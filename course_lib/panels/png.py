@@ -1,4 +1,4 @@
-"""Pixels to PNG, for speed: half of Pillow's time, which goes into choosing a filter per line.
+"""Pixels to PNG, in half of Pillow's time, the rest of which goes into choosing a filter per line.
 
 Used by ``canvas.py`` for every picture of a panel. The format: https://www.w3.org/TR/png-3/
 """

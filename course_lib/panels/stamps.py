@@ -1,7 +1,7 @@
-"""Words that were drawn before are stamped, not drawn again.
+"""Text that was drawn before is stamped, not drawn again.
 
-Drawing a line of text takes Matplotlib a millisecond or two, and most of the words in a picture
-stand in the one before it too. Used by ``canvas.py`` for the texts among the moving artists.
+Drawing a line of text takes Matplotlib a millisecond or two, and most of the text in a picture
+is in the previous one too. Used by ``canvas.py`` for the texts among the moving artists.
 """
 
 from collections import OrderedDict
@@ -12,14 +12,14 @@ from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.text import Text
 
-#: So many stamps are kept, some 10 kB each.
+#: How many stamps are kept, some 10 kB each.
 _CAPACITY = 400
 #: Pixels around a text's box, for the soft edges of its letters.
 _MARGIN = 2
 
 
 class TextStamps:
-    """Draws artists with ``renderer``, and repeated texts faster than it would."""
+    """Draws artists with ``renderer``, and repeated texts faster than it could."""
 
     def __init__(self, renderer: RendererAgg) -> None:
         self._renderer = renderer
@@ -27,12 +27,12 @@ class TextStamps:
         self._stamps: OrderedDict[tuple, tuple[np.ndarray, np.ndarray]] = OrderedDict()
 
     def draw(self, artist: Artist) -> None:
-        """``artist.draw(renderer)``, from a stamp where ``artist`` is a text like one before."""
+        """``artist.draw(renderer)``, from a stamp if ``artist`` is a text like an earlier one."""
         if type(artist) is not Text or not self._stamp(artist):
             artist.draw(self._renderer)
 
     def _stamp(self, text: Text) -> bool:
-        """Stamp ``text``; False when it is not of the plain kind that can be stamped."""
+        """Stamp ``text``; False if it is not of the plain kind that can be stamped."""
         if not text.get_visible() or not text.get_text():
             return True
         clipped = text.get_clip_on() and text.get_clip_box() is not None

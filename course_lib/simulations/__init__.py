@@ -4,7 +4,7 @@ from importlib import import_module
 
 from course_lib.simulations.base import Simulation
 
-#: Name, which is also the module's, and class; in the order of the chapters.
+#: Name (also the module's name) and class, in the order of the chapters.
 SIMULATIONS: dict[str, str] = {
     "run_gone_wrong": "RunGoneWrong",
     "shape_tracker": "ShapeTracker",
@@ -27,7 +27,7 @@ SIMULATIONS: dict[str, str] = {
 
 
 def load(name: str) -> Simulation:
-    """The simulation called ``name``. Raises ``LookupError`` with the list when there is none."""
+    """The simulation called ``name``. Raises ``LookupError``, listing all, if there is none."""
     if name not in SIMULATIONS:
         known = ", ".join(SIMULATIONS)
         raise LookupError(f"no simulation called {name!r}. Known simulations: {known}.")

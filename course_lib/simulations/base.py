@@ -34,7 +34,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of a few options: pairs of (value, what the reader sees)."""
+    """One of several options: pairs of (value, what the reader sees)."""
 
     name: str
     label: str
@@ -74,9 +74,9 @@ class Simulation(Protocol):
     """``name`` is also the module's name; ``title`` is the panel's heading; ``size`` is in inches.
 
     ``layout`` draws everything once and returns the artists that ``update`` changes; all other
-    artists are background. The panel notices by itself when an update moved an axis (limits,
-    scale, ticks, labels, title), at the price of a full redraw: keep axes fixed where you can, and
-    return ``axes.title`` among the artists when its words change.
+    artists are background. The panel notices on its own when an update moved an axis (limits,
+    scale, ticks, labels, title), at the cost of a full redraw: keep axes fixed where you can, and
+    return ``axes.title`` among the artists if its words change.
 
     Any simulation may also have ``presets``: each becomes a button.
     """
@@ -93,17 +93,17 @@ class Simulation(Protocol):
         """Build axes, labels and artists on an empty figure; called once."""
 
     def update(self, artists: Artists, state: Any) -> None:
-        """Write a state into the artists; creates no new ones."""
+        """Write a state into the artists, without creating new ones."""
 
     def describe(self, state: Any) -> str:
-        """One sentence with the numbers now shown: the text alternative of the picture."""
+        """One sentence with the numbers now shown: the text alternative to the picture."""
 
 
 @runtime_checkable
 class LiveSimulation(Simulation, Protocol):
     """A run that goes on: the panel owns the clock and decides how many steps to take.
 
-    Optional: ``adjust(state, settings) -> state | None`` takes over changed settings in the middle
+    Optional: ``adjust(state, settings) -> state | None`` applies changed settings in the middle
     of a run, such as a new learning rate. ``None`` means that these settings need a new run, and
     the panel then calls ``compute``, as it always does without ``adjust``.
     """

@@ -1,7 +1,7 @@
-"""Runs the five lines of the loop in any order, for real; ``beat_sequencer`` shows what came of it.
+"""Runs the five lines of the loop in any order, for real; ``beat_sequencer`` shows the result.
 
-The recipe is that of ``zero_grad``: a 1-16-1 network on y = sin(2x), plain SGD at learning rate
-0.1. Whoever arranges the lines chooses among five fixed ones, so nothing foreign is executed.
+The recipe is the one of ``zero_grad``: a 1-16-1 network on y = sin(2x), plain SGD at learning rate
+0.1. The lines are chosen from five fixed ones, so no foreign code is executed.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of an ``order`` such as "FLZBS".
+    """The result of an ``order`` such as "FLZBS".
 
     ``losses``: on all 128 points, before the first batch and after each; they end where the run
     ended. ``change``: the largest change of any parameter, from start to end.
@@ -52,7 +52,7 @@ class Run:
 
     @property
     def first_bad(self) -> int | None:
-        """The batch after which the loss was infinite or NaN for the first time."""
+        """The first batch after which the loss was infinite or NaN."""
         bad = np.flatnonzero(~np.isfinite(self.losses))
         return int(bad[0]) if len(bad) else None
 
@@ -97,7 +97,7 @@ def run_order(order: str) -> Run:
 
 
 def _in_one_piece(model: nn.Module) -> Tensor:
-    """One vector that holds all parameters: to copy it after each batch costs next to nothing."""
+    """One vector that holds all parameters: copying it after each batch costs next to nothing."""
     parameters = list(model.parameters())
     whole = torch.cat([p.detach().flatten() for p in parameters])
     for p, part in zip(parameters, whole.split([p.numel() for p in parameters]), strict=True):
@@ -126,8 +126,8 @@ def _losses(snapshots: Tensor) -> np.ndarray:
 
 
 def gradients_per_step(order: str) -> list[tuple[int, ...]]:
-    """For each step() of a batch, once the loop is under way: of how many batches ago the
-    gradients are whose sum it finds. ``[(0,)]`` for the usual order, ``()`` for cleared ones."""
+    """For each step() of a batch, once the loop is under way: which batches' gradients are in the
+    sum that it uses, as how many batches ago. ``[(0,)]`` in the usual order, ``()`` if cleared."""
     held: list[int] = []
     found: list[tuple[int, ...]] = []
     for batch in range(3):  # the third batch meets what the first two left

@@ -1,7 +1,7 @@
 """Beats in the reader's own order (chapter 05): ``course_lib.panel("beat_sequencer")``.
 
-Up to eight lines, chosen from the loop's five, are run for real by ``beat_runs``. What happens is
-not predicted here: the verdict is read off the run.
+Up to eight lines, chosen from the loop's five, are run for real by ``beat_runs``. Nothing is
+predicted here: the verdict is read off the run.
 """
 
 import textwrap
@@ -28,14 +28,14 @@ _MONO = "DejaVu Sans Mono"
 
 @dataclass(frozen=True)
 class State:
-    """``slots``: eight letters, empty ones ""."""
+    """``slots``: eight letters, "" where a slot is empty."""
 
     slots: tuple[str, ...]
     run: Run
 
     @property
     def stopped_slot(self) -> int | None:
-        """The slot whose line raised."""
+        """The slot whose line raised an error."""
         if self.run.failure is None:
             return None
         filled = [i for i, letter in enumerate(self.slots) if letter]
@@ -138,7 +138,7 @@ def _reason(run: Run) -> str:
     lines, failure = run.order, run.failure
     if failure is not None:
         if failure.kind == "NameError":
-            return "This line needs what no line before it has made."
+            return "This line needs something that no earlier line has made."
         if "inplace" in failure.message:
             return "step() changed weights that this backward() still needs."
         return "One forward pass builds one graph, and backward() uses it up."
@@ -153,14 +153,14 @@ def _reason(run: Run) -> str:
     if "Z" not in lines:
         return "No gradient is ever cleared: each step uses the sum of all so far."
     if np.array_equal(run.losses, run_order(USUAL).losses) and lines != USUAL:
-        return "Equal to the usual order, bit for bit."
+        return "Identical to the usual order, bit for bit."
     used = [batches_ago for batches_ago in gradients_per_step(lines) if batches_ago]
     if len(used) > lines.count("B"):
-        return f"{len(used)} steps a batch: a gradient is used more than once."
+        return f"{len(used)} steps per batch: a gradient is used more than once."
     if any(len(batches_ago) > 1 for batches_ago in used):
         return "A step uses the sum of several gradients."
     if (1,) in used:
-        return "step() uses the gradients of the batch before: one batch late."
+        return "step() uses the previous batch's gradients: one batch late."
     return "Gradients of this batch alone, then one step along them."
 
 
@@ -182,7 +182,7 @@ def _layout_lines(axes: Axes) -> dict:
     places = [0.94 - row * (i + 1) for i in range(SLOTS)]
 
     def words(x: float, y: float, text: str = "", **looks: Any):
-        # Not in the layout: the words follow the axes, not the axes the words.
+        # Not in the layout: the words follow the axes, not the other way round.
         return axes.text(x, y, text, **{"va": "center", "in_layout": False, **looks})
 
     words(0, 0.94, f"for x, y in batches:  # {BATCHES} of them", family=_MONO)

@@ -1,7 +1,7 @@
 """Eight sick training runs (chapter 09): ``course_lib.panel("bug_clinic")``.
 
 Each patient has one of the cheat sheet's eight bugs. The picture shows its real symptom beside the
-healthy run; the reader guesses, then reveals the bug, the line and the repair.
+healthy run; the reader guesses, then reveals the bug, the line and the fix.
 """
 
 from dataclasses import dataclass
@@ -62,8 +62,8 @@ class BugClinic:
 
     def layout(self, figure: Figure) -> Artists:
         # The axes stay as they are for all patients, and only the words at their marks change: a
-        # change of limits would draw everything anew. So no layout engine can see what room those
-        # words need, and all is placed by hand.
+        # change of limits would redraw everything. So no layout engine can see how much room those
+        # words need, and everything is placed by hand.
         figure.set_layout_engine("none")
         curves = figure.add_axes((0.09, 0.135, 0.49, 0.76))
         curves.set(xlim=(0, 1), ylim=(0, 1.02), xticks=_QUARTERS, yticks=_QUARTERS)
@@ -118,7 +118,7 @@ class BugClinic:
 
 
 def _marks(axes: Axes) -> dict[str, object]:
-    """The words at the axes: they change with the patient, the axes themselves do not."""
+    """The words at the axes: they change with the patient; the axes themselves do not."""
     words = {"fontsize": 10, "in_layout": False}
     artists: dict[str, object] = {
         "x label": axes.text(0.5, -0.105, "", ha="center", va="top", **words),
@@ -165,7 +165,7 @@ def _words(state: State) -> dict[str, str]:
     empty = dict.fromkeys(("guess", "bug", "words", "code"), "")
     if not state.revealed:
         guess = f"Your guess: {guessed.name}." if guessed else "What is wrong here? Make a guess."
-        return empty | {"guess": f"{guess}\nThen reveal the bug, the line and the repair."}
+        return empty | {"guess": f"{guess}\nThen reveal the bug, the line and the fix."}
     return empty | {
         "bug": f"It is: {bug.name}",
         "words": f"{fill(_verdict(state), _WIDTH)}\n\n{fill(bug.why, _WIDTH)}",
@@ -174,13 +174,13 @@ def _words(state: State) -> dict[str, str]:
 
 
 def _verdict(state: State) -> str:
-    """On the guess, when the bug is revealed."""
+    """The verdict on the guess, when the bug is revealed."""
     if not state.guess:
         return f"Row {state.bug.row} of the cheat sheet."
     guessed = BUGS[state.guess - 1]
     if guessed is state.bug:
         return f"Your guess is right: row {state.bug.row} of the cheat sheet."
-    return f"You guessed: {guessed.name}. Then {guessed.otherwise}."
+    return f"You guessed: {guessed.name}. In that case {guessed.otherwise}."
 
 
 def _in_one_line(code: str) -> str:

@@ -1,5 +1,5 @@
 """The eight sick runs of ``bug_clinic``, each beside its healthy twin: real PyTorch, small and
-cached, so that choosing a patient answers at once. Nothing here names the bug; the words are in
+cached, so that a chosen patient appears at once. Nothing here names the bug; the words are in
 ``clinic_words``.
 """
 
@@ -33,8 +33,8 @@ class Scale:
 @dataclass(frozen=True)
 class Run:
     """One patient: the curves ``sick`` and ``healthy`` over ``x``, or the message of the ``error``
-    that stopped the sick run in its first batch. ``notes`` are what one reads off: (what, sick,
-    healthy)."""
+    that stopped the sick run at its first batch. ``notes`` are the numbers to read off: (what,
+    sick, healthy)."""
 
     x: Scale
     y: Scale
@@ -155,7 +155,7 @@ def wrong_loss() -> Run:
 
 
 def wrong_mode() -> Run:
-    """One training; after each epoch its weights are judged twice, in train and in eval mode."""
+    """One run; after each epoch its weights are evaluated twice, in train and in eval mode."""
     X, y, val_x, val_y = _digits(8)
     curves: dict[bool, list[float]] = {True: [], False: []}
     right: dict[bool, float] = {}
@@ -192,8 +192,8 @@ def wrong_mode() -> Run:
 
 
 def kept_graphs() -> Run:
-    """Memory that validation still holds after each batch: the distinct storages of the tensors
-    that autograd saved, the weights left out, for all of them live on in the summed loss."""
+    """Memory that validation still holds after each batch, kept alive by the summed loss: the
+    distinct storages of the tensors that autograd saved, without the weights."""
     X, y = digits(size=28)
     model = MLP(784, 128, 10, seed=0)
     weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
@@ -230,7 +230,7 @@ def kept_graphs() -> Run:
 
 
 def _stopped(model: nn.Module, x: Tensor, sick_x: Tensor, y: Tensor) -> Run:
-    """A run that PyTorch stops at its first batch, ``sick_x``; ``x`` is what it should have got."""
+    """A run that PyTorch stops at its first batch, ``sick_x``; it should have been given ``x``."""
     message = ""
     try:
         model(sick_x)
@@ -268,5 +268,5 @@ _RUNS = (
 
 @lru_cache(maxsize=len(_RUNS))
 def run(row: int) -> Run:
-    """The sick run of this row of the cheat sheet, 1 to 8."""
+    """The sick run for this row of the cheat sheet, 1 to 8."""
     return _RUNS[row - 1]()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Bug:
-    """``row`` and ``name`` are the cheat sheet's. ``sees``: what one observes, without a name for
-    it, as the picture's title. ``code``: the faulty line, and ``repair``: the lines instead.
-    ``why`` explains the symptom. ``otherwise``: what one would see if it were this bug, said to
-    those who guessed it of another patient."""
+    """``row`` and ``name`` are the cheat sheet's. ``sees``: what you observe, without naming the
+    bug, as the picture's title. ``code``: the faulty line, and ``repair``: the lines to write
+    instead. ``why`` explains the symptom. ``otherwise``: what you would see if it were this bug,
+    shown when it was guessed for a different patient."""
 
     row: int
     name: str
@@ -32,20 +32,21 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         2,
         "wrong loss",
-        "The loss falls, and sticks far above 0",
+        "The loss falls, then sticks far above 0",
         "cross_entropy(logits.softmax(1), y)",
         "cross_entropy(logits, y)",
-        "The loss applies a softmax itself. Fed with probabilities of ten classes, it cannot get below 1.46.",
+        "The loss applies a softmax itself. Given probabilities of ten classes, it cannot go below "
+        "1.46.",
         "the loss would stick at a fixed value, such as 1.46 with ten classes, or be exactly 0",
     ),
     Bug(
         3,
         "wrong device",
-        "No curve: stopped in the first batch",
+        "No curve: stopped at the first batch",
         "predictions = model(x)",
         "x, y = x.to(device), y.to(device)\npredictions = model(x)",
         'The weights are on "cpu", the batch is on "meta", a device that every machine has. With '
-        'a GPU you read "cuda:0" there.',
+        'a GPU you would see "cuda:0" there.',
         "an error would name two devices",
     ),
     Bug(
@@ -54,14 +55,14 @@ BUGS: tuple[Bug, ...] = (
         "Validation jumps about, far above the other curve",
         "with torch.no_grad():\n    val_loss = ...",
         "model.eval()\nwith torch.no_grad():\n    val_loss = ...",
-        "Both curves judge the same weights. In train mode dropout still drops, and batch norm "
+        "Both curves evaluate the same weights. In train mode dropout still drops, and batch norm "
         "uses this batch of four.",
         "validation would look worse than the model is, and differ when you repeat it",
     ),
     Bug(
         5,
         "learning rate too high",
-        "The loss leaps, and does not come down for good",
+        "The loss leaps, and never settles",
         "SGD(model.parameters(), lr=10)",
         "SGD(model.parameters(), lr=1)",
         "Each step overshoots. Cross-entropy stays finite; squared error would reach infinity.",
@@ -73,8 +74,9 @@ BUGS: tuple[Bug, ...] = (
         "The loss hardly moves",
         "SGD(model.parameters(), lr=0.0001)",
         "SGD(model.parameters(), lr=1)",
-        "Direction right, steps far too short. Multiply by 10, and again, until it moves.",
-        "the loss would fall all the time, but hardly, and there would be no error",
+        "The direction is right, but the steps are far too short. Multiply by 10, and again, until "
+        "it moves.",
+        "the loss would keep falling, but hardly at all, and there would be no error",
     ),
     Bug(
         7,
@@ -83,12 +85,12 @@ BUGS: tuple[Bug, ...] = (
         "total += loss_fn(model(x), y)",
         "with torch.no_grad():\n    total += loss_fn(model(x), y).item()",
         "Each loss in the sum keeps its graph, and the graph keeps the batch and its activations.",
-        "the numbers would be right, and the memory would grow",
+        "the numbers would be right, but the memory would grow",
     ),
     Bug(
         8,
         "mismatched shapes",
-        "No curve: stopped in the first batch",
+        "No curve: stopped at the first batch",
         "predictions = model(x)",
         "predictions = model(x.flatten(1))",
         "x is [32, 28, 28]. The layer takes its last dimension, 28, for the features, and all "
@@ -97,10 +99,10 @@ BUGS: tuple[Bug, ...] = (
     ),
 )
 
-#: Patient 1 has the bug of this row of the cheat sheet, and so on: mixed, so that it is a guess.
+#: Patient 1 has the bug in this row of the cheat sheet, and so on: mixed, to make it a guess.
 PATIENTS: tuple[int, ...] = (4, 8, 6, 1, 3, 2, 5, 7)
 
 
 def bug_of(patient: int) -> Bug:
-    """What patient 1 to 8 has."""
+    """The bug of patient 1 to 8."""
     return BUGS[PATIENTS[patient - 1] - 1]

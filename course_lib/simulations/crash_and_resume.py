@@ -1,7 +1,7 @@
-"""A run that crashes and goes on (chapter 08): ``course_lib.panel("crash_and_resume")``.
+"""A run that crashes and resumes (chapter 08): ``course_lib.panel("crash_and_resume")``.
 
-The same training twice: once without an interruption, once stopped after some epoch and continued
-with new objects, into which only the ticked parts of the checkpoint are put back. Two circles,
+The same run twice: once without an interruption, once stopped after some epoch and continued
+with new objects, into which only the ticked parts of the checkpoint are restored. Two circles,
 2-16-2 tanh, Adam at 0.1, cosine schedule over 60 epochs, two batches of 100 per epoch.
 """
 
@@ -28,7 +28,7 @@ BATCH_SIZE = 100
 EXAMPLES = 200
 LR = 0.1
 _PER_EPOCH = EXAMPLES // BATCH_SIZE
-#: The bump is looked for in this many epochs after the crash.
+#: A bump is looked for in this many epochs after the crash.
 NEXT = 3
 _PARTS = ("weights", "optimizer", "scheduler", "rng")
 _LOSS_LIMITS = (1e-2, 2.5)
@@ -160,9 +160,9 @@ def _verdict(state: State) -> str:
         return "Without the weights it starts from the beginning"
     if resumed > 1.5 * whole:
         whole_end, resumed_end = state.ends
-        after = "then heals" if resumed_end < 1.2 * whole_end else "and takes long to heal"
-        return f"The loss jumps to {resumed / whole:.1f} times the height, {after}"
-    return "No bump to be seen, and yet another run"
+        after = "then heals" if resumed_end < 1.2 * whole_end else "and heals only slowly"
+        return f"The loss jumps {resumed / whole:.1f}-fold, {after}"
+    return "No visible bump, but a different run"
 
 
 class _Run:
@@ -210,7 +210,7 @@ def _uninterrupted() -> tuple[Curve, tuple[dict[str, Any], ...]]:
 
 @lru_cache(maxsize=256)
 def _resumed(crash: int, kept: tuple[str, ...]) -> Curve:
-    """A new process: new objects from another seed, and what was kept of the old ones."""
+    """A new process: new objects from a different seed, and what was kept of the old ones."""
     memory = _uninterrupted()[1][crash]
     run = _Run(seed=100)
     targets = {"weights": run.model, "optimizer": run.optimizer, "scheduler": run.scheduler}

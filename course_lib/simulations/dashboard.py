@@ -1,8 +1,8 @@
 """A network on two circles, trained before your eyes (chapter 07): ``course_lib.panel("dashboard")``.
 
-The controls describe one run. Beside it a second run may be trained that differs in one thing: the
-optimizer, or the batch size. The runs themselves are in ``dashboard_runs``, the picture is drawn by
-``dashboard_picture``.
+The controls describe one run. A second run may be trained beside it that differs in one thing: the
+optimizer, or the batch size. The runs themselves are in ``dashboard_runs``; ``dashboard_picture``
+draws the picture.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ _OTHER_BATCH_SIZE = 128
 
 @dataclass(frozen=True)
 class State:
-    """One or two runs under way. They are trained in place: an older state of the same run shows
-    what the newest one does."""
+    """One or two runs in progress. They are trained in place: an older state of the same run shows
+    the same as the newest one."""
 
     runs: tuple[TrainingRun, ...]
     settings: Mapping[str, Any]
@@ -81,7 +81,7 @@ class Dashboard:
         return state
 
     def adjust(self, state: State, settings: Settings) -> State | None:
-        """A new learning rate acts at once; anything else is a new run."""
+        """A new learning rate takes effect at once; anything else is a new run."""
         fresh = state.runs[0].steps == 0
         if fresh or any(
             settings[name] != state.settings[name] for name in settings if name != "lr"
@@ -107,15 +107,15 @@ def _told(run: TrainingRun) -> str:
     updates = f"{run.steps:,} update{'s' * (run.steps != 1)}"
     told = f"{run.label}: epoch {number(run.epochs)} ({updates}), "
     if run.first_bad is not None:
-        return told + f"the loss is infinite or NaN since update {run.first_bad}"
+        return told + f"the loss has been infinite or NaN since update {run.first_bad}"
     told += f"{run.loss_name} loss {run.loss:#.3g}, accuracy {run.accuracy:.3f}"
     if run.worst_batch > 10:
-        told += f", largest loss of a batch {run.worst_batch:,.0f}"
+        told += f", largest batch loss {run.worst_batch:,.0f}"
     return told
 
 
 def _compared(state: State) -> str:
-    """Two runs with different batches: their losses after equally many updates."""
+    """Two runs with different batch sizes: their losses after the same number of updates."""
     if len(state.runs) < 2 or state.runs[0].steps == state.runs[1].steps:
         return ""
     first, second = ({u: i for i, u in enumerate(run.updates)} for run in state.runs)
@@ -125,4 +125,4 @@ def _compared(state: State) -> str:
     ]
     if shared == 0 or not all(isfinite(loss) for loss in losses):
         return ""
-    return f" At equal updates, {shared:,} each, the losses were {losses[0]:#.3g} and {losses[1]:#.3g}."
+    return f" After {shared:,} updates each, the losses were {losses[0]:#.3g} and {losses[1]:#.3g}."

@@ -2,7 +2,7 @@
 
 Left, the plane shaded from class 0 to class 1 with the boundary between them. Right, loss and
 accuracy of the same run twice: by epochs and by updates, so that two runs with different batch
-sizes can be compared both ways. Below, one line of numbers for each run, which is also the key.
+sizes can be compared both ways. Below, one line of numbers for each run, which is also the legend.
 """
 
 import math
@@ -28,13 +28,13 @@ from course_lib.style import DPI
 
 #: Width and height in inches.
 SIZE = (10.2, 5.5)
-#: Sky blue to orange through white: two hues that all readers tell apart, and of no beat.
+#: Sky blue to orange through white: two hues that all readers can tell apart and no beat uses.
 _SHADES = LinearSegmentedColormap.from_list("opinion", ["#8ECBF0", "#FFFFFF", "#F0BE55"], N=14)
 _NO_NUMBER = "#D4D4D4"
 _SIDE = np.linspace(-REACH, REACH, GRID)
 _DASHES = (0, (4, 2))
 
-#: The axes of the curves grow in rare jumps, for each jump redraws everything.
+#: The curves' axes grow in rare jumps, because each jump redraws everything.
 _EPOCHS = [50 * 2**k for k in range(40)]
 _UPDATES = [10**k for k in range(3, 20)]
 _LOSS_FLOORS = [0.02, 0.005, 1e-3, 1e-4, 1e-6, 1e-9]
@@ -83,7 +83,7 @@ def update(artists: Artists, runs: Sequence[TrainingRun]) -> None:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Axes at a fixed place, in pixels: their labels change, and nothing may move then."""
+    """Axes at a fixed place, in pixels: nothing may move when their labels change."""
     across, up = SIZE[0] * DPI, SIZE[1] * DPI
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
@@ -159,7 +159,7 @@ def _curves(key: str, axes: Axes, color: str) -> dict[str, Any]:
 
 
 def _layout_readout(axes: Axes) -> dict[str, Any]:
-    """A line for each run. What changes all the time stands in short texts of its own, for the
+    """A line for each run. What changes all the time is in short texts of its own, so that the
     rest is drawn only once."""
     axes.set(xlim=(0, 928), ylim=(0, 48))
     axes.axis("off")
@@ -219,8 +219,8 @@ def _draw_curves(artists: Artists, i: int, run: TrainingRun | None) -> None:
 
 
 def _history(run: TrainingRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Updates, losses and accuracies to draw: the first ones all, for the logarithmic axis shows
-    them wide apart, then every so many, and now."""
+    """Updates, losses and accuracies to draw: all of the first ones, because the logarithmic axis
+    shows them far apart, then every n-th, and the current one."""
     every = -(-len(run.updates) // _MOST_POINTS)
     chosen = [*range(min(_ALL_OF_THE_FIRST, len(run.updates)))]
     chosen += range(_ALL_OF_THE_FIRST, len(run.updates), every)
@@ -278,7 +278,7 @@ def _message(runs: Sequence[TrainingRun], boundaries: list[list[np.ndarray]]) ->
         return f"Steps too long: one batch cost {run.worst_batch:,.0f}"
     if run.accuracy >= 0.95 and any(_encloses_the_middle(line) for line in boundaries[0]):
         return "The boundary wraps the inner circle"
-    return f"{_right(run)} of {POINTS} points are on their side"
+    return f"{_right(run)} of {POINTS} points classified correctly"
 
 
 def _right(run: TrainingRun) -> str:

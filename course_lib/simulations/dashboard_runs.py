@@ -1,6 +1,6 @@
-"""The training runs behind ``dashboard``: a small network on two circles, trained a bit at a time.
+"""The training runs behind ``dashboard``: a small network on two circles, trained bit by bit.
 
-A run measures itself on all points as it goes and remembers what it saw; ``dashboard`` draws it.
+A run measures itself on all points as it goes and keeps the history; ``dashboard`` draws it.
 """
 
 import math
@@ -18,13 +18,13 @@ POINTS = 160
 HIDDEN = 16
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 OPTIMIZER_NAMES = {"sgd": "SGD", "adam": "Adam"}
-#: Half the width of the square in which the network is asked for its opinion, and points a side.
+#: Half the width of the square in which the network is asked for its opinion, and points per side.
 REACH = 1.55
 GRID = 64
-#: Measured at each of the first updates, for they change most, and then ten times an epoch.
+#: Measured at each of the first updates, because they change most, and then ten times an epoch.
 _EACH_UPDATE_UNTIL = 10
 _PER_EPOCH = 10
-#: A history this long loses every second entry, and is then continued half as densely.
+#: A history this long loses every second entry, and then continues half as densely.
 _LONGEST = 2000
 
 
@@ -40,7 +40,7 @@ class TrainingRun:
     """One network in training: 2-16-2 with tanh, on ``circles(160)``.
 
     ``updates``, ``losses``, ``accuracies`` are the history, measured on all points; ``loss`` and
-    ``accuracy`` are those of now. ``worst_batch`` is the largest finite loss of a batch so far,
+    ``accuracy`` are the current ones. ``worst_batch`` is the largest finite batch loss so far,
     ``first_bad`` the first update whose batch loss was infinite or NaN, counted from 1.
     """
 
@@ -88,7 +88,7 @@ class TrainingRun:
         return f"{name}, lr {self.lr:.3g}{since}, batch {self.batch_size}"
 
     def set_lr(self, lr: float) -> None:
-        """A new learning rate, from the next update on; the optimizer keeps its moments."""
+        """Set a new learning rate, from the next update on; the optimizer keeps its moments."""
         for group in self.trainer.optimizer.param_groups:
             group["lr"] = lr
         self.lr, self.lr_since = lr, self.epochs
@@ -109,15 +109,15 @@ class TrainingRun:
     @torch.no_grad()
     def margins(self) -> Tensor:
         """By how much class 1 outweighs class 0 on the grid, ``[GRID, GRID]`` from the lower left:
-        the difference of the outputs. The prediction changes at 0. NaN where no number is left."""
+        the difference of the outputs. The prediction changes at 0. NaN where an output is NaN."""
         outputs = self.trainer.model(_grid())
         return (outputs[:, 1] - outputs[:, 0]).reshape(GRID, GRID)
 
     def opinion(self, margins: Tensor) -> Tensor:
-        """How strongly the network says class 1, from 0 to 1, even at 0.5.
+        """How strongly the network says class 1, from 0 to 1; undecided at 0.5.
 
         With cross-entropy that is the probability of class 1 (softmax of two is the sigmoid of
-        their difference). With squared error it is where the margin stands between -2, both
+        their difference). With squared error it is the margin's place between -2, both
         outputs on target for class 0, and +2.
         """
         if self.loss_name == "cross-entropy":
@@ -126,7 +126,7 @@ class TrainingRun:
 
     def _measure(self) -> tuple[float, float]:
         loss, accuracy = evaluate(self.trainer.model, self.trainer.loss_fn, self.X, self.y)
-        # Of outputs that are no numbers, argmax still names a class: that is no prediction.
+        # argmax names a class even when outputs are NaN, but that is not a prediction.
         return loss, accuracy if math.isfinite(loss) else math.nan
 
     def _remember(self) -> None:
@@ -149,7 +149,7 @@ class TrainingRun:
 
 
 def number(epochs: float) -> str:
-    """Epochs in words: whole ones without a fraction."""
+    """Epochs as text: whole ones without a fraction."""
     return f"{round(epochs, 1):g}"
 
 

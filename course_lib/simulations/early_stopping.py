@@ -1,7 +1,7 @@
 """When to stop (chapter 08): ``course_lib.panel("early_stopping")``.
 
 Three real runs that overfit: two noisy circles with a tenth of the labels flipped, few training
-points, a network that is large for them. Left, the losses and where a patience stops; right, what
+points, a network too large for them. Left, the losses and where a patience stops; right, what
 each patience misses.
 """
 
@@ -45,7 +45,7 @@ _SETUPS = {
 
 @dataclass(frozen=True)
 class Stop:
-    """Where a patience stops (None: the run ends first) and what it has kept by then."""
+    """Where a patience stops (None: the run ends first) and what has been kept by then."""
 
     epoch: int | None
     best_epoch: int
@@ -75,7 +75,7 @@ class EarlyStopping:
         Choice(
             "run",
             "Run",
-            (("slow", "slow"), ("strong", "overfits strongly"), ("early", "best at once")),
+            (("slow", "slow"), ("strong", "overfits strongly"), ("early", "best early on")),
             default="slow",
         ),
     )
@@ -103,7 +103,7 @@ class EarlyStopping:
         artists["words"] = curves.text(0, 1.38, "", va="center", color="#4A4A4A", in_layout=False)
         figure.legend(
             [artists["validation"], artists["train"], artists["best"]],
-            ["validation loss", "training loss", "the best that was seen before the stop"],
+            ["validation loss", "training loss", "the best one before the stop"],
             loc="outside lower center",
             ncols=3,
             handlelength=3,
@@ -154,7 +154,7 @@ def _verdict(state: State) -> str:
 
 
 def stops_of(losses: np.ndarray, most: int) -> tuple[Stop, ...]:
-    """For each patience from 1 to ``most`` where it stops on this curve."""
+    """Where each patience from 1 to ``most`` stops on this curve."""
     lowest = np.minimum.accumulate(losses)
     # For each epoch the first epoch that had the lowest loss so far, and how long ago that was.
     best_epochs = np.searchsorted(-lowest, -lowest)

@@ -1,7 +1,7 @@
 """One gradient, step by step (chapter 03): ``course_lib.panel("gradient_flow")``.
 
 Left, the graph of (w x + b - target)^2: forward values on the nodes, and below them what the
-backward pass brings, edge by edge. Right, the loss as a function of w, with the tangent whose slope
+backward pass adds, edge by edge. Right, the loss as a function of w, with the tangent whose slope
 is the gradient. Every number is read from autograd.
 """
 
@@ -26,7 +26,7 @@ _PLACES = {
     "error": (10.0, 3.5),
     "loss": (13.0, 3.5),
 }
-#: From the node that was computed first to the one computed from it.
+#: From each node to the one computed from it.
 _EDGES = (
     ("w", "product"),
     ("x", "product"),
@@ -48,7 +48,7 @@ _PARAMETERS = ("w", "b")
 #: Nodes whose local derivative depends on the settings; adding passes a gradient on as it is.
 _CHANGING = ("w", "error")
 _WIDTH, _HEIGHT = 1.86, 1.5
-#: Tops of the right picture: the lowest that shows the point is taken.
+#: Upper limits of the right picture: the lowest one that shows the point is used.
 _TOPS = (40.0, 160.0, 480.0)
 _W_LIMITS = (-2.0, 4.0)
 _NUDGE = 0.1
@@ -57,8 +57,8 @@ _NUDGE = 0.1
 @dataclass(frozen=True)
 class State:
     """``values`` and ``gradients`` by node; ``factors`` (local derivatives of what is computed
-    from a node) by node. Inputs have neither. ``curve`` is the loss at the places of ``curve_w``; ``rise`` its change when w rises by
-    the nudge."""
+    from a node) by node. Inputs have neither of the last two. ``curve`` is the loss at the places
+    ``_CURVE_W``; ``rise`` is its change when w rises by the nudge."""
 
     values: Mapping[str, float]
     gradients: Mapping[str, float]
@@ -212,12 +212,12 @@ def _layout_graph(axes) -> dict:
 
 
 def _draw_edge(axes, source: str, result: str):
-    """The forward arrow and, unless the source is an input, the backward one beside it; the text
-    for its factor."""
+    """The forward arrow and, unless the source is an input, the backward one beside it; returns
+    the text for its factor."""
     (x0, y0), (x1, y1) = _PLACES[source], _PLACES[result]
     given = source in _INPUTS
     lift = 0.0 if given else 0.16
-    if x0 == x1:  # from below: the two arrows stand side by side
+    if x0 == x1:  # from below: the two arrows are side by side
         start, end, aside = (x0, y0 + _HEIGHT / 2), (x1, y1 - _HEIGHT / 2), (-lift, 0.0)
         words = {"x": x0 + 0.35, "y": (start[1] + end[1]) / 2, "ha": "left", "va": "center"}
     else:
@@ -253,7 +253,7 @@ def _layout_plot(axes) -> dict:
 
 
 def _number(value: float) -> str:
-    """Two decimals, one from 100 on; no minus zero."""
+    """Two decimals, one from 100 on; never minus zero."""
     rounded = round(value, 2 if abs(value) < 100 else 1) + 0.0
     return f"{rounded:.{2 if abs(value) < 100 else 1}f}".replace("-", "\u2212")
 

@@ -1,4 +1,4 @@
-"""How far a batch's gradient lies from that of the whole data (chapter 06):
+"""How far a batch's gradient lies from the gradient over all the data (chapter 06):
 ``course_lib.panel("gradient_noise")``.
 
 The gradients of all single digits are computed once; the gradient of a batch is the mean of its
@@ -28,7 +28,7 @@ from course_lib.simulations.base import Artists, Choice, Settings, Slider
 SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
 DRAWS = 200  # batches drawn of each size
 _TRAINED_STEPS = 100
-#: Updates that are timed of each size; an epoch of single examples would take half a second.
+#: Updates that are timed for each size; an epoch of single examples would take half a second.
 _TIMED = 20
 _CLOUD_LIMITS = ((-3, 5), (-4, 4))
 _NOISE_LIMITS = (0.05, 40)
@@ -47,8 +47,8 @@ class Measured:
     examples: int
 
     def root_law(self) -> list[float]:
-        """spread / sqrt(batch size), with the factor for drawing without replacement: nothing is
-        left to chance when a batch is all the data."""
+        """spread / sqrt(batch size), with the factor for drawing without replacement: when a batch
+        is all the data, nothing is left to chance."""
         n = self.examples
         return [self.spread * math.sqrt((n - size) / (size * (n - 1))) for size in SIZES]
 
@@ -71,7 +71,7 @@ class State:
 
 class GradientNoise:
     name = "gradient_noise"
-    title = "Gradient noise: what a batch knows of the whole data"
+    title = "Gradient noise: what a batch knows about all the data"
     size = (10.2, 4.5)
     controls = (
         Slider(
@@ -145,7 +145,7 @@ class GradientNoise:
         )
         outside = int((~inside).sum())
         artists["cloud title"].set_text(
-            f"{DRAWS} gradients, {outside} out of sight"
+            f"{DRAWS} gradients, {outside} off the picture"
             if outside
             else f"{DRAWS} batches, {DRAWS} gradients"
         )
@@ -164,14 +164,14 @@ class GradientNoise:
         noise = state.measured.noise[state.place]
         angle = math.degrees(math.acos(state.measured.cosine[state.place]))
         return (
-            f"With batches of {state.size:,}, {network}: the gradient of a batch typically lies "
-            f"{noise:.2f} lengths of the full gradient away from it and points {angle:.0f} degrees "
-            f"away from its direction, and an epoch makes {state.updates:,} updates."
+            f"With batches of {state.size:,}, {network}: a batch's gradient is typically {noise:.2f} "
+            f"times the full gradient's length away from it, at an angle of {angle:.0f} degrees, and "
+            f"an epoch makes {state.updates:,} updates."
         )
 
 
 def _corner_text(axes: Axes) -> Text:
-    """Words in the upper right corner, where falling curves leave room."""
+    """Text in the upper right corner, where falling curves leave room."""
     place = {"transform": axes.transAxes, "ha": "right", "va": "top", "in_layout": False}
     return axes.text(0.98, 0.97, "", fontweight="bold", **place)
 
@@ -235,7 +235,7 @@ def _measure(trained: bool) -> Measured:
 
 
 def _widest_direction(centred: Tensor, along: Tensor, generator: torch.Generator) -> Tensor:
-    """The direction at right angles to ``along`` in which the gradients vary most (power method)."""
+    """The direction perpendicular to ``along`` in which the gradients vary most (power method)."""
     direction = torch.randn(centred.shape[1], generator=generator)
     for _ in range(12):
         direction -= (direction @ along) * along
@@ -247,7 +247,7 @@ def _widest_direction(centred: Tensor, along: Tensor, generator: torch.Generator
 
 @lru_cache
 def _epoch_seconds() -> tuple[float, ...]:
-    """Time of one epoch's updates for each batch size, from the quickest of a few of them."""
+    """Time of one epoch's updates for each batch size, from the fastest of a few of them."""
     X, y = digits(size=8)
     model = MLP(64, 32, 10, seed=0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)

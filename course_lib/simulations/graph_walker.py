@@ -1,7 +1,7 @@
 """The graph that autograd records, walked backward (chapter 03): ``course_lib.panel("graph_walker")``.
 
-Nodes and edges are ``loss.grad_fn`` and what ``next_functions`` leads to. The order of the walk and
-the gradients are noted by hooks on the nodes while a real ``backward()`` runs.
+Nodes and edges are ``loss.grad_fn`` and what ``next_functions`` leads to. Hooks on the nodes record
+the order of the walk and the gradients while a real ``backward()`` runs.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ _BIAS_ROW, _CHAIN_ROW, _TRANSPOSE_ROW, _WEIGHT_ROW = range(_ROWS)
 @dataclass(frozen=True)
 class Visit:
     """One node of the graph. ``place`` is (column from the right, row); ``got`` the shape of the
-    gradient that reaches it; ``norm`` of the gradient, for an accumulating node."""
+    gradient that reaches it; ``norm`` the gradient's norm, for an accumulating node."""
 
     name: str
     place: tuple[int, int]
@@ -41,7 +41,7 @@ class Visit:
 @dataclass(frozen=True)
 class Walk:
     """``visits`` in the order in which backward() came to them; ``edges`` as pairs of their
-    numbers, from a node to one that it passes a gradient on to."""
+    numbers, from a node to one to which it passes a gradient."""
 
     visits: tuple[Visit, ...]
     edges: tuple[tuple[int, int], ...]
@@ -162,7 +162,7 @@ class GraphWalker:
 
 @cache
 def walk_of(network: str) -> Walk:
-    """Run forward and backward on one batch, and note the walk."""
+    """Run forward and backward on one batch, and record the walk."""
     generator = generator_of(0)
     with seeded(0), torch.enable_grad():
         model = _NETWORKS[network]()
@@ -201,7 +201,7 @@ def walk_of(network: str) -> Walk:
 
 
 def _nodes_of(root: Any) -> list[Any]:
-    """All nodes that can be reached through ``next_functions``."""
+    """All nodes reachable through ``next_functions``."""
     nodes, waiting = [], [root]
     while waiting:
         node = waiting.pop()
@@ -217,7 +217,7 @@ def _places(root: Any, nodes: list[Any]) -> Mapping[Any, tuple[int, int]]:
     waiting = [(root, 0)]
     while waiting:
         node, column = waiting.pop(0)
-        # The longest way to a node decides: a shortcut arrives where the long way does.
+        # The longest path to a node decides: a shortcut arrives where the long path does.
         places[node] = (max(column, places.get(node, (0, 0))[0]), _CHAIN_ROW)
         for following, _ in node.next_functions:
             if following is not None and not _is_side(following):
@@ -276,7 +276,7 @@ def _show_edge(edge: FancyArrowPatch, walk: Walk, ends: tuple[int, int], done: i
         edge.set_positions((x0, y0 + up * _HEIGHT / 2), (x1, y1 - up * _HEIGHT / 2))
     elif columns == 1:
         edge.set_positions((x0 - _WIDTH / 2, y0), (x1 + _WIDTH / 2, y1))
-    else:  # a shortcut goes around what lies between
+    else:  # a shortcut goes around what is in between
         edge.set_positions((x0, y0 - _HEIGHT / 2), (x1, y1 - _HEIGHT / 2))
     edge.set_connectionstyle("arc3", rad=-0.16 if columns > 1 else 0.0)
     passed = ends[0] < done
@@ -286,7 +286,7 @@ def _show_edge(edge: FancyArrowPatch, walk: Walk, ends: tuple[int, int], done: i
 _WORDS = {
     "MseLossBackward0": "The walk starts at the loss, with dL/dL = 1.\n"
     "It passes on the gradient of the predictions.",
-    "AddmmBackward0": "A layer: its gradient goes on to the bias,\n"
+    "AddmmBackward0": "A layer: it passes gradients to the bias,\n"
     "to the weight and, if one is needed, to the input.",
     "TanhBackward0": "The activation multiplies by its local derivative,\n1 \u2212 tanh\u00b2.",
     "TBackward0": "The layer used W.T, so the gradient is\ntransposed back to W's shape.",
@@ -306,7 +306,10 @@ def _now(state: State) -> str:
         )
     arrivals = sum(end == state.done - 1 for _, end in state.walk.edges)
     if arrivals > 1:
-        return f"{arrivals} gradients have arrived here and are added first;\nthen 1 \u2212 tanh\u00b2."
+        return (
+            f"{arrivals} gradients have arrived here and are added first;\n"
+            "then multiplied by 1 \u2212 tanh\u00b2."
+        )
     return _WORDS[visit.name]
 
 

@@ -1,8 +1,8 @@
 """What a wrong probability costs (chapter 02): ``course_lib.panel("loss_landscape")``.
 
 Left, the loss as a function of the probability that the model gives to the right answer. Right,
-where such a probability comes from: three logits, softmax, cross-entropy. All numbers, the slope of
-the tangent and the gradients at the logits too, are PyTorch's own.
+where such a probability comes from: three logits, softmax, cross-entropy. All numbers are PyTorch's
+own, including the slope of the tangent and the gradients at the logits.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from course_lib.beats import AZURE, BACKWARD, FORWARD, GREY, INK, LOSS
 from course_lib.simulations.base import Artists, Settings, Slider
 
-#: Top of the left picture, in nats. A marker above it is drawn at the edge.
+#: Upper limit of the left picture, in nats. A marker above it is drawn at the edge.
 _TOP = 5.0
 _CLASSES = ("class 0 (target)", "class 1", "class 2")
 
@@ -123,7 +123,7 @@ def _layout_curves(axes) -> dict:
     (from_logits,) = axes.plot(
         [], [], "o", ms=16, mfc="none", mec=INK, mew=1.6, zorder=4, clip_on=False
     )
-    # The key stands where no curve comes: to the right of -log p, above the squared error.
+    # The legend is where no curve goes: to the right of -log p, above the squared error.
     axes.plot([0.34, 0.42], [4.6, 4.6], color=LOSS.color, lw=2.8)
     axes.plot([0.38], [4.6], LOSS.marker, color=LOSS.color, ms=10, mec="white")
     axes.plot([0.34, 0.42], [4.15, 4.15], color=BACKWARD.color, ls=BACKWARD.linestyle)
@@ -163,7 +163,7 @@ def _layout_bars(axes) -> dict:
     bars = list(axes.bar(places, [0.5] * 3, width=0.62, color=FORWARD.color))
     for other in bars[1:]:
         other.set(facecolor="#BFD9EA", edgecolor=FORWARD.color, hatch="///", linewidth=1.0)
-    # Data along x, a share of the axes' height along y: rows below the names of the classes.
+    # Data along x, a share of the axes' height along y: rows below the class names.
     below = axes.get_xaxis_transform()
 
     def row(y: float, color: str) -> list:

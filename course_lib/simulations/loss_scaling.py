@@ -1,4 +1,4 @@
-"""Gradients against the range of float16 (chapter 08b): ``course_lib.panel("loss_scaling")``.
+"""Gradients compared with float16's range (chapter 08b): ``course_lib.panel("loss_scaling")``.
 
 Real gradients: one backward pass of an untrained network on 256 handwritten digits. In a deep
 sigmoid network they shrink from layer to layer on the way back, and float16 loses the first layers.
@@ -26,8 +26,8 @@ _MOST_LAYERS = 9
 
 @dataclass(frozen=True)
 class Layer:
-    """One weight's gradient at this scale: the shares of its non-zero entries that float16 turns
-    into zero and into infinity."""
+    """One weight's gradient at this scale: the shares of its non-zero entries that become zero and
+    infinite in float16."""
 
     name: str
     lost: float
@@ -177,7 +177,7 @@ def _layer(name: str, scaled: torch.Tensor) -> Layer:
 
 @lru_cache(maxsize=3)
 def _sizes(network: str) -> np.ndarray:
-    """For each entry of the unscaled gradients its bin: the floor of its binary logarithm."""
+    """The bin of each entry of the unscaled gradients: the floor of its binary logarithm."""
     everything = torch.cat([gradient for _, gradient in _gradients(network)])
     return everything.abs().log2().floor().long().numpy() - _EDGES[0]
 

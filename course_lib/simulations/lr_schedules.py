@@ -1,7 +1,7 @@
-"""Five plans for the learning rate (chapter 08): ``course_lib.panel("lr_schedules")``.
+"""Five learning rate schedules (chapter 08): ``course_lib.panel("lr_schedules")``.
 
 Every curve is what a real scheduler of ``torch.optim.lr_scheduler`` writes into a real optimizer,
-asked before each of 200 steps. The steps stand for the whole training, from 0 to 100 %.
+read before each of 200 steps. The steps stand for the whole training run, from 0 to 100 %.
 """
 
 from collections.abc import Callable
@@ -124,10 +124,10 @@ class LrSchedules:
     def describe(self, state: State) -> str:
         rates = ", ".join(f"{name} {_plain(state.rate_at(name))}" for name, *_ in _LOOKS)
         return (
-            f"After {state.at} % of training the learning rates are: {rates}. The step plan "
+            f"After {state.at} % of training the learning rates are: {rates}. The step schedule "
             f"multiplies by {state.gamma:g} every {state.step_size} %; the warm-up takes "
-            f"{state.warmup} %; the highest rate of all plans is {MAX_LR}."
-            f"{' The axis of the rates is logarithmic.' if state.log else ''}"
+            f"{state.warmup} %; the highest rate of all schedules is {MAX_LR}."
+            f"{' The axis for the rates is logarithmic.' if state.log else ''}"
         )
 
 
@@ -135,7 +135,7 @@ def _verdict(state: State) -> str:
     low = MAX_LR / 10
     start = sum(rates[0] < low for rates in state.rates.values())
     end = sum(rates[-1] < low for rates in state.rates.values())
-    return f"{end} of {len(state.rates)} plans end low, {start} start low"
+    return f"{end} of {len(state.rates)} schedules end low, {start} start low"
 
 
 def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:
@@ -162,11 +162,11 @@ def _cosine() -> np.ndarray:
 
 @lru_cache
 def _one_cycle() -> np.ndarray:
-    # One step more than is asked for: the scheduler raises when it is stepped past its end.
+    # One step more than needed: the scheduler raises an error when stepped past its end.
     return _record(lambda optimizer: OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1))
 
 
-#: The plans that no control changes.
+#: The schedules that no control changes.
 _FIXED = {"constant": _constant, "cosine": _cosine, "one-cycle": _one_cycle}
 
 

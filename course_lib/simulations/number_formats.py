@@ -148,7 +148,7 @@ def _verdict(state: State) -> str:
         return f"Too large for {_listed(infinite)}: stored as infinity"
     if thin:
         return f"A subnormal number in {_listed(thin)}: stored with fewer bits"
-    return "All three formats can store it, each as finely as it can"
+    return "All three formats can store it, each as precisely as it can"
 
 
 def _listed(names: list[str]) -> str:

@@ -19,13 +19,13 @@ from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slide
 
 STEPS = 150
 MOMENTUM = 0.9
-#: This close to a minimum is there.
+#: Within this distance of a minimum counts as there.
 NEAR = 0.1
 
 
 @dataclass(frozen=True)
 class Surface:
-    """``loss(x, y)`` works on tensors of any shape; ``limits`` are those of the picture."""
+    """``loss(x, y)`` works on tensors of any shape; ``limits`` are the picture's."""
 
     title: str
     loss: Callable[[Tensor, Tensor], Tensor]
@@ -83,7 +83,7 @@ _LOOKS = {
 }
 _HEADS = {"SGD": "o", "momentum": "s", "Adam": "D"}
 _LOSS_LIMITS = (1e-5, 1e3)
-#: Where the slider stops, and the round rate that each place stands for: 0.1 for 0.1012.
+#: The slider's positions, and the round rate that each one stands for: 0.1 for 0.1012.
 _PLACES = tuple(float(f"{0.00032 * 10 ** (0.05 * i):.10g}") for i in range(61))
 _RATES = tuple(float(f"{place:.2g}") for place in _PLACES)
 
@@ -108,7 +108,7 @@ class Path:
         return float(np.hypot(moves[:, 0], moves[:, 1]).sum())
 
     def crossings(self, step: int) -> int:
-        """Changes of side of the line y = 0."""
+        """How often the path crosses the line y = 0."""
         signs = np.sign(self.points[: self.until(step), 1])
         return int((signs[1:] * signs[:-1] < 0).sum())
 
@@ -156,12 +156,12 @@ class OptimizerRace:
     )
 
     def compute(self, settings: Settings) -> State:
-        """The finished race: its paths are seen at once. The clock plays them from the start."""
+        """The finished race: its paths show at once. The clock plays them from the start."""
         surface = SURFACES[settings["surface"]]
         start = (surface.start[0] + settings["right"], surface.start[1] + settings["up"])
         lr = _round_rate(float(settings["lr"]))
         if start == surface.start and lr in _RATES:
-            # From the usual start all rates of the slider run at once: moving it is free then.
+            # From the usual start all of the slider's rates run at once: then moving it is free.
             paths = _race(settings["surface"], _RATES, start)[_RATES.index(lr)]
         else:
             (paths,) = _race(settings["surface"], (lr,), start)
@@ -181,7 +181,7 @@ class OptimizerRace:
         plane.set(xlabel="x", ylabel="y")
         artists = {"title": plane.set_title(" ")}
         self._contours = {key: _draw_contours(plane, s) for key, s in SURFACES.items()}
-        # On top of the heads: those that have arrived lie on the minimum.
+        # On top of the heads: those that have arrived are on the minimum.
         (artists["minima"],) = plane.plot([], [], "*", color="white", ms=11, mec=INK, zorder=10)
         (artists["start"],) = plane.plot([], [], "o", mfc="none", mec=INK, ms=13, mew=1.6, zorder=4)
         heights.set(xlabel="step", ylabel="loss above the minimum", xlim=(0, STEPS))
@@ -201,8 +201,8 @@ class OptimizerRace:
 
     def update(self, artists: Artists, state: State) -> None:
         plane = artists["path SGD"].axes
-        # The contours are background. Each surface has limits of its own, and new limits make the
-        # panel draw the background anew.
+        # The contours are background. Each surface has its own limits, and new limits make the
+        # panel redraw the background.
         for key, contours in self._contours.items():
             contours.set_visible(SURFACES[key] is state.surface)
         left, right, low, high = state.surface.limits
@@ -237,12 +237,13 @@ class OptimizerRace:
             )
         return (
             f"{state.surface.title.capitalize()} at learning rate {state.lr:.3g}, step "
-            f"{state.step} of {STEPS}; there means: stays within {NEAR} of a minimum. {' '.join(parts)}"
+            f"{state.step} of {STEPS}; there means staying within {NEAR} of a minimum. "
+            f"{' '.join(parts)}"
         )
 
 
 def _round_rate(lr: float) -> float:
-    """The rate that a place of the slider stands for; any other stays as it is."""
+    """The rate that a position of the slider stands for; any other value stays as it is."""
     place = min(_PLACES, key=lambda place: abs(place - lr))
     return _RATES[_PLACES.index(place)] if abs(place - lr) < 1e-6 * lr else lr
 
@@ -262,7 +263,7 @@ def _draw_contours(axes: Axes, surface: Surface):
 
 @lru_cache(maxsize=64)
 def _race(key: str, rates: tuple[float, ...], start: tuple[float, float]) -> list[dict[str, Path]]:
-    """For each rate the three paths. All run side by side: one backward pass serves them all."""
+    """The three paths for each rate. All run side by side: one backward pass serves them all."""
     surface = SURFACES[key]
     names = list(_OPTIMIZERS)
     with torch.enable_grad():
@@ -334,7 +335,7 @@ def _verdict(state: State) -> str:
         if path.there is not None and path.there <= state.step
     }
     if not arrivals:
-        return f"{state.surface.title.capitalize()}: nobody is there by step {state.step}"
+        return f"{state.surface.title.capitalize()}: none is there by step {state.step}"
     first = min(arrivals, key=arrivals.get)
     place = state.surface.title.capitalize()
     return f"{place}: {_named(first)} is there first, at step {arrivals[first]}"

@@ -1,4 +1,4 @@
-"""A run that explodes at step 47, and the way to find out why (chapter 00):
+"""A run that explodes at step 47, and a way to find out why (chapter 00):
 ``course_lib.panel("run_gone_wrong")``.
 
 The handwritten digits, and beside each picture one number from a sensor. The network's last layer,
@@ -173,7 +173,7 @@ def _verdict(run: Run) -> str:
     before = run.losses[BAD_STEP - 7 : BAD_STEP].mean()
     if after > 1.5 * before:
         return f"The loss explodes at step {BAD_STEP} and does not recover"
-    return f"The loss leaps at step {BAD_STEP} and is back at once"
+    return f"The loss leaps at step {BAD_STEP} and recovers at once"
 
 
 def _median_before(values: np.ndarray, step: int) -> float:

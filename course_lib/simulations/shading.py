@@ -13,8 +13,8 @@ from torch.nn import functional
 class Shading(Artist):
     """Fills ``axes`` with the colours of ``values``, a grid ``[rows, columns]`` from the lower left.
 
-    Values go from 0 to 1; where there is no number the colour is ``missing``. ``imshow`` does the
-    same in five times the time, which a live picture would feel.
+    Values go from 0 to 1; NaN gets the colour ``missing``. ``imshow`` does the same but takes five
+    times as long, which would slow down a live picture.
     """
 
     def __init__(self, axes: Axes, colormap: Colormap, missing: str) -> None:

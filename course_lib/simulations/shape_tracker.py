@@ -1,6 +1,6 @@
 """What passes through a network (chapter 01): ``course_lib.panel("shape_tracker")``.
 
-Real digits go through a real network, and forward hooks write down what comes out of each module.
+Real digits go through a real network, and forward hooks record what comes out of each module.
 Above, the tensors themselves, drawn in proportion to their shapes; below, what each layer costs.
 """
 
@@ -30,14 +30,14 @@ _NAMES = ("x: pictures", "sums", "after ReLU", "logits")
 _WIDEST, _HIGHEST = 17.0, 17.0
 #: Below: a column of the state, its axis in the picture, the decades shown.
 _COSTS = (
-    ("parameters", "count (the batch size has no part in it)", (1, 3e7)),
+    ("parameters", "count (independent of the batch)", (1, 3e7)),
     ("kibibytes", "KiB (grows with the batch)", (1e-3, 1e6)),
     ("multiply_adds", "count (grows with the batch)", (1, 1e13)),
 )
 
 
 class DigitsMlp(nn.Module):
-    """784 pixels, ``hidden`` units, 10 logits: the network of the chapter."""
+    """784 pixels, ``hidden`` units, 10 logits: the chapter's network."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -148,7 +148,7 @@ def _pictures() -> Tensor:
 
 @lru_cache(maxsize=64)
 def _track(batch_size: int, hidden: int) -> State:
-    """Run one batch and write down, by forward hooks, what each module puts out."""
+    """Run one batch and record each module's output with forward hooks."""
     with seeded(0):
         model = DigitsMlp(hidden)
     layers: list[Layer] = []
@@ -184,7 +184,7 @@ def _memory(kibibytes: float) -> str:
 
 
 def _drawn_size(shape: tuple[int, ...]) -> tuple[float, float]:
-    """Width and height: roots, so that 10 can be seen beside 784, and 1 beside 256."""
+    """Width and height: roots, so that 10 is visible beside 784, and 1 beside 256."""
     examples, numbers = shape
     return _WIDEST * (numbers / 784) ** 0.5, _HIGHEST * (examples / MOST_EXAMPLES) ** 0.35
 

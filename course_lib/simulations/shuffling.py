@@ -1,10 +1,10 @@
-"""Sorted data make a network forget (chapter 06): ``course_lib.panel("shuffling")``.
+"""Sorted data makes a network forget (chapter 06): ``course_lib.panel("shuffling")``.
 
 The same network on the same handwritten digits, once with shuffled examples and once in an order
-that keeps classes together. The accuracy on each class is measured all along, on all pictures.
+that keeps classes together. The accuracy on each class is measured throughout, on all pictures.
 
 All learning rates are trained at once, as one batch of small networks that see the same batches and
-do not touch each other: the sum of their losses has as its gradients those of each alone.
+do not affect each other: the gradients of the sum of their losses are those of each one alone.
 """
 
 from dataclasses import dataclass
@@ -125,7 +125,7 @@ class Shuffling:
 
 
 def _layout_map(axes: Axes, key: str) -> dict[str, Artist | list[Artist]]:
-    # All that another run changes moves; nothing of it needs the background drawn anew.
+    # Everything that changes with the run is a moving artist, so the background is not redrawn.
     picture = axes.imshow(
         np.zeros((CLASSES, STEPS // EVERY + 1)),
         cmap=_BLUES,

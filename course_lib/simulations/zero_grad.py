@@ -1,11 +1,11 @@
-"""Gradients that nobody clears (chapter 05): ``course_lib.panel("zero_grad")``.
+"""Gradients that are never cleared (chapter 05): ``course_lib.panel("zero_grad")``.
 
 The same run twice, on y = sin(2x): once with the gradients cleared before each backward pass, once
-never. Same weights at the start, same batches, plain SGD.
+never. Same initial weights, same batches, plain SGD.
 
-All learning rates of the slider are trained at once, as one batch of small networks, so that moving
-the slider costs nothing afterwards. They do not touch each other: each has its own weights and its
-own ``.grad``, and the sum of their losses has as its gradients those of each alone.
+All of the slider's learning rates are trained at once, as one batch of small networks, so that
+moving the slider costs nothing afterwards. They do not affect each other: each has its own weights
+and its own ``.grad``, and the gradients of the sum of their losses are those of each one alone.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ BATCH_SIZE = 32
 _LAST = 20  # steps whose mean loss is the result
 _EXPONENTS = [round(-3 + 0.1 * i, 1) for i in range(26)]
 _RATES = tuple(float(f"{10**exponent:.10g}") for exponent in _EXPONENTS)
-#: The logarithmic axes stay as they are: what leaves them is drawn at their edge.
+#: The logarithmic axes stay fixed: what leaves them is drawn at their edge.
 _LOSS_LIMITS = (1e-3, 1e5)
 _NORM_LIMITS = (1e-2, 1e6)
 _CURVE = torch.linspace(-2, 2, 101).unsqueeze(1)
@@ -160,7 +160,7 @@ _DASHES = (0, (4, 2))
 
 @lru_cache(maxsize=8)
 def _train(rates: tuple[float, ...]) -> list[tuple[Run, Run]]:
-    """For each rate the run with cleared and the one with kept gradients."""
+    """The run with cleared and the one with kept gradients, for each rate."""
     n = 2 * len(rates)  # networks: all cleared ones first
     lr = torch.tensor(rates).repeat(2).reshape(n, 1, 1)
     start = MLP(1, 16, 1, activation=nn.Tanh, seed=0).layers
@@ -209,7 +209,7 @@ def _verdict(state: State) -> str:
     if ratio > 1.1:
         return "Never cleared, the loss ends higher"
     if ratio > 0.9:
-        return "Both losses end about alike"
+        return "Both losses end about the same"
     return "Never cleared, the loss ends lower"
 
 
@@ -223,5 +223,5 @@ def _plain(value: float) -> str:
 
 
 def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Values at the edge of the axes where they leave them; gaps where they are no numbers."""
+    """Values clipped to the edge of the axes, with gaps where they are infinite or NaN."""
     return np.where(np.isfinite(values), np.clip(values, *limits), np.nan)

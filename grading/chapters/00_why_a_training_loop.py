@@ -2,9 +2,9 @@
 # After this chapter you can
 #
 # - name the four beats of the training loop, and say what each is for;
-# - say what a loop of your own shows you that a ready-made `fit()` hides;
+# - say what your own loop shows you that a ready-made `fit()` hides;
 # - find the step, the layer and the batch at which a training run went wrong;
-# - work with the checks, hints and points of this course.
+# - use this course's checks, hints and points.
 #
 # **Builds on** basic Python and a rough idea of what a neural network is: layers of numbers, called
 # weights, that are adjusted until the outputs are useful.
@@ -15,22 +15,22 @@
 # ## One call, or five lines
 #
 # In many libraries, training a network is one call: `model.fit(data)`. It returns after a while, and
-# the network has learned. Or it has not. Then you would like to look inside, and there is no inside
+# the network has learned. Or it has not. Then you would like to look inside, and there is nothing
 # to look at.
 #
 # PyTorch has no `fit`. It hands you the parts and trusts you to put them together. That is more
 # typing, about five lines, and it gives you three things:
 #
 # - **control**: you can read every batch, every direction and every update, and change what you
-#   want where you want it: note more, shorten a step that is too long, take easy examples first,
-#   compute with smaller numbers;
+#   want where you want it: log more, shorten a step that is too long, take easy examples first,
+#   compute with fewer bits;
 # - **debugging**: when a number looks odd, you stop there and look;
 # - **reproducible research**: nothing happens that is not written in your loop.
 
 # %% [markdown]
 # ## The four beats
 #
-# Every turn of a training loop has four beats:
+# Every iteration of a training loop has four beats:
 #
 # | beat | what it does | in one word |
 # |---|---|---|
@@ -41,7 +41,8 @@
 #
 # The directions that backward finds have a name: they are the **gradients**, one per weight.
 #
-# Then the next batch, and the next, until the loss stops falling: the weights have *converged*.
+# Then comes the next batch, and the next, until the loss stops falling: the weights have
+# *converged*.
 #
 # Each beat has a colour that stays the same through the whole course, in every figure and in every
 # message. Here they are, with the symbols that say the same without colour.
@@ -53,7 +54,8 @@ show_beats()
 
 # %% [markdown]
 # Here is a whole training run in PyTorch, on 1,797 pictures of handwritten digits. First the parts:
-# the pictures, a small network with random weights, a judge, and something that moves the weights.
+# the pictures, a small network with random weights, a loss to judge it, and an optimizer to move
+# the weights.
 
 # %%
 from course_lib.data import digits, loader
@@ -69,10 +71,10 @@ print(f"share of digits recognised before training: {right:.0%}")
 
 # %% [markdown]
 # With random weights the network guesses: there are ten digits. It is about to see every picture
-# three times. How many of a hundred will it recognise then?
+# three times. How many in a hundred will it recognise then?
 
 # %%
-my_prediction = ""  # of a hundred
+my_prediction = ""  # out of a hundred
 
 # %% [markdown]
 # Now the loop. Read it for the beats; the details come in the next chapters.
@@ -93,23 +95,22 @@ print(f"share of digits recognised: {right:.0%}")
 
 # %% [markdown]
 # Five lines and a moment of computing. Nobody told the network what a seven looks like; it was only
-# told, batch after batch, how wrong it was. Everything else in this course is about those five
-# lines.
+# told, batch after batch, how wrong it was. The rest of this course is about those five lines.
 
 # %% [markdown]
 # ## Exercise: order the beats
 #
-# Time for your first exercise. All exercises of this course work the same way:
+# Time for your first exercise. All exercises in this course work the same way:
 #
 # 1. You write your answer in the cell that starts with `# EXERCISE`, in place of the line that
 #    raises `NotImplementedError`. Then you run that cell.
 # 2. You run the cell below it, `# CHECK`. It answers at once. A check that is not green **before**
 #    you start is expected: it says "not attempted yet".
 # 3. You change your answer as often as you like. When you are stuck, `hint("order_the_beats")` in
-#    any cell gives a first hint, and the same call again a second one.
+#    any cell gives a first hint; call it again for a second one.
 #
 # The number in the first line is what the exercise is worth. When your teacher grades the notebook,
-# hidden tests look at your code with other numbers than the check does, and parts that are right
+# hidden tests try your code with different numbers from the check's, and the parts that are right
 # count even if others are not.
 #
 # Return the names `"backward"`, `"forward"`, `"loss"`, `"step"` in the right order.
@@ -133,16 +134,16 @@ def order_the_beats():
 # has three layers, `fc1`, `fc2` and `head`; the side column goes into `head` alone.
 #
 # The loss falls, and at step 47 it explodes. (Steps are counted from 0, as always in Python.) With
-# `fit()` you would see the curve, and guess. Write down your guess first: what could make a loss
-# explode in the middle of a run that went well?
+# `fit()` you would see the curve and could only guess. Write down your guess first: what could make
+# a loss explode in the middle of a run that was going well?
 
 # %%
 my_guess = ""  # one line, before you run the next cell
 
 # %% [markdown]
-# Two words for the panel. A **gradient norm** is one number for how strongly a layer is pulled: the
-# length of all its directions together. And **clipping** shortens the gradients when their common
-# norm is above a limit; chapter 04 explains it.
+# You need two terms for the panel. A **gradient norm** is one number for how strongly a layer is
+# pulled: the length of its whole gradient, all entries taken together. And **clipping** shortens
+# the gradients when their common norm is above a limit; chapter 04 explains it.
 #
 # Move the first slider to step 47. Which layer is pulled far more strongly than before? Then look at
 # the batch.
@@ -155,17 +156,17 @@ from course_lib.simulations import load
 simulation = load("run_gone_wrong")
 run = simulation.compute({"step": 47, "lr": 0.3, "clip": False}).run
 for layer, norms in run.gradients.items():
-    usual = torch.tensor(norms[:47]).median().item()  # the middle one of all before: the median
+    usual = torch.tensor(norms[:47]).median().item()  # the median: the middle one of those before
     print(f"{layer}: {norms[47]:.1f}, {norms[47] / usual:,.0f} times the usual {usual:.2f}")
 print("side column of the batch:", set(run.side[47].tolist()))
 
 # %% [markdown]
 # At step 47, `head` has a gradient more than 2,000 times its usual size. The other two layers jump
 # as well, about tenfold, but they only pass on what `head` sends back. So the trouble enters at
-# `head`, and what only `head` sees is the side column. There it is: **999** in every example of the
+# `head`, and only `head` sees the side column. There it is: **999** in every example of the
 # batch. That is how the file writes "missing".
 #
-# Every line of code did what it says. The data were bad.
+# Every line of code did what it says. The data was bad.
 #
 # Now imagine clipping switched on. What do you expect at step 47 and after it: no leap at all, or a
 # leap that heals? Write it down, then tick the box in the panel and run the next cell.
@@ -182,22 +183,22 @@ for clip in (False, True):
 
 # %% [markdown]
 # The leap is as high with clipping as without. It has to be: the loss is computed *before* anything
-# can be clipped. (It is not the same to the digit, for clipping has also shortened a few gradients
-# on the way to step 47.) But without clipping that one batch throws the weights of `head` far away, and the
-# run does not recover. With clipping the weights move only a little, and the next batch finds
-# them almost unharmed.
+# can be clipped. (It is not the same to the digit, because clipping has also shortened a few
+# gradients on the way to step 47.) But without clipping that one batch throws the weights of `head`
+# far away, and the run does not recover. With clipping the weights move only a little, and the next
+# batch finds them almost unharmed.
 #
 # Clipping does not repair a batch. It stops one batch from wrecking the weights.
 
 # %% [markdown]
 # ## Exercise: find the first bad step
 #
-# You will not always sit beside a run and watch. Write a function that finds the step where a curve
-# of losses went bad: the first step whose loss is not a finite number, or is more than `factor` times
+# You will not always sit beside a run and watch. Write a function that finds the step where a loss
+# curve went bad: the first step whose loss is not a finite number, or is more than `factor` times
 # the smallest loss before it.
 #
-# Two things that help. `math.isfinite` tells whether a number is finite; and every comparison with
-# NaN ("not a number") is false, which catches out many a test:
+# Two things help. `math.isfinite` tells you whether a number is finite; and every comparison with
+# NaN ("not a number") is false, which catches many people out:
 
 # %% tags=["setup"]
 import math
@@ -213,7 +214,7 @@ def first_bad_step(losses, factor=3.0):
     """Find the first step at which a run went bad.
 
     losses  a list of positive floats, one per step; some may be NaN or infinite
-    factor  how many times the smallest finite loss before it a loss may be
+    factor  a loss may be up to this many times the smallest finite loss before it
 
     Step 0 is bad only when its loss is not finite.
     Returns the number of the step, counted from 0, as an int; None if no step is bad.
@@ -238,27 +239,27 @@ losses = simulation.compute({"step": 47, "lr": 0.3, "clip": False}).run.losses.t
 try:
     print("first bad step:", first_bad_step(losses))
 except NotImplementedError:
-    print("first_bad_step is still to be written.")
+    print("You have not written first_bad_step yet.")
 
 # %% [markdown]
 # ## How this course works
 #
-# Eleven chapters, about thirteen hours. Each has simulations to play with, exercises, and a quiz of
-# three questions. Ideas come in three steps: you *predict*, you *run*, and then you read the
-# *explanation*. Do write your prediction down. The best ones turn out to be wrong.
+# There are eleven chapters, which take about thirteen hours. Each has simulations to play with,
+# exercises, and a quiz of three questions. Ideas come in three steps: you *predict*, you *run*, and
+# then you read the *explanation*. Do write your prediction down. You learn most from wrong ones.
 #
 # "Run All" works at any time: unsolved exercises never block a later simulation. `[*]` beside a cell
-# means that it is still running; the button with the square in the toolbar stops it. A check stops
-# code that does not end by itself, after half a minute.
+# means that it is still running; the stop button in the toolbar (a square) stops it. A check stops
+# code that does not end on its own after half a minute.
 #
-# Your progress over all chapters is shown by `!python -m course_lib status` in any cell; it stays on
-# your machine.
+# Run `!python -m course_lib status` in any cell to see your progress through all chapters; it stays
+# on your machine.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q00_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q00_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q00_1"
 
@@ -270,12 +271,12 @@ except NotImplementedError:
 # ## Recap
 #
 # 1. Forward, loss, backward, step: predict, judge, find the directions, move. Repeat.
-# 2. PyTorch gives you the parts. A loop of your own shows every value between them.
+# 2. PyTorch gives you the parts. Your own loop shows every value between them.
 # 3. When a run goes wrong, look for the step, then the layer, then the batch.
 # 4. Clipping does not repair a bad batch; it limits the damage.
-# 5. NaN compares false with everything: ask `math.isfinite` first.
+# 5. NaN compares false with everything: call `math.isfinite` first.
 #
-# **From the cheat sheet of bugs:** *the loss leaps*. Here a bad batch was the cause; a learning rate
+# **From the bug cheat sheet:** *the loss leaps*. Here a bad batch was the cause; a learning rate
 # that is too high is the more common one, and chapter 07 shows it.
 #
 # **Where next:** chapter 01 takes the first beat apart, the forward pass.

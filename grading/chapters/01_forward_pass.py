@@ -1,9 +1,9 @@
 # %% [markdown] head=true
 # After this chapter you can
 #
-# - write a network as a class, and say which shape a batch has after every layer;
+# - write a network as a class, and say what shape a batch has after every layer;
 # - count a network's parameters in your head, and know why a weight is stored as `[out, in]`;
-# - compute a forward pass from plain tensors, without any layer;
+# - compute a forward pass from plain tensors, without any layers;
 # - look inside any model with forward hooks, and take them off again.
 #
 # **Builds on** the four beats (chapter 00), of which this is the first, and on Python classes.
@@ -14,7 +14,7 @@
 # ## A batch of pictures
 #
 # The course trains on handwritten digits: 1,797 pictures of 28 x 28 grey values. A layer that
-# connects everything with everything has no use for rows and columns, so each picture comes as one
+# connects everything with everything ignores rows and columns, so each picture comes as one
 # long row of 28 * 28 = 784 numbers between 0 and 1.
 
 # %%
@@ -34,9 +34,9 @@ axes[0].imshow(x[3].reshape(28, 28), cmap="Greys")
 axes[0].grid(visible=False)
 finish(axes[0], f"A picture of a {y[3]} ...", "column", "row")
 axes[1].plot(x[3], color=FORWARD.color, lw=0.9)
-finish(axes[1], "... is a row of 784 numbers", "place in the row", "grey value")
+finish(axes[1], "... is a row of 784 numbers", "position in the row", "grey value")
 show_figure(
-    figure, "Left a handwritten three, right the same 784 grey values one after another."
+    figure, "Left: a handwritten three. Right: the same 784 grey values, one after another."
 )
 
 # %% [markdown]
@@ -46,12 +46,12 @@ show_figure(
 # %% [markdown]
 # ## A network is a class
 #
-# Here is the network that accompanies you through the course. Two **linear layers** with a **ReLU**
+# Here is the network you will use throughout the course: two **linear layers** with a **ReLU**
 # between them: 784 numbers in, 128 in the middle, 10 out, one per digit.
 #
-# Each output of a linear layer is a weighted sum: all inputs, each times a weight of its own, plus
-# one more number, the **bias**. A ReLU looks at each number alone: it turns what is below 0 into 0,
-# and leaves the rest as it is.
+# Each output of a linear layer is a weighted sum: every input times its own weight, plus
+# one more number, the **bias**. A ReLU looks at each number on its own: it turns negative numbers
+# into 0, and leaves the rest as they are.
 
 # %%
 from torch import nn
@@ -68,17 +68,17 @@ class MLP(nn.Module):
         return self.fc2(self.relu(self.fc1(x)))
 
 
-torch.manual_seed(0)  # the layers start with random weights: the same ones at each run
+torch.manual_seed(0)  # the layers start with random weights: the same ones on every run
 model = MLP()
 print(model)
 
 # %% [markdown]
 # `__init__` makes the parts, `forward` says how a batch runs through them. *MLP* stands for
-# multilayer perceptron. The 128 numbers in the middle are called **hidden**: nobody outside sees
-# them.
+# multilayer perceptron. The 128 numbers in the middle are called **hidden**: they are not visible
+# from outside.
 #
 # You call the model like a function: `model(x)`. Before you do, write down the three shapes that a
-# batch of 32 pictures takes on its way.
+# batch of 32 pictures takes on its way through.
 
 # %%
 my_prediction = ""  # after fc1, after relu, after fc2
@@ -93,10 +93,10 @@ print("the same as model(x):", torch.equal(logits, model(x)))
 
 # %% [markdown]
 # `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`. A linear layer changes the last
-# dimension, the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
+# dimension; the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
 # 32 come out, and no example ever sees another.
 #
-# Now move the sliders. Two questions first. You double the batch: what happens to the number of
+# Before you move the sliders, two questions. If you double the batch, what happens to the number of
 # parameters, to the memory of the outputs, and to the work? And which of the three modules holds
 # nearly all of the parameters?
 
@@ -109,13 +109,13 @@ my_prediction_largest = ""  # fc1 / relu / fc2
 # %% panel="shape_tracker"
 
 # %% [markdown]
-# Everything in that picture was read by PyTorch itself, from a real batch. Memory and work grow with
-# the batch; the parameters do not, for all examples share them. Of 101,770 parameters, `fc1` holds
-# 100,480. And about half of the hidden numbers are 0 after the ReLU.
+# PyTorch itself measured everything in that picture, on a real batch. Memory and work grow with
+# the batch; the parameters do not, because all examples share them. Of 101,770 parameters, `fc1`
+# holds 100,480. And about half of the hidden numbers are 0 after the ReLU.
 #
 # ### What a layer stores
 #
-# `nn.Linear(784, 128)` has a weight and a bias. Which shape has the weight: `[784, 128]` or
+# `nn.Linear(784, 128)` has a weight and a bias. What shape is the weight: `[784, 128]` or
 # `[128, 784]`?
 
 # %%
@@ -124,7 +124,7 @@ my_prediction = ""  # the shape of the weight
 # %%
 for name, parameter in model.named_parameters():
     print(f"{name}: {list(parameter.shape)} = {parameter.numel():,}")
-print(f"together: {sum(p.numel() for p in model.parameters()):,}")
+print(f"total: {sum(p.numel() for p in model.parameters()):,}")
 
 # %% [markdown]
 # `[128, 784]`, which is `[out, in]`: one row of 784 weights for each of the 128 outputs. To count,
@@ -132,8 +132,8 @@ print(f"together: {sum(p.numel() for p in model.parameters()):,}")
 #
 # With this layout the layer computes `x @ W.T + b`. The transpose `.T` turns the weight so that the
 # shapes fit, `[32, 784] @ [784, 128]`, and the bias is added to every row. Textbooks often write a
-# weight as `[in, out]` and leave the transpose out. Both are the same network; in PyTorch, the first
-# is what you find in `.weight`.
+# weight as `[in, out]` and leave out the transpose. Both are the same network; in PyTorch,
+# `.weight` holds `[out, in]`.
 
 # %%
 W, b = model.fc1.weight, model.fc1.bias
@@ -143,7 +143,7 @@ print("same as the layer:", torch.allclose(by_hand, model.fc1(x), atol=1e-5))
 # %% [markdown]
 # ## Exercise: build the network
 #
-# Build the same kind of network for any three sizes. A class is one way. The other one is
+# Build the same kind of network for any three sizes. A class is one way. The other is
 # `nn.Sequential`, which runs its modules one after another:
 
 # %%
@@ -151,19 +151,19 @@ two_steps = nn.Sequential(nn.Linear(784, 10), nn.Sigmoid())
 print("through both steps:", list(two_steps(x).shape))
 
 # %% [markdown]
-# Write the body of the function, run its cell, then the check below it. Two hints wait:
+# Write the body of the function, run its cell, then run the check below it. There are two hints:
 # `hint("build_mlp")`.
 
 # %% solution="build_mlp"
 def build_mlp(in_features, hidden, out_features):
     """Build a network: linear layer, ReLU, linear layer.
 
-    in_features   numbers per example that go in
+    in_features   how many numbers per example go in
     hidden        outputs of the first layer, inputs of the second
-    out_features  numbers per example that come out
+    out_features  how many numbers per example come out
 
     Returns an nn.Module. It maps a batch [N, in_features] to logits [N, out_features], raw
-    scores without any function after the last layer. Both layers have a bias; names and
+    scores with nothing applied after the last layer. Both layers have a bias; names and
     starting values are up to you.
     """
     ### BEGIN SOLUTION
@@ -180,15 +180,15 @@ def build_mlp(in_features, hidden, out_features):
 # %% [markdown]
 # ## Two layers by hand
 #
-# Take a network so small that paper is enough: 2 inputs, 3 hidden units, 1 output.
+# Take a network small enough to work out on paper: 2 inputs, 3 hidden units, 1 output.
 #
 # - The input is [1, 2].
-# - The rows of the first weight are [1, 0], [0, -1] and [1, 1], its biases 0, 0 and -2.
-# - The second weight is [1, 1, -3], its bias 0.5.
+# - The rows of the first weight are [1, 0], [0, -1] and [1, 1]; its biases are 0, 0 and -2.
+# - The second weight is [1, 1, -3]; its bias is 0.5.
 #
-# Each hidden unit multiplies its row with the input, entry by entry, sums up and adds its bias. Then
-# comes the ReLU. The output unit makes such a sum again, without a ReLU. What comes out? And for the
-# input [0, 1]?
+# Each hidden unit multiplies its row by the input, entry by entry, sums the products and adds its
+# bias. Then comes the ReLU. The output unit computes such a sum too, without a ReLU. What comes
+# out? And for the input [0, 1]?
 
 # %%
 my_prediction = ""  # two numbers
@@ -197,7 +197,7 @@ my_prediction = ""  # two numbers
 small = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
 numbers = ([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, -2.0], [[1.0, 1.0, -3.0]], [0.5])
 for parameter, value in zip(small.parameters(), numbers):
-    parameter.data = torch.tensor(value)  # puts the numbers in
+    parameter.data = torch.tensor(value)  # sets the weights and biases
 for row in ([1.0, 2.0], [0.0, 1.0]):
     sums = small[0](torch.tensor([row]))
     print(f"{row}: sums {sums.tolist()[0]}, output {small(torch.tensor([row])).item()}")
@@ -209,8 +209,8 @@ for row in ([1.0, 2.0], [0.0, 1.0]):
 #
 # ### What the ReLU is for
 #
-# It looks like a small thing, cutting off below 0. Take it out. Then the network has two linear layers
-# in a row, 784 → 128 → 10. Is that more than a single layer 784 → 10 could do?
+# Cutting off below 0 looks like a small thing. Take it out. Then the network has two linear layers
+# in a row, 784 → 128 → 10. Can they do more than a single layer 784 → 10 could?
 
 # %%
 my_prediction = ""  # more / the same
@@ -226,7 +226,7 @@ print(f"parameters: 101,770 in two layers, {weight.numel() + bias.numel():,} in 
 # The same. Two straight lines in a row are one straight line, however many parameters you spend. The
 # bend between the layers is what lets the network draw curves.
 #
-# ### A trap that raises nothing
+# ### A trap that raises no error
 #
 # Forget the transpose, and PyTorch complains that the shapes do not fit. Unless the weight is square:
 
@@ -237,18 +237,18 @@ print("x @ W.T:", (row @ square.T).tolist())
 print("x @ W:  ", (row @ square).tolist())
 
 # %% [markdown]
-# Two different answers, no error. A network with equally wide layers would run and compute something
-# else than you think.
+# Two different answers, no error. A network with equally wide layers would run, and compute
+# something other than you think.
 
 # %% [markdown]
 # ## Exercise: the forward pass without layers
 #
-# Compute the same network from five tensors. `torch.nn` is off limits here, `torch.nn.functional`
-# too; `@`, `.T` and `torch.relu` are yours. Hints: `hint("manual_forward")`.
+# Compute the same network from five tensors. `torch.nn` is off limits here, and so is
+# `torch.nn.functional`; `@`, `.T` and `torch.relu` are allowed. Hints: `hint("manual_forward")`.
 #
-# A word of the docstring: the **dtype** of a tensor is the kind of number in it. So far that was
-# float32, with about 7 digits; the check also hands over float64, with about 16, and looks whether the
-# result has it too.
+# A term from the docstring: the **dtype** of a tensor is the kind of number in it. So far that was
+# float32, with about 7 digits; the check also passes float64, with about 16, and expects the result
+# to be float64 too.
 
 # %% solution="manual_forward"
 def manual_forward(x, W1, b1, W2, b2):
@@ -258,7 +258,7 @@ def manual_forward(x, W1, b1, W2, b2):
     W1, b1  [hidden, in], [hidden]   weight and bias of the first layer, as PyTorch stores them
     W2, b2  [out, hidden], [out]     the same for the second layer
 
-    Returns the logits, [N, out], of x's dtype. Gradients flow back to all five tensors, and none
+    Returns the logits, [N, out], in x's dtype. Gradients flow back to all five tensors, and none
     of them is changed.
     """
     ### BEGIN SOLUTION
@@ -283,21 +283,22 @@ my_prediction = ""  # yes / no
 logits = model(x)
 probabilities = torch.softmax(logits, dim=1)
 print("logits of the first picture:", " ".join(f"{value:.2f}" for value in logits[0].tolist()))
-print(f"smallest {logits.min():.1f}, so these are no probabilities")
+print(f"smallest {logits.min():.1f}, so these are not probabilities")
 print(f"softmax: smallest {probabilities.min():.2f}, first row sums to {probabilities[0].sum():.3f}")
 print("same winners:", torch.equal(logits.argmax(dim=1), probabilities.argmax(dim=1)))
 
 # %% [markdown]
-# It does not: a larger score stays larger. So the model ends with the logits and leaves softmax away.
-# The loss of chapter 02 applies it itself, in a way that is safer with large numbers; a second one in
-# the model would spoil the training.
+# It does not: a larger score stays larger. So the model ends with the logits and leaves softmax
+# out. The loss of chapter 02 applies it itself, in a way that is safer with large numbers; a second
+# softmax in the model would spoil the training.
 
 # %% [markdown]
 # ## The forward pass leaves a trail
 #
 # Running the model gives more than numbers. While it runs, PyTorch writes down which operation made
 # which tensor, so that `backward()` can walk back later. This record is called the **graph**. Its last
-# operation hangs on the result, as its `grad_fn`. What do you expect there for our last layer?
+# operation is attached to the result, as its `grad_fn`. What do you expect there for our last
+# layer?
 
 # %%
 my_prediction = ""  # a multiplication? an addition? something else?
@@ -310,17 +311,17 @@ with torch.no_grad():
     print("under no_grad: ", model(x).grad_fn)
 
 # %% [markdown]
-# `AddmmBackward0`: matrix multiply and add the bias, done as one operation. You meet this name for a
-# batch (2-D input) and a layer with a bias; without a bias it is `MmBackward0`, and a single row is
-# reshaped around it. Under `torch.no_grad()` nothing is written down, which saves memory where no
-# `backward()` will come. Chapter 03 walks this trail.
+# `AddmmBackward0`: multiply the matrices and add the bias, done as one operation. You see this name
+# for a batch (2-D input) and a layer with a bias; without a bias it is `MmBackward0`, and a single
+# row is reshaped around it. Under `torch.no_grad()` nothing is written down, which saves memory
+# where no `backward()` will follow. Chapter 03 walks this trail.
 
 # %% [markdown]
 # ## Why `model(x)` and not `model.forward(x)`
 #
-# You wrote `forward`, and you call `model(x)`. Between the two stands `nn.Module.__call__`, which does
-# four things in this order: **pre-hooks**, `forward`, **forward hooks**, and back to you. A hook is a
-# function of yours that PyTorch calls at that moment:
+# You wrote `forward`, and you call `model(x)`. Between the two is `nn.Module.__call__`, which does
+# four things in this order: **pre-hooks**, `forward`, **forward hooks**, and back to you. A hook is
+# your own function, which PyTorch calls at that moment:
 #
 # ```python
 # def pre_hook(module, inputs): ...       # before forward; inputs is a tuple
@@ -328,11 +329,11 @@ with torch.no_grad():
 # ```
 #
 # Registering one gives you a **handle**, and `handle.remove()` takes the hook off again. The
-# next cell puts one of each kind on `fc2` and calls it both ways. Which of the two prints a line at
-# the direct call, `model.fc2.forward(...)`?
+# next cell puts one of each kind on `fc2` and calls it both ways. Which of the two hooks prints a
+# line when `model.fc2.forward(...)` is called directly?
 
 # %%
-my_prediction = ""  # both / only the pre-hook / none
+my_prediction = ""  # both / only the pre-hook / neither
 
 # %%
 def hook(module, inputs, output):
@@ -352,14 +353,14 @@ model.fc2(after_relu)
 print("   hooks left:", len(model.fc2._forward_hooks))
 
 # %% [markdown]
-# The direct call computes the same numbers and skips every hook, in silence. Whatever relies on them,
+# The direct call computes the same numbers and silently skips every hook. Whatever relies on them,
 # like the shape tracker above, sees nothing. So write `model(x)`.
 #
 # ### Finding the modules
 #
-# Hooks are most useful on all layers at once. `named_modules()` walks through a model and gives each
-# module with its name: the model itself with the name "", then its children, and their children. A
-# module without children is a **leaf**: that is where the computing happens.
+# Hooks are most useful on all layers at once. `named_modules()` walks through a model and yields
+# each module with its name: the model itself with the name "", then its children, and their
+# children. A module without children is a **leaf**: that is where the computing happens.
 
 # %%
 nested = nn.Sequential(nn.Linear(784, 16), nn.Sequential(nn.ReLU(), nn.Linear(16, 10)))
@@ -368,8 +369,8 @@ for name, module in nested.named_modules():
     print(f"{name!r:>6} {type(module).__name__:<10} {children} children")
 
 # %% [markdown]
-# One trap of Python waits when you make functions in a loop. Three functions are made here, for 0, 1
-# and 2. What do they return when they are called after the loop?
+# Python has a trap for you when you make functions in a loop. Three functions are made here, for 0,
+# 1 and 2. What do they return when they are called after the loop?
 
 # %%
 my_prediction = ""  # three numbers
@@ -378,23 +379,24 @@ my_prediction = ""  # three numbers
 late = [lambda: i for i in range(3)]
 bound = [lambda i=i: i for i in range(3)]
 print("looked up when called:   ", [function() for function in late])
-print("bound when it was made:  ", [function() for function in bound])
+print("bound when made:         ", [function() for function in bound])
 
 # %% [markdown]
 # A function looks up `i` when it *runs*, and by then the loop has finished. A default argument,
-# `i=i`, stores the value at once. The same holds for a hook that wants to know the name of its module.
+# `i=i`, stores the value at once. The same goes for a hook that needs to know the name of its
+# module.
 
 # %% [markdown]
 # ## Exercise: trace the shapes
 #
-# Write the function that you reach for when shapes do not fit: it runs a model once and lists what
-# every leaf puts out. It takes three steps: put hooks on, run, take them off. A milestone: get the
-# list right for a plain model first, and run the check; then look at modules that run twice or in
-# another order. Hints: `hint("trace_shapes")`.
+# Write the function that you reach for when shapes do not fit: it runs a model once and lists the
+# output shape of every leaf. It takes three steps: put hooks on, run, take them off. A milestone:
+# get the list right for a plain model first, and run the check; then look at modules that run twice
+# or in a different order. Hints: `hint("trace_shapes")`.
 
 # %% solution="trace_shapes"
 def trace_shapes(model, x):
-    """Run ``model`` on the batch ``x`` and list what its leaf modules put out.
+    """Run ``model`` on the batch ``x`` and list the output shapes of its leaf modules.
 
     A leaf is a module without children. Each leaf output is one tensor.
 
@@ -403,7 +405,7 @@ def trace_shapes(model, x):
     model itself is a leaf; the shape is a tuple that includes the batch. A leaf that runs twice is
     listed twice, one that never runs is not listed.
 
-    Afterwards your hooks are gone and everybody else's are still there.
+    Afterwards your hooks are gone and any others are still there.
     """
     ### BEGIN SOLUTION
     trace, handles = [], []
@@ -431,8 +433,8 @@ def trace_shapes(model, x):
 # %% [markdown]
 # ## When shapes do not fit
 #
-# The most common error of a forward pass. Somebody passes the pictures as 28 x 28, without making rows
-# of them. Read the message before you read on: what are the two numbers in the middle?
+# This is the most common error in a forward pass: the pictures go in as 28 x 28, without being
+# flattened into rows. Read the message before you read on: what are the two numbers in the middle?
 
 # %%
 pictures = x.reshape(32, 28, 28)
@@ -447,15 +449,15 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # 784 x 128. The inner numbers, 28 and 784, would have to be equal. So the layer wants rows of 784 and
 # got rows of 28, and the fix is `flatten(start_dim=1)`, which keeps the batch and joins the rest.
 #
-# Two relatives of this error: with a GPU, a model on one device and a batch on the other raise a
+# Two related errors: with a GPU, a model on one device and a batch on the other raise a
 # `RuntimeError` that names both devices (move both with `.to(device)`), and an integer batch raises
 # one about dtypes (`x.float()`).
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q01_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q01_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q01_1"
 
@@ -466,17 +468,17 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # %% [markdown]
 # ## Recap
 #
-# 1. A network is a class: parts in `__init__`, the way through them in `forward`, called as
+# 1. A network is a class: the parts in `__init__`, the path through them in `forward`, called as
 #    `model(x)`.
 # 2. `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`: layers change the last
-#    dimension, examples never meet.
+#    dimension; examples never meet.
 # 3. A linear layer is `x @ W.T + b` with W stored as `[out, in]`; 784 → 128 has 100,480 parameters.
 # 4. The bend between two linear layers is what makes them more than one. Logits leave the model raw.
 # 5. Running a model records the graph and calls the hooks; remove your hooks by their handles.
 #
-# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be multiplied".
+# **From the bug cheat sheet:** *mismatched shapes* - "mat1 and mat2 shapes cannot be multiplied".
 # Print the shapes, layer by layer; the inner two numbers must be equal. *Wrong device* - a
 # RuntimeError that names two devices: move model and batch to the same one.
 #
-# **Where next:** the logits are there. Chapter 02 turns them into one number that says how wrong
+# **Where next:** you have the logits. Chapter 02 turns them into one number that says how wrong
 # they are.

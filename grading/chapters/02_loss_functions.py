@@ -4,7 +4,8 @@
 # - choose the loss that fits a problem, and say what a value like 2.303 or 0.0134 means;
 # - compute a cross-entropy from logits with pen and paper;
 # - write softmax and cross-entropy so that they survive logits of 10,000;
-# - recognise two mistakes that raise no error: a softmax too many, and shapes that fit by accident.
+# - recognise two mistakes that raise no error: one softmax too many, and shapes that fit by
+#   accident.
 #
 # **Builds on** the forward pass (chapter 01): a batch goes in, logits `[batch, classes]` come out.
 
@@ -13,7 +14,7 @@
 # %% [markdown]
 # ## One number to make small
 #
-# The forward pass has given predictions. The second beat judges them: the **loss** turns all
+# The forward pass has produced predictions. The second beat judges them: the **loss** turns all
 # predictions of a batch into one number, and training makes that number small.
 #
 # Why not use the accuracy, the share of right answers? It is the number that people ask for. Suppose
@@ -37,7 +38,7 @@ for name, scores in (("before", logits), ("nudged", logits + torch.tensor([0.01,
 # every nudge. That is what training needs: a number that says, for the tiniest change of a weight,
 # whether it was a change for the better. Accuracy is for reading; the loss is for learning.
 #
-# Which loss you need depends on the question that the model answers:
+# Which loss you need depends on the question the model answers:
 #
 # | the model answers | last layer gives | loss | targets |
 # |---|---|---|---|
@@ -64,12 +65,12 @@ print("squared differences:", [round(s, 4) for s in squared.tolist()])
 print(f"their mean: {squared.mean():.4f}")
 
 # %% [markdown]
-# The miss by 0.5 costs 25 times as much as the miss by 0.1. Squaring makes large errors expensive,
+# Missing by 0.5 costs 25 times as much as missing by 0.1. Squaring makes large errors expensive,
 # keeps +1 and -1 from cancelling, and has a slope everywhere.
 #
-# Now a mistake that is hard to find, because nothing complains. A linear layer with one output gives predictions of
-# shape `[N, 1]`; the targets in your file have shape `[N]`. Here the predictions are perfect. What
-# does the same formula say?
+# Now a mistake that is hard to find, because nothing complains. A linear layer with one output
+# gives predictions of shape `[N, 1]`; the targets in your file have shape `[N]`. Here the
+# predictions are perfect. What does the same formula say?
 
 # %%
 my_prediction = ""  # a number, or "an error"
@@ -84,10 +85,10 @@ mean_only = torch.full((4, 1), 2.5)
 print(f"always predicting 2.5 costs {((mean_only - target) ** 2).mean():.2f}")
 
 # %% [markdown]
-# No error, no warning, and a loss of 2.50 for predictions without a fault. PyTorch *broadcasts*: it
+# No error, no warning, and a loss of 2.50 for flawless predictions. PyTorch *broadcasts*: it
 # stretches `[4, 1]` and `[4]` to a `[4, 4]` table, in which every prediction meets every target. The
-# cheapest answer is then to predict the mean of all targets, always. A model trained this way learns
-# exactly that, and its loss even falls on the way there.
+# cheapest answer is then to predict the mean of all targets every time. A model trained this way
+# learns exactly that, and its loss even falls on the way there.
 #
 # `nn.MSELoss` does the same arithmetic, but it speaks up:
 
@@ -102,7 +103,7 @@ print(str(heard[0].message)[:95], "...")
 
 # %% [markdown]
 # A warning is easy to miss among a thousand lines of output. An error is not. Your own version will
-# refuse. Two pieces that you need for it: shapes can be compared, and `raise` stops a function.
+# raise one. You need two things for it: shapes can be compared, and `raise` stops a function.
 
 # %%
 print("equal shapes:", perfect.shape == target.shape)
@@ -122,13 +123,13 @@ except ValueError as error:
 # %% [markdown]
 # ## Exercise: mean squared error
 #
-# Write `mse`. It refuses two shapes before it computes anything. Compute with PyTorch's operations and
-# return a tensor, not a Python number: `backward()`, the next beat, starts from the loss and follows
-# those operations back. Two hints wait: `hint("mse")`.
+# Write `mse`. It rejects differing shapes before it computes anything. Compute with PyTorch's
+# operations and return a tensor, not a Python number: `backward()`, the next beat, starts from the
+# loss and follows those operations back. There are two hints: `hint("mse")`.
 
 # %% solution="mse"
 def mse(prediction, target):
-    """Compute the mean squared error of two float tensors of the same shape, whatever it is.
+    """Compute the mean squared error of two float tensors of the same shape, with any dimensions.
 
     Returns the mean over all elements: a tensor with no dimensions (shape []). backward() works
     on it.
@@ -161,8 +162,8 @@ print("probabilities:", [round(p, 3) for p in (exp / exp.sum()).tolist()])
 
 # %% [markdown]
 # Only differences between logits count: a logit that is larger by 1 gets e = 2.718 times the
-# probability, wherever the two stand. So what happens to the probabilities when you add 50 to all
-# three logits? And when you add 1000?
+# probability, whatever the two values are. So what happens to the probabilities when you add 50 to
+# all three logits? And when you add 1000?
 
 # %%
 my_prediction_50 = ""  # the probabilities become ...
@@ -179,8 +180,8 @@ print(f"exp(88) = {torch.tensor(88.0).exp():.2e}, exp(89) = {torch.tensor(89.0).
 # holds numbers up to about 3.4e38, and `exp` passes that between 88 and 89. It becomes inf, and
 # inf / inf is nan, *not a number*. One nan in a loss, and after the next step every weight is nan.
 #
-# The way out is in what you have seen: a shift changes no probability. So you may shift the
-# logits to wherever `exp` is safe, each row by an amount of its own.
+# You have already seen the way out: a shift does not change the probabilities. So you may shift the
+# logits to wherever `exp` is safe, each row by its own amount.
 #
 # For a batch you need the sum (or the maximum) of each *row*. `keepdim=True` keeps the dimension that
 # was reduced, with length 1, so that the result fits back onto the rows:
@@ -196,7 +197,7 @@ print("largest of each row:", largest.values.tolist(), "at", largest.indices.tol
 # ## Exercise: softmax
 #
 # Write `softmax` for tensors with any number of dimensions: the classes are always in the last one.
-# A milestone: get small logits right first, run the check, then mend the large ones. Hints:
+# A milestone: get small logits right first, run the check, then deal with the large ones. Hints:
 # `hint("softmax")`.
 
 # %% solution="softmax"
@@ -209,8 +210,8 @@ def softmax(logits):
     along the last dimension. It stays finite for logits as large as 10000 or as small as -10000,
     gradients flow through it, and `logits` is left as it was.
 
-    torch.softmax, log_softmax and their other names are what you build here: do without them.
-    exp, log, max, logsumexp and indexing are yours to use.
+    Do not use torch.softmax, log_softmax or their aliases: they are what you build here.
+    exp, log, max, logsumexp and indexing are allowed.
     """
     ### BEGIN SOLUTION
     largest = logits.max(dim=-1, keepdim=True).values
@@ -240,10 +241,10 @@ print(f"ratio of the outer two: {torch.tensor(0.01).log() / torch.tensor(0.99).l
 # Being sure and wrong costs 4.605, being sure and right 0.010. The unit is the *nat*: `log` is the
 # natural logarithm.
 #
-# Now look at the slope, for the slope is what training will feel: how much the loss changes when p,
-# or a logit, or a weight changes a little. It is also called the **gradient**. Move P(correct) from 0.66 to 0.01
-# and read the two slopes: how steep is -log p there, how steep is the squared error (1 - p)²?
-# Then play with the three logits on the right: can you bring the loss to 0?
+# Now look at the slope, because the slope is what drives training: how much the loss changes when
+# p, or a logit, or a weight changes a little. It is also called the **gradient**. Move P(correct)
+# from 0.66 to 0.01 and read the two slopes: how steep is -log p there, how steep is the squared
+# error (1 - p)²? Then play with the three logits on the right: can you bring the loss to 0?
 
 # %%
 my_prediction = ""  # slope of -log p at 0.01, slope of (1 - p)² at 0.01
@@ -251,8 +252,8 @@ my_prediction = ""  # slope of -log p at 0.01, slope of (1 - p)² at 0.01
 # %% panel="loss_landscape"
 
 # %% [markdown]
-# You can ask PyTorch for a slope. (`requires_grad=True` announces the question; how the answer is
-# found is chapter 03.)
+# You can ask PyTorch for a slope. (`requires_grad=True` says that you will ask; chapter 03 shows
+# how the answer is found.)
 
 # %%
 p = torch.tensor(0.01, requires_grad=True)
@@ -261,8 +262,8 @@ for name, loss in (("-log p", -p.log()), ("(1 - p)²", (1 - p) ** 2)):
     print(f"{name} at p = 0.01: slope {slope:.2f}")
 
 # %% [markdown]
-# At p = 0.01 the logarithm has the slope -100: get away from here. The squared error has -1.98 and is
-# almost indifferent between a bad answer and a terrible one.
+# At p = 0.01 the logarithm has a slope of -100: get away from here. The squared error's is -1.98:
+# it is almost indifferent between a bad answer and a terrible one.
 #
 # It gets worse for the squared error, because p itself comes out of a softmax, which is flat where the
 # model is sure. Take a model that is sure and wrong: logits [-5, 5] and target 0. How hard does each
@@ -284,9 +285,9 @@ for name in ("cross-entropy", "squared error"):
 # %% [markdown]
 # ## Cross-entropy: softmax and logarithm in one
 #
-# **Cross-entropy** of one example = softmax of its logits, take the probability of the right class,
-# minus its log. Of a batch: the mean over the examples. The targets are class *indices*, like 2, not
-# probabilities and not one-hot rows, like [0, 0, 1].
+# The **cross-entropy** of one example: take the softmax of its logits, pick the probability of the
+# right class, and take minus its log. For a batch, take the mean over the examples. The targets are
+# class *indices*, like 2, not probabilities and not one-hot rows like [0, 0, 1].
 
 # %%
 logits = torch.tensor([[2.0, 1.0, 0.1], [5.0, 0.0, 0.0]])
@@ -301,8 +302,8 @@ print(f"mean {F.cross_entropy(logits, targets):.4f}")
 # still costs 0.0134: softmax never reaches 1, so a cross-entropy never reaches 0. Training always has
 # a little left to gain.
 #
-# A number for your pocket: what does a network with 10 classes cost that knows nothing and gives all
-# classes the same logit?
+# A number worth remembering: what is the loss of a network with 10 classes that knows nothing and
+# gives all classes the same logit?
 
 # %%
 my_prediction = ""  # one number
@@ -319,8 +320,8 @@ print(f"no idea, 10 classes: {loss:.3f} = log(10)")
 # ### Why the two belong together
 #
 # PyTorch computes softmax and logarithm as one function. Would it not be clearer to take the softmax
-# first, and its log after? Try it on a confident mistake: logits [10000, -10000], and the right class
-# is the second.
+# first, and then its log? Try it on a confident mistake: logits [10000, -10000], and the right
+# class is the second.
 
 # %%
 my_prediction = ""  # the loss is ...
@@ -332,7 +333,7 @@ print("F.cross_entropy:", F.cross_entropy(confident, torch.tensor(1)).item())
 
 # %% [markdown]
 # The small probability has become exactly 0, and its log is -inf. Nothing can be learned from an
-# infinite loss. In logarithms the trouble never arises, because a division becomes a subtraction:
+# infinite loss. With logarithms the problem never arises, because a division becomes a subtraction:
 #
 # log(exp(z₁) / sum) = z₁ - log(sum)
 #
@@ -346,7 +347,7 @@ print("logsumexp:    ", round(row.logsumexp(dim=0).item(), 3))
 
 # %% [markdown]
 # One trick is left: picking one entry from each row. Index with two tensors of the same length, the
-# row numbers and the columns. They are read in pairs: (0, 2), (1, 0), (2, 1).
+# row numbers and the column numbers. They are read in pairs: (0, 2), (1, 0), (2, 1).
 
 # %%
 table = torch.tensor([[10, 11, 12], [20, 21, 22], [30, 31, 32]])
@@ -357,8 +358,8 @@ print("not the same:     ", table[:, columns].tolist())
 # %% [markdown]
 # ## Exercise: cross-entropy
 #
-# Write `cross_entropy` for a batch. Keep it: in chapter 05 you train digits with your own function.
-# A milestone: one row with one target first, then the batch, then logits of 10,000. Hints:
+# Write `cross_entropy` for a batch. Keep it: in chapter 05 you train on digits with your own
+# function. Milestones: one row with one target first, then the batch, then logits of 10,000. Hints:
 # `hint("cross_entropy")`.
 
 # %% solution="cross_entropy"
@@ -368,8 +369,8 @@ def cross_entropy(logits, targets):
     logits: a float tensor [N, C], one row per example, one raw score per class.
     targets: an int64 tensor [N], the index (0 to C - 1) of each example's right class.
 
-    Returns the mean of the N losses: a tensor with no dimensions (shape []), of the logits' dtype,
-    in nats. It is right for logits up to +-10000, and backward() works on it.
+    Returns the mean of the N losses: a tensor with no dimensions (shape []), in the logits' dtype,
+    in nats. It is correct for logits up to +-10000, and backward() works on it.
 
     F.cross_entropy, nll_loss, log_softmax, softmax and their nn classes are not allowed.
     """
@@ -383,12 +384,12 @@ def cross_entropy(logits, targets):
 # %% tests="cross_entropy"
 
 # %% [markdown]
-# ## A softmax too many
+# ## One softmax too many
 #
-# `nn.CrossEntropyLoss` wants logits. Many a model ends in a softmax all the same, because "the output
-# should be probabilities". Nothing complains: probabilities are numbers, and any numbers may be
-# logits. There are 10 classes, and the model becomes as sure as it can of the right one. How low does
-# the loss get?
+# `nn.CrossEntropyLoss` expects logits. Many models end in a softmax all the same, because "the
+# output should be probabilities". Nothing complains: probabilities are numbers, and any numbers can
+# be logits. There are 10 classes, and the model becomes as sure as it can of the right one. How low
+# does the loss get?
 
 # %%
 my_prediction = ""  # the lowest loss
@@ -411,7 +412,7 @@ axes.plot(sure, once, color=LOSS.color, label="logits, as it should be")
 axes.set(ylim=(0, 2.5), xlim=(0, 12))
 finish(
     axes,
-    "With a softmax too many the loss stops at 1.46",
+    "With one softmax too many the loss stops at 1.46",
     "logit of the right class (the nine others are 0)",
     "loss (nats)",
 )
@@ -424,8 +425,8 @@ show_figure(
 # %% [markdown]
 # The first softmax gives numbers between 0 and 1. To the second one these are ten logits that differ
 # by at most 1: it sees a model that never makes up its mind. The best case is a 1 and nine 0s, and
-# costs -log(e / (e + 9)) = 1.46. A 10-class loss that will not get below 1.46 has this bug, and the
-# accuracy may look decent, which is why it survives. The gradients are weak as well:
+# costs -log(e / (e + 9)) = 1.46. A 10-class loss that will not go below 1.46 is the mark of this
+# bug. The accuracy may look decent, which is why the bug survives. The gradients are weak as well:
 
 # %%
 for name in ("logits", "softmax first"):
@@ -459,19 +460,19 @@ for factor in (1, 2, 6):
     print(f"factor {factor}: accuracy {accuracy:.2f}, loss {F.cross_entropy(scores, targets):.3f}")
 
 # %% [markdown]
-# The accuracy stands at 0.75 all the time. The loss first falls from 0.463 to 0.388, because three
+# The accuracy stays at 0.75 throughout. The loss first falls from 0.463 to 0.388, because three
 # right answers become surer. Then it rises to 0.624, because the one mistake becomes confident, and
 # confident mistakes cost most.
 #
 # So read both. A falling loss with a flat accuracy is normal: the model gets surer of what it knew. A
-# rising loss with a flat accuracy on data that it has not trained on means overconfidence. You meet
+# rising loss with a flat accuracy on data it has not trained on means overconfidence. You will meet
 # it again in chapter 08.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q02_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q02_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q02_1"
 
@@ -483,14 +484,16 @@ for factor in (1, 2, 6):
 # ## Recap
 #
 # 1. The loss is one number that feels every small change of a weight; accuracy does not.
-# 2. Numbers: mean squared error. One of C classes: cross-entropy on logits, with class indices.
-# 3. Cross-entropy is -log of the probability of the right class: 2.303 for no idea among ten, never 0.
+# 2. For numbers, mean squared error. For one of C classes, cross-entropy on logits, with class
+#    indices.
+# 3. Cross-entropy is -log of the probability of the right class: 2.303 for guessing among ten,
+#    never 0.
 # 4. Shift before `exp`, and stay in logarithms: logit minus log-sum-exp.
 # 5. Equal shapes for `mse`, no softmax before `CrossEntropyLoss`: both mistakes are silent.
 #
-# **From the cheat sheet of bugs:** *wrong loss* - the loss does not fall, or falls and the predictions
-# are garbage. Check that the loss fits the question, that no softmax stands before cross-entropy (a
-# floor at 1.46 for ten classes), and that both shapes are the same.
+# **From the bug cheat sheet:** *wrong loss* - the loss does not fall, or falls and the predictions
+# are garbage. Check that the loss fits the question, that there is no softmax before cross-entropy
+# (a floor at 1.46 for ten classes), and that both shapes are the same.
 #
 # **Where next:** in chapter 03 `backward()` finds out how each weight should move to make this one
 # number smaller.

@@ -17,8 +17,8 @@ import statistics
 # %% [markdown]
 # ## Which way, and how steep
 #
-# Forward has made predictions, the loss has judged them. Now the weights should change so that the
-# loss falls. Which way should each weight move, and which weights matter most? The third beat,
+# Forward has made predictions, and the loss has judged them. Now the weights should change so that
+# the loss falls. Which way should each weight move, and which weights matter most? The third beat,
 # **backward**, answers that for every weight at once.
 #
 # Start with the smallest model there is: one weight, one bias, one example. The model predicts
@@ -47,9 +47,9 @@ print(f"per unit of w that is {(nudged_loss - loss) / nudge:.3f}")
 # About 0.012: twelve times the nudge. That factor of 12 is the **gradient** of the loss with respect
 # to w, written dL/dw. It says how much the loss changes per small change of the weight.
 #
-# Two things it does not say. It is not how far to move: the slope under your feet does not tell you
-# where the valley is. And it holds for *small* changes only; a nudge of 1 changes the loss by 21, not
-# by 12.
+# There are two things it does not tell you. It does not say how far to move: the slope under your
+# feet does not tell you where the valley is. And it holds for *small* changes only; a nudge of 1
+# changes the loss by 21, not by 12.
 
 # %%
 print(f"a nudge of 1 changes the loss by {((w + 1) * x + b - target) ** 2 - loss:.0f}")
@@ -58,7 +58,7 @@ print(f"a nudge of 1 changes the loss by {((w + 1) * x + b - target) ** 2 - loss
 # ## The same number by the chain rule
 #
 # Nudging works, but it needs an extra forward pass for every single weight. A network with 100,000
-# weights would need 100,000 of them. The chain rule needs one walk.
+# weights would need 100,000 of them. The chain rule needs a single pass.
 #
 # Write the computation as a chain of small steps, and give each one its own small derivative:
 #
@@ -70,7 +70,7 @@ print(f"a nudge of 1 changes the loss by {((w + 1) * x + b - target) ** 2 - loss
 # | loss = error² | 4 | d loss / d error = 2 · error | 4 |
 #
 # Each derivative looks at one step and nothing else. Now go from the loss back to w, and multiply
-# what you meet: 4 · 1 · 1 · 3. On the way to b you meet 4 · 1 · 1.
+# what you find on the way: 4 · 1 · 1 · 3. On the way to b you find 4 · 1 · 1.
 
 # %%
 error = prediction - target
@@ -83,10 +83,11 @@ print(f"dL/dw = {dL_dw:.0f}, dL/db = {dL_db:.0f}")
 # %% [markdown]
 # 12 again, and 4 for the bias. In one line: dL/dw = 2 (7 - 5) · 3.
 #
-# The picture below shows this walk. Blue numbers are values, made from left to right. Green numbers
-# are gradients, made from right to left: each is the one to its right, times the factor on the arrow.
+# The picture below shows this walk. Blue numbers are values, computed from left to right. Green
+# numbers are gradients, computed from right to left: each is the one to its right, times the factor
+# on the arrow.
 #
-# Before you move a slider, two questions. Where must w stand so that its gradient is 0? And which
+# Before you move a slider, two questions. What value of w makes its gradient 0? And which
 # gradient becomes 0 when you set the *input* x to 0?
 
 # %%
@@ -101,7 +102,7 @@ my_prediction_2 = ""  # dL/dw / dL/db / both
 #
 # With x = 0 the weight has no say in the prediction, so dL/dw = 0, however wrong the prediction is.
 # The bias still learns. That is a general rule: **a weight's gradient is the error that comes back,
-# times the input that went in.** Weights whose input is 0 stand still.
+# times the input that went in.** Weights whose input is 0 do not move.
 #
 # Look at the sign too. The gradient is positive where the loss rises with w. To lower the loss, move
 # *against* it; that is chapter 04.
@@ -109,12 +110,12 @@ my_prediction_2 = ""  # dL/dw / dL/db / both
 # %% [markdown]
 # ## Exercise: measure a gradient by nudging
 #
-# Before you let PyTorch do it, build the instrument that checks it. A better nudge goes both ways:
+# Before you let PyTorch do it, build the tool that checks it. A better nudge goes both ways:
 #
 # slope at w ≈ (f(w + eps) - f(w - eps)) / (2 · eps)
 #
-# This is a **central difference**. Why both ways? On a curve, a one-sided nudge sees the slope
-# between two points to the right of w; the two-sided one is centred on w. Here are both for the sine
+# This is a **central difference**. Why both ways? On a curve, a one-sided nudge measures the slope
+# between w and a point to its right; the two-sided one is centred on w. Here are both for the sine
 # at 1, whose true slope is cos(1). Which one wins, and what happens when eps becomes very small?
 
 # %%
@@ -133,25 +134,25 @@ central = [abs((math.sin(1 + e) - math.sin(1 - e)) / (2 * e) - true_slope) for e
 figure, axes = new_axes()
 axes.loglog(steps, one_sided, color=INK, ls="--", marker="o", ms=4, label="one-sided")
 axes.loglog(steps, central, color=BACKWARD.color, marker="s", ms=4, label="central")
-title = "Central differences win, and the smallest eps does not"
+title = "Central differences win; the smallest eps does not"
 finish(axes, title, "eps, the size of the nudge", "error of the measured slope")
 show_figure(
     figure,
     f"At eps = 0.01 the error is {one_sided[1]:.4f} one-sided and {central[1]:.6f} central. "
-    "Below some eps both errors grow again.",
+    "For very small eps both errors grow again.",
 )
 
 # %% [markdown]
-# From right to left: as eps shrinks, both errors fall, the central one twice as fast on this scale.
-# Then they rise again. Two values of f that differ in the last digits only leave nothing but rounding
-# when you subtract them. For float64, an eps around 1e-4 or 1e-5 is a good place for central
-# differences.
+# Read it from right to left: as eps shrinks, both errors fall, the central one twice as fast on
+# this scale. Then they rise again. When two values of f differ only in their last digits,
+# subtracting them leaves little but rounding error. For float64, an eps around 1e-4 or 1e-5 works
+# well for central differences.
 #
-# What you need for tensors: a way to visit every entry, whatever the shape. `flatten()` gives all
-# entries in one row, `reshape` brings the shape back, and `clone()` makes a copy that is yours to
+# With tensors you need a way to visit every entry, whatever the shape. `flatten()` gives all
+# entries in one row, `reshape` restores the shape, and `clone()` makes a copy that you may
 # change. `torch.zeros_like(flat)` makes a tensor of the same shape and dtype, in which you can collect
-# the slopes. (`view(-1)` does not work for every tensor: a transposed one lies in memory in another
-# order. It is not *contiguous*.)
+# the slopes. (`view(-1)` does not work for every tensor: a transposed one is laid out in memory in
+# a different order. It is not *contiguous*.)
 
 # %%
 w = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
@@ -163,10 +164,11 @@ print("w is as it was:", w.tolist())
 
 # %% [markdown]
 # Now write it. `w` may have any shape, even none (`torch.tensor(2.0)`), and the result has the same
-# one. Nudge copies: the `w` that you were given must be untouched. `float(...)` turns what `f` returns
-# into a plain number, and `w.detach()` is `w` without any history, in case it has one.
+# shape. Nudge copies: the `w` you are given must stay untouched. `float(...)` turns what `f`
+# returns into a plain number, and `w.detach()` is `w` without any history, in case it has one.
 #
-# The check below says "not attempted yet" before you start. `hint("numerical_gradient")` helps, twice.
+# The check below says "not attempted yet" before you start. There are two hints:
+# `hint("numerical_gradient")`.
 
 
 # %% solution="numerical_gradient"
@@ -174,13 +176,13 @@ def numerical_gradient(f, w, eps=1e-4):
     """Measure the gradient of ``f`` at ``w`` by central differences.
 
     f    takes a tensor of w's shape, returns a float or a 0-dim tensor
-    w    a tensor of any shape, also 0-dim, not always contiguous; it may require
+    w    a tensor of any shape, even 0-dim, not always contiguous; it may require
          gradients
     eps  how far an entry is nudged, up and down: its slope is measured between
          w - eps and w + eps
 
     Returns a tensor with w's shape and dtype, detached: one slope per entry of w.
-    Afterwards w is bit for bit what it was.
+    Afterwards w is unchanged, bit for bit.
     """
     ### BEGIN SOLUTION
     flat = w.detach().flatten()
@@ -200,7 +202,7 @@ def numerical_gradient(f, w, eps=1e-4):
 # ## What the forward pass leaves behind
 #
 # PyTorch does not nudge. While the forward pass runs, autograd writes down what was computed from
-# what: a graph. Ask a result for its `grad_fn`, and you hold the last node of it.
+# what: a graph. Ask a result for its `grad_fn`, and you have the graph's last node.
 
 # %%
 w = torch.tensor(2.0, requires_grad=True)
@@ -216,9 +218,9 @@ print("w:", w.grad_fn, "and is a leaf:", w.is_leaf, "| loss is a leaf:", loss.is
 # `requires_grad=True` marks the tensors whose gradient you want. Parameters of an `nn.Module` have it
 # set already. The inputs x and target do not need it: you will not change them.
 #
-# A tensor that you made yourself is a **leaf**: nothing was computed to get it. (That is another leaf
-# than a module without children, in chapter 01.) Everything computed from a leaf that requires
-# gradients carries a `grad_fn`, the way back.
+# A tensor that you made yourself is a **leaf**: nothing was computed to get it. (This is a
+# different kind of leaf from chapter 01's, a module without children.) Everything computed from a
+# leaf that requires gradients carries a `grad_fn`, the way back.
 #
 # Now call `backward()`. What changes: the weights, the loss, or something else?
 
@@ -232,11 +234,11 @@ print("after: ", w.grad, b.grad)
 print(f"w is {w.item():.0f}, b is {b.item():.0f}, loss is {loss.item():.0f}; x.grad is {x.grad}")
 
 # %% [markdown]
-# 12 and 4, the numbers that you found by hand. They landed in `.grad` of the two leaves. That is all
-# that `backward()` leaves behind: **it moves no weight and does not change the loss.** And x, which
+# 12 and 4, the numbers you found by hand. They ended up in `.grad` of the two leaves. That is all
+# `backward()` leaves behind: **it moves no weight and does not change the loss.** And x, which
 # asked for no gradient, got none.
 #
-# Your instrument from above should agree. (Until you have written it, this cell says so.)
+# Your tool from above should agree. (If you have not written it yet, this cell says so.)
 
 
 # %%
@@ -253,11 +255,11 @@ except NotImplementedError:
 # %% [markdown]
 # ## Walk the graph
 #
-# A real network's graph is no chain. It is a **directed acyclic graph**: it branches at every layer,
-# because a layer's gradient is wanted by its weight, by its bias and by the layer before it.
+# A real network's graph is not a chain. It is a **directed acyclic graph**: it branches at every
+# layer, because a layer passes gradients to its weight, to its bias and to the layer before it.
 #
 # Step through it. The first network has two layers with a *tanh* between them, which bends the values
-# as a ReLU does, smoothly. In the second network the hidden values go two ways,
+# as a ReLU does, but smoothly. In the second network the hidden values go two ways,
 # through a layer and around it, and meet again in a sum. Find the node with two arrows into it. What
 # must it do before it can go on?
 
@@ -268,20 +270,21 @@ my_prediction = ""  # it must ...
 
 # %% [markdown]
 # - The walk starts at the loss, with dL/dL = 1, and visits every node once.
-# - `AddmmBackward0` is a linear layer. It hands on up to three gradients. The first layer hands on
-#   only two: its input x wants none.
+# - `AddmmBackward0` is a linear layer. It passes on up to three gradients. The first layer passes
+#   on only two: its input x does not need one.
 # - `AccumulateGrad` is a dead end: a leaf. Here the gradient is *added* to `.grad`.
 # - A node that was used twice waits until both gradients have arrived, and **adds** them. `TanhBackward0`
-#   in the second network is one. If a value influences the loss along two ways, its influences add up.
+#   in the second network is one. If a value influences the loss along two paths, its influences add
+#   up.
 #
 # Note the sizes as well. `gets [4, 3]` is the gradient of 4 examples with 3 hidden values: a gradient
-# always has the shape of the tensor that it belongs to.
+# always has the shape of the tensor it belongs to.
 
 # %% [markdown]
 # ## Gradients add up
 #
-# "Added to `.grad`" has a consequence. Run forward and backward again, and clear nothing. What is
-# `w.grad` now: 12, 24, or an error?
+# "Added to `.grad`" has a consequence. Run forward and backward again without clearing anything.
+# What is `w.grad` now: 12, 24, or an error?
 
 # %%
 my_prediction = ""  # 12 / 24 / error
@@ -295,7 +298,7 @@ b.grad = None
 loss = (w * x + b - target) ** 2
 loss.backward(retain_graph=True)
 loss.backward()
-print(f"twice on one graph that was retained: {w.grad.item():.0f}")
+print(f"twice on one retained graph: {w.grad.item():.0f}")
 
 # %% [markdown]
 # 24: `backward()` adds to what is there. Setting `.grad` to None clears it; `model.zero_grad()` and
@@ -319,7 +322,8 @@ except RuntimeError as error:
 # %% [markdown]
 # ## Reading autograd's first messages
 #
-# Four messages greet almost everyone. They are caught here, so that you can read them in peace.
+# Almost everyone meets these four messages. They are caught here, so that you can read them in
+# peace.
 
 
 # %%
@@ -341,13 +345,13 @@ attempt("4. out of the graph", v.numpy)
 # %% [markdown]
 # | message begins | what it means | what to do |
 # |---|---|---|
-# | element 0 of tensors does not require grad | there is no graph behind this loss | look for `detach()`, `.item()` or `no_grad()` on the way, or for parameters that are frozen |
+# | element 0 of tensors does not require grad | there is no graph behind this loss | look for `detach()`, `.item()` or `no_grad()` on the way, or for frozen parameters |
 # | grad can be implicitly created only for scalar outputs | `backward()` starts at one number | reduce the loss, with `.mean()` for instance |
 # | Trying to backward through the graph a second time | the graph was freed by the first walk | run the forward pass again |
-# | Can't call numpy() on Tensor that requires grad | NumPy knows no graphs | `tensor.detach().numpy()` |
+# | Can't call numpy() on Tensor that requires grad | NumPy knows nothing about graphs | `tensor.detach().numpy()` |
 #
-# The graph also explains a memory problem. A loss that you keep in a list keeps its whole graph.
-# When you only evaluate, switch the recording off:
+# The graph also explains a memory problem. A loss that you keep in a list keeps its whole graph
+# alive. When you only evaluate, switch the recording off:
 
 # %%
 model = torch.nn.Linear(3, 1)
@@ -360,13 +364,13 @@ print("recorded outside:", model(torch.ones(2, 3)).grad_fn is not None)
 # ## Exercise: the gradients of a linear model, by hand
 #
 # Once in your life, do autograd's work yourself. The model is x @ w + b with N examples and D
-# features, the loss is the mean squared error.
+# features; the loss is the mean squared error.
 #
 # Start from the one example above: dL/dw = 2 · error · x. With N examples the loss is the *mean* of N
 # such losses, so the gradient is the mean of N such gradients. With D features, each weight has its
 # own input: the gradient of w[j] uses the column x[:, j].
 #
-# One product does all D columns at once. See what `x.T @ v` adds up:
+# One product handles all D columns at once. See what `x.T @ v` adds up:
 
 # %%
 x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])  # [N, D] = [3, 2]
@@ -375,12 +379,13 @@ print("x.T @ v:", (x.T @ v).tolist())
 print("by hand:", [1 * 1.0 + 2 * 0.0 + 3 * -1.0, 10 * 1.0 + 20 * 0.0 + 30 * -1.0])
 
 # %% [markdown]
-# A sum over the examples, one per feature. Mind that it is a sum, and the loss a mean.
+# It is a sum over the examples, one per feature. Remember that this is a sum, but the loss is a
+# mean.
 
 
 # %% solution="linear_gradients"
 def linear_gradients(x, y, w, b):
-    """The gradients of the mean squared error of ``x @ w + b``, without autograd.
+    """Compute the gradients of the mean squared error of ``x @ w + b``, without autograd.
 
     x  inputs, [N, D]          w  weights, [D]
     y  targets, [N]            b  bias, 0-dim
@@ -401,7 +406,7 @@ def linear_gradients(x, y, w, b):
 # ## Exercise: how large are the gradients?
 #
 # A network has thousands of gradients. One number per parameter is enough to see whether a layer
-# learns: the length of its gradient, the **L2 norm**, the root of the sum of squares.
+# learns: the length of its gradient, the **L2 norm**, which is the root of the sum of squares.
 #
 # `named_parameters()` gives names and parameters. After `backward()`, which of them have a `.grad`?
 
@@ -418,9 +423,10 @@ g = torch.tensor([3.0, 4.0])
 print("norm of [3, 4]:", g.norm().item(), "by hand:", math.sqrt(3.0**2 + 4.0**2))
 
 # %% [markdown]
-# Two things to mind. Parameters may still hold gradients of an earlier loss: clear them first
-# (`model.zero_grad()` sets each `.grad` to None). And a parameter that this loss does not use, or that
-# is frozen, has `.grad` None afterwards: leave it out. That is something else than a gradient of zero.
+# Watch out for two things. Parameters may still hold gradients from an earlier loss: clear them
+# first (`model.zero_grad()` sets each `.grad` to None). And a parameter that is frozen, or that
+# this loss does not use, has `.grad` None afterwards: leave it out. That is not the same as a
+# gradient of zero.
 
 
 # %% solution="gradient_norms"
@@ -431,8 +437,8 @@ def gradient_norms(model, loss):
     loss   a 0-dim tensor with its graph; no backward pass has been run on it
 
     Returns a dict from parameter name to the L2 norm of its gradient, a Python float.
-    A parameter that this loss gives no gradient is left out, even if an old one lay
-    there; a gradient of zeros is listed as 0.0.
+    A parameter that gets no gradient from this loss is left out, even if it held an
+    old one; a gradient of zeros is listed as 0.0.
     Afterwards .grad holds the fresh gradients of this loss.
     """
     ### BEGIN SOLUTION
@@ -449,11 +455,11 @@ def gradient_norms(model, loss):
 # %% [markdown]
 # ## Exercise: back to the run that went wrong
 #
-# In chapter 00 you stopped a run at step 47 and found the layer that blew up by eye. Now you have
-# norms in hand, one per layer and step. Let a function find it.
+# In chapter 00 you stopped a run at step 47 and found by eye which layer blew up. Now you have
+# the norms, one per layer and step. Let a function find it.
 #
-# What is an explosion? A norm far above what is *usual* for that layer. And usual is the **median** of
-# the norms so far. Why not the mean? Look at a layer with one early spike:
+# What is an explosion? A norm far above what is *usual* for that layer. "Usual" means the
+# **median** of the norms so far. Why not the mean? Look at a layer with one early spike:
 
 # %%
 norms = [1.0, 1.2, 90.0, 0.9, 1.1, 1.0]
@@ -464,7 +470,7 @@ print("30 is more than 10 times the median:", later > 10 * statistics.median(nor
 
 # %% [markdown]
 # One spike lifts the mean for a long time and hides what comes after it. The median hardly notices.
-# `statistics.median` takes the mean of the two middle values when their number is even.
+# For an even number of values, `statistics.median` takes the mean of the two middle ones.
 #
 # A second trap is NaN, "not a number". Is NaN larger than 10?
 
@@ -477,11 +483,11 @@ print("nan > 10:", nan > 10, "| nan < 10:", nan < 10, "| nan == nan:", nan == na
 print("isfinite:", math.isfinite(nan), math.isfinite(float("inf")), math.isfinite(3.0))
 
 # %% [markdown]
-# Every comparison with NaN is False, so `norm > 10 * median` overlooks the worst case of all. Ask
+# Every comparison with NaN is False, so `norm > 10 * median` misses the worst case of all. Call
 # `math.isfinite` first.
 #
 # When several layers explode at one step, the one that grew by the largest *factor* is the suspect.
-# `max` finds the key with the largest value, and the first one of equals:
+# `max` finds the key with the largest value, and in a tie the first one:
 
 # %%
 ratios = {"fc1": 12.0, "head": 2400.0, "fc2": 17.0}
@@ -498,7 +504,7 @@ def first_explosion(history, factor=10.0):
     """Find where the gradients first exploded.
 
     history  a dict from layer name to its gradient norms, one float per step; all
-             lists are equally long
+             lists have the same length
     factor   a layer explodes at step t when its norm there is infinite or NaN, or is
              more than `factor` times the median of its norms at the steps before t
 
@@ -506,7 +512,7 @@ def first_explosion(history, factor=10.0):
     mean of the two middle ones; norms that are infinite or NaN are left out of it.
     When several layers explode at one step, the largest ratio norm / median decides.
     It counts as infinite for a norm that is not finite, and for a positive norm over
-    a median of 0. Of equal ratios the first layer in the dict wins.
+    a median of 0. If ratios are equal, the first layer in the dict wins.
 
     Returns (step, layer name) of the earliest explosion, or None.
     """
@@ -529,7 +535,7 @@ def first_explosion(history, factor=10.0):
 # %% tests="first_explosion"
 
 # %% [markdown]
-# And here is the run of chapter 00, with the gradient norms of its three layers. What does your
+# And here is the run from chapter 00, with the gradient norms of its three layers. What does your
 # function say?
 
 # %%
@@ -547,14 +553,14 @@ except NotImplementedError:
 
 # %% [markdown]
 # All three layers jump at step 47, two of them to about ten times their usual norm. `head` stands out
-# by its ratio. It is the one layer that sees the side column. A weight's gradient is the error times
-# its *input*, and the input was 999.
+# for its ratio. It is the one layer that sees the side column. A weight's gradient is the error
+# times its *input*, and the input was 999.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q03_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q03_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q03_1"
 
@@ -567,14 +573,14 @@ except NotImplementedError:
 #
 # 1. A gradient says how much the loss changes per small change of a weight: slope times nudge.
 # 2. The forward pass records a graph; `backward()` walks it from the loss, multiplying local
-#    derivatives and adding where ways meet.
+#    derivatives and adding where paths meet.
 # 3. Gradients land in `.grad` of the leaves. `backward()` moves no weight.
 # 4. They are added to what is there: clear them, or they pile up.
 # 5. A weight's gradient is the error that comes back times the input that went in; norms per layer
 #    show where a run breaks.
 #
-# **From the cheat sheet of bugs:** *`zero_grad` forgotten* - you have seen why: `backward()` adds.
+# **From the bug cheat sheet:** *`zero_grad` forgotten* - you have seen why: `backward()` adds.
 # *No `no_grad` in validation* - every recorded graph that is kept costs memory; switch the recording
-# off where you only look.
+# off when you only evaluate.
 #
 # **Where next:** you have a direction for every weight. In chapter 04 you decide how far to go.

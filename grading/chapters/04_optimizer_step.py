@@ -14,12 +14,12 @@
 # ## Against the gradient
 #
 # Forward, loss, backward: every weight now has a gradient, the slope of the loss under its feet. The
-# fourth beat, the **step**, moves the weights. The plainest rule there is:
+# fourth beat, the **step**, moves the weights. This is the plainest rule there is:
 #
 # w ← w - lr · g
 #
-# g is the gradient, and lr the **learning rate**, a small number that you choose. A weight stands at
-# 1.0 and has the gradient 2.0; lr is 0.1. Where does it stand after one step?
+# g is the gradient, and lr the **learning rate**, a small number that you choose. A weight is
+# 1.0 and its gradient is 2.0; lr is 0.1. What is the weight after one step?
 
 # %%
 my_prediction = ""  # one number
@@ -32,8 +32,8 @@ optimizer.step()
 print(f"w = {w.item():.1f}")
 
 # %% [markdown]
-# It falls by 0.1 · 2.0 = 0.2. The slope was positive: the loss rises with w, so the way down is the
-# other way. That is the minus sign.
+# It falls by 0.1 · 2.0 = 0.2. The slope was positive: the loss rises with w, so downhill is the
+# other way. Hence the minus sign.
 #
 # The rule is called **SGD**, stochastic gradient descent. "Stochastic" does not mean that the step is
 # random. The gradient comes from one batch, and batches are drawn at random.
@@ -63,10 +63,10 @@ for lr in (0.01, 0.4, 0.9, 1.1):
 # -0.8: every step lands on the *other side*, a little closer. At 1.1 it is -1.2: every step lands on
 # the other side, farther away.
 #
-# The limit lies where the factor is -1: lr · curvature = 2. Here the curvature, the slope's own slope,
-# is 2, so the limit is 1. A steeper bowl has a lower limit. And a network has many directions with
-# many curvatures, but one learning rate for all of them. The steepest direction sets the limit; the
-# flattest one decides how long you wait.
+# The limit is where the factor is -1: lr · curvature = 2. Here the curvature, the slope of the
+# slope, is 2, so the limit is 1. A steeper bowl has a lower limit. And a network has many
+# directions with many curvatures, but one learning rate for all of them. The steepest direction
+# sets the limit; the flattest one decides how long you wait.
 
 # %% [markdown]
 # ## Updating weights without confusing autograd
@@ -83,7 +83,7 @@ print("p:", round(p.item(), 1), "| in the list:", parameters[0].item())
 # %% [markdown]
 # `p = p - ...` makes a **new** tensor and gives it the name p. The model still holds the old one, and
 # nothing has been learned. You must change the tensor itself, **in place**: `p -= ...`, or
-# `p.sub_(...)`. The second trap waits right there:
+# `p.sub_(...)`. But that is where the second trap is:
 
 # %%
 try:
@@ -93,7 +93,7 @@ except RuntimeError as error:
 
 # %% [markdown]
 # Read it from the end. You are changing a tensor in place. It is a **leaf that requires grad**: a
-# parameter. Autograd records everything that is done with it, and an update is no part of the
+# parameter. Autograd records everything that is done with it, and an update is not part of the
 # network. Tell it to look away:
 
 # %%
@@ -102,8 +102,9 @@ with torch.no_grad():
 print(round(w.item(), 1), "| still requires gradients:", w.requires_grad)
 
 # %% [markdown]
-# In older code you will meet `w.data -= ...`. It also works, and hides mistakes. Suppose somebody
-# changes w between forward and backward. The gradient of w² at 3 should be 6. What comes out?
+# In older code you will see `w.data -= ...`. It also works, but it hides mistakes. Suppose
+# something changes w between forward and backward. The gradient of w² at 3 should be 6. What comes
+# out?
 
 # %%
 my_prediction = ""  # 6 / another number / an error
@@ -131,22 +132,24 @@ except RuntimeError as error:
 # %% [markdown]
 # ## Exercise: SGD
 #
-# Three lines, and one more for parameters whose `.grad` is None: those took no part in the loss, and
-# stay where they are. Leave `.grad` itself alone; clearing is somebody else's work.
+# It takes three lines, and one more for parameters whose `.grad` is None: those played no part in
+# the loss, and stay as they are. Leave `.grad` itself alone; clearing it is not this function's
+# job.
 #
-# The check below says "not attempted yet" before you start. `hint("sgd_step")` helps, twice.
+# The check below says "not attempted yet" before you start. There are two hints:
+# `hint("sgd_step")`.
 
 
 # %% solution="sgd_step"
 def sgd_step(params, lr):
-    """One step of plain gradient descent, in place.
+    """Take one step of plain gradient descent, in place.
 
     params  any iterable of parameters, for instance model.parameters()
     lr      the learning rate, a float
 
     Each parameter that has a gradient moves by lr times its gradient, downhill. The
-    others stay as they are. Parameters keep their memory, the gradients their values,
-    and gradient mode is afterwards as it was before. Returns nothing.
+    others stay as they are. Parameters keep their memory, gradients keep their values,
+    and gradient mode is the same afterwards as before. Returns nothing.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -159,8 +162,8 @@ def sgd_step(params, lr):
 # %% tests="sgd_step"
 
 # %% [markdown]
-# Your step is the fourth beat. The other three you know, so here is a line that learns: y = 2x + 1
-# with some noise. (Until `sgd_step` is written, this cell says so.)
+# Your step is the fourth beat. You know the other three, so here is a model that learns a line:
+# y = 2x + 1 with some noise. (If you have not written `sgd_step` yet, this cell says so.)
 
 # %%
 from course_lib.data import regression
@@ -184,20 +187,20 @@ except NotImplementedError:
     print("Write sgd_step above, then run this cell again.")
 
 # %% [markdown]
-# The loss falls to the noise in the data and stays there: no line can do better. Slope and intercept
-# come out right. All four beats, and the last one is yours.
+# The loss falls to the level of the noise in the data and stays there: no line can do better. Slope
+# and intercept come out right. You have seen all four beats at work, and the last one is yours.
 
 # %% [markdown]
 # ## Momentum: a ball that gathers speed
 #
-# Plain SGD forgets. Each step knows one gradient and nothing of those before. **Momentum** keeps a
-# velocity for each parameter:
+# Plain SGD forgets. Each step knows one gradient and nothing about the earlier ones. **Momentum**
+# keeps a velocity for each parameter:
 #
 # 1. v ← 0.9 · v + g
 # 2. w ← w - lr · v
 #
-# Suppose the gradient is 1.0 at every step, a long even slope. The first velocity is 1.0. How large
-# does it become?
+# Suppose the gradient is 1.0 at every step: a long, even slope. The first velocity is 1.0. How
+# large does it become?
 
 # %%
 my_prediction = ""  # 1 / 1.9 / about 10 / without limit
@@ -211,35 +214,37 @@ print("first five:", [round(v, 2) for v in seen[:5]])
 print(f"after 100 steps: {seen[-1]:.2f}")
 
 # %% [markdown]
-# Up to 10 times the gradient, which is 1 / (1 - 0.9). On a long even slope momentum is ten times as
-# fast. And where gradients keep changing their sign, they cancel in the sum: zig-zags become calmer.
-# What a ball does too: it rolls past the bottom, and comes back.
+# It grows to 10 times the gradient, which is 1 / (1 - 0.9). On a long, even slope momentum is ten
+# times as fast. And where gradients keep changing sign, they cancel in the sum: zig-zags become
+# calmer. It also does what a ball does: it rolls past the bottom, and comes back.
 #
-# Mind where the learning rate stands. The velocity holds *gradients*; lr comes in when you move. When
-# lr changes from one step to the next (chapter 08), it acts at once on all that was gathered.
+# Note where the learning rate is. The velocity holds *gradients*; lr comes in when you move. When
+# lr changes from one step to the next (chapter 08), it acts at once on everything accumulated so
+# far.
 #
 # The function gets its velocities from outside: a list with one tensor per parameter, all zeros before
 # the first step. What you compute must be in that list afterwards, or the next call has nothing to
-# gather. `enumerate` and `zip` walk over two things side by side:
+# build on. `enumerate` counts the items while you loop, and `zip` loops over two things side by
+# side:
 
 # %%
 velocities = [torch.zeros(2), torch.zeros(())]
 for i, v in enumerate(velocities):
-    velocities[i] = v + 1.0  # written back: the list knows the new tensor
+    velocities[i] = v + 1.0  # written back: the list now holds the new tensor
 print(velocities)
 
 
 # %% solution="momentum_step"
 def momentum_step(params, velocities, lr, momentum=0.9):
-    """One step of gradient descent with momentum, as torch.optim.SGD does it.
+    """Take one step of gradient descent with momentum, as torch.optim.SGD does it.
 
     params      any iterable of parameters
     velocities  a list of tensors, entry i for parameter i; zeros before the first step
-    lr          the learning rate of this step; it may be another one next time
+    lr          the learning rate of this step; it may be different next time
     momentum    how much of a velocity is left after a step
 
-    Parameters change in place. The new velocities stand in the list afterwards: its
-    tensors changed in place, or its entries replaced. A parameter without gradient
+    Parameters change in place. The new velocities are in the list afterwards: its
+    tensors changed in place, or its entries replaced. A parameter without a gradient
     keeps its value and its velocity. Returns nothing.
     """
     ### BEGIN SOLUTION
@@ -256,12 +261,12 @@ def momentum_step(params, velocities, lr, momentum=0.9):
 # %% [markdown]
 # ## Adam: a step of about lr
 #
-# SGD's step is as large as the gradient, and gradients differ by orders of magnitude from layer to
-# layer. **Adam** measures, for each single weight, how large its gradients usually are, and divides by
-# that. What is left is the direction, and a length of about lr.
+# SGD's step is proportional to the gradient, and gradients differ by orders of magnitude from layer
+# to layer. **Adam** measures, for every single weight, how large its gradients usually are, and
+# divides by that. What is left is the direction, and a length of about lr.
 #
-# Try it with the real one. One weight has a gradient of 0.01, another one of 100; lr is 0.001. How far
-# does each move in the first step?
+# Try it with the real one. One weight has a gradient of 0.01, another has a gradient of 100; lr is
+# 0.001. How far does each move in the first step?
 
 # %%
 my_prediction = ""  # two numbers
@@ -273,8 +278,8 @@ torch.optim.Adam([weights], lr=0.001).step()
 print([round(value, 6) for value in weights.tolist()])
 
 # %% [markdown]
-# Both by 0.001. That is why one rate fits many networks: it is a length per step, not a factor. Common
-# starting points are 1e-3 (PyTorch's default) and **3e-4**.
+# Both move by 0.001. That is why one rate fits many networks: it is a length per step, not a
+# factor. Common starting points are 1e-3 (PyTorch's default) and **3e-4**.
 #
 # Adam keeps two running means for each weight, and its own count of steps t:
 #
@@ -286,8 +291,8 @@ print([round(value, 6) for value in weights.tolist()])
 #
 # Unlike momentum, m is a mean and not a sum: the new gradient comes in with a weight of 0.1.
 #
-# Why line 4? Both means start at zero, and zero is not a gradient that anyone has seen. Let the
-# gradient be 2.0 all the time; a fair mean would then be 2.0 from the start.
+# Why line 4? Both means start at zero, and that zero is not a gradient that was ever measured. Let
+# the gradient be 2.0 at every step; a fair mean would then be 2.0 from the start.
 
 # %%
 m = 0.0
@@ -300,8 +305,8 @@ for t in range(1, 5):
 # thousands of steps. The correction divides by the share that has been filled so far, and is exact
 # from the first step on.
 #
-# `eps` keeps the division possible when all gradients were zero. It is added **after** the root. Under
-# the root, the same number would weigh far more:
+# `eps` keeps the division possible when all gradients were zero. It is added **after** taking the
+# root. Under the root, the same number would count for far more:
 
 # %%
 tiny_v, eps = 1e-12, 1e-8
@@ -310,11 +315,11 @@ print(f"after the root: {tiny_v**0.5 + eps:.2e}, under the root: {(tiny_v + eps)
 # %% [markdown]
 # ## Exercise: Adam
 #
-# Between two calls, your function must remember t, m and v of each parameter. That is what `state` is
-# for: a dict that is empty at first and belongs to you. `state.get(i, ...)` gives what is stored under
-# i, or the second argument if there is nothing yet.
+# Between two calls, your function must remember t, m and v for each parameter. That is what `state`
+# is for: a dict that is empty at first and yours to use. `state.get(i, ...)` returns what is stored
+# under i, or the second argument if there is nothing yet.
 #
-# Each parameter counts its own steps. One counter that every parameter raises would run too fast, and
+# Each parameter counts its own steps. A counter shared by all parameters would run too fast, and
 # a parameter that had no gradient this time has not made a step.
 #
 # Milestones: the first step alone is worth a point. Then many steps in a row; then parameters without
@@ -323,16 +328,16 @@ print(f"after the root: {tiny_v**0.5 + eps:.2e}, under the root: {(tiny_v + eps)
 
 # %% solution="adam_step"
 def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
-    """One step of Adam, as torch.optim.Adam does it.
+    """Take one step of Adam, as torch.optim.Adam does it.
 
     params  any iterable of parameters: the same ones in the same order at each call
-    state   a dict, empty at the first call; yours to keep what the next call needs
+    state   a dict, empty at the first call; store in it what the next call needs
     lr      the learning rate of this step
     betas   how much of the first and of the second moment is left after a step
-    eps     is added to the root of the second moment
+    eps     added to the root of the second moment
 
     Parameters change in place. Each parameter counts its own steps, from 1; one
-    without gradient keeps its value, its moments and its count. Returns nothing.
+    without a gradient keeps its value, its moments and its count. Returns nothing.
     """
     ### BEGIN SOLUTION
     beta1, beta2 = betas
@@ -356,35 +361,36 @@ def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
 # %% [markdown]
 # ## The race
 #
-# Now let the three run side by side: on a ravine, with steep walls and a floor that falls gently. Same
-# start, same learning rate, exact gradients. The curvature across the valley is 60, along it 1.
+# Now let the three run side by side in a ravine with steep walls and a floor that falls gently.
+# They have the same start, the same learning rate and exact gradients. The curvature across the
+# valley is 60, along it 1.
 #
 # Across the valley, SGD's limit is 2 / 60 = 0.0333, and the default rate is 0.032. Before you look:
-# who is at the minimum first? And who gets there at all when the rate is 0.1?
+# which is at the minimum first? And which of them get there at all when the rate is 0.1?
 
 # %%
 my_prediction_1 = ""  # at 0.032: SGD / momentum / Adam
 my_prediction_2 = ""  # at 0.1
 
 # %% [markdown]
-# "There" means to stay within 0.1 of a minimum, which is marked with a star. *Train* or one of the
+# "There" means staying within 0.1 of a minimum, which is marked with a star. *Train* or one of the
 # experiments plays the race; the sliders change rate and start.
 
 # %% panel="optimizer_race"
 
 # %% [markdown]
 # - **SGD** jumps from wall to wall: 0.032 · 60 = 1.92, so each step multiplies the height above the
-#   floor by 1 - 1.92 = -0.92. It is there all the same, at step 114.
+#   floor by 1 - 1.92 = -0.92. It gets there all the same, at step 114.
 # - **Momentum** swings widely, and is there at step 61.
-# - **Adam** crosses the floor 3 times only. Its path is the shortest by far, and it is *not there* after
-#   150 steps: at 0.032 a step, the way is long.
+# - **Adam** crosses the floor only 3 times. Its path is the shortest by far, but it is *not there*
+#   after 150 steps: at 0.032 a step, it is a long way.
 # - At a rate of **0.1** SGD and momentum are thrown out at once. Adam is there at step 56.
 #
 # So the honest summary is not "Adam is faster". **Adam is smoother, and survives rates that kill SGD. At
-# a rate that suits SGD, SGD can be there before it, zig-zag and all.**
+# a rate that suits SGD, SGD can get there first, zig-zags and all.**
 #
-# Try the saddle as well. At a saddle the gradient is zero without a minimum. SGD, whose steps are as
-# small as the gradient, sits there for a long time.
+# Try the saddle as well. At a saddle the gradient is zero, but it is not a minimum. SGD, whose
+# steps shrink with the gradient, sits there for a long time.
 #
 # The same numbers, without the picture:
 
@@ -400,18 +406,19 @@ for lr in (0.032, 0.1):
         print(f"lr {lr}: {name} {fate}, crossings of the floor: {path.crossings(150)}")
 
 # %% [markdown]
-# You may have read that "SGD generalises better". That is something that people observe in many image
-# tasks, not a law. Measure it on yours.
+# You may have read that "SGD generalises better". That has been observed in many image tasks, but
+# it is not a law. Measure it on yours.
 
 # %% [markdown]
 # ## Weight decay, and the W in AdamW
 #
-# **Weight decay** pulls every weight towards zero a little at each step, which keeps weights that
-# nobody needs small. The old way adds decay · w to the gradient. In SGD that is the same thing. In Adam
+# **Weight decay** pulls every weight towards zero a little at each step, which keeps unneeded
+# weights small. The old way adds decay · w to the gradient. In SGD that is the same thing. In Adam
 # it is not: the sum is divided by its own size, and the pull becomes a step of lr.
 #
 # **AdamW** takes the decay out of the gradient and applies it to the weight directly: w ← w - lr · decay · w.
-# A weight of 1.0 with a gradient of zero, a decay of 0.01 and an lr of 0.1: how far does each go?
+# Take a weight of 1.0 with a gradient of zero, a decay of 0.01 and an lr of 0.1: how far does each
+# optimizer move it?
 
 # %%
 my_prediction = ""  # Adam: ..., AdamW: ...
@@ -430,16 +437,16 @@ for name in ("Adam", "AdamW"):
 # | optimizer | rule | keeps per weight | when |
 # |---|---|---|---|
 # | SGD | w ← w - lr · g | nothing | simple problems; when you want to see what happens |
-# | SGD with momentum | v ← 0.9 v + g, w ← w - lr · v | 1 number | a faster SGD; image networks with a tuned rate |
+# | SGD with momentum | v ← 0.9 v + g, w ← w - lr · v | 1 number | faster than SGD; image networks with a tuned rate |
 # | Adam | w ← w - lr · m̂ / (√v̂ + eps) | 2 numbers | the default: little tuning |
 # | AdamW | Adam, and w ← w - lr · decay · w | 2 numbers | language models; whenever you want weight decay |
 
 # %% [markdown]
 # ## Exercise: clip the gradients
 #
-# One bad batch can bring gradients that are a thousand times too large, and one step with them wrecks
-# the weights. **Clipping** is the safety belt: when the norm of *all gradients together* is above
-# `max_norm`, all of them are multiplied by one factor, so that the norm is `max_norm`.
+# One bad batch can produce gradients that are a thousand times too large, and one step with them
+# wrecks the weights. **Clipping** is the safety belt: when the norm of *all gradients together* is
+# above `max_norm`, all of them are multiplied by one factor, so that the norm is `max_norm`.
 #
 # Why together, and why a factor? Compare with clamping each entry:
 
@@ -451,12 +458,12 @@ print("clipped to norm 1:", [round(v, 1) for v in clipped.tolist()])
 print("clamped to [-1, 1]:", clamped.tolist())
 
 # %% [markdown]
-# One factor keeps the direction: 3 to 4 stays 0.6 to 0.8. Clamping turns it. Clipping each parameter by
-# its own norm turns the common direction too.
+# One factor keeps the direction: 3 to 4 stays 0.6 to 0.8. Clamping changes it. Clipping each
+# parameter by its own norm changes the common direction too.
 #
 # The common norm is that of all gradients laid end to end: add the squares of every entry of every
-# gradient, then take the root. And mind what `params` may be. `model.parameters()` is a generator, and
-# a generator can be read once:
+# gradient, then take the root. And note what `params` may be. `model.parameters()` is a generator,
+# and a generator can be read only once:
 
 # %%
 model = torch.nn.Linear(3, 2)
@@ -469,8 +476,8 @@ print("second reading:", len(list(params)), "parameters")
 def clip_gradients(params, max_norm):
     """Scale all gradients, in place, so that their common L2 norm is at most max_norm.
 
-    params    any iterable of parameters; those without gradient are ignored
-    max_norm  the largest norm that is allowed, above 0
+    params    any iterable of parameters; those without a gradient are ignored
+    max_norm  the largest norm allowed, above 0
 
     The common norm is that of all gradients laid end to end. When it is larger than
     max_norm, every gradient is multiplied by max_norm / norm; otherwise nothing
@@ -492,8 +499,8 @@ def clip_gradients(params, max_norm):
 # %% tests="clip_gradients"
 
 # %% [markdown]
-# What does clipping repair? Back to the run of chapter 00, where batch 47 holds the value 999. Will the
-# loss of that batch be lower with clipping? And the losses after it?
+# What does clipping repair? Back to the run from chapter 00, where batch 47 holds the value 999.
+# Will the loss of that batch be lower with clipping? And the losses after it?
 
 # %%
 my_prediction_at_47 = ""  # lower / the same
@@ -511,18 +518,18 @@ for clip in (False, True):
 
 # %% [markdown]
 # The loss of the bad batch is the same: clipping does not repair the batch, and the loss is computed
-# before the step. What changes is the *step*: instead of a leap, the weights make one of ordinary
-# length, and the next batch finds them in order.
+# before the step. What changes is the *step*: instead of leaping, the weights take a step of
+# ordinary length, and the next batch finds them in order.
 #
 # So clipping limits the damage of rare accidents. It does not cure a learning rate that is too large,
 # and it does not find the 999 in your data. That is why the function returns the norm *before*
-# clipping: put it into your log, and look at it.
+# clipping: log it, and look at it.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q04_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q04_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q04_1"
 
@@ -535,12 +542,12 @@ for clip in (False, True):
 #
 # 1. SGD: w ← w - lr · g. Past lr · curvature = 2 every step leads farther away.
 # 2. Momentum adds gradients up in a velocity: up to 10 times the speed at 0.9, and calmer zig-zags.
-# 3. Adam divides by the usual size of the gradient: a step of about lr. Bias correction makes its first
-#    steps right.
-# 4. Update in place and under `torch.no_grad()`.
+# 3. Adam divides by the usual size of the gradient: a step of about lr. Bias correction fixes its
+#    first steps.
+# 4. Update in place, under `torch.no_grad()`.
 # 5. Clipping scales all gradients by one factor; it limits the damage of a bad batch.
 #
-# **From the cheat sheet of bugs:** *learning rate too high* - the loss leaps, or becomes infinite or
+# **From the bug cheat sheet:** *learning rate too high* - the loss leaps, or becomes infinite or
 # NaN: divide by 10, clip. *Learning rate too low* - the loss hardly moves: multiply by 10, or warm up.
 #
 # **Where next:** you have written all four beats. In chapter 05 you put them into a loop, and find out

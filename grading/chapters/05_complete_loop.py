@@ -1,14 +1,14 @@
 # %% [markdown] head=true
 # After this chapter you can
 #
-# - write the complete training loop from memory, and give the reason for the place of every line;
+# - write the complete training loop from memory, and say why every line is where it is;
 # - say what happens when one line is missing, doubled or moved, before you run it;
 # - report a loss that means something: per example, as a plain number, once per epoch;
 # - train as if with a large batch when only a small one fits into memory.
 #
 # **Builds on** the loss (chapter 02), gradients (chapter 03) and the optimizer's step (chapter 04).
 #
-# At the end you train handwritten digits with nothing but parts that you wrote yourself.
+# At the end you train on handwritten digits using only parts that you wrote yourself.
 
 # %% setup=true
 
@@ -25,8 +25,8 @@
 # optimizer.step()                  # step:     move the weights
 # ```
 #
-# Four beats and one chore. `zero_grad()` is no beat of its own: it learns nothing and moves nothing.
-# It tidies up, so that `backward()` starts from nothing.
+# Four beats and one chore. `zero_grad()` is not a beat of its own: it learns nothing and moves
+# nothing. It tidies up, so that `backward()` starts from zero.
 #
 # Each line has its place for a reason:
 #
@@ -38,9 +38,9 @@
 # | step | backward | it moves by the gradients that backward has just made |
 # | zero_grad | step, and before the next backward | backward adds to whatever is there |
 #
-# Three words for counting. A **batch** is the handful of examples that one turn of the loop sees.
-# A **step** is one update of the weights, so one turn is one step. An **epoch** is one pass over
-# all the data.
+# You need three terms for counting. A **batch** is the handful of examples that one iteration of
+# the loop sees. A **step** is one update of the weights, so one iteration is one step. An **epoch**
+# is one pass over all the data.
 
 # %%
 n_examples, batch_size = 1000, 32
@@ -51,10 +51,10 @@ print(f"ten epochs: {10 * (full_batches + 1)} steps")
 # %% [markdown]
 # ## Play the beats in another order
 #
-# What if `zero_grad()` stands somewhere else? What if `step()` comes too early? Write down what you
-# expect of these three orders before you try them:
+# What if `zero_grad()` comes somewhere else? What if `step()` comes too early? Write down what you
+# expect from these three orders before you try them:
 #
-# 1. `step` first of all, before the forward pass;
+# 1. `step` first, before the forward pass;
 # 2. `zero_grad` between `backward` and `step`;
 # 3. `step` after the forward pass, but before `backward`.
 
@@ -64,8 +64,8 @@ my_prediction_2 = ""
 my_prediction_3 = ""
 
 # %% [markdown]
-# Each arrangement below is really run: 200 batches of a small network that learns a sine curve.
-# Set the slots one after another, and read the verdict. A slot can stay empty, and a beat can come
+# Each arrangement below is actually run: 200 batches of a small network that learns a sine curve.
+# Set the slots one by one, and read the verdict. A slot can stay empty, and a beat can come
 # twice.
 
 # %% panel="beat_sequencer"
@@ -74,15 +74,15 @@ my_prediction_3 = ""
 # What you have seen, with the reasons:
 #
 # - **`zero_grad` has three good places.** Before the forward pass, before `backward`, after `step`:
-#   the numbers are the same to the last bit. It may stand anywhere between `step()` and the next
+#   the numbers are the same to the last bit. It can go anywhere between `step()` and the next
 #   `backward()`.
 # - **`zero_grad` between `backward` and `step` stops everything.** The fresh gradients are thrown
 #   away before the step can use them. No error, no warning, and no weight ever moves.
-# - **`step` at the very front** still learns, one batch late. In the first turn there are no
-#   gradients, so it does nothing; from then on it moves by the gradients of the batch before.
+# - **`step` at the very front** still learns, one batch late. On the first batch there are no
+#   gradients, so it does nothing; from then on it moves by the previous batch's gradients.
 # - **`step` between forward and `backward`** raises an error, from the second batch on. It changes
 #   the weights in place, and the graph of this batch still needs their old values. (With a single
-#   trained layer nothing needs them, and nothing is raised.)
+#   trained layer nothing needs them, and no error is raised.)
 #
 # The next cell shows the first half of that third point: a `step()` before any `backward()` is
 # harmless.
@@ -95,7 +95,7 @@ print("gradient:", layer.weight.grad)
 print("weights unchanged:", torch.equal(before, layer.weight))
 
 # %% [markdown]
-# And here is the error of the last point, caught so that you can read it. "Modified by an inplace
+# And here is the error from the last point, caught so that you can read it. "Modified by an inplace
 # operation" is autograd's way of saying: you moved the weights under a graph that still needs them.
 
 # %%
@@ -114,8 +114,8 @@ except RuntimeError as error:
 # %% [markdown]
 # ## What `zero_grad` protects you from
 #
-# `backward()` does not write gradients, it **adds** them. Suppose three batches have the gradients
-# 2.0, 1.8 and 1.5, and nobody clears. What does `.grad` hold after each of them?
+# `backward()` does not overwrite gradients, it **adds** to them. Suppose three batches have the
+# gradients 2.0, 1.8 and 1.5, and `.grad` is never cleared. What does it hold after each of them?
 
 # %%
 my_prediction = ""  # three numbers
@@ -132,7 +132,7 @@ for gradient in (2.0, 1.8, 1.5):
 #
 # In training the gradients change as the weights move, and something stranger happens. Take the
 # bowl L = w²/2, whose gradient is w itself. Start at w = 2 with a learning rate of 0.1, and never
-# clear.
+# clear the gradient.
 
 # %%
 w = torch.tensor(2.0, requires_grad=True)
@@ -149,9 +149,9 @@ print(f"over 60 steps w.grad swings from {min(sums):.1f} to {max(sums):.1f}")
 print(f"and w from {min(positions):.1f} to {max(positions):.1f}: it never settles at 0")
 
 # %% [markdown]
-# The sum goes on growing after w has passed the bottom, because it remembers all those downhill
-# pushes. It turns only when enough uphill gradients have been added. This is momentum with the
-# coefficient 1: a swing without friction.
+# The sum keeps its sign after w has passed the bottom, because it remembers all those downhill
+# pushes. It turns only when enough opposite gradients have been added. This is momentum with a
+# coefficient of 1: a swing without friction.
 #
 # So a loop without `zero_grad` is not random, and it is not always a disaster. Before you move the
 # slider: at the **smallest** learning rate, which run ends with the lower loss, the one that clears
@@ -164,23 +164,23 @@ my_prediction = ""  # cleared / never cleared
 
 # %% [markdown]
 # At the default rate of 0.1 the uncleared run climbs into the thousands. At 0.001 it is the *better*
-# one: the plain steps are too small, and piling up gradients makes them larger. Both facts come from
+# one: the plain steps are too small, and accumulating gradients makes them larger. Both have
 # the same cause. This is why "my loss falls, so my loop is right" proves nothing: a loop without
 # `zero_grad` can look fine on easy data at a small rate, and blow up when you raise it.
 
 # %% [markdown]
 # ## What train mode changes
 #
-# Two common layers behave differently while training. **Dropout** switches off random units, so that
-# the network cannot lean on any single one. **Batch norm** standardises each unit over the batch it
-# sees, and keeps running averages for later. Both must know whether you are training:
+# Two common layers behave differently during training. **Dropout** switches off random units, so
+# that the network cannot rely on any single one. **Batch norm** standardises each unit over the
+# batch it sees, and keeps running averages for later. Both must know whether you are training:
 # `model.train()` and `model.eval()` set that flag and do nothing else.
 
 # %%
 x = torch.ones(1, 8)
 dropout = torch.nn.Dropout(p=0.5)
 dropout.train()
-with torch.random.fork_rng():  # the seed counts in here only
+with torch.random.fork_rng():  # the seed applies only inside this block
     torch.manual_seed(0)
     print("train mode:", dropout(x).tolist()[0])
 dropout.eval()
@@ -199,13 +199,14 @@ print("eval mode: ", [round(v, 2) for v in norm(batch).flatten().tolist()])
 # In train mode dropout zeroes about half of the units and doubles the rest, so that their expected
 # sum stays the same. Batch norm uses this batch's own mean, 10; in eval mode it uses the running
 # mean, which is only 1 after a single batch. A function that trains therefore starts with
-# `model.train()`: it cannot know in which mode the model was left.
+# `model.train()`: it cannot know which mode the model was left in.
 
 # %% [markdown]
 # ## A loss worth logging
 #
-# One number per epoch is a good rhythm: single batches jump about. But which number? Here are the
-# batch losses of an epoch with batches of 32, 32 and a last one of 8. The last batch went badly.
+# One number per epoch is a good rhythm, because single batches jump about. But which number? Here
+# are the batch losses of an epoch with batches of 32, 32 and a last one of 8. The last batch went
+# badly.
 
 # %%
 batch_losses = [0.50, 0.40, 2.00]  # each is the mean over its batch
@@ -217,11 +218,11 @@ print(f"mean over all examples:  {per_example:.3f}")
 
 # %% [markdown]
 # 0.967 against 0.622. In the first number the 8 examples of the last batch weigh as much as the 32
-# of each other batch. Multiply each batch's mean by its size, add up, and divide by the number of
-# examples.
+# in each of the other batches. Multiply each batch's mean by its size, add these up, and divide by
+# the number of examples.
 #
-# Second trap: what you add up. `loss` is a tensor that carries its graph. Add tensors, and every
-# graph of the epoch stays in memory. `loss.item()` gives the plain number.
+# The second trap is what you add up. `loss` is a tensor that carries its graph. Add tensors, and
+# every graph of the epoch stays in memory. `loss.item()` gives the plain number.
 
 # %%
 model = torch.nn.Linear(4, 1)
@@ -234,8 +235,8 @@ print("sum of tensors:", type(total).__name__, "that keeps", type(total.grad_fn)
 print("sum of items:  ", type(total_number).__name__)
 
 # %% [markdown]
-# One more fact that surprises: a loss that is a *mean* does not make larger gradients for larger
-# batches. Twice the same examples, the same gradient:
+# One more surprising fact: a loss that is a *mean* does not give larger gradients for larger
+# batches. With every example repeated, the gradient is the same:
 
 # %%
 x, y = torch.tensor([[1.0], [2.0]]), torch.tensor([[3.0], [5.0]])
@@ -249,25 +250,25 @@ for copies in (1, 2):
 # ## Exercise: one epoch
 #
 # Write the loop of one epoch. You have seen every line of it. Two things are easy to forget: the
-# mode, and the size of the last batch (`len(y)` tells it).
+# mode, and the size of the last batch (which is `len(y)`).
 #
-# `loss_fn` gives the mean over its batch. `loader` is anything that gives pairs `x, y` when you loop
-# over it.
+# `loss_fn` returns the mean over its batch. `loader` is anything that yields pairs `x, y` when you
+# loop over it.
 #
 # The check below says "not attempted yet" before you start; later it shows your own beats beside an
-# allowed order. Two hints wait: `hint("train_one_epoch")`.
+# allowed order. There are two hints: `hint("train_one_epoch")`.
 
 # %% solution="train_one_epoch"
 def train_one_epoch(model, loader, loss_fn, optimizer):
     """Train ``model`` for one pass over ``loader``.
 
-    loader     gives pairs (x, y): x is [batch, features], y is [batch]
+    loader     yields pairs (x, y): x is [batch, features], y is [batch]
     loss_fn    loss_fn(predictions, y) is the mean loss of the batch, a 0-dim tensor
     optimizer  holds the model's parameters
 
     The model is left in train mode. Gradients from before the call have no influence.
-    Returns the mean loss per example over the epoch, each batch's loss taken before
-    its step: a Python float.
+    Returns the mean loss per example over the epoch, with each batch's loss taken
+    before its step: a Python float.
     """
     ### BEGIN SOLUTION
     model.train()
@@ -289,7 +290,7 @@ def train_one_epoch(model, loader, loss_fn, optimizer):
 # %% [markdown]
 # ## Exercise: many epochs
 #
-# One epoch is rarely enough. `fit` repeats `train_one_epoch` and keeps the score. With `epochs=0` it
+# One epoch is rarely enough. `fit` repeats `train_one_epoch` and keeps score. With `epochs=0` it
 # trains nothing and returns an empty list.
 
 # %% solution="fit"
@@ -311,11 +312,11 @@ def fit(model, loader, loss_fn, optimizer, epochs):
 # %% [markdown]
 # ## Exercise: a large batch in small pieces
 #
-# Sometimes the batch that you want does not fit into memory. That `backward()` adds now becomes a
-# tool: run several small batches, let their gradients add up, and step once. This is **gradient
+# Sometimes the batch you want does not fit into memory. Now it is useful that `backward()` adds:
+# run several small batches, let their gradients add up, and step once. This is **gradient
 # accumulation**.
 #
-# One detail decides whether it is right. The gradient of one large batch is the *mean* over its
+# One detail decides whether it is correct. The gradient of one large batch is the *mean* over its
 # examples, and adding four small batches gives the *sum* of four means. Which is larger, and by
 # how much?
 
@@ -332,10 +333,10 @@ ratio = gradients["four batches of 2, added"] / gradients["one batch of 8"]
 print(f"ratio: {ratio:.1f}")
 
 # %% [markdown]
-# The sum is four times too long. Divide each small loss by the number of batches in its group before
-# `backward()`, and the two agree.
+# The sum is four times too large. Divide each small loss by the number of batches in its group
+# before `backward()`, and the two agree.
 #
-# Now write it. All batches are equally large. When the number of batches is no multiple of
+# Now write it. All batches have the same size. When the number of batches is not a multiple of
 # `accumulate_steps`, the last group is shorter: 7 batches in groups of 3 make groups of 3, 3 and 1.
 # Its gradient is the mean over its *own* length, and it gets a step like the others.
 #
@@ -346,8 +347,8 @@ def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps)
     """Train for one pass over ``loader`` with one optimizer step per group of batches.
 
     accumulate_steps  batches per group; the last group may be shorter
-    All batches are equally large; len(loader) is their number. Each step uses the mean
-    of the gradients of its group's batches, and of nothing else: gradients from before
+    All batches have the same size; len(loader) is their number. Each step uses the mean
+    of the gradients of its group's batches, and nothing else: gradients from before
     the call have no influence, and no group is left without its step at the end.
 
     Returns the number of optimizer steps: an int.
@@ -376,10 +377,10 @@ def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps)
 # ## Finale: nothing but your own parts
 #
 # You have written a cross-entropy (chapter 02), an Adam step (chapter 04) and now the loop. Put them
-# together and train real handwritten digits: 1,797 pictures, each 784 numbers between 0 and 1.
+# together and train on real handwritten digits: 1,797 pictures, each 784 numbers between 0 and 1.
 #
-# Paste your functions into the next two cells, under the names given there. Left empty, PyTorch's
-# parts are used in their place, and the last line says so. This part is not graded.
+# Paste your functions into the next two cells, under the names given there. If you leave a cell
+# empty, PyTorch's part is used in its place, and the output says so. This part is not graded.
 
 # %% paste="own_cross_entropy"
 ### BEGIN SOLUTION
@@ -437,12 +438,12 @@ images, labels = digits(size=28)
 print("images:", list(images.shape), "labels:", list(labels.shape))
 
 # %% [markdown]
-# The last 297 pictures stay aside. Your network trains on the other 1,500, and afterwards you ask it
-# about pictures that it has never seen.
+# The last 297 pictures are set aside. Your network trains on the other 1,500, and afterwards you
+# ask it about pictures it has never seen.
 #
 # Two predictions first. At the very start the network guesses among ten digits: what is the loss
-# of a guess, minus the logarithm of one tenth? And how many of the 297 pictures will it read
-# rightly after five epochs?
+# of a guess, minus the logarithm of one tenth? And how many of the 297 pictures will it classify
+# correctly after five epochs?
 
 # %%
 loss_of_a_guess, read_rightly = "", ""
@@ -469,7 +470,7 @@ except NotImplementedError:
     print("Write train_one_epoch above, then run this cell again.")
 if own and not all(isinstance(loss, float) for loss in own):
     own = None
-    print("train_one_epoch returns no float yet. See its check above, then run this cell again.")
+    print("train_one_epoch does not return a float yet. See its check, then run this cell again.")
 
 # %%
 from course_lib.beats import INK, LOSS
@@ -490,7 +491,7 @@ for name, part in parts.items():
     print(f"{name}: {'yours' if part else 'borrowed from PyTorch; paste yours above, as ' + name}")
 
 # %% [markdown]
-# A guess costs -log(1/10) = 2.30, and the first epoch's mean is well below: the network learns
+# A guess costs -log(1/10) = 2.30, and the first epoch's mean is well below that: the network learns
 # while the epoch runs. Now show it the 297 pictures. Its answer is the digit with the largest logit,
 # and `argmax` finds it.
 
@@ -500,7 +501,7 @@ if own:
         answers = model(images[1500:]).argmax(dim=1)
     right = answers == labels[1500:]
     print(f"a guess costs {torch.tensor(10.0).log().item():.2f}")
-    print("more than 250 of the 297 read rightly:", right.sum().item() > 250)
+    print("more than 250 of the 297 classified correctly:", right.sum().item() > 250)
 
 # %%
 if own:
@@ -510,26 +511,26 @@ if own:
     axes.imshow(torch.cat([images[1500 + i].reshape(28, 28) for i in shown], dim=1), cmap="Greys")
     axes.set(xticks=[14 + 28 * k for k in range(len(shown))], xticklabels=names, yticks=[])
     axes.grid(False)
-    finish(axes, "Read by your network, never seen before", "its answer (and the truth)", "")
+    finish(axes, "Your network reads digits it has never seen", "its answer (and the truth)", "")
     show_figure(
         figure,
-        "Seven pictures that it reads rightly, then three that it does not, with its answer below\n"
-        "each; in brackets stands the right digit.",
+        "Seven pictures it classifies correctly, then three it does not, with its answer below\n"
+        "each; the right digit is in brackets.",
     )
 
 # %% [markdown]
 # Look at the mistakes on the right: some of them would make you hesitate too. Whether a network does
-# well on pictures that it has not seen is a question of its own; chapters 06 and 07 are about it.
+# well on pictures it has not seen is a separate question; chapters 06 and 07 are about it.
 #
-# You have just trained a network that reads handwriting, and nothing in it is out of your sight: the
+# You have just trained a network that reads handwriting, and nothing in it is hidden from you: the
 # loss, the update and the loop are yours. From here on, when a loop misbehaves, you know which five
 # lines to look at.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q05_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q05_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q05_1"
 
@@ -542,15 +543,15 @@ if own:
 #
 # 1. Forward, loss, backward, step; and `zero_grad()` anywhere between `step()` and the next
 #    `backward()`.
-# 2. `backward()` adds. Uncleared gradients act like momentum with coefficient 1: sometimes faster,
-#    sometimes a disaster.
+# 2. `backward()` adds. Uncleared gradients act like momentum with a coefficient of 1: sometimes
+#    faster, sometimes a disaster.
 # 3. A training function sets train mode itself; dropout and batch norm depend on it.
 # 4. Log the mean per *example*, as a number (`loss.item()`), once per epoch.
 # 5. Accumulation: divide by the length of the group, clear once per group, give the last group its
 #    step.
 #
-# **From the cheat sheet of bugs:** *`zero_grad` forgotten* - the loss oscillates and grows, or, at a
+# **From the bug cheat sheet:** *`zero_grad` forgotten* - the loss oscillates and grows, or, at a
 # small rate, falls suspiciously fast. Fix: one line, once per step.
 #
 # **Where next:** in chapter 06 you take the `loader` apart: batches, shuffling, and why sorted data
-# make a network forget.
+# makes a network forget.

@@ -1,30 +1,31 @@
 # %% [markdown] head=true
 # After this chapter you can
 #
-# - say what a `DataLoader` does for you, and write its heart yourself;
-# - choose a batch size with its two costs in view, noise and time;
-# - explain why sorted data make a network forget, and see it happen;
+# - say what a `DataLoader` does for you, and write its core yourself;
+# - choose a batch size knowing its two costs, noise and time;
+# - explain why sorted data makes a network forget, and see it happen;
 # - split data into training and validation, and scale both without a leak.
 #
-# **Builds on** the complete loop (chapter 05), where `loader` was anything that gives pairs `x, y`.
+# **Builds on** the complete loop (chapter 05), where `loader` was anything that yields pairs
+# `x, y`.
 
 # %% setup=true
 
 # %% [markdown]
 # ## Three jobs
 #
-# In chapter 05 the batches were there already. Somebody has to make them, and PyTorch splits that
+# In chapter 05 the batches were ready-made. Something has to make them, and PyTorch splits that
 # work between two objects:
 #
 # - a **dataset** knows the examples: how many there are, and what number `i` is;
-# - a **loader** decides when which example is shown.
+# - a **loader** decides which example is shown when.
 #
-# The loader has three jobs: it cuts the data into **batches**, it **shuffles** them anew for each
-# epoch, and it can **load in parallel**, so that the next batch is ready when the last one has been
-# used.
+# The loader has three jobs: it cuts the data into **batches**, it **shuffles** the data again for
+# each epoch, and it can **load in parallel**, so that the next batch is ready when the last one has
+# been used.
 #
-# Here are both. `TensorDataset` is the simplest dataset: rows of tensors, one beside the other.
-# `generator_of(0)` is a source of random numbers that starts from 0, so that you get the same
+# Here are both. `TensorDataset` is the simplest dataset: it takes matching rows from several
+# tensors. `generator_of(0)` is a source of random numbers with the seed 0, so that you get the same
 # batches each time; more about it below.
 
 # %% tags=["setup"]
@@ -43,9 +44,9 @@ x, y = next(iter(loader))
 print("one batch:", list(x.shape), "and", list(y.shape))
 
 # %% [markdown]
-# That last line is worth a habit. Before you train on new data, take one batch and print its
-# shapes. The most common first error of a new project is a batch that does not fit the model. Here
-# the pictures arrive as 8x8 squares, and the model wants 64 numbers in a row:
+# Make that last line a habit. Before you train on new data, take one batch and print its
+# shapes. The most common first error in a new project is a batch that does not fit the model. Here
+# the pictures arrive as 8x8 squares, but the model expects 64 numbers in a row:
 
 # %%
 model = MLP(64, 32, 10, seed=0)
@@ -57,12 +58,12 @@ except RuntimeError as error:
 print("what arrived:", list(squares.shape), " after flatten:", list(squares.flatten(1).shape))
 
 # %% [markdown]
-# "mat1 and mat2" are the batch and the weight, seen as matrices. The message names sizes; the
+# "mat1 and mat2" are the batch and the weight, seen as matrices. The message gives sizes; the
 # printed shape tells you where they come from.
 #
 # ## How many updates make an epoch?
 #
-# 1,000 examples, batches of 32. How many batches, and how large is the last one?
+# Take 1,000 examples in batches of 32. How many batches are there, and how large is the last one?
 
 # %%
 my_prediction = ""  # number of batches, size of the last one
@@ -80,12 +81,12 @@ for drop_last in (False, True):
 #
 # ## Exercise: count the updates
 #
-# Python has what you need: `n // b` counts full batches, `n % b` is what remains. Hints:
+# Python has what you need: `n // b` counts the full batches, `n % b` is the remainder. Hints:
 # `hint("count_updates")`.
 
 # %% solution="count_updates"
 def count_updates(n_examples, batch_size, drop_last=False):
-    """How many optimizer steps one epoch makes: one per batch.
+    """Count the optimizer steps in one epoch: one per batch.
 
     n_examples  0 or more
     batch_size  1 or more
@@ -106,14 +107,14 @@ def count_updates(n_examples, batch_size, drop_last=False):
 # %% [markdown]
 # ## How large should a batch be?
 #
-# Two extremes. **The whole data as one batch**: the exact gradient, and a single step for all that
-# work; large data do not even fit into memory. **One example as a batch**: a step after each
-# example, and each step follows the whim of that one example. What lies between them is a
-# **mini-batch**, and this is what people mean by "batch".
+# There are two extremes. **All the data as one batch**: the exact gradient, but a single step for
+# all that work; a large data set does not even fit into memory. **One example as a batch**: a step
+# after each example, and each step follows the whim of that one example. What lies between them is
+# a **mini-batch**, and this is what people mean by "batch".
 #
 # How noisy is the mean of a few examples? Forget networks for a moment: draw `batch_size` random
 # numbers whose spread (their standard deviation, the typical distance from their mean) is 1, and
-# take their mean. From 16 to 64 numbers, what happens to the spread of that mean?
+# take their mean. If you go from 16 to 64 numbers, what happens to the spread of that mean?
 
 # %%
 my_prediction = ""  # same / half / a quarter
@@ -125,12 +126,12 @@ for batch_size in (1, 4, 16, 64):
     print(f"batch of {batch_size:2}: the means spread by {means.std().item():.2f}")
 
 # %% [markdown]
-# Four times the numbers, half the spread: it falls as 1/sqrt(batch size). The quarter belongs to
-# the variance, the square of the spread.
+# Four times the numbers, half the spread: it falls as 1/sqrt(batch size). It is the variance, the
+# square of the spread, that falls to a quarter.
 #
 # A batch's gradient is such a mean, of its examples' gradients. Below you see 200 of them for each
-# batch size. On the left each mark is the gradient of one batch; the arrow is the gradient of the
-# whole data, the full gradient, and its length is the unit. In the middle is the noise: how far a
+# batch size. On the left each mark is the gradient of one batch; the arrow is the gradient over all
+# the data, the full gradient, and its length is the unit. In the middle is the noise: how far a
 # batch's gradient typically lies from the full one. On the right is what an epoch costs.
 #
 # Move the slider from 1 to 1,024, and look for the size at which the noise becomes as small as the
@@ -139,7 +140,7 @@ for batch_size in (1, 4, 16, 64):
 # %% panel="gradient_noise"
 
 # %% [markdown]
-# The same, without the picture:
+# The same numbers, without the picture:
 
 # %%
 from course_lib.simulations import load
@@ -152,22 +153,22 @@ for batch_size in (1, 16, 64, 128, 1024):
 
 # %% [markdown]
 # Between 64 and 128 examples the noise is as large as the gradient. Below that, a batch's gradient
-# is mostly chance, and training works all the same: the chance cancels over many steps, and what
+# is mostly noise, and training works all the same: the noise cancels over many steps, and what
 # the batches agree on remains.
 #
 # Two things fall when batches grow. The noise falls as 1/sqrt(batch), so the second half of the
-# examples buys little. The time of an epoch falls too, because one large step is hardly slower than
-# one small step on hardware that works in parallel. But with it falls the number of updates: 1,797
+# examples buys little. The time per epoch falls too, because one large step is hardly slower than
+# one small step on hardware that works in parallel. But the number of updates falls with it: 1,797
 # of them at batch size 1, two at 1,024.
 #
-# So the middle is where people work: typically **32 to 512**.
+# So people work in the middle: typically **32 to 512**.
 
 # %% [markdown]
 # ## Does the order matter?
 #
-# Data often come sorted: all zeros first, then all ones. Train on them in this order, batch after
-# batch, several epochs long. Every example is seen as often as with shuffling. What do you expect
-# at the end: the accuracy on the zeros, on the nines, and on all?
+# Data often comes sorted: all zeros first, then all ones. Train on it in this order, batch after
+# batch, for several epochs. Every example is seen as often as with shuffling. What accuracy do you
+# expect at the end: on the zeros, on the nines, and overall?
 
 # %%
 zeros, nines, overall = "", "", ""
@@ -175,20 +176,21 @@ zeros, nines, overall = "", "", ""
 # %% panel="shuffling"
 
 # %% [markdown]
-# Each row is a digit, each column a moment; dark means that the network knows the digit. Above,
-# with shuffled data, everything darkens. Below runs a diagonal: each class is learned when its turn
-# comes and lost when the next one begins. At the end the network says "nine" to almost everything.
+# Each row is a digit, each column a moment of the run; dark means the network knows the digit.
+# Above, with shuffled data, everything darkens. Below, a diagonal appears: each class is learned
+# when its turn comes and lost when the next one begins. At the end the network says "nine" to
+# almost everything.
 #
 # Nothing is broken. Each step does what it should: it makes *this batch's* loss smaller. In a batch
-# of nines the quickest way is to raise the logit of nine everywhere, and nobody is there to object.
-# In a mixed batch the other classes object. This is called **catastrophic forgetting**.
+# of nines the quickest way is to raise the logit of nine everywhere, and no other class pushes
+# back. In a mixed batch the other classes do. This is called **catastrophic forgetting**.
 #
 # Try the other controls before you go on:
 #
-# - a smaller learning rate forgets more slowly, and learns more slowly too;
+# - with a smaller learning rate the network forgets more slowly, and learns more slowly too;
 # - shuffling *whole batches* of sorted data helps a lot, but each batch still pulls one way;
 # - shuffling within a window of two classes helps little: the windows before the last are forgotten.
-#   Shuffle all of it.
+#   Shuffle all the data.
 
 # %%
 shuffling = load("shuffling")  # the simulation without its sliders
@@ -198,7 +200,8 @@ for order in ("sorted", "windows", "blocks"):
 print(f"shuffled: mean accuracy at the end {state.shuffled.accuracy[-1].mean():.2f}")
 
 # %% [markdown]
-# No simulation is needed to see it. Here are two sorted epochs, in the five lines that you know:
+# You do not need a simulation to see it. Here are two sorted epochs, in the five lines that you
+# know:
 
 # %%
 order = labels.argsort(stable=True)
@@ -221,10 +224,10 @@ print(f"it says nine to {(answers == 9).float().mean():.2f} of all digits")
 # %% [markdown]
 # ## What the exercise needs
 #
-# You are about to write a loader. Three tools for it.
+# You are about to write a loader. You need three tools for it.
 #
 # **A generator function** yields values one at a time. Its body runs up to the next `yield`, waits
-# there, and goes on when the next value is asked for. So no more than one batch is in memory.
+# there, and goes on when the next value is requested. So no more than one batch is in memory.
 
 
 # %%
@@ -238,18 +241,18 @@ for square in three_squares():
     print("got", square)
 
 # %% [markdown]
-# **A tensor of row numbers** picks rows, from `images` and from `labels` alike. Whatever order the numbers
-# have, a picture keeps its label as long as you use the same numbers for both.
+# **A tensor of row numbers** picks rows, from `images` and from `labels` alike. Whatever order the
+# numbers are in, a picture keeps its label as long as you use the same numbers for both.
 
 # %%
 rows = torch.tensor([4, 0, 2])
 print("labels of rows 4, 0, 2:", labels[rows].tolist(), " pictures:", list(images[rows].shape))
 
 # %% [markdown]
-# **A `torch.Generator`** holds a random state. Whoever draws from it moves it on, so two draws
+# **A `torch.Generator`** holds a random state. Drawing from it advances the state, so two draws
 # differ; two generators with the same seed give the same sequence. `torch.randperm(n,
-# generator=generator)` draws an order. With `generator=None` it draws from PyTorch's global state, the one that
-# `torch.manual_seed` sets.
+# generator=generator)` draws a random order. With `generator=None` it draws from PyTorch's global
+# state, the one that `torch.manual_seed` sets.
 
 # %%
 generator, other_generator = generator_of(1), generator_of(1)  # the same seed
@@ -260,18 +263,18 @@ print("other: ", torch.randperm(6, generator=other_generator).tolist())
 # %% [markdown]
 # ## Exercise: a loader from scratch
 #
-# One call is one pass over the data. A milestone: `shuffle=False` first, then `drop_last`, then the
+# One call is one pass over the data. Milestones: `shuffle=False` first, then `drop_last`, then the
 # random order; the check tells you how far you are. Hints: `hint("iterate_batches")`.
 
 # %% solution="iterate_batches"
 def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
-    """One pass over the data, batch by batch: a generator of tuples (x, y).
+    """Yield one pass over the data, batch by batch: a generator of tuples (x, y).
 
-    X, y       tensors with as many examples, along their first dimension
+    X, y       tensors with the same number of examples, along their first dimension
     shuffle    a new random order for each pass; False keeps the order and draws
                no random numbers
     drop_last  leave out the last batch when it is smaller than batch_size
-    generator  the torch.Generator that decides the order, and moves on by it;
+    generator  the torch.Generator that the order is drawn from, which advances it;
                None: PyTorch's global random state, which torch.manual_seed sets
 
     Each example comes once, x with its own y. X and y are left as they are.
@@ -290,29 +293,29 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 # %% tests="iterate_batches"
 
 # %% [markdown]
-# What you have written is the first two jobs of `DataLoader`. The third needs other processes.
+# What you have written does the first two jobs of `DataLoader`. The third needs other processes.
 # These are the settings that you will meet:
 #
 # | setting | usual value | why |
 # |---|---|---|
 # | `batch_size` | 32 to 512 | noise against time and memory |
-# | `shuffle` | True for training, False for evaluation | sorted data are forgotten |
-# | `num_workers` | 4 to 8, by the number of cores | other processes prepare the next batches |
+# | `shuffle` | True for training, False for evaluation | sorted data is forgotten |
+# | `num_workers` | 4 to 8, depending on the cores | other processes prepare the next batches |
 # | `pin_memory` | True with a GPU | the batch waits in memory that a GPU reads faster |
-# | `drop_last` | True for training, False for evaluation | no tiny batch; but judge every example |
+# | `drop_last` | True for training, False for evaluation | no tiny batch; but evaluate every example |
 #
-# For data that already lie in memory, like these digits, `num_workers=0` is the fastest, no other
-# process: starting them and passing batches on costs more than it saves.
+# For data that is already in memory, like these digits, `num_workers=0`, which uses no other
+# processes, is fastest: starting them and passing batches between them costs more than it saves.
 
 # %% [markdown]
 # ## Two piles
 #
-# A network with enough weights can learn its training data by heart. How would you notice? Not by
-# the training loss: that falls. Train on 60 digits only, and keep 500 others aside. How do the two
-# losses go?
+# A network with enough weights can learn its training data by heart. How would you notice? Not from
+# the training loss: that falls. Train on only 60 digits, and keep 500 others aside. How do the two
+# losses develop?
 #
 # (`Trainer` is the course's own loop, the five lines that you know: `run(n)` makes n steps.
-# `evaluate` gives loss and accuracy; in chapter 07 you write it yourself.)
+# `evaluate` returns loss and accuracy; in chapter 07 you write it yourself.)
 
 # %%
 training_loss, loss_on_the_others = "", ""  # falls / rises / falls, then rises
@@ -343,15 +346,15 @@ finish(axes, "Learned by heart is not learned", "epoch", "mean loss per example"
 best = min(val_losses)
 show_figure(figure, f"The loss on the others falls to {best:.1f}, then rises again.")
 print("training loss below 0.01 at the end:", train_losses[-1] < 0.01)
-print("loss on the others higher than its best by 10 %:", val_losses[-1] > 1.1 * best)
+print("loss on the others more than 10 % above its best:", val_losses[-1] > 1.1 * best)
 
 # %% [markdown]
-# The training loss goes to nothing. The loss on digits that the network never trained on has a
+# The training loss goes to almost zero. The loss on digits that the network never trained on has a
 # lowest point and rises after it. That is **overfitting**, and you only see it because you kept
 # some data aside: the **validation** part. It must never be trained on, or it stops telling you
 # anything.
 #
-# How do you choose which examples are kept aside? Not the last 20 %: in sorted data those belong to
+# How do you choose which examples to keep aside? Not the last 20 %: in sorted data those belong to
 # the last few classes.
 
 # %%
@@ -361,19 +364,19 @@ print("digits in the last fifth of the sorted data:", last_fifth.unique().tolist
 # %% [markdown]
 # ## Exercise: split at random
 #
-# Return two tensors of indices. `images[train]` and `images[val]` then make the two piles. Python's `round`
-# says how many go to validation. Hints: `hint("train_val_split")`.
+# Return two tensors of indices. `images[train]` and `images[val]` are then the two piles. Python's
+# `round` determines how many go to validation. Hints: `hint("train_val_split")`.
 
 # %% solution="train_val_split"
 def train_val_split(n, val_fraction, generator=None):
     """Split the indices 0 to n - 1 at random.
 
     val_fraction  from 0 to 1; round(n * val_fraction) indices go to validation
-    generator     the torch.Generator that decides; None: PyTorch's global random
+    generator     the torch.Generator to draw from; None: PyTorch's global random
                   state. The same state gives the same split.
 
-    Returns (train, val): two int64 tensors, both in shuffled order, without a
-    common index and together complete.
+    Returns (train, val): two int64 tensors, both in shuffled order. They have no
+    index in common, and together they hold all of them.
     """
     ### BEGIN SOLUTION
     order = torch.randperm(n, generator=generator)
@@ -389,8 +392,8 @@ def train_val_split(n, val_fraction, generator=None):
 #
 # Features come in different units: a price in thousands, an age in tens, a share between 0 and 1.
 # The gradient of a weight is proportional to its input, so the largest unit dominates every step.
-# The remedy is **standardising**: for each feature subtract its mean and divide by its standard
-# deviation. One mean and one deviation *per feature*, taken down the examples, `dim=0`.
+# The remedy is **standardising**: for each feature, subtract its mean and divide by its standard
+# deviation. That is one mean and one deviation *per feature*, taken over the examples, `dim=0`.
 
 # %%
 table = torch.tensor([[2000.0, 30.0], [4000.0, 50.0], [3000.0, 40.0]])
@@ -401,18 +404,18 @@ print([[round(v, 2) for v in row] for row in ((table - mean) / std).tolist()])
 # %% [markdown]
 # `correction=0` divides by the number of examples N. Without it, PyTorch divides by N - 1.
 #
-# Now a question with a trap. You have standardised the training data. With which mean and standard
-# deviation do you treat the validation data?
+# Now a trick question. You have standardised the training data. Which mean and standard
+# deviation do you use for the validation data?
 
 # %%
-my_prediction = ""  # their own / those of the training data / those of all data
+my_prediction = ""  # its own / those of the training data / those of all data
 
 # %% [markdown]
-# With those of the **training data**. The model learned that "0.5" means half a deviation above the
-# *training* mean; under other statistics the same picture becomes other numbers. And the statistics
-# of all data would let the validation part take a hand in the training: a **leak**. The validation
-# data stand for the future, and the future has no say in what you compute today. One more trap sits
-# in the digits themselves. Some pixels at the edge are empty in every picture. What is their
+# Those of the **training data**. The model learned that "0.5" means half a deviation above the
+# *training* mean; with other statistics the same picture becomes different numbers. And statistics
+# of all the data would let the validation part influence the training: a **leak**. The validation
+# data stands for the future, and the future has no say in what you compute today. There is one more
+# trap in the digits themselves. Some pixels at the edge are empty in every picture. What is their
 # standard deviation, and what does dividing by it give?
 
 # %%
@@ -424,10 +427,10 @@ print("entries that are NaN:", n_nan, "=", int(constant.sum()), "x", len(images)
 
 # %% [markdown]
 # 0 / 0 is NaN, and one NaN in a batch makes the whole loss NaN. A constant feature carries no
-# information: give it the standard deviation 1, and it becomes 0.
+# information: give it a standard deviation of 1, and it becomes 0.
 #
-# How do you find such a feature? Comparing the computed deviation with 0 is not safe. Fourteen
-# times the number 0.1, deviation computed by hand:
+# How do you find such a feature? Comparing the computed deviation with 0 is not safe. Here is the
+# number 0.1 fourteen times, with the deviation computed by hand:
 
 # %%
 column = torch.full((14, 2), 0.1)
@@ -436,17 +439,17 @@ print("exactly zero:", (by_hand == 0).tolist(), "  below 1e-6:", (by_hand < 1e-6
 print("largest equals smallest:", (column.amax(dim=0) == column.amin(dim=0)).tolist())
 
 # %% [markdown]
-# The mean was rounded, so the deviation is not quite 0. "Largest equals smallest" has no rounding
-# in it. To put a 1 where a condition holds there is `torch.where(condition, 1.0, std)`.
+# The mean was rounded, so the deviation is not quite 0. "Largest equals smallest" involves no
+# rounding. To put a 1 where a condition holds, use `torch.where(condition, 1.0, std)`.
 #
 # ## Exercise: a dataset that standardises
 #
-# A dataset is a class with two methods: `len(dataset)` calls `__len__`, `dataset[i]` calls
+# A dataset is a class with two methods: `len(dataset)` calls `__len__`, and `dataset[i]` calls
 # `__getitem__`. `torch.as_tensor(X, dtype=torch.float32)` takes tensors and NumPy arrays alike. The
-# `DataLoader` does the rest: it asks for examples one by one and stacks them into a batch.
+# `DataLoader` does the rest: it fetches examples one by one and stacks them into a batch.
 #
-# A milestone: mean and std first, then the items, then the two special cases (constant features,
-# and statistics that are given). Hints: `hint("StandardizedDataset")`.
+# Milestones: mean and std first, then the items, then the two special cases (constant features,
+# and given statistics). Hints: `hint("StandardizedDataset")`.
 
 # %% solution="StandardizedDataset"
 class StandardizedDataset(Dataset):
@@ -457,9 +460,9 @@ class StandardizedDataset(Dataset):
     mean  float32 tensor [features] to subtract; None: the mean of X
     std   float32 tensor [features] to divide by; None: the population standard
           deviation of X (divide by N), with a 1 for each constant feature, that
-          is one whose largest value equals its smallest
+          is, one whose largest value equals its smallest
 
-    self.mean and self.std hold what is used, so that validation data can use it:
+    self.mean and self.std hold what is used, so that validation data can use it too:
     StandardizedDataset(X_val, y_val, train_set.mean, train_set.std)
     """
 
@@ -477,13 +480,13 @@ class StandardizedDataset(Dataset):
         ### END SOLUTION
 
     def __len__(self):
-        """The number of examples."""
+        """Return the number of examples."""
         ### BEGIN SOLUTION
         return len(self.X)
         ### END SOLUTION
 
     def __getitem__(self, i):
-        """Example i: a tuple of its features, float32 [features], and its label."""
+        """Return example i: a tuple of its features, float32 [features], and its label."""
         ### BEGIN SOLUTION
         return self.X[i], self.y[i]
         ### END SOLUTION
@@ -494,8 +497,8 @@ class StandardizedDataset(Dataset):
 # %% [markdown]
 # ## Finale: the digits, from raw numbers to validation
 #
-# Everything of this chapter in one run: your split, your standardised datasets, your loader, and
-# the five lines. The validation data use the statistics of the training data.
+# Everything from this chapter in one run: your split, your standardised datasets, your loader, and
+# the five lines. The validation data uses the statistics of the training data.
 
 # %% tags=["raises-exception"]
 generator, ready = generator_of(0), False
@@ -530,8 +533,8 @@ if ready:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q06_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q06_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q06_1"
 
@@ -542,15 +545,15 @@ if ready:
 # %% [markdown]
 # ## Recap
 #
-# 1. A dataset knows the examples, a loader decides when which one is shown: batches, shuffling,
+# 1. A dataset knows the examples; a loader decides which one is shown when: batches, shuffling,
 #    parallel loading.
 # 2. The noise of a batch's gradient falls as 1/sqrt(batch size); 32 to 512 is the usual range.
-# 3. Sorted data make a network forget: shuffle the examples, anew for each epoch.
-# 4. Only data kept aside show overfitting; choose them at random, and never train on them.
-# 5. Statistics come from the training part alone, one per feature; a constant feature gets the
-#    standard deviation 1.
+# 3. Sorted data makes a network forget: shuffle the examples again for each epoch.
+# 4. Only data kept aside shows overfitting; choose it at random, and never train on it.
+# 5. Statistics come from the training part alone, one per feature; a constant feature gets a
+#    standard deviation of 1.
 #
-# **From the cheat sheet of bugs:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
+# **From the bug cheat sheet:** *mismatched shapes* - "mat1 and mat2 shapes cannot be
 # multiplied". Fix: take one batch from the loader and print its shapes before anything else.
 #
 # **Where next:** in chapter 07 you watch a run while it happens, and measure it properly.

@@ -1,11 +1,11 @@
 # %% [markdown] head=true
 # After this chapter you can
 #
-# - read a training run while it happens: what a good one looks like, and four ways in which it goes
+# - read a training run while it happens: what a good one looks like, and four ways it can go
 #   wrong;
 # - say what `eval()` does, what `no_grad()` does, and why an evaluation needs both;
 # - measure a model without changing it;
-# - run an experiment that can be repeated to the last digit, and choose a learning rate by a rule.
+# - run an experiment that is repeatable to the last digit, and choose a learning rate by a rule.
 #
 # **Builds on** the complete loop (chapter 05) and on batches (chapter 06).
 
@@ -14,9 +14,9 @@
 # %% [markdown]
 # ## A run that you can watch
 #
-# So far a run was a list of losses, read when all was over. Now you watch one. The task: 160 points
-# on two circles, one inside the other. The network has two inputs (the point's coordinates), one
-# hidden layer of 16 tanh units and two logits.
+# So far a run was a list of losses, read after the fact. Now you watch one live. The task: 160
+# points on two circles, one inside the other. The network has two inputs (the point's coordinates),
+# one hidden layer of 16 tanh units and two logits.
 
 # %% tags=["setup"]
 import math
@@ -33,10 +33,10 @@ for label in (0, 1):
     print(f"mean radius of class {label}: {radius[labels == label].mean():.2f}")
 
 # %% [markdown]
-# The network calls each point of the plane class 0 or class 1. Where it changes its mind runs the
-# **decision boundary**, the black line below. Before you press Train, three predictions. What does
-# the boundary look like before the first step? What after the last? And when does the loss fall
-# fastest?
+# The network assigns each point of the plane to class 0 or class 1. Where it changes its mind is
+# the **decision boundary**, the black line below. Before you press Train, make three predictions.
+# What does the boundary look like before the first step? What about after the last? And when does
+# the loss fall fastest?
 
 # %%
 boundary_at_first = ""  # a line, a curve, a circle?
@@ -47,28 +47,29 @@ loss_falls_fastest = ""  # at the start, somewhere later, evenly
 
 # %% [markdown]
 # Press Train. The run goes on while you watch, and Pause stops it. Step makes one update, which is
-# one batch; Reset goes back to the settings and the weights of the start. A new learning rate acts
-# at once, in the middle of the run. Anything else you change is a new run. The other buttons are
+# one batch; Reset goes back to the initial settings and weights. A new learning rate takes effect
+# at once, in the middle of the run. Changing anything else starts a new run. The other buttons are
 # experiments; they come below.
 #
-# What there is to see, in this order:
+# What you see, in this order:
 #
 # - **A line that means nothing.** Random weights draw some line or arc that has nothing to do with
 #   the circles. About half of the points are on the right side.
 # - **A curve that wraps.** The line bends, one end after the other, until it closes around the
 #   inner circle.
-# - **Steep, then slow.** The loss waits on a plateau near 0.69 at first: as long as the boundary is
+# - **Steep, then slow.** The loss stays on a plateau near 0.69 at first: as long as the boundary is
 #   a line, no line is good. Then it falls steeply while the curve closes. At the end it creeps,
-#   because the points that are still wrong lie on the border.
+#   because the points that are still wrong lie near the boundary.
 #
-# 0.69 is no accident. It is what a network pays that gives both classes probability one half:
+# 0.69 is no accident. It is the loss of a network that gives both classes a probability of one
+# half:
 
 # %%
 print(f"-log(1/2) = {-math.log(0.5):.3f}")
 
 # %% [markdown]
-# The same kind of run in numbers. `Trainer` is the course's own loop, five lines per step as you
-# know them; it takes the place of your eyes here.
+# Here is the same kind of run in numbers. `Trainer` is the course's own loop, with the five lines
+# you know in each step; here it watches for you.
 
 # %%
 from course_lib import training
@@ -100,8 +101,8 @@ print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
 # ## Ruin it on purpose
 #
 # A healthy curve teaches little. Spoil one thing at a time, and learn what each mistake looks like,
-# so that you know it when you meet it. The row of buttons in the dashboard holds these experiments:
-# press one after you have written down your prediction.
+# so that you recognise it when you meet it. The row of buttons in the dashboard holds these
+# experiments: press one after you have written down your prediction.
 #
 # **Experiment 1: a learning rate of 10** (the button *SGD at 10*; *Explode* does it to Adam).
 # Folklore says that the loss goes to infinity. Does it?
@@ -120,7 +121,7 @@ for optimizer_class in (SGD, Adam):
 # %% [markdown]
 # It leaps above 100, a hundred times too high, and stays finite. It never fits, either. The reason
 # is the loss. Cross-entropy's gradient at a logit is *probability minus target*: whatever happens,
-# it lies between -1 and 1. Steps are far too long, and they do not feed on themselves.
+# it lies between -1 and 1. Steps are far too long, but they do not feed on themselves.
 #
 # Squared error has no such bound: its gradient grows with the error. Here both outputs get a
 # target, +1 for the right class and -1 for the other. In the dashboard, press *SGD at 10*, set *Loss*
@@ -138,7 +139,7 @@ print("gone within 20 updates:", not math.isfinite(losses[19]))
 # %% [markdown]
 # A larger error makes a larger gradient, a larger step, and a still larger error. That loop ends in
 # infinity, and the update after that in NaN. So *"the loss is NaN"* and *"the loss leaps about"*
-# can be the same mistake under two losses. First thing to try: divide the rate by 10.
+# can be the same mistake with two different losses. First thing to try: divide the rate by 10.
 #
 # **Experiment 2: *Adam at 0.0001*.** Nothing leaps here. What does the curve do in 50 epochs?
 
@@ -147,11 +148,11 @@ results, _ = watch(Adam, lr=0.0001, batch_size=16, epochs=50)
 print(f"loss after epoch 1: {results[0][0]:.2f}, after epoch 50: {results[-1][0]:.2f}")
 
 # %% [markdown]
-# It moves by 0.02 in nearly 500 updates: no error, no noise, and no progress. First thing to try: multiply
-# the rate by 10.
+# It moves by 0.02 in nearly 500 updates: no error, no noise, and no progress. First thing to try:
+# multiply the rate by 10.
 #
 # **Experiment 3: *SGD against Adam*, both at 0.1.** Which one is smoother, and which one is
-# quicker? Count the epochs after which the loss is *higher* than before.
+# quicker? Count the epochs that end with a *higher* loss than the one before.
 
 # %%
 quicker, smoother = "", ""  # SGD or Adam
@@ -168,8 +169,9 @@ for optimizer_class in (SGD, Adam):
 # %% [markdown]
 # SGD glides and is slow; Adam is there in a few epochs and jitters from then on. The same number
 # 0.1 means different things to them. SGD multiplies it by the gradient, and gradients are small here.
-# Adam divides the gradient by its usual size first, so its steps are many times longer, also near the
-# bottom, where they leap from side to side. Rates of different optimizers cannot be compared.
+# Adam divides the gradient by its usual size first, so its steps are many times longer, even near
+# the bottom, where they leap from side to side. You cannot compare the rates of different
+# optimizers.
 #
 # **Experiment 4: batch size.** Adam at 0.01, 50 epochs, batches of 16 or of 128. Same data, same
 # epochs. Same result?
@@ -187,10 +189,11 @@ for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
 
 # %% [markdown]
 # Equal epochs are not equal updates. With 128 an epoch has two updates, with 16 it has ten. After
-# 50 epochs the large batch has made 100 steps and is behind; give it 500, and it is there too.
+# 50 epochs the run with large batches has made 100 steps and is behind; give it 500, and it gets
+# there too.
 #
 # The button *Batch 1 against 128* shows the extreme, and *Second run beside it* offers both views:
-# as many epochs, or as many updates. With batches of 1 each step is judged by one point, so the
+# as many epochs, or as many updates. With batches of 1 each step depends on one point, so the
 # curve jumps.
 #
 # When two runs differ, ask first whether they made the same number of updates.
@@ -198,8 +201,8 @@ for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
 # %% [markdown]
 # ## Two switches that look alike
 #
-# To know how good a model is you run it without training it. Two lines stand around almost every
-# evaluation, `model.eval()` and `with torch.no_grad():`. They are often taken for one and the same
+# To know how good a model is, you run it without training it. Two lines go with almost every
+# evaluation: `model.eval()` and `with torch.no_grad():`. They are often taken to be the same
 # thing. Test it: a network with dropout, in all four combinations. For each, two questions:
 #
 # - do two calls on the same input give the **same** numbers?
@@ -208,7 +211,7 @@ for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
 # Fill in the table before you run the next cell.
 
 # %%
-my_table = {  # "same" or "other" numbers; "graph" or "no graph"
+my_table = {  # "same" or "different" numbers; "graph" or "no graph"
     ("model.train()", "recording"): "",
     ("model.train()", "no_grad"): "",
     ("model.eval()", "recording"): "",
@@ -224,23 +227,23 @@ for training_mode in (True, False):
             first, second = model(points), model(points)
         row = "model.train()" if training_mode else "model.eval() "
         column = "recording" if recording else "no_grad  "
-        numbers = "same numbers " if torch.equal(first, second) else "other numbers"
+        numbers = "same numbers     " if torch.equal(first, second) else "different numbers"
         print(row, column, "->", numbers, "graph" if first.requires_grad else "no graph")
 
 # %% [markdown]
-# The rows decide about the numbers, the columns about the graph, and neither cares about the other:
+# The mode decides the numbers, recording decides the graph, and neither affects the other:
 #
 # | | recording | under `no_grad()` |
 # |---|---|---|
-# | `train()` | other numbers, graph: **training** | other numbers, no graph: a wrong measurement |
+# | `train()` | different numbers, graph: **training** | different numbers, no graph: a wrong measurement |
 # | `eval()` | same numbers, graph: right but wasteful | same numbers, no graph: **evaluation** |
 #
 # `eval()` sets a flag, `training = False`, on every module. Dropout and batch norm read it; most
-# other layers do not. `no_grad()` tells autograd to record nothing, which saves the memory of the
+# other layers do not. `no_grad()` tells autograd to record nothing, which saves the memory for the
 # graph. Neither of them freezes a weight.
 #
-# One more trap: the flag stays. A loop that evaluates once per epoch and forgets to switch back
-# trains without dropout from then on. So remember the mode, and put it back. The mode is the
+# One more trap: the flag stays set. A loop that evaluates once per epoch and forgets to switch back
+# trains without dropout from then on. So remember the mode, and restore it. The mode is the
 # attribute `model.training`, and `model.train(mode)` sets either one.
 
 # %%
@@ -253,9 +256,9 @@ print("afterwards:  ", model.training)
 # %% [markdown]
 # ## Exercise: measure without leaving a trace
 #
-# Write `evaluate`. The mean loss per example you know from chapter 05: weigh each batch's mean by
-# the batch's size. The accuracy counts: the prediction is the class with the largest logit, which
-# `argmax` finds.
+# Write `evaluate`. You know the mean loss per example from chapter 05: weight each batch's mean by
+# the batch's size. For the accuracy, count: the prediction is the class with the largest logit,
+# which `argmax` finds.
 
 # %%
 logits = torch.tensor([[2.0, -1.0], [0.3, 0.9], [1.5, 1.4]])
@@ -264,23 +267,23 @@ print("predictions:", logits.argmax(dim=1).tolist())
 print("right:", (logits.argmax(dim=1) == y).sum().item(), "of", len(y))
 
 # %% [markdown]
-# A milestone on the way: the two numbers first, and the check will say so; then the mode and the
-# graph. Hints: `hint("evaluate")`.
+# A milestone on the way: the two numbers first, and the check will confirm them; then the mode and
+# the graph. Hints: `hint("evaluate")`.
 
 # %% solution="evaluate"
 def evaluate(model, loader, loss_fn):
     """Measure a classifier without changing anything.
 
-    model:   gives logits [batch, classes]; it may come in train or in eval mode
+    model:   returns logits [batch, classes]; it may arrive in train or in eval mode
     loader:  any iterable of (x, y) batches; the last one may be smaller. It need
-             not be a DataLoader, so do not count on loader.dataset
+             not be a DataLoader, so do not rely on loader.dataset
     loss_fn: takes logits and labels, returns the mean over the batch
 
     Returns (loss, accuracy), two Python floats: the mean loss per example, and
     the fraction of all examples whose largest logit is the right one.
 
-    Dropout and batch norm work as in use, and no graph is recorded. Afterwards
-    the model is in the mode in which it came.
+    Dropout and batch norm behave as in evaluation, and no graph is recorded.
+    Afterwards the model is in the mode it arrived in.
     """
     ### BEGIN SOLUTION
     was_training = model.training
@@ -300,10 +303,10 @@ def evaluate(model, loader, loss_fn):
 # %% tests="evaluate"
 
 # %% [markdown]
-# ## An experiment that can be repeated
+# ## A repeatable experiment
 #
-# You want to know whether a change helps. So you run it with and without, and compare. But how much
-# do two runs differ when *nothing* is changed, except for the random start?
+# You want to know whether a change helps. So you run with it and without it, and compare. But how
+# much do two runs differ when *nothing* is changed except the random start?
 
 # %%
 my_prediction = ""  # the final losses of three seeds: equal / a few hundredths apart / far apart
@@ -315,15 +318,15 @@ for seed in (0, 1, 2):
     print(f"seed {seed}: final loss {results[-1][0]:.2f}, 95 % after epoch {reached}")
 
 # %% [markdown]
-# A few hundredths in the loss, several epochs in the speed. A change whose effect is smaller than
-# that has shown nothing. Two rules follow:
+# By a few hundredths in the loss, and by several epochs in speed. A change with a smaller effect
+# than that has shown nothing. Two rules follow:
 #
 # - **Fix the seed** while you compare, so that only your change differs.
 # - **Repeat with other seeds** before you believe the result.
 #
-# Where is the chance in a run? In the weights at the start and in the order of the batches (and in
-# dropout, if there is any). All of them draw from PyTorch's random state, and
-# `torch.manual_seed(seed)` sets it. Everything drawn afterwards is then decided:
+# What is random in a run? The initial weights and the order of the batches (and dropout, if there
+# is any). All of them draw from PyTorch's random state, and `torch.manual_seed(seed)` sets it. That
+# determines everything drawn afterwards:
 
 # %%
 for _ in range(2):
@@ -332,12 +335,13 @@ for _ in range(2):
     print([round(w, 2) for w in weight.flatten().tolist()], order.tolist())
 
 # %% [markdown]
-# Afterwards: a model that is built *before* the seed is set does not obey it. And a model that is
-# built outside the function goes on learning from call to call. A run builds everything itself.
+# Note "afterwards": a model built *before* the seed is set does not depend on it. And a model
+# built outside the function goes on learning from call to call. A run should build everything
+# itself.
 #
-# Two tools for the next exercise. `order.split(batch_size)` cuts a random order into batches of
-# rows. And a list with one pair in it is a loader too, with all points in one batch: what
-# `evaluate` needs at the end of an epoch.
+# You need two tools for the next exercise. `order.split(batch_size)` cuts a random order into
+# batches of rows. And a list with one pair in it is a loader too, with all points in one batch:
+# what `evaluate` needs at the end of an epoch.
 
 # %%
 order = torch.randperm(10)
@@ -349,7 +353,7 @@ for x, y in [(points, labels)]:
 # ## Exercise: one run, start to end
 #
 # Write `run_experiment`: everything from the seed to the history. The network, the data and the
-# loss are those of the dashboard. A milestone: get `"adam"` to work and run the check; then the
+# loss are the dashboard's. A milestone: get `"adam"` to work and run the check; then the
 # second optimizer and the error for an unknown name. Hints: `hint("run_experiment")`.
 
 # %% solution="run_experiment"
@@ -357,14 +361,14 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
     """Train a fresh network on the two circles and keep score.
 
     optimizer_name: "sgd" (torch.optim.SGD) or "adam" (torch.optim.Adam)
-    seed:           decides the weights at the start and the order of the batches
+    seed:           determines the initial weights and the order of the batches
 
-    The data are circles(160), the network is 2 -> 16 -> 2 with a tanh between,
-    the loss is cross-entropy, the batches are shuffled.
+    The data is circles(160), the network is 2 -> 16 -> 2 with a tanh in between,
+    the loss is cross-entropy, and the batches are shuffled.
 
     Returns {"loss": [...], "accuracy": [...]}: two new lists of Python floats,
     one entry per epoch. The same arguments give the same numbers, whatever was
-    drawn before; another seed gives others.
+    drawn before; a different seed gives different ones.
     Raises ValueError for any other optimizer_name.
     """
     ### BEGIN SOLUTION
@@ -399,8 +403,8 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
 # %% [markdown]
 # ## Exercise: choose the learning rate
 #
-# Run several rates, and take the one that ends lowest. That sounds like one call of `min`. But some
-# of the runs have diverged. What does `min` say about NaN?
+# Run several rates, and take the one that ends lowest. That sounds like one call to `min`. But some
+# of the runs have diverged. What does `min` make of NaN?
 
 # %%
 my_prediction = ""  # min of [nan, 0.5], and of [0.5, nan]
@@ -411,12 +415,12 @@ print("nan < 0.5:", nan < 0.5, "  nan > 0.5:", nan > 0.5, "  nan == nan:", nan =
 print("min([nan, 0.5]) =", min([nan, 0.5]), "  min([0.5, nan]) =", min([0.5, nan]))
 
 # %% [markdown]
-# Every comparison with NaN is False, so `min` keeps whatever comes first. A diverged run can win by
-# its place in the list. Take the diverged runs out before you compare; `math.isfinite(value)` is
-# False for NaN and for infinity.
+# Every comparison with NaN is False, so `min` keeps whatever comes first. A diverged run can win
+# because of its place in the list. Take the diverged runs out before you compare;
+# `math.isfinite(value)` is False for NaN and for infinity.
 #
-# Final means final: a run that touched a low loss in the middle and rose again does not end there.
-# Hints: `hint("best_learning_rate")`.
+# What counts is the final loss, not a low one that a run touched in the middle before it rose
+# again. Hints: `hint("best_learning_rate")`.
 
 # %% solution="best_learning_rate"
 def best_learning_rate(results):
@@ -424,7 +428,7 @@ def best_learning_rate(results):
 
     results: a dict, learning rate -> list of losses, one per epoch
 
-    Returns the learning rate whose last loss is the lowest. A run with a NaN or
+    Returns the learning rate with the lowest last loss. A run with a NaN or
     an infinity anywhere in its list has diverged and is never chosen. results
     is left as it was.
     Raises ValueError when every run diverged.
@@ -458,7 +462,7 @@ try:
         losses = run_experiment("adam", lr, 16, 30, seed=0)["loss"]
         sweep[lr] = [float(loss) for loss in losses]
     best = best_learning_rate(sweep)
-    print(f"lowest final loss at the rate {best:g}")
+    print(f"lowest final loss at rate {best:g}")
 except (NotImplementedError, TypeError, KeyError) as error:
     sweep = None
     print(f"{type(error).__name__}: finish the three functions above, then run this cell again.")
@@ -478,17 +482,17 @@ if sweep:
     show_figure(figure, f"Rate {best:g} ends lowest; rate 0.0001 moves the loss by {moved:.2f}.")
 
 # %% [markdown]
-# Steps of ten are the right first grid: the useful range of a learning rate is often about one such
-# step wide, and a wrong power of ten is what ruins a run. Notice what "best" rests on: thirty
-# epochs, batches of 16, one seed, and the loss on the very points that the network trained on.
-# Change any of these, and the best rate may change too. The jitter of the high rates has its cure
-# in the next chapter: start high, end low.
+# Factors of ten make the right first grid: the useful range of a learning rate is often about one
+# such factor wide, and a wrong power of ten is what ruins a run. Notice what "best" depends on:
+# thirty epochs, batches of 16, one seed, and the loss on the very points that the network trained
+# on. Change any of these, and the best rate may change too. The next chapter has the cure for the
+# jitter of the high rates: start high, end low.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q07_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q07_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q07_1"
 
@@ -499,16 +503,17 @@ if sweep:
 # %% [markdown]
 # ## Recap
 #
-# 1. A healthy curve is steep, then slow; leaps mean a rate too high, a flat line a rate too low.
+# 1. A healthy curve is steep, then slow; leaps mean the rate is too high, a flat line that it is
+#    too low.
 # 2. At a rate of 10 cross-entropy leaps and stays finite; squared error with SGD reaches infinity.
-# 3. `eval()` changes what dropout and batch norm do, `no_grad()` stops recording; an evaluation
-#    needs both, and puts the mode back.
+# 3. `eval()` changes what dropout and batch norm do; `no_grad()` stops the recording. An evaluation
+#    needs both, and restores the mode.
 # 4. Equal epochs are not equal updates.
 # 5. One run is an anecdote: fix the seed to compare, change the seed to believe.
 #
-# **From the cheat sheet of bugs:** *`train()` / `eval()` forgotten* - dropout and batch norm
-# misbehave; the same model gets another accuracy each time. *No `no_grad` in validation* - memory
-# fills with graphs that nobody uses. *Learning rate too high* - the loss leaps: divide by 10. *Too
+# **From the bug cheat sheet:** *`train()` / `eval()` forgotten* - dropout and batch norm
+# misbehave; the same model gets a different accuracy each time. *No `no_grad` in validation* -
+# memory fills with unused graphs. *Learning rate too high* - the loss leaps: divide by 10. *Too
 # low* - it hardly moves: multiply by 10.
 #
 # **Where next:** in chapter 08 the learning rate changes during the run, and a run survives a

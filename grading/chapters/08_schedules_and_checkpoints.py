@@ -15,7 +15,7 @@
 # ## One learning rate does not fit a whole run
 #
 # Far from the goal, large steps save time. Close to it, they jump over it. Mini-batches make this
-# sharper: their gradients are noisy, so even at the best point there is a push in some direction,
+# worse: their gradients are noisy, so even at the best point there is a push in some direction,
 # and a large rate turns each push into a jump.
 #
 # Take the bowl L = w²/2 from chapter 05, start at w = 20, and add noise to every gradient. Three
@@ -37,11 +37,11 @@ for name, plan in plans.items():
 
 # %% [markdown]
 # The high rate arrives after a few steps and then dances around the bottom. The low rate does not
-# dance, and it is still on its way. The falling one does both jobs: it arrives early and then comes
-# to rest. So: **start high, end low.**
+# dance, but it is still on its way. The falling one does both jobs: it arrives early and then
+# settles down. So: **start high, end low.**
 #
-# Why, then, do many plans start *low*? Remember Adam's first step from chapter 04. How far does it
-# move a weight whose gradient is 0.001, and one whose gradient is 100, at a rate of 0.1?
+# Why, then, do many schedules start *low*? Remember Adam's first step from chapter 04. How far does
+# it move a weight whose gradient is 0.001, and one whose gradient is 100, at a rate of 0.1?
 
 # %%
 my_prediction = ""  # two distances
@@ -55,13 +55,13 @@ for gradient in (0.001, 100.0):
     print(f"gradient {gradient:g}: the first step moves w by {abs(w.item()):.3f}")
 
 # %% [markdown]
-# Both by the full rate. At its first step Adam has seen one batch, and moves every weight as far as
-# it can on the word of that batch. In a deep network this can throw the weights to a place from which
-# they never recover. A **warm-up** lets the rate grow over the first 5 to 10 % of the steps, while the
-# averages fill.
+# Both move by the full rate. At its first step Adam has seen one batch, and moves every weight as
+# far as it can on the strength of that batch. In a deep network this can throw the weights to a
+# place from which they never recover. A **warm-up** lets the rate grow over the first 5 to 10 % of
+# the steps, while the averages fill.
 
 # %% [markdown]
-# ## Five plans
+# ## Five schedules
 #
 # All of these come with PyTorch, in `torch.optim.lr_scheduler`, and the curves below are what the
 # real schedulers write into a real optimizer. Before you look: which of the five end at (almost) 0?
@@ -72,11 +72,11 @@ my_prediction = ""  # constant / step / cosine / one-cycle / warm-up + cosine
 # %% panel="lr_schedules"
 
 # %% [markdown]
-# Try the extremes: a warm-up of 0 % makes the last plan the same as the cosine. A gamma of 1 makes
-# the steps flat. On the logarithmic axis the steps become a straight staircase, for each of them
-# divides by the same number.
+# Try the extremes: a warm-up of 0 % makes the last schedule the same as the cosine. A gamma of 1
+# makes the steps flat. On the logarithmic axis the steps become a straight staircase, because each
+# of them divides by the same number.
 #
-# | plan | what it does | when |
+# | schedule | what it does | when |
 # |---|---|---|
 # | constant | nothing | a first try, to see that the loop works |
 # | `StepLR` | multiplies by `gamma` (0.1) every `step_size` epochs (30) | classic image networks |
@@ -93,8 +93,8 @@ my_prediction = ""  # constant / step / cosine / one-cycle / warm-up + cosine
 #     scheduler.step()                                     # the rate of the next epoch
 # ```
 #
-# What does a scheduler do when it is called before? It moves on, and the first rate is never used.
-# PyTorch notices and warns.
+# What does a scheduler do when it is called before that? It moves on, and the first rate is never
+# used. PyTorch notices and warns.
 
 # %%
 import warnings
@@ -116,7 +116,7 @@ print("PyTorch warns:", any("before `optimizer.step()`" in str(w.message) for w 
 # ## Two schedulers with a surprise
 #
 # A cosine with `T_max=100` reaches 0 at epoch 100. You decide to train on, to epoch 200. What is the
-# rate at epochs 150 and 200, when it started at 0.1?
+# rate at epochs 150 and 200, if it started at 0.1?
 
 # %%
 my_prediction = ""  # two numbers
@@ -134,8 +134,8 @@ for epoch in range(201):
 # A cosine does not know that you wanted to stop. It rises again: 0.05, then 0.1. Set `T_max` to the
 # length of the run, or end the run there.
 #
-# `OneCycleLR` has three habits. It brings its own rates (and momentum) and ignores the `lr` you gave
-# to the optimizer; it counts **batches**; and it refuses to go on past its end.
+# `OneCycleLR` has three quirks. It sets its own rates (and momentum) and ignores the `lr` you gave
+# the optimizer; it counts **batches**; and it refuses to go past its end.
 
 # %%
 optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=7.0)  # 7.0 is ignored
@@ -158,16 +158,16 @@ except ValueError as error:
     print("ValueError:", str(error)[:24])
 
 # %% [markdown]
-# So `total_steps` is `epochs * len(loader)`, and `scheduler.step()` stands inside the loop over
-# batches. Called once per *epoch* instead, it raises nothing: the rate creeps along the first part of
-# its rise, and the run ends before it has begun to fall.
+# So `total_steps` is `epochs * len(loader)`, and `scheduler.step()` goes inside the loop over
+# batches. Called once per *epoch* instead, it raises no error: the rate creeps along the first part
+# of its rise, and the run ends before it has begun to fall.
 
 # %% [markdown]
 # ## Exercise: warm-up and cosine
 #
-# PyTorch has the pieces of the last plan, but the whole fits into a few lines of your own.
+# PyTorch has the pieces of the last schedule, but all of it fits into a few lines of your own.
 # One fact you need: `math.cos` takes radians, `math.cos(0)` is 1, `math.cos(math.pi)` is -1, and
-# between them the cosine falls slowly, fast, slowly.
+# between them the cosine falls slowly, then fast, then slowly.
 
 # %%
 import math
@@ -176,19 +176,19 @@ for progress in (0, 0.25, 0.5, 0.75, 1):
     print(f"progress {progress:4.2f}: cosine {math.cos(math.pi * progress):+.3f}")
 
 # %% [markdown]
-# Three cases make the function: the line up, the cosine down, and after the end. Take them one at a
-# time; the check tells which already stand. Stuck? `hint("warmup_cosine")`.
+# The function has three cases: the line up, the cosine down, and after the end. Take them one at a
+# time; the check tells you which ones work. Stuck? `hint("warmup_cosine")`.
 
 # %% solution="warmup_cosine"
 import math
 
 
 def warmup_cosine(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
-    """The learning rate at ``step``, counted from 0.
+    """Compute the learning rate at ``step``, counted from 0.
 
     Before ``warmup_steps`` it is max_lr * step / warmup_steps. From there half a cosine
     leads from max_lr, at ``warmup_steps``, down to min_lr, at ``total_steps``; from
-    ``total_steps`` on it stays min_lr. ``warmup_steps`` may be 0, and may be all of
+    ``total_steps`` on it stays at min_lr. ``warmup_steps`` may be 0, and may equal
     ``total_steps``.
 
     Returns a Python float.
@@ -205,7 +205,7 @@ def warmup_cosine(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
 # %% tests="warmup_cosine"
 
 # %% [markdown]
-# Here is your schedule at work. Twice: as a curve, and in a loop that writes it into the optimizer
+# Here is your schedule at work, twice: as a curve, and in a loop that writes it into the optimizer
 # before each step. `for group in optimizer.param_groups` reaches every group of parameters.
 
 # %%
@@ -227,7 +227,7 @@ if rates:
 
 # %%
 w = torch.tensor(3.0, requires_grad=True)
-optimizer = torch.optim.SGD([w], lr=1.0)  # whatever stands here is overwritten
+optimizer = torch.optim.SGD([w], lr=1.0)  # this rate is overwritten
 for step in range(len(rates)):
     for group in optimizer.param_groups:
         group["lr"] = rates[step]
@@ -242,10 +242,10 @@ if rates:
 # ## When the machine crashes
 #
 # Training takes hours or weeks, and machines stop: a power cut, a time limit, a full disk. A
-# **checkpoint** is a file from which the run goes on. What must it hold?
+# **checkpoint** is a file that a run can continue from. What must it hold?
 #
-# Suppose a run of 60 epochs crashes after epoch 40. You start again with new objects, and put back
-# everything **but the optimizer's state**. What will the loss do next?
+# Suppose a run of 60 epochs crashes after epoch 40. You start again with new objects, and restore
+# everything **except the optimizer's state**. What will the loss do next?
 
 # %%
 my_prediction = ""  # go on as before / jump up / stay higher for good
@@ -253,19 +253,20 @@ my_prediction = ""  # go on as before / jump up / stay higher for good
 # %% panel="crash_and_resume"
 
 # %% [markdown]
-# Play with the ticks, and move the crash. What you find, with one tick off and all others on:
+# Play with the checkboxes, and move the crash. What you find with one box unticked and the others
+# ticked:
 #
 # - **Everything saved:** the two curves are the same, to the last bit. That is what "resumed" means.
-# - **Optimizer lost:** a jump. Two things are gone at once: Adam's averages, and the learning rate.
+# - **Optimizer lost:** a jump. Two things are lost at once: Adam's averages, and the learning rate.
 #   (After a crash in the first 10 epochs you see none: the rate has fallen little by then.)
-# - **Scheduler lost:** no bump, but the rate on the right leaves its plan.
-# - **Random generator lost:** no bump, but other batches, so another run.
+# - **Scheduler lost:** no bump, but the rate on the right leaves its schedule.
+# - **Random generator lost:** no bump, but different batches, so a different run.
 # - **The bump heals.** Often the damaged run even ends lower. Saving everything does not make a
 #   *better* run; it makes the *same* run. You need that to compare two ideas, to find a bug that
 #   appears at step 40,000, and to trust a curve that was interrupted five times.
 #
-# Why is the learning rate gone with the optimizer, although the scheduler was saved? Look where it is
-# kept.
+# Why is the learning rate lost with the optimizer, although the scheduler was saved? Look at where
+# it is kept.
 
 # %%
 w = torch.zeros(1, requires_grad=True)
@@ -288,13 +289,14 @@ new_optimizer.load_state_dict(saved["optimizer"])
 print(f"optimizer restored: rate {new_optimizer.param_groups[0]['lr']:.3f}")
 
 # %% [markdown]
-# `exp_avg` and `exp_avg_sq` are Adam's two averages. The scheduler restores its own count, and does
+# `exp_avg` and `exp_avg_sq` are Adam's two averages. The scheduler restores its own count, but does
 # not write the rate back; the optimizer brings it along.
 #
 # ## The pieces of a checkpoint
 #
-# **`state_dict()`** gives a dict of everything an object remembers. It is a dict of *references*: it
-# does not copy. What does `kept` hold at the end of the next cell, the weight of before or of after?
+# **`state_dict()`** returns a dict of everything an object remembers. It is a dict of *references*:
+# it does not copy. What does `kept` hold at the end of the next cell: the weight before the change,
+# or after it?
 
 # %%
 my_prediction = ""  # before / after
@@ -312,7 +314,7 @@ print("copied:", copied["weight"].item())
 
 # %% [markdown]
 # A file is a copy, too. **`torch.save`** writes a dict that may hold numbers, strings, tensors and
-# other dicts; **`torch.load`** reads it. The file below lies in a temporary folder and is gone after
+# other dicts; **`torch.load`** reads it. The file below is in a temporary folder and is gone after
 # the `with` block.
 
 # %%
@@ -329,7 +331,7 @@ print("into a new model:", torch.nn.Linear(1, 1, bias=False).load_state_dict(loa
 # %% [markdown]
 # **`weights_only=True`** matters. A file with arbitrary Python objects is a *pickle*, and a pickle
 # can run any code while it is opened. With `weights_only=True`, tensors and plain data are read, and
-# anything else is refused. What is refused, and is a whole model among it?
+# anything else is refused. Which of these two is refused: a `state_dict`, or a whole model?
 
 # %%
 with tempfile.TemporaryDirectory() as folder:
@@ -343,12 +345,12 @@ with tempfile.TemporaryDirectory() as folder:
             print(f"{name}: refused with {type(error).__name__}")
 
 # %% [markdown]
-# A pickled model has a second fault: the file holds the *name* of its class, not its code. Rename a
-# class, move a module, change `forward`, and old files break or lie. Save the `state_dict`, and build
-# the model from code.
+# A pickled model has a second problem: the file holds the *name* of its class, not its code. Rename
+# a class, move a module, change `forward`, and old files break or give wrong results. Save the
+# `state_dict`, and build the model from code.
 #
 # **The random state.** Shuffling and dropout draw from PyTorch's generator. Its state is a tensor
-# that can be read and put back:
+# that you can read and restore:
 
 # %%
 with torch.random.fork_rng():  # the reader's own random numbers stay as they are
@@ -358,40 +360,40 @@ with torch.random.fork_rng():  # the reader's own random numbers stay as they ar
     second = torch.randperm(5).tolist()
     torch.set_rng_state(state)
     print("again from the saved state:", torch.randperm(5).tolist() == first)
-    print("a new seed instead is another run:", first != second)
+    print("without restoring, a different order:", first != second)
 
 # %% [markdown]
 # With a GPU there is `torch.cuda.get_rng_state_all()` for its generators, and with mixed precision
-# the `GradScaler` has a `state_dict()` of its own; you meet it in lab 08b. Everything else is the
-# same.
+# the `GradScaler` has a `state_dict()` of its own; you will meet it in lab 08b. Everything else is
+# the same.
 #
 # So this is what a run consists of, at the end of an epoch:
 #
 # | part | what it remembers | without it |
 # |---|---|---|
-# | the model's `state_dict()` | weights, and *buffers* such as batch norm's running averages | all that was learned is gone |
+# | the model's `state_dict()` | weights, and *buffers* such as batch norm's running averages | everything learned is lost |
 # | the optimizer's `state_dict()` | Adam's averages and step counts; the learning rate | a jump |
-# | the scheduler's `state_dict()` | its place in the plan | the rate leaves its plan |
-# | PyTorch's random state | where the next random number comes from | other batches, other dropout |
-# | the number of the epoch | how far the run is | epochs done twice, or never |
+# | the scheduler's `state_dict()` | its place in the schedule | the rate leaves its schedule |
+# | PyTorch's random state | where the next random number comes from | different batches, different dropout |
+# | the epoch number | how far the run is | epochs done twice, or never |
 #
-# `load_state_dict(...)` is the way back in, for model, optimizer and scheduler alike. Each fills the
-# object that you have; none makes a new one.
+# `load_state_dict(...)` is the way back in, for model, optimizer and scheduler alike. It fills the
+# object that you have; it does not make a new one.
 #
 # ## Exercise: save and resume
 #
-# Write the two functions. `load_checkpoint` gets objects that are new, and fills them; a run that goes
-# on from there must equal, to the last bit, one that never stopped. The first milestone: model and
-# optimizer, and run the check; then the rest, one by one. Stuck? `hint("checkpointing")`.
+# Write the two functions. `load_checkpoint` gets new objects and fills them; a run that continues
+# from there must equal, to the last bit, one that never stopped. The first milestone: save and load
+# model and optimizer, and run the check; then the rest, one by one. Stuck? `hint("checkpointing")`.
 
 # %% solution="checkpointing"
 def save_checkpoint(path, model, optimizer, scheduler, epoch):
     """Write the state of a run to the file at ``path`` (a str or a Path).
 
-    epoch  the epoch that has just been finished, counted from 0
+    epoch  the epoch that has just finished, counted from 0
     Everything that an exact continuation needs goes into the file, PyTorch's random
     state included, and torch.load(path, weights_only=True) opens it. Saving changes
-    nothing about the run, nor the model's train or eval mode. Returns nothing.
+    nothing in the run, not even the model's train or eval mode. Returns nothing.
     """
     ### BEGIN SOLUTION
     checkpoint = {
@@ -406,9 +408,9 @@ def save_checkpoint(path, model, optimizer, scheduler, epoch):
 
 
 def load_checkpoint(path, model, optimizer, scheduler):
-    """Put the run that was saved at ``path`` into these three objects, which are new.
+    """Restore the run that was saved at ``path`` into these three new objects.
 
-    A run that goes on from here equals, exactly, one that was never interrupted. The
+    A run that continues from here equals, exactly, one that was never interrupted. The
     scheduler may be any of PyTorch's. Train or eval mode stays as it is.
     Returns the first epoch still to run: an int.
     """
@@ -434,8 +436,8 @@ def load_checkpoint(path, model, optimizer, scheduler):
 #     save_checkpoint(path, model, optimizer, scheduler, epoch)
 # ```
 #
-# One habit of careful people: save to `path` with another ending first, then rename. A crash while
-# saving then leaves the old file whole.
+# A careful habit: save to a temporary name first, then rename the file to `path`. A crash while
+# saving then leaves the old file intact.
 
 # %% [markdown]
 # ## When to stop
@@ -445,10 +447,10 @@ def load_checkpoint(path, model, optimizer, scheduler):
 # overfitting, and you see it nowhere else. The best model is the one at the lowest point of that
 # curve.
 #
-# You do not know where the lowest point is until it lies behind you. **Early stopping** waits: when
+# You do not know where the lowest point is until it is behind you. **Early stopping** waits: when
 # the validation loss has not improved for `patience` epochs in a row, it stops, and the best weights
-# are put back. The curve is noisy, so an epoch without improvement means little. How much patience do
-# you need? A good run has 120 epochs; guess before you move the slider.
+# are restored. The curve is noisy, so an epoch without improvement means little. How much patience
+# do you need? A good run has 120 epochs; guess before you move the slider.
 
 # %%
 my_prediction = ""  # 1 / 3 / 10 / 50 epochs
@@ -460,7 +462,8 @@ my_prediction = ""  # 1 / 3 / 10 / 50 epochs
 # epochs find most of it, and beyond about ten there is hardly anything left to find: more patience
 # costs time and gains nothing. That is why 10 is a common default.
 #
-# In that slow run the curve only comes to rest. Choose the run that overfits strongly, and it turns:
+# In that slow run the curve only levels off. Choose the run that overfits strongly, and it turns
+# up:
 
 # %%
 from course_lib.simulations import load
@@ -471,10 +474,10 @@ print(f"lowest validation loss {losses.min():.1f}, at the end {losses[-1]:.1f}")
 print(f"kept with a patience of 10: {run.stop.best_loss:.1f}, stopped early: {run.stop.epoch < 40}")
 
 # %% [markdown]
-# The training loss goes on falling there, and whoever keeps the last weights keeps bad ones.
+# The training loss goes on falling there, and if you keep the last weights, you keep bad ones.
 #
-# Two details decide whether it works. What must be kept is a **copy** of the best weights, or they
-# train on with the model. And NaN must not pass for an improvement. Which of these comparisons is
+# Two details decide whether it works. You must keep a **copy** of the best weights, or they
+# train on with the model. And NaN must not count as an improvement. Which of these comparisons is
 # true?
 
 # %%
@@ -482,12 +485,13 @@ nan = float("nan")
 print("nan < 0.5:", nan < 0.5, "  nan > 0.5:", nan > 0.5, "  not nan >= 0.5:", not nan >= 0.5)
 
 # %% [markdown]
-# Every comparison with NaN is False. So the question you ask decides on which side NaN falls.
+# Every comparison with NaN is False. So how you phrase the question decides on which side NaN
+# falls.
 #
 # ## Exercise: early stopping
 #
-# A class with one method. Call `.step(val_loss, model)` at the end of each epoch; it answers "stop
-# now?". Stuck? `hint("EarlyStopping")`.
+# Write a class with one method. You call `.step(val_loss, model)` at the end of each epoch; it
+# answers "stop now?". Stuck? `hint("EarlyStopping")`.
 
 # %% solution="EarlyStopping"
 import copy
@@ -513,10 +517,10 @@ class EarlyStopping:
         ### END SOLUTION
 
     def step(self, val_loss, model):
-        """Note the epoch's validation loss (a float). Returns True to stop, else False.
+        """Record the epoch's validation loss (a float). Returns True to stop, else False.
 
-        True comes at the ``patience``-th epoch in a row without an improvement. The model
-        and its mode are left as they are: whoever calls this loads best_state into it.
+        It returns True at the ``patience``-th epoch in a row without an improvement. The
+        model and its mode are left as they are: the caller loads best_state into it.
         """
         ### BEGIN SOLUTION
         if val_loss < self.best_loss - self.min_delta:
@@ -533,9 +537,9 @@ class EarlyStopping:
 # %% [markdown]
 # ## Finale: a run that looks after itself
 #
-# The digits again, but with little data: 200 pictures to train on, 400 to validate. Your schedule sets
-# the rate before each step, and your `EarlyStopping` ends the run and gives back the best weights.
-# This part is not graded.
+# The digits again, but with little data: 200 pictures to train on, 400 to validate on. Your
+# schedule sets the rate before each step, and your `EarlyStopping` ends the run and returns the
+# best weights. This part is not graded.
 
 # %%
 from course_lib.data import digits, loader
@@ -594,8 +598,8 @@ if history:
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q08_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q08_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q08_1"
 
@@ -606,17 +610,17 @@ if history:
 # %% [markdown]
 # ## Recap
 #
-# 1. Start high to arrive, end low to come to rest; warm up while Adam's averages are empty.
+# 1. Start high to arrive, end low to settle; warm up while Adam's averages are empty.
 # 2. `scheduler.step()` comes after `optimizer.step()`: once per epoch, but once per batch for
 #    `OneCycleLR`; a cosine rises again after `T_max`.
 # 3. A checkpoint holds model, optimizer, scheduler, epoch and random state (and the scaler). The
 #    learning rate lives in the optimizer.
 # 4. `state_dict()` gives references: copy to keep. Never pickle a model; load with
 #    `weights_only=True`.
-# 5. Stop when the validation loss has not improved for `patience` epochs in a row, and put back a
+# 5. Stop when the validation loss has not improved for `patience` epochs in a row, and restore a
 #    copy of the best weights.
 #
-# **From the cheat sheet of bugs:** *learning rate too low* - the loss hardly moves: multiply it by 10,
+# **From the bug cheat sheet:** *learning rate too low* - the loss hardly moves: multiply it by 10,
 # and warm up so that the start survives it. *Learning rate too high* - the loss leaps: divide by 10,
 # or let it fall over the run.
 #

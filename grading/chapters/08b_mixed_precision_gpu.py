@@ -3,23 +3,23 @@
 #
 # - say what float16 and bfloat16 can hold, and what they lose;
 # - explain why small gradients vanish in float16, and how scaling the loss rescues them;
-# - write a training step in mixed precision with every line in its place;
-# - build a loss scaler that finds its scale by itself.
+# - write a mixed-precision training step with every line in its place;
+# - build a loss scaler that finds its own scale.
 #
 # **Builds on** the training loop (chapter 05), clipping (chapter 04) and the mode of a model
 # (chapter 05).
 #
-# A GPU is welcome and not needed. Everything runs on a CPU; only the measurement of speed and memory
-# at the end needs a GPU, and it says so when there is none.
+# A GPU is welcome but not required. Everything runs on a CPU; only the measurement of speed and
+# memory at the end needs a GPU, and it says so when there is none.
 
 # %% setup=true
 
 # %% [markdown]
 # ## Three formats
 #
-# So far every number of your networks took 32 bits. Half as many would need half the memory, and GPUs
-# compute with them several times faster. **Mixed precision** means to use 16 bits where they are
-# enough, and 32 where they are not. So first: what do 16 bits hold?
+# So far every number in your networks took 32 bits. Half as many would need half the memory, and
+# GPUs compute with them several times faster. **Mixed precision** means using 16 bits where they
+# are enough, and 32 where they are not. So first: what can 16 bits hold?
 #
 # A floating-point number is stored as a sign, an exponent and a fraction, like 1.25 x 2**-3. The
 # exponent bits decide how large and how small numbers can get. The fraction bits decide how finely they
@@ -41,13 +41,13 @@ for name, dtype in formats.items():
 # %% [markdown]
 # Below the smallest normal number there is a short stretch of *subnormal* numbers: they keep getting
 # smaller by giving up fraction bits. Below half of the smallest subnormal number, a value is stored
-# as zero. That is called **underflow**; the other end, infinity, is **overflow**.
+# as zero. That is called **underflow**; at the other end, becoming infinite is **overflow**.
 #
-# So the two 16-bit formats make opposite bargains. float16 is finer and has a narrow range. bfloat16
-# has the range of float32 and is coarse: from 1 upwards its numbers are 0.0078 apart.
+# So the two 16-bit formats make opposite trade-offs. float16 is finer but has a narrow range.
+# bfloat16 has the range of float32 but is coarse: just above 1 its numbers are 0.0078 apart.
 #
 # Turning a number into another format is a **cast**, in PyTorch `.to(dtype)`. It takes the nearest
-# number that the format has. What do you expect of these five?
+# number that the format has. What do you expect from these five?
 
 # %%
 my_prediction = ""  # 65519 and 65520 in float16; 2**-24 and 2**-25 in float16; 1.003 in bfloat16
@@ -67,15 +67,15 @@ print("bfloat16:", stored(1.003, torch.bfloat16))
 # 2**-25 is half of the smallest subnormal number and rounds to zero. And in bfloat16, 1 + 0.003
 # is 1.
 #
-# Move the slider through all sizes. The bar of each format spans what it can hold, and below it stands
+# Move the slider through all sizes. Each format's bar spans what it can hold, and below it you see
 # what it makes of the value. Where does float16 lose the value? Where does bfloat16?
 
 # %% panel="number_formats"
 
 # %% [markdown]
-# That last fact, 1 + 0.003 = 1, has a consequence. A step of training adds a small number to a weight:
+# That last fact, 1 + 0.003 = 1, has a consequence. A training step adds a small number to a weight:
 # in bfloat16 most steps would be lost. This is why mixed precision keeps the **weights in float32**, the
-# *master weights*, and uses 16 bits for the computations only.
+# *master weights*, and uses 16 bits only for the computations.
 
 # %%
 weight32, weight16 = torch.tensor(1.0), torch.tensor(1.0, dtype=torch.bfloat16)
@@ -88,7 +88,7 @@ print(f"100 steps of 0.001, bfloat16: {weight16.item():.3f}")
 # %% [markdown]
 # ## Autocast
 #
-# `torch.autocast` does the choosing for you. Inside it, matrix products run in the 16-bit format that
+# `torch.autocast` chooses for you. Inside it, matrix products run in the 16-bit format that
 # you name; sums, losses and other delicate operations stay in float32. The weights stay as they are.
 
 # %%
@@ -105,17 +105,17 @@ print("gradients:  ", layer.weight.grad.dtype)
 
 # %% [markdown]
 # The weights' gradients are float32, like the weights. Only the forward pass and the loss go under
-# `autocast`: the backward pass uses the formats of the forward pass by itself. So on their way back
-# the gradients pass through the 16-bit format, and there they can underflow.
+# `autocast`: the backward pass automatically uses the formats of the forward pass. So on their way
+# back the gradients pass through the 16-bit format, and there they can underflow.
 
 # %% [markdown]
 # ## Gradients that vanish
 #
-# Gradients are small. Take a deep network with sigmoid activations. A sigmoid squeezes every number to
-# between 0 and 1, and is nowhere steep; so each layer on the way back makes the gradients
-# several times smaller. The next panel shows the real gradients of such a network on handwritten
-# digits, against what float16 can hold. Left: how many of them have which size. Right: which share of
-# each layer's gradient is lost.
+# Gradients are small. Take a deep network with sigmoid activations. A sigmoid squeezes every number
+# into the range 0 to 1, and is not steep anywhere; so each layer on the way back makes the
+# gradients several times smaller. The next panel shows the real gradients of such a network on
+# handwritten digits, compared with what float16 can hold. Left: how many there are of each size.
+# Right: what share of each layer's gradient is lost.
 #
 # Before you move the slider: the scale multiplies all gradients. Which scale saves the first layer,
 # and what goes wrong when the scale is too large?
@@ -128,18 +128,19 @@ my_prediction = ""  # one line
 # %% [markdown]
 # At scale 1, which is 2**0, the first layers get nothing at all: every entry of their gradients is
 # zero in float16. They would never learn. With a larger scale the whole hill moves to the right, into
-# the range. Too far, and its right foot becomes infinite. In the shallow ReLU network there is no
-# problem to solve and a large scale only does harm.
+# the range. Too far, and its right-hand edge becomes infinite. In the shallow ReLU network there is
+# no problem to solve, and a large scale only does harm.
 #
-# One multiplication scales them all, because the chain rule is a product: **multiply the loss**, and every
-# gradient is multiplied. Divide them again before the step.
+# One multiplication scales them all, because the chain rule is a product: **multiply the loss**,
+# and every gradient is multiplied. Divide the gradients again before the step.
 
 # %% [markdown]
 # ## Exercise: how much is lost?
 #
-# Write the measurement behind the panel: which share of the *non-zero* gradients becomes zero when they
-# are scaled and cast? What lands on a subnormal number has not underflowed. Two tools: a boolean mask
-# selects entries, and the mean of a mask is a share. Hints: `hint("underflow_fraction")`.
+# Write the measurement behind the panel: what share of the *non-zero* gradients becomes zero when
+# they are scaled and cast? A value that lands on a subnormal number has not underflowed. Two tools:
+# a boolean mask selects entries, and the mean of a mask is a share. Hints:
+# `hint("underflow_fraction")`.
 
 # %%
 values = torch.tensor([0.0, 2.0, 0.0, 5.0])
@@ -149,7 +150,7 @@ print("selected:", values[mask].tolist(), " share of True:", mask.double().mean(
 
 # %% solution="underflow_fraction"
 def underflow_fraction(grads, dtype, scale=1.0):
-    """How much of a gradient is lost in a 16-bit format.
+    """Measure how much of a gradient is lost in a 16-bit format.
 
     grads  a tensor of any shape, with a floating-point dtype
     dtype  torch.float16 or torch.bfloat16
@@ -172,8 +173,8 @@ def underflow_fraction(grads, dtype, scale=1.0):
 # %% [markdown]
 # ## The order of the lines
 #
-# `torch.amp.GradScaler` scales the loss for you, and takes care of what happens when a gradient
-# overflows all the same. Name the device: `torch.amp.GradScaler("cpu")` or `("cuda")`. Without a name
+# `torch.amp.GradScaler` scales the loss for you, and handles gradients that overflow all the
+# same. Name the device: `torch.amp.GradScaler("cpu")` or `("cuda")`. Without a name
 # it looks for a GPU, and on a CPU it warns and switches itself off.
 
 # %%
@@ -186,8 +187,8 @@ print("named:   enabled", torch.amp.GradScaler("cpu").is_enabled())
 print("nameless: warned and off, or on a GPU:", bool(caught) != nameless_scaler.is_enabled())
 
 # %% [markdown]
-# With a scaler, a step has more lines than the five that you know. The `_` at the end of `unscale_`
-# says, as everywhere in PyTorch, that something is changed in place: here the gradients of the
+# With a scaler, a step has more than the five lines that you know. The `_` at the end of `unscale_`
+# means, as everywhere in PyTorch, that something is changed in place: here the gradients of the
 # optimizer's parameters.
 #
 # ```python
@@ -202,13 +203,13 @@ print("nameless: warned and off, or on a GPU:", bool(caught) != nameless_scaler.
 # scaler.update()                               # adapt the scale
 # ```
 #
-# The place of the clipping is the classic mistake. Before `unscale_` the gradients are 65,536 times too
-# large (that is the scale at the start), and clipping cuts nearly all of them.
+# Clipping in the wrong place is the classic mistake. Before `unscale_` the gradients are 65,536
+# times too large (that is the initial scale), and clipping cuts nearly all of them.
 #
-# When a gradient is infinite or NaN, `scaler.step` skips the step: one batch is lost, and the weights
-# are safe. `update` then halves the scale. `scaler.step` unscales by itself when you did not: without
-# clipping, the line with `unscale_` may be left out. Watch it happen, with a gradient that is too large
-# on purpose:
+# When a gradient is infinite or NaN, `scaler.step` skips the step: one batch is lost, but the
+# weights are safe. `update` then halves the scale. `scaler.step` unscales by itself if you did not:
+# without clipping, you may leave out the line with `unscale_`. Watch it happen, with a gradient
+# that is too large on purpose:
 
 # %%
 w = torch.ones(1, requires_grad=True)
@@ -222,11 +223,11 @@ for slope in (2.0, float("inf"), 2.0):
     print(f"gradient {slope:3}: w = {w.item():.1f}, scale {scaler.get_scale():.0f}")
 
 # %% [markdown]
-# ## A training that fails, and its rescue
+# ## A run that fails, and its rescue
 #
-# Now the whole story in one experiment. The deep sigmoid network from above learns the digits: in
-# float32, in bfloat16, in float16 without a scaler, and in float16 with one. Which of the four does
-# not learn?
+# Now the whole story in one experiment. The deep sigmoid network from above is trained on the
+# digits: in float32, in bfloat16, in float16 without a scaler, and in float16 with one. Which of
+# the four does not learn?
 
 # %%
 my_prediction = ""  # float32 / bfloat16 / float16 / float16 with a scaler
@@ -240,7 +241,7 @@ loss_fn = torch.nn.CrossEntropyLoss()
 
 
 def train_deep(dtype, use_scaler=False, steps=300):
-    """Train the deep network; the losses, and the share of zeros in the first layer's gradient."""
+    """Train the deep network: its losses, and the share of zeros in the first layer's gradient."""
     model = MLP(64, *[64] * 8, 10, activation=torch.nn.Sigmoid, seed=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
     scaler = torch.amp.GradScaler("cpu", enabled=use_scaler)
@@ -294,31 +295,31 @@ show_figure(
 # float16 alone stays at 2.30, the loss of guessing among ten digits (log 10). Its first layers get a
 # gradient of exactly zero. With the scaler the same format keeps up with float32. And bfloat16 does it
 # without a scaler: its smallest numbers are as small as those of float32. (The 12 % of zeros in float32
-# are no underflow: those pixels are blank in every picture of the first batch, and a weight whose input
-# is 0 has the gradient 0.)
+# are not underflow: those pixels are blank in every picture of the first batch, and a weight whose
+# input is 0 has a gradient of 0.)
 #
-# One honest remark about speed. On a CPU, float16 makes training *slower*: most CPUs have no arithmetic
-# for it and convert back and forth. The gain is on GPUs, whose matrix units work several times faster
-# in 16 bits.
+# An honest remark about speed: on a CPU, float16 makes training *slower*. Most CPUs have no
+# arithmetic for it and convert back and forth. The gain is on GPUs, whose matrix units work several
+# times faster in 16 bits.
 
 # %% [markdown]
 # ## Exercise: one step in mixed precision
 #
 # Write these lines as a function. The device is that of `x` (`x.device.type`). The scaler may be
-# switched off (`enabled=False`), as one would have it for bfloat16: then all its methods do nothing
-# special, and the same lines still work. `max_norm=None` means that nothing is clipped.
+# switched off (`enabled=False`), as you would do for bfloat16: then none of its methods does
+# anything special, and the same lines still work. `max_norm=None` means that nothing is clipped.
 #
-# A milestone on the way: first without clipping, and the check turns green but for one line. Hints:
-# `hint("amp_train_step")`.
+# A milestone on the way: first without clipping, and the check turns green except for one line.
+# Hints: `hint("amp_train_step")`.
 
 # %% solution="amp_train_step"
 def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
-    """One training step in mixed precision.
+    """Take one training step in mixed precision.
 
-    x, y      one batch, on the device where the model is
+    x, y      one batch, on the model's device
     scaler    a torch.amp.GradScaler for that device; it may be switched off
     dtype     torch.float16 or torch.bfloat16: for forward and loss, under autocast
-    max_norm  clip the gradients' common norm to it, at their true size; None never clips
+    max_norm  clip the gradients' common norm to this, at their true size; None never clips
 
     Gradients from before the call have no influence. The model stays in the mode it is in.
     Returns the loss of the batch before the step, unscaled: a Python float.
@@ -341,24 +342,24 @@ def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=N
 # %% tests="amp_train_step"
 
 # %% [markdown]
-# ## Exercise: a scaler of your own
+# ## Exercise: your own scaler
 #
-# Which scale is right? Nobody knows beforehand, and it changes while a network learns. The trick of
-# `GradScaler`: start high. When a gradient overflows, skip the step and halve the scale. When nothing
-# has overflowed for a long time, try a scale twice as large. So the scale hovers just below
-# the largest that works.
+# Which scale is right? You cannot know beforehand, and it changes while a network learns.
+# `GradScaler` uses a trick: start high. When a gradient overflows, skip the step and halve the
+# scale. When nothing has overflowed for a long time, try a scale twice as large. So the scale
+# hovers just below the largest that works.
 #
 # Write that as a class with three methods:
 #
 # - `scale(loss)` returns the scaled loss;
-# - `step(optimizer)` looks at the gradients. Is one inf or NaN, it takes no step and returns False.
-#   Otherwise it unscales them, calls `optimizer.step()` and returns True;
-# - `update()` adapts the scale. It is the only place where the scale changes, for with two optimizers
-#   `step` runs twice before it. Any inf or NaN since the last `update` multiplies the scale by
-#   `backoff_factor`, and counting starts again; `growth_interval` good updates in a row multiply it by
-#   `growth_factor`.
+# - `step(optimizer)` looks at the gradients. If any is inf or NaN, it takes no step and returns
+#   False. Otherwise it unscales them, calls `optimizer.step()` and returns True;
+# - `update()` adapts the scale. It is the only place where the scale changes, because with two
+#   optimizers `step` runs twice before it. Any inf or NaN since the last `update` multiplies the
+#   scale by `backoff_factor`, and counting starts again; `growth_interval` good updates in a row
+#   multiply it by `growth_factor`.
 #
-# A milestone: `scale`, and a `step` that always steps; then the skipping; then `update`. Hints:
+# Milestones: `scale`, and a `step` that always steps; then the skipping; then `update`. Hints:
 # `hint("DynamicLossScaler")`.
 #
 # An optimizer's parameters are in its `param_groups`, and `torch.isfinite` looks at every entry:
@@ -373,7 +374,7 @@ for group in optimizer.param_groups:
 
 # %% solution="DynamicLossScaler"
 class DynamicLossScaler:
-    """Finds a good loss scale by itself, as torch.amp.GradScaler does.
+    """Finds a good loss scale on its own, as torch.amp.GradScaler does.
 
     growth_interval  this many updates in a row without inf or NaN multiply the scale by
                      growth_factor; an inf or NaN multiplies it by backoff_factor
@@ -439,13 +440,13 @@ class DynamicLossScaler:
 # ## On a GPU: time and memory
 #
 # The next cell trains one large network in each format and measures the time per step and the peak
-# memory. It needs a GPU; without one it says so and measures nothing. TF32 is a format of its own:
-# float32 outside, and 10 fraction bits inside the parts of a GPU that multiply matrices, switched on by
+# memory. It needs a GPU; without one it says so and measures nothing. TF32 is yet another format:
+# float32 on the outside, but 10 fraction bits inside the GPU's matrix units, switched on by
 # one line.
 
 # %%
 def measure(name, steps=20, width=4096, batch_size=4096):
-    """Milliseconds per step and peak memory in GB of a wide network on the GPU."""
+    """Measure a wide network on the GPU: milliseconds per step and peak memory in GB."""
     import time
 
     torch.backends.cuda.matmul.allow_tf32 = name == "TF32"
@@ -482,15 +483,15 @@ else:
     print("No GPU here: time and memory are not measured. Everything else ran on the CPU.")
 
 # %% [markdown]
-# If you ran this on a GPU: which format is fastest, and which saves memory? The activations that wait for
-# the backward pass are half as large in 16 bits. The weights, their gradients and Adam's two averages
-# are not: they stay in float32.
+# If you ran this on a GPU: which format is fastest, and which saves memory? The activations kept
+# for the backward pass are half as large in 16 bits. The weights, their gradients and Adam's two
+# averages are not: they stay in float32.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q08b_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q08b_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q08b_1"
 
@@ -501,13 +502,14 @@ else:
 # %% [markdown]
 # ## Recap
 #
-# 1. float16: fine and narrow. bfloat16: coarse and as wide as float32.
+# 1. float16: fine but narrow. bfloat16: coarse, but as wide as float32.
 # 2. Master weights stay in float32; forward and loss run under `autocast`.
 # 3. In float16 small gradients become zero. Scale the loss, and unscale before the step.
 # 4. scale, backward, unscale_, clip, step, update: in this order.
-# 5. An inf or NaN skips the step and halves the scale. bfloat16 needs no scaler.
+# 5. On an inf or NaN, the step is skipped and the scale halved. bfloat16 needs no
+#    scaler.
 #
-# **From the cheat sheet of bugs:** *wrong device*. `GradScaler`, `autocast`, the model and the data each
+# **From the bug cheat sheet:** *wrong device*. `GradScaler`, `autocast`, the model and the data each
 # name a device; let all of them come from `x.device`.
 #
 # **Where next:** chapter 09 puts everything into one production loop, with `amp=True` as one of its

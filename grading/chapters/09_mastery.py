@@ -2,15 +2,15 @@
 # After this chapter you can
 #
 # - name the bug from what you see, for the eight bugs that cost people the most hours;
-# - repair each of them, and say why the repair works;
+# - fix each of them, and say why the fix works;
 # - write the loop that you would hand to a colleague: any device, a schedule, clipping, validation,
 #   the best weights, early stopping and mixed precision;
 # - spot five mistakes that many templates on the internet contain.
 #
 # **Builds on** everything: the loop (chapter 05), evaluation (chapter 07), schedules and
-# checkpoints (chapter 08). Mixed precision (chapter 08b) is used in one of the capstone's points.
+# checkpoints (chapter 08). One of the capstone's points uses mixed precision (chapter 08b).
 #
-# No new ideas are needed for most of it. This is the chapter where you find out what you know.
+# Most of it needs no new ideas. This is the chapter where you find out what you know.
 
 # %% setup=true
 
@@ -28,7 +28,7 @@
 # 7. no `no_grad` in validation
 # 8. mismatched shapes
 #
-# Most of the eight raise no error. Which ones do you expect to stop with one? And of the silent
+# Most of the eight raise no error. Which ones do you expect to raise one? And of the silent
 # ones, which would you notice last?
 
 # %%
@@ -36,7 +36,7 @@ my_prediction_errors = ""  # their numbers
 my_prediction_last = ""  # its number
 
 # %% [markdown]
-# Below wait eight patients in another order. Each is a real training run with one of these bugs;
+# Below are eight patients in a different order. Each is a real training run with one of these bugs;
 # the dashed curve is the same run without it. For each of them:
 #
 # 1. look at the curve, or read the error;
@@ -46,34 +46,35 @@ my_prediction_last = ""  # its number
 # %% panel="bug_clinic"
 
 # %% [markdown]
-# What was there to see:
+# This is what there was to see:
 #
 # - **Two patients stop at once**, with an error that names the reason if you can read it: two
 #   devices, or two shapes. These bugs are loud, and so they are cheap.
-# - **Three look like a learning problem**: a loss that grows, leaps or stands still. Here the
+# - **Three look like a learning problem**: a loss that grows, leaps or does not move. Here the
 #   healthy curve helps. Without one, change the learning rate by a factor of ten and see what
 #   happens.
-# - **Three are quiet.** A loss that falls and then sticks, a validation that is too pessimistic, a
-#   memory that fills up. The model may be fine in all three. These are the ones noticed last.
+# - **Three are quiet**: a loss that falls and then sticks, a validation result that is too
+#   pessimistic, memory that fills up. The model may be fine in all three. You notice these last.
 #
-# And one bug is both: mismatched shapes are loud *or* silent. You see the silent kind in a moment.
+# And one bug is both: mismatched shapes are loud *or* silent. You will see the silent kind in a
+# moment.
 
 # %% [markdown]
 # ## The cheat sheet
 #
-# | | what you see | the bug | the repair |
+# | | what you see | the bug | the fix |
 # |---|---|---|---|
 # | 1 | the loss oscillates and grows, or falls suspiciously fast at a small rate | `zero_grad` forgotten | `optimizer.zero_grad()` once per step, before `backward()` |
 # | 2 | the loss does not fall, sticks (at 1.46 with ten classes), or is exactly 0 | wrong loss | logits into `CrossEntropyLoss`, targets as class indices |
 # | 3 | `RuntimeError: ... is not on the expected device` | wrong device | `x, y = x.to(device), y.to(device)` |
 # | 4 | validation jumps about and looks worse than the model is | `train()` / `eval()` forgotten | `model.eval()` before validation, `model.train()` before training |
 # | 5 | the loss leaps; with squared error it becomes inf or NaN | learning rate too high | divide it by 10; clip the gradients |
-# | 6 | the loss hardly moves | learning rate too low | multiply it by 10; warm up instead of starting low for ever |
+# | 6 | the loss hardly moves | learning rate too low | multiply it by 10; warm up instead of staying low for ever |
 # | 7 | memory grows during validation | no `no_grad` in validation | `with torch.no_grad():` and `.item()` |
 # | 8 | `mat1 and mat2 shapes cannot be multiplied`, or no error and a model that predicts the mean | mismatched shapes | print shapes; `flatten(1)`; same shape for predictions and targets |
 #
-# The same table, to print and hang beside your screen, is the page `docs/cheat_sheet.md` of the
-# course, with five steps of first aid below it.
+# The course's page `docs/cheat_sheet.md` has the same table, to print and hang beside your
+# screen, with five steps of first aid below it.
 #
 # Three rows deserve a closer look.
 
@@ -81,7 +82,7 @@ my_prediction_last = ""  # its number
 # ### Row 2: where does 1.46 come from?
 #
 # A softmax before `CrossEntropyLoss` feeds it numbers between 0 and 1, and it takes them for
-# logits. The best case: 1 for the right class, 0 for the nine others. What does the loss say then?
+# logits. The best case is 1 for the right class and 0 for the nine others. What is the loss then?
 
 # %%
 my_prediction = ""  # a number
@@ -96,19 +97,19 @@ one_column = torch.tensor([[-2.0], [0.5], [3.0]])
 print(f"one column: {loss_fn(one_column, torch.ones(3, 1)).abs().item():.3f}, whatever it says")
 
 # %% [markdown]
-# A perfect network would still report 1.461. Its gradient is weak as well, for two softmaxes in a
-# row flatten everything, so with a plain optimizer it hardly learns at all.
+# A perfect network would still report 1.461. Its gradient is weak as well, because two softmaxes in
+# a row flatten everything, so with a plain optimizer it hardly learns at all.
 #
-# The last line is the other half of the row. A softmax over one single column is always 1, so the
+# The last line is the other half of the row. A softmax over a single column is always 1, so the
 # loss is 0 whatever the network says, and nothing is learned. A loss of exactly 0 from the first
 # batch on is never good news.
 
 # %% [markdown]
 # ### Row 3: where does a tensor live?
 #
-# Every tensor and every weight is on a *device*: the CPU or a GPU. An operation wants all its
-# inputs on the same one. You need no GPU to see the error. PyTorch has a device called `"meta"`, on
-# every machine, whose tensors have a shape and no numbers.
+# Every tensor and every weight is on a *device*: the CPU or a GPU. An operation needs all its
+# inputs on the same one. You do not need a GPU to see the error. On every machine PyTorch has a
+# device called `"meta"`, whose tensors have a shape but no numbers.
 
 # %%
 model = torch.nn.Linear(3, 2)
@@ -120,21 +121,21 @@ except RuntimeError as error:
     print("RuntimeError:", str(error).splitlines()[0])
 
 # %% [markdown]
-# `next(model.parameters())` is the model's first parameter, and its `.device` tells where the model
-# is. Moving has one trap: **a model moves itself, a tensor gives you a moved copy.** What does the
-# next cell print?
+# `next(model.parameters())` is the model's first parameter, and its `.device` tells you where the
+# model is. There is one trap in moving: **a model moves itself, a tensor gives you a moved copy.**
+# What does the next cell print?
 
 # %%
 my_prediction = ""  # two devices
 
 # %%
-model.to("meta")  # the result is not used
-x.to("meta")  # nor here
+model.to("meta")  # the result is not used here
+x.to("meta")  # and not here either
 print("weights on", next(model.parameters()).device, "- data on", x.device)
 
 # %% [markdown]
-# So it is `model.to(device)`, but `x = x.to(device)`. And one line makes a script run with a GPU
-# and without, which many templates forget:
+# So it is `model.to(device)`, but `x = x.to(device)`. And one line, which many templates forget,
+# makes a script run with and without a GPU:
 
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -144,8 +145,8 @@ print("the same device:", model(x.to(device)).device == next(model.parameters())
 # %% [markdown]
 # ### Row 8: the silent kind
 #
-# Predictions `[128, 1]`, targets `[128]`, and a squared error written by hand. Which shape has
-# their difference, and what will the network learn?
+# The predictions are `[128, 1]`, the targets `[128]`, and the squared error is written by hand.
+# What shape does their difference have, and what will the network learn?
 
 # %%
 my_prediction = ""  # a shape, and what it learns
@@ -172,25 +173,26 @@ spread = (predictions.max() - predictions.min()).item()
 print(f"the predictions differ by less than 0.1: {spread < 0.1}")
 
 # %% [markdown]
-# PyTorch broadcasts: every prediction is compared with every target. The best answer to all targets
-# at once is their mean, 0 here, so that is what the network learns. `torch.nn.MSELoss` warns about
-# these shapes; a formula written by hand does not. Print both shapes once, before the first epoch.
+# PyTorch broadcasts: every prediction is compared with every target. The best answer for all
+# targets at once is their mean, here 0, so that is what the network learns. `torch.nn.MSELoss`
+# warns about these shapes; a formula written by hand does not. Print both shapes once, before the
+# first epoch.
 
 # %% [markdown]
 # ## The bug clinic
 #
-# Now it is your turn. Eight short functions, one bug each, in mixed order. Every one has its broken
-# code in it: change as little as possible, mostly a line. All checks are red before you start. Each
+# Now it is your turn: eight short functions, one bug each, in mixed order. Each contains its broken
+# code: change as little as possible, usually one line. All checks are red before you start. Each
 # patient's owner tells you what they saw.
 #
 # ### Patient A
 #
 # "I read pictures and feed them to one linear layer. It never gets past the first batch. The error
-# speaks of 896 rows, and I swear that I gave it 32 pictures of 28 times 28."
+# talks about 896 rows, and I swear I gave it 32 pictures of 28 times 28."
 
 # %% solution="clinic_a"
 def clinic_a(model, images):
-    """Logits for a batch of pictures.
+    """Compute the logits for a batch of pictures.
 
     images  [N, height, width]; model is a linear layer for height * width numbers
     Returns the logits, [N, classes]: row i belongs to picture i.
@@ -207,16 +209,16 @@ def clinic_a(model, images):
 # %% [markdown]
 # ### Patient B
 #
-# "My network recognises a picture as a 3. I ask again, the very same picture, and it is an 8. And
-# after a day of answering questions it has become worse, although I never trained it. But I do use
-# `no_grad`, so it is evaluating, isn't it?"
+# "My network recognises a picture as a 3. I show it the very same picture again, and it is an 8.
+# And after a day of answering questions it has become worse, although I never trained it. But I do
+# use `no_grad`, so it is evaluating, isn't it?"
 
 # %% solution="clinic_b"
 def clinic_b(model, x):
-    """Logits of a trained model for new examples x, [N, features], as it is used in practice:
-    the same whenever it is called, and nothing in the model learns from x.
+    """Compute a trained model's logits for new examples x, [N, features], as in practical use:
+    the same on every call, and nothing in the model learns from x.
 
-    Returns the logits, [N, classes], without a graph. In which mode it leaves the model is free.
+    Returns the logits, [N, classes], without a graph. It may leave the model in either mode.
     """
     ### BEGIN SOLUTION
     model.eval()
@@ -268,7 +270,7 @@ def clinic_c(model, loader, loss_fn, optimizer):
 # ### Patient D
 #
 # "Thirty points, one line, two numbers to find. What can go wrong? It returns `(nan, nan)`. I have
-# looked at the data: they are fine, none larger than a few units."
+# looked at the data: it is fine, and nothing in it is larger than a few units."
 
 # %% solution="clinic_d"
 def clinic_d(x, y):
@@ -305,13 +307,13 @@ def clinic_d(x, y):
 # ### Patient E
 #
 # "Nearly all my training pictures are recognised, and still my loss will not go below 1.46. With
-# another optimizer it hardly learns at all. I have tried larger networks, and smaller ones."
+# a different optimizer it hardly learns at all. I have tried larger networks, and smaller ones."
 
 # %% solution="clinic_e"
 def clinic_e(logits, targets):
-    """The mean cross-entropy of logits [N, classes] for targets [N], class indices.
+    """Compute the mean cross-entropy of logits [N, classes] for targets [N], class indices.
 
-    Returns a 0-dim tensor that can be differentiated.
+    Returns a 0-dim tensor that backward() works on.
     """
     ### BEGIN SOLUTION
     return torch.nn.functional.cross_entropy(logits, targets)
@@ -328,11 +330,11 @@ def clinic_e(logits, targets):
 #
 # "My validation gives the right number. On the small set, that is. On the large one the machine
 # runs out of memory half-way, although each batch is small. By the way, the number prints with
-# something called `grad_fn` behind it."
+# something called `grad_fn` after it."
 
 # %% solution="clinic_f"
 def clinic_f(model, loader, loss_fn):
-    """The mean loss per example over the loader's batches; model is in eval mode already.
+    """Compute the mean loss per example over the loader's batches; model is already in eval mode.
     Nothing is recorded for a backward pass, and the model is left as it was.
 
     Returns a Python float.
@@ -359,12 +361,12 @@ def clinic_f(model, loader, loss_fn):
 # ### Patient G
 #
 # "It ran for months on my laptop. On the new computer, which has a GPU, it stops at the first line.
-# My data come from a file, batch by batch." The check has no GPU either: it puts the model on
+# My data comes from a file, batch by batch." The check has no GPU either: it puts the model on
 # `"meta"`.
 
 # %% solution="clinic_g"
 def clinic_g(model, x):
-    """The model's output for x, [N, features]. The model may be on any device, x is on the CPU.
+    """Compute the model's output for x, [N, features]; x is on the CPU, the model on any device.
 
     Returns the output on the model's device.
     """
@@ -381,12 +383,12 @@ def clinic_g(model, x):
 # %% [markdown]
 # ### Patient H
 #
-# "No error, and the loss falls in every single step, I have checked. After 300 steps all weights
+# "No error, and the loss falls at every single step; I have checked. After 300 steps all weights
 # are still close to zero."
 
 # %% solution="clinic_h"
 def clinic_h(x, y):
-    """Find weights w, [features], so that x @ w comes near y; x is [N, features], y is [N].
+    """Find weights w, [features], so that x @ w is close to y; x is [N, features], y is [N].
     The best weights lie between -1 and 1.
 
     Returns w without a graph; each weight is within 0.05 of the least-squares solution.
@@ -417,24 +419,24 @@ def clinic_h(x, y):
 # %% [markdown]
 # ## The production loop
 #
-# Five lines train a network. A loop that others rely on has more, and each addition answers
+# Five lines train a network. A loop that others rely on has more, and each addition prevents
 # something that goes wrong sooner or later:
 #
 # | addition | what it protects you from | chapter |
 # |---|---|---|
 # | `x, y = x.to(device), y.to(device)` | a script that runs on one machine only | above |
-# | AdamW with weight decay | weights that grow without need | below |
+# | AdamW with weight decay | weights that grow needlessly | below |
 # | a schedule for the learning rate | steps that are too long at the end | 08 |
 # | gradient clipping | one bad batch that ruins a run | 00, 04 |
 # | autocast, in the forward pass | the fast half of a GPU standing idle | 08b |
 # | validation in eval mode, without a graph | numbers that mean nothing; memory that fills up | 05, 07 |
-# | keeping the best weights | the last epoch being worse than an earlier one | 08 |
+# | keeping the best weights | a last epoch that is worse than an earlier one | 08 |
 # | early stopping | paying for epochs that only overfit | 08 |
 # | a history of plain numbers | not knowing what happened | 05 |
 #
-# Two of these need a word. **AdamW** is Adam with *weight decay*: each step first shrinks every
-# weight by the factor 1 - lr * weight_decay, then does what Adam does. With a gradient of zero you
-# see the shrinking alone.
+# Two of these need some explanation. **AdamW** is Adam with *weight decay*: each step first
+# multiplies every weight by 1 - lr * weight_decay, then does what Adam does. With a gradient of
+# zero you see the shrinking alone.
 
 # %%
 w = torch.tensor([2.0], requires_grad=True)
@@ -447,7 +449,7 @@ for step in range(3):
 # %% [markdown]
 # And the **cosine schedule** of chapter 08: the rate of epoch e, counted from 0, is
 # lr * (1 + cos(pi * e / epochs)) / 2. The scheduler steps once per epoch, after the optimizer. Note
-# when the rate is read: before the scheduler steps, if you want the rate that this epoch used.
+# when to read the rate: before the scheduler steps, if you want the rate that this epoch used.
 
 # %%
 scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=4)
@@ -457,10 +459,9 @@ for epoch in range(4):
     scheduler.step()
 
 # %% [markdown]
-# ## Say it right
+# ## Get it right
 #
-# Five points where many templates are wrong. For each one there is a cell that shows the
-# difference.
+# Here are five points that many templates get wrong, each with a cell that shows the difference.
 #
 # ### 1. Unscale before you clip
 #
@@ -487,14 +488,14 @@ for unscale_first in (True, False):
 # %% [markdown]
 # A thousand times too little: 3072 is clipped to 1, and then divided by 1024. With AdamW the
 # mistake is harder to see, because Adam divides by the size of the gradients anyway. That is why it
-# survives in so many templates. With bfloat16 there is no scaler, and the question does not come
-# up.
+# survives in so many templates. With bfloat16 there is no scaler, and the question does not
+# arise.
 #
-# ### 2. Weigh each batch by its size
+# ### 2. Weight each batch by its size
 #
-# Chapter 05 said it of the training loss; it is as true of validation. Here is one network, judged
-# on the same 264 pictures of digits with loaders of different batch sizes. Should the result depend
-# on the batch size?
+# Chapter 05 said this about the training loss; it is just as true of validation. Here is one
+# network, evaluated on the same 264 pictures of digits with loaders of different batch sizes.
+# Should the result depend on the batch size?
 
 # %%
 from course_lib.data import digits, loader
@@ -520,15 +521,15 @@ for batch_size in (264, 256, 64, 32):
     print(f"batch size {batch_size}: batch means {batch_means:.2f}, per example {per_example:.2f}")
 
 # %% [markdown]
-# The mean per example stays what it is. The mean of the batch means changes with the loader,
-# because the last 8 pictures, hard ones here, weigh as much as a full batch. Two people with the
-# same model would report 0.80 and 0.69.
+# The mean per example stays the same. The mean of the batch means changes with the loader,
+# because the last 8 pictures, which are hard ones here, weigh as much as a full batch. Two people
+# with the same model would report 0.80 and 0.69.
 #
 # ### 3. Run on the CPU too
 #
 # `.cuda()` in the middle of a loop, `autocast("cuda")`, a `GradScaler()` without a device: each
 # ties the loop to a machine with a GPU, and none of your colleagues can debug it on a train. Take
-# the device as an argument, and pass it on. `torch.autocast` wants the device's type, `"cpu"` or
+# the device as an argument, and pass it on. `torch.autocast` expects the device's type, `"cpu"` or
 # `"cuda"`:
 
 # %%
@@ -542,9 +543,9 @@ print("weights stay in", layer.weight.dtype)
 # ### 4. Load with `weights_only=True`
 #
 # A file written by `torch.save` is a pickle, and unpickling can run any code that its author put
-# in. `weights_only=True` reads tensors and plain containers and refuses the rest. It is the default
-# since PyTorch 2.6; write it down all the same, for those with an older one. What happens to each
-# of these two files?
+# in. `weights_only=True` reads tensors and plain containers and refuses the rest. It has been the
+# default since PyTorch 2.6; write it out all the same, for those with an older version. What
+# happens to each of these two files?
 
 # %%
 my_prediction = ""  # the model itself: ... / its state_dict: ...
@@ -568,9 +569,9 @@ for what, thing in (("the model itself", model), ("its state_dict", model.state_
 #
 # ### 5. `no_grad` saves memory
 #
-# It is often sold as a way to make validation fast. What it surely does is something else. Autograd
-# calls the first of two *hooks* for every tensor that it keeps for the backward pass; so you can
-# count the bytes.
+# It is often sold as a way to make validation fast. What it certainly does is something else: it
+# saves memory. Autograd calls the first of two *hooks* for every tensor that it keeps for the
+# backward pass, so you can count the bytes.
 
 # %%
 images, labels = digits(size=28)
@@ -592,23 +593,23 @@ for grad in (True, False):
     print(f"gradients recorded: {grad!s:5}  kept for backward: {sum(kept):,} bytes")
 
 # %% [markdown]
-# A megabyte for one batch of a tiny network, and nothing at all. Most of it, 802,816 bytes, is the
-# batch itself: 256 pictures of 784 numbers of 4 bytes. For a large model it is gigabytes, and
-# patient 8 above shows what becomes of it when a sum of losses keeps every graph alive.
+# A megabyte for one batch of a tiny network, against nothing at all. Most of it, 802,816 bytes, is
+# the batch itself: 256 pictures of 784 numbers of 4 bytes. For a large model it is gigabytes, and
+# patient 8 above shows what happens when a sum of losses keeps every graph alive.
 #
-# Time is another matter. The forward pass computes the same products either way, and what it saves
-# is little. Do not promise anybody more; measure.
+# Time is another matter. The forward pass computes the same products either way, so `no_grad` saves
+# little. Do not promise more than that; measure.
 
 # %% [markdown]
 # ## Capstone: the production loop
 #
 # Write it. You have written every piece in an earlier chapter, and your own code from there is the
-# best place to look things up. The docstring is the contract. Take four milestones, and run the
-# check after each; its lines name the milestone that they belong to.
+# best place to look things up. The docstring is the contract. Go through four milestones, and run
+# the check after each; its lines name the milestone they belong to.
 #
 # **Milestone 1: it trains.** AdamW, cross-entropy, `model.train()` in every epoch, the mean loss
 # per example in `"train_loss"`. Return the dict with all four keys from the start; put 0.0 where a
-# number is still to come.
+# number is still missing.
 #
 # **Milestone 2: it trains well.** The cosine schedule with one step per epoch, the rate of each
 # epoch in `"lr"`, and clipping between `backward()` and `step()`.
@@ -616,15 +617,15 @@ for grad in (True, False):
 # **Milestone 3: it validates, and keeps the best.** Eval mode, no graph, mean per example. Whenever
 # `val_loss` is smaller than ever before, keep a *copy* of the weights: `state_dict()` holds
 # references, which go on changing. `copy.deepcopy(model.state_dict())` is a copy. At the end load
-# the best one into the model. Every comparison with NaN is false, so `val_loss < best_loss` refuses
-# a NaN by itself.
+# the best one into the model. Every comparison with NaN is false, so `val_loss < best_loss` rejects
+# NaN by itself.
 #
-# **Milestone 4: it fits everywhere.** `patience` (count the epochs without a new best, start again
+# **Milestone 4: it runs everywhere.** `patience` (count the epochs without a new best, start again
 # at each best), `device`, and `amp`. For `amp`, autocast takes `enabled=amp`, and with bfloat16
-# that is all. Autocast belongs around the training's forward pass and loss; `backward()` stays
+# that is all. Autocast belongs around the forward pass and the loss in training; `backward()` stays
 # outside.
 #
-# `math` and `copy` are imported in the next cell. Two hints wait: `hint("train")`.
+# `math` and `copy` are imported in the next cell. There are two hints: `hint("train")`.
 
 # %% tags=["setup"]
 import copy
@@ -646,19 +647,19 @@ def train(
 ):
     """Train a classifier with AdamW on the cross-entropy, and leave the best weights in it.
 
-    epochs, lr, weight_decay  of the run; the rate of epoch e, counted from 0, is
+    epochs, lr, weight_decay  settings of the run; the rate of epoch e, counted from 0, is
                               lr * (1 + cos(pi * e / epochs)) / 2
-    max_norm  the gradients' common norm is clipped to it (after unscaling)
+    max_norm  the gradients' common norm is clipped to this (after unscaling)
     patience  stop after this many epochs in a row without a new smallest val_loss;
               None never stops early
     device    None (the model's own), a name or a torch.device
-    amp       True: the training forward pass under autocast, bfloat16 without a scaler
-              or float16 with a GradScaler; the weights stay float32
+    amp       True: the training forward pass runs under autocast, in bfloat16 without a
+              scaler or in float16 with a GradScaler; the weights stay float32
 
     Validation runs in eval mode and records no gradients. NaN is never the best.
     Returns a dict: "train_loss", "val_loss" (means per example) and "lr", lists of Python
     floats with one entry per epoch that was run, and "best_epoch", the number of the epoch
-    with the smallest val_loss, counted from 0 (of equal ones the first).
+    with the smallest val_loss, counted from 0 (the first one if several are equal).
     """
     ### BEGIN SOLUTION
     device = device or next(model.parameters()).device
@@ -716,12 +717,11 @@ def train(
 # %% [markdown]
 # ### Your loop at work
 #
-# Chapter 05 ended with digits trained by nothing but your own parts. Here is the version for
-# grown-up loops: 1,200 pictures to train on, 300 to validate, and 297 that nothing has ever looked
-# at.
+# Chapter 05 ended with a network trained on digits using only your own parts. Here is the grown-up
+# version: 1,200 pictures to train on, 300 to validate on, and 297 that nothing has ever looked at.
 #
-# Thirty epochs are many for so small a set, and `patience` is 5. Before you run it: will the best
-# epoch be the last one?
+# Thirty epochs are a lot for such a small set, and `patience` is 5. Before you run it: will the
+# best epoch be the last one?
 
 # %%
 my_prediction = ""  # yes / no, and why
@@ -766,14 +766,14 @@ if history:
 
 # %% [markdown]
 # From some epoch on the training loss falls and the validation loss does not: the network learns
-# its own pictures by heart. Your loop noticed it, stopped, and put the best weights back.
+# its own pictures by heart. Your loop noticed it, stopped, and restored the best weights.
 #
 # The third set is the honest one. You chose the best epoch by the validation set, so its loss is a
-# little too flattering; nobody chose anything by the test set.
+# little too flattering; nothing was chosen by the test set.
 #
-# Break it now. Comment out one line after another, `model.eval()`, the clipping, the scheduler's
-# step, the copy, and run the check each time. That you can say beforehand which finding turns red
-# is the best proof that you understand your loop. And it is yours: take it with you.
+# Now break it. Comment out one line at a time (`model.eval()`, the clipping, the scheduler's
+# step, the copy) and run the check each time. If you can say beforehand which finding turns red,
+# that is the best proof that you understand your loop. And it is yours: take it with you.
 
 # %% [markdown]
 # ## Where next
@@ -805,27 +805,27 @@ print("more than 90 % of the sequences right:", right > 0.9)
 
 # %% [markdown]
 # Nothing is different. What makes language models hard is their size, their data and their cost,
-# and a loop that runs for weeks. Which brings you to the next three roads:
+# and a loop that runs for weeks. From here there are three roads:
 #
 # - **Distributed training.** With `DistributedDataParallel` (DDP) each GPU has the whole model and
-#   a part of the batch; after `backward()` the gradients are averaged over all of them, and every
-#   GPU takes the same step. You know the arithmetic: it is chapter 05's accumulation, in space in
-#   place of time. When the model does not fit on one GPU, FSDP splits the weights and the
+#   part of the batch; during `backward()` the gradients are averaged over all of them, and every
+#   GPU takes the same step. You know the arithmetic: it is chapter 05's accumulation, in space
+#   instead of time. When the model does not fit on one GPU, FSDP splits the weights and the
 #   optimizer's state as well.
 # - **Autograd in depth.** Custom `torch.autograd.Function`s, gradients of gradients, `torch.func`,
 #   checkpointing that trades time for memory. Chapter 03's scalar engine is the seed of all of it.
 # - **RLHF.** For a chat model no target says which answer is right. A second network, trained on
-#   people's choices between two answers, gives a score, and the loss is made from that score.
+#   people's choices between two answers, gives a score, and the loss is computed from that score.
 #   Forward, loss, backward, step: only the loss comes from somewhere else.
 #
-# And there is a fourth: write the loop again in a month, on an empty page. What you can build
+# And there is a fourth: in a month, write the loop again on an empty page. What you can build
 # yourself, you have understood.
 
 # %% [markdown]
 # ## Quiz
 #
-# Answer by writing a letter in quotes in place of `None`, like `q09_1 = "A"`. The check says only
-# whether you gave an answer; the key and the reasons come with grading.
+# Replace `None` with a letter in quotes, like `q09_1 = "A"`. The check says only whether you gave
+# an answer; the correct answers and the reasons come with your grade.
 
 # %% quiz="q09_1"
 
@@ -839,13 +839,12 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # 1. Eight bugs explain most loops that do not work. Two of them are loud; learn to see the quiet
 #    ones.
 # 2. First aid: look at the data, overfit one batch, print gradient norms, divide the rate by 10.
-# 3. Unscale before clipping, weigh validation by batch size, take the device as an argument.
+# 3. Unscale before clipping, weight validation by batch size, take the device as an argument.
 # 4. Save the `state_dict`, load with `weights_only=True`, keep a *copy* of the best weights.
 # 5. `eval()` is about layers, `no_grad` about memory. You need both, and neither does the other's
-#    work.
+#    job.
 #
-# **From the cheat sheet of bugs:** all eight. Row 3, *wrong device*, is this chapter's own:
+# **From the bug cheat sheet:** all eight. Row 3, *wrong device*, is this chapter's own:
 # `x, y = x.to(device), y.to(device)`.
 #
-# **Where next:** your own data. Take the loop that you wrote here, and train something that you
-# care about.
+# **Where next:** your own data. Take the loop you wrote here, and train something you care about.

@@ -14,7 +14,7 @@ def rates():
     return simulation.compute(defaults(simulation)).rates
 
 
-def test_two_plans_start_low_and_all_but_one_end_low(rates) -> None:
+def test_two_schedules_start_low_and_all_but_one_end_low(rates) -> None:
     start_low = {name for name, rate in rates.items() if rate[0] < 0.05 * MAX_LR}
     end_low = {name for name, rate in rates.items() if rate[-1] < 0.05 * MAX_LR}
     assert start_low == {"one-cycle", "warm-up + cosine"}
