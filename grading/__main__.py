@@ -167,6 +167,29 @@ def report(
 
 
 @app.command()
+def export(
+    to: Annotated[str, typer.Option(help="canvas, moodle or csv.", show_default=False)],
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    roster: Annotated[
+        Path | None, typer.Option(help="The grade book or worksheet that the platform exported.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table there.")] = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Make an archive of the feedback pages, too.")
+    ] = False,
+    column: Annotated[
+        str | None, typer.Option(help="The roster's column of the chapter, where it is not clear.")
+    ] = None,
+) -> None:
+    """Instructor: scores and feedback pages as the learning platform takes them."""
+    from grading.classroom.export import export as export_class
+
+    with clear_problems():
+        export_class(chapters or [], to, course, roster, out, feedback, column)
+
+
+@app.command()
 def observed(
     chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
     learner: Annotated[str, typer.Argument(help="The name of the learner's folder.")],

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from course_lib.chapters import Chapter, find_chapter
 from course_lib.quiz import chapter_questions
+from grading.classroom.cells import plain_cell
 from grading.engine.matching import TEST_SUFFIX
 from grading.engine.outcomes import VERDICTS, NotebookOutcome
 from grading.engine.reading import printable
@@ -148,12 +149,7 @@ def write_csv(found: ClassReport, path: Path) -> None:
             for misconception, count in item.misconceptions.items():
                 writer.writerow(["learners with misconception", item.name, misconception, count])
         for learner in found.not_graded:
-            writer.writerow(["not graded", "", _no_formula(printable(learner)), 1])
-
-
-def _no_formula(text: str) -> str:
-    """A folder's name that a spreadsheet would compute is kept from it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+            writer.writerow(["not graded", "", plain_cell(printable(learner)), 1])
 
 
 def _print(found: ClassReport, console: Console) -> None:
