@@ -27,10 +27,12 @@ from grading.engine.run import Job, RunRecord, run
 from grading.engine.sandbox import UNPROTECTED, check_protection
 from grading.engine.versions import digest, judge_version
 from grading.engine.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
+from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.marks import Mark, Marks
 from grading.nbgrader.course import CONFIG_NAME, load_course
 from grading.nbgrader.standing import Standing
-from grading.nbgrader.writer import Writer, is_timestamp
+from grading.nbgrader.timestamps import agree, course_zone
+from grading.nbgrader.writer import Writer
 from grading.problems import Problem
 from grading.secret import course_secret
 from grading.submissions import HandedIn, submissions
@@ -43,13 +45,15 @@ Work = Literal["run", "judged", "unchanged"]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one submission: an outcome with its feedback page, or why there is none."""
+    """What became of one submission: an outcome with its feedback page, or why there is none.
+    ``time_problem`` says why it is unknown whether it was late."""
 
     learner: str
     outcome: NotebookOutcome | None = None
     feedback: Path | None = None
     problem: str = ""
     work: Work = "run"
+    time_problem: str = ""
 
 
 def grade_class(
@@ -119,6 +123,7 @@ class _Attempt:
 
     one: HandedIn
     timestamp: str | None = None
+    time_problem: str = ""
     key: str = ""
     prepared: Prepared | None = None
     run_key: str = ""
@@ -139,6 +144,7 @@ class _Grading:
         self.store = ResultStore(course / "results" / "runs")
         self.marks = Marks(course, chapter)
         self.standing = Standing(config, chapter.id)
+        self.zone = course_zone(config)
         self.limits = Limits()
         # Everything but the submission that a mark follows from.
         self.version = digest(
@@ -160,8 +166,8 @@ class _Grading:
     def _begin(self, one: HandedIn) -> _Attempt:
         if not _is_text(one.learner):
             return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
-        timestamp = _timestamp(one)
-        attempt = _Attempt(one, timestamp)
+        timestamp, time_problem = self._time(one)
+        attempt = _Attempt(one, timestamp, time_problem)
         try:
             try:
                 submission = Submission(one.notebook(self.chapter), one.companions())
@@ -186,6 +192,28 @@ class _Grading:
         except Exception as error:  # whatever it was, the other learners are to be graded
             return replace(attempt, result=self._failed(one, timestamp, error))
 
+    def _time(self, one: HandedIn) -> tuple[str | None, str]:
+        """When it was handed in, else why that is unknown: "" where nothing follows from it."""
+        time, problem = None, ""
+        try:
+            data = one.timestamp()
+            if data is None:
+                problem = "there is no timestamp.txt" if self.standing.due else ""
+            else:
+                try:
+                    time = read_time(data, self.zone)
+                except UnknownTime as error:
+                    problem = str(error)
+                agree(one.folder, data, time)
+        except Unreadable as error:
+            problem = str(error)
+        if problem:
+            one.mended.append(
+                f"The time of submission is unknown ({problem}), so nothing was taken off for "
+                "lateness; your instructor decides."
+            )
+        return None if time is None else utc_text(time), problem
+
     def _key(self, one: HandedIn, submission: Submission, timestamp: str | None) -> str:
         files = [part for item in sorted(submission.companions.items()) for part in item]
         parts = (timestamp or "", json.dumps(one.mended), submission.notebook, *files)
@@ -203,7 +231,9 @@ class _Grading:
         if mark.by_hand != by_hand or not page.is_file():
             self.writer.feedback(one.learner)
             self.marks.put(replace(mark, by_hand=by_hand))
-        return Result(one.learner, mark.outcome, page, work="unchanged")
+        return Result(
+            one.learner, mark.outcome, page, work="unchanged", time_problem=mark.time_problem
+        )
 
     def finish(self, attempt: _Attempt, answer: bytes | Exception | None) -> Result:
         """Judge what came back, write it, and note that it is written."""
@@ -223,11 +253,12 @@ class _Grading:
             page = self.writer.feedback(one.learner)
             key = attempt.key if is_final(record) else ""
             by_hand = self.standing.by_hand(one.learner)
-            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome))
+            unknown = attempt.time_problem
+            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome, time_problem=unknown))
         except Exception as error:  # whatever it was, the other learners are to be graded
             return self._failed(one, timestamp, error)
         work: Work = "judged" if attempt.record is not None else "run"
-        return Result(one.learner, graded.outcome, page, work=work)
+        return Result(one.learner, graded.outcome, page, work=work, time_problem=unknown)
 
     def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
@@ -269,14 +300,6 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _timestamp(one: HandedIn) -> str | None:
-    text = one.timestamp()
-    if text is not None and not is_timestamp(text):
-        one.mended.append(f"The time of submission {text[:40]!r} could not be read.")
-        return None
-    return text
-
-
 def _print_results(chapter: Chapter, results: list[Result], console: Console) -> None:
     table = Table(title=f"{chapter.id}: {chapter.title}", title_justify="left")
     table.add_column("learner")
@@ -290,6 +313,8 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
         outcome = result.outcome
         named = [item.misconception for item in outcome.items if item.misconception]
         scored = f"{outcome.score:g} / {outcome.max_score:g}"
+        if result.time_problem:
+            named.append(f"[time of submission unknown: {result.time_problem}]")
         table.add_row(learner, scored, escape(", ".join(named)))
     console.print(table)
     works = [result.work for result in results]
