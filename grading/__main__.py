@@ -135,6 +135,10 @@ def grade(
     scheduler: Annotated[
         str | None, typer.Option(help="Run on a Dask cluster instead: tcp://HOST:8786.")
     ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write everyone's result there, too, as `grade-notebook --json` does."),
+    ] = None,
 ) -> None:
     """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
 
@@ -149,7 +153,7 @@ def grade(
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels)
+        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json)
 
 
 @app.command()

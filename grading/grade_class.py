@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from course_lib.chapters import Chapter, find_chapter
+from grading.classroom.results_file import write_results
 from grading.engine.cache import ResultStore, is_final, job_key, record_from
 from grading.engine.grade import Graded, Prepared, Submission, conclude, prepare, read_release
 from grading.engine.limits import Limits
@@ -63,8 +64,10 @@ def grade_class(
     jobs: int | None = None,
     scheduler: str | None = None,
     warm: bool = True,
+    json_file: Path | None = None,
 ) -> list[Result]:
-    """Grade every submission of the chapter called ``name`` and print the marks."""
+    """Grade every submission of the chapter called ``name`` and print the marks; for programs they
+    go to ``json_file``, too."""
     if scheduler is None:  # a cluster's workers look for themselves
         check_protection(sandbox)
     try:
@@ -82,6 +85,8 @@ def grade_class(
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
     _print_results(chapter, results, console)
+    if json_file is not None:
+        write_results(json_file, chapter, results)
     return results
 
 
