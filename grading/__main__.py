@@ -135,6 +135,10 @@ def grade(
     scheduler: Annotated[
         str | None, typer.Option(help="Run on a Dask cluster instead: tcp://HOST:8786.")
     ] = None,
+    json: Annotated[
+        Path | None,
+        typer.Option(help="Write everyone's result there, too, as `grade-notebook --json` does."),
+    ] = None,
 ) -> None:
     """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
 
@@ -149,7 +153,7 @@ def grade(
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels)
+        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json)
 
 
 @app.command()
@@ -164,6 +168,29 @@ def report(
 
     with clear_problems():
         report_class(chapter, course, csv, png)
+
+
+@app.command()
+def export(
+    to: Annotated[str, typer.Option(help="canvas, moodle or csv.", show_default=False)],
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    roster: Annotated[
+        Path | None, typer.Option(help="The grade book or worksheet that the platform exported.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the table there.")] = None,
+    feedback: Annotated[
+        bool, typer.Option("--feedback", help="Make an archive of the feedback pages, too.")
+    ] = False,
+    column: Annotated[
+        str | None, typer.Option(help="The roster's column of the chapter, where it is not clear.")
+    ] = None,
+) -> None:
+    """Instructor: scores and feedback pages as the learning platform takes them."""
+    from grading.classroom.export import export as export_class
+
+    with clear_problems():
+        export_class(chapters or [], to, course, roster, out, feedback, column)
 
 
 @app.command()

@@ -21,16 +21,19 @@ from course_lib.chapters import Chapter, find_chapter
 from grading.classroom.cache import ResultStore, is_final, job_key, record_from
 from grading.classroom.marks import Mark, Marks
 from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare, read_release
+from grading.classroom.results_file import write_results
 from grading.classroom.secret import course_secret
 from grading.classroom.versions import digest, judge_version
 from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
 from grading.errors import Problem
 from grading.intake.reading import Unreadable, printable
 from grading.intake.submissions import HandedIn, submissions
+from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.course import CONFIG_NAME, load_course
 from grading.nbgrader.gradebook_snapshot import Standing
-from grading.nbgrader.writer import Writer, is_timestamp
+from grading.nbgrader.timestamps import agree, course_zone
+from grading.nbgrader.writer import Writer
 from grading.runner.limits import Limits
 from grading.runner.run import Job, RunRecord, run
 from grading.runner.sandbox import UNPROTECTED, check_protection
@@ -43,13 +46,15 @@ Work = Literal["run", "judged", "unchanged"]
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one submission: an outcome with its feedback page, or why there is none."""
+    """What became of one submission: an outcome with its feedback page, or why there is none.
+    ``time_problem`` says why it is unknown whether it was late."""
 
     learner: str
     outcome: NotebookOutcome | None = None
     feedback: Path | None = None
     problem: str = ""
     work: Work = "run"
+    time_problem: str = ""
 
 
 def grade_class(
@@ -59,8 +64,10 @@ def grade_class(
     jobs: int | None = None,
     scheduler: str | None = None,
     warm: bool = True,
+    json_file: Path | None = None,
 ) -> list[Result]:
-    """Grade every submission of the chapter called ``name`` and print the marks."""
+    """Grade every submission of the chapter called ``name`` and print the marks; for programs they
+    go to ``json_file``, too."""
     if scheduler is None:  # a cluster's workers look for themselves
         check_protection(sandbox)
     try:
@@ -78,6 +85,8 @@ def grade_class(
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
     _print_results(chapter, results, console)
+    if json_file is not None:
+        write_results(json_file, chapter, results)
     return results
 
 
@@ -119,6 +128,7 @@ class _Attempt:
 
     one: HandedIn
     timestamp: str | None = None
+    time_problem: str = ""
     key: str = ""
     prepared: Prepared | None = None
     run_key: str = ""
@@ -139,6 +149,7 @@ class _Grading:
         self.store = ResultStore(course / "results" / "runs")
         self.marks = Marks(course, chapter)
         self.standing = Standing(config, chapter.id)
+        self.zone = course_zone(config)
         self.limits = Limits()
         # Everything but the submission that a mark follows from.
         self.version = digest(
@@ -160,8 +171,8 @@ class _Grading:
     def _begin(self, one: HandedIn) -> _Attempt:
         if not _is_text(one.learner):
             return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
-        timestamp = _timestamp(one)
-        attempt = _Attempt(one, timestamp)
+        timestamp, time_problem = self._time(one)
+        attempt = _Attempt(one, timestamp, time_problem)
         try:
             try:
                 submission = Submission(one.notebook(self.chapter), one.companions())
@@ -186,6 +197,28 @@ class _Grading:
         except Exception as error:  # whatever it was, the other learners are to be graded
             return replace(attempt, result=self._failed(one, timestamp, error))
 
+    def _time(self, one: HandedIn) -> tuple[str | None, str]:
+        """When it was handed in, else why that is unknown: "" where nothing follows from it."""
+        time, problem = None, ""
+        try:
+            data = one.timestamp()
+            if data is None:
+                problem = "there is no timestamp.txt" if self.standing.due else ""
+            else:
+                try:
+                    time = read_time(data, self.zone)
+                except UnknownTime as error:
+                    problem = str(error)
+                agree(one.folder, data, time)
+        except Unreadable as error:
+            problem = str(error)
+        if problem:
+            one.mended.append(
+                f"The time of submission is unknown ({problem}), so nothing was taken off for "
+                "lateness; your instructor decides."
+            )
+        return None if time is None else utc_text(time), problem
+
     def _key(self, one: HandedIn, submission: Submission, timestamp: str | None) -> str:
         files = [part for item in sorted(submission.companions.items()) for part in item]
         parts = (timestamp or "", json.dumps(one.mended), submission.notebook, *files)
@@ -203,7 +236,9 @@ class _Grading:
         if mark.by_hand != by_hand or not page.is_file():
             self.writer.feedback(one.learner)
             self.marks.put(replace(mark, by_hand=by_hand))
-        return Result(one.learner, mark.outcome, page, work="unchanged")
+        return Result(
+            one.learner, mark.outcome, page, work="unchanged", time_problem=mark.time_problem
+        )
 
     def finish(self, attempt: _Attempt, answer: bytes | Exception | None) -> Result:
         """Judge what came back, write it, and note that it is written."""
@@ -223,11 +258,12 @@ class _Grading:
             page = self.writer.feedback(one.learner)
             key = attempt.key if is_final(record) else ""
             by_hand = self.standing.by_hand(one.learner)
-            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome))
+            unknown = attempt.time_problem
+            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome, time_problem=unknown))
         except Exception as error:  # whatever it was, the other learners are to be graded
             return self._failed(one, timestamp, error)
         work: Work = "judged" if attempt.record is not None else "run"
-        return Result(one.learner, graded.outcome, page, work=work)
+        return Result(one.learner, graded.outcome, page, work=work, time_problem=unknown)
 
     def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
         reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
@@ -269,14 +305,6 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _timestamp(one: HandedIn) -> str | None:
-    text = one.timestamp()
-    if text is not None and not is_timestamp(text):
-        one.mended.append(f"The time of submission {text[:40]!r} could not be read.")
-        return None
-    return text
-
-
 def _print_results(chapter: Chapter, results: list[Result], console: Console) -> None:
     table = Table(title=f"{chapter.id}: {chapter.title}", title_justify="left")
     table.add_column("learner")
@@ -290,6 +318,8 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
         outcome = result.outcome
         named = [item.misconception for item in outcome.items if item.misconception]
         scored = f"{outcome.score:g} / {outcome.max_score:g}"
+        if result.time_problem:
+            named.append(f"[time of submission unknown: {result.time_problem}]")
         table.add_row(learner, scored, escape(", ".join(named)))
     console.print(table)
     works = [result.work for result in results]

@@ -20,13 +20,14 @@ from grading.judging.outcomes import AspectOutcome, ItemOutcome, NotebookOutcome
 class Mark:
     """``key`` is the hash of all that led to the result, "" when it is to be found anew; ``by_hand``
     the hash of the scores and comments by hand on the feedback page; ``problem`` says why there is
-    no outcome."""
+    no outcome, ``time_problem`` why it is unknown whether it was late."""
 
     learner: str
     key: str = ""
     by_hand: str = ""
     outcome: NotebookOutcome | None = None
     problem: str = ""
+    time_problem: str = ""
 
 
 class Marks:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from course_lib.chapters import Chapter, find_chapter
 from course_lib.quiz import chapter_questions
+from grading.classroom.cells import plain_cell
 from grading.classroom.marks import Mark, Marks
 from grading.errors import Problem
 from grading.intake.matching import TEST_SUFFIX
@@ -50,6 +51,7 @@ class ClassReport:
     max_score: float
     items: tuple[Item, ...]
     not_graded: dict[str, str]
+    unknown_times: dict[str, str]
 
     def bands(self) -> list[tuple[str, int]]:
         """The score distribution: each possible whole score, or tenths of the points when they are
@@ -109,6 +111,7 @@ def class_report(chapter: Chapter, marks: Marks, submitted: Path) -> ClassReport
         max((outcome.max_score for outcome in outcomes), default=0.0),
         tuple(_items(outcomes)),
         {mark.learner: _reason(mark) for mark in there if mark.outcome is None},
+        {mark.learner: mark.time_problem for mark in there if mark.time_problem},
     )
 
 
@@ -148,12 +151,9 @@ def write_csv(found: ClassReport, path: Path) -> None:
             for misconception, count in item.misconceptions.items():
                 writer.writerow(["learners with misconception", item.name, misconception, count])
         for learner in found.not_graded:
-            writer.writerow(["not graded", "", _no_formula(printable(learner)), 1])
-
-
-def _no_formula(text: str) -> str:
-    """A folder's name that a spreadsheet would compute is kept from it."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+            writer.writerow(["not graded", "", plain_cell(printable(learner)), 1])
+        for learner in found.unknown_times:
+            writer.writerow(["time unknown", "", plain_cell(printable(learner)), 1])
 
 
 def _print(found: ClassReport, console: Console) -> None:
@@ -165,6 +165,13 @@ def _print(found: ClassReport, console: Console) -> None:
         console.print(_distribution(found))
         console.print(_points(found))
         console.print(_misconceptions(found))
+    if found.unknown_times:
+        console.print(
+            f"Time of submission unknown, lateness left to you: {len(found.unknown_times)}",
+            highlight=False,
+        )
+        for learner, reason in found.unknown_times.items():
+            console.print(f"! {escape(printable(learner))}: {escape(reason)}", highlight=False)
     if missing:
         console.print(f"Not graded: {missing}", highlight=False)
         for learner, reason in found.not_graded.items():

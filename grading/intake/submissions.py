@@ -10,13 +10,17 @@ from pathlib import Path
 
 from course_lib.chapters import Chapter
 from grading.intake.reading import MAX_BYTES, Unreadable, printable
+from grading.intake.times import MOST
 
 _COMPANION_BYTES = 20 * 2**20
 _COMPANION_FILES = 200
 #: How many of those that are not used are named.
 _COMPANIONS_NAMED = 10
 #: What is never handed to the kernel: other notebooks, nbgrader's own files, editors' folders.
-_LEFT_OUT = ("timestamp.txt", "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
+TIME = "timestamp.txt"
+#: What a time of submission said before it was written as nbgrader reads it.
+ORIGINAL_TIME = "timestamp.original.txt"
+_LEFT_OUT = (TIME, ORIGINAL_TIME, "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,13 @@ class HandedIn:
             path = self._other_name(chapter)
         return _read(path, MAX_BYTES)
 
-    def timestamp(self) -> str | None:
-        """When it was handed in, as nbgrader's file says; None without one."""
-        try:
-            return _read(self.folder / "timestamp.txt", 200).decode().strip() or None
-        except (Unreadable, UnicodeDecodeError):
-            return None
+    def timestamp(self) -> bytes | None:
+        """What says when it was handed in (``intake.times`` reads it); None without such a file.
+        Raises ``Unreadable``."""
+        for name in (TIME, ORIGINAL_TIME):
+            if os.path.lexists(self.folder / name):
+                return _read(self.folder / name, MOST)
+        return None
 
     def companions(self) -> dict[str, bytes]:
         """The files beside the notebook, by their path inside the folder."""
@@ -127,5 +132,6 @@ def _read(path: Path, most: int) -> bytes:
             raise Unreadable(f"{name} is a link, and links are not followed") from None
         raise Unreadable(f"{name} cannot be read ({error.strerror})") from None
     if len(data) > most:
-        raise Unreadable(f"{name} is larger than {most // 2**20} MB")
+        size = f"{most // 2**20} MB" if most >= 2**20 else f"{most} bytes"
+        raise Unreadable(f"{name} is larger than {size}")
     return data

@@ -5,8 +5,9 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from course_lib.chapters import CHAPTERS
+from grading.intake.platforms import PLATFORMS
 from grading.paths import REPOSITORY
 
 COURSE_ID = "pytorch-training-loop"
@@ -14,8 +15,19 @@ COURSE_ID = "pytorch-training-loop"
 CELL_TIMEOUT = 120
 
 
-def configure(c: Any, root: Path) -> None:
-    """Set up ``c`` (a traitlets ``Config``) for the course directory ``root``."""
+def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> None:
+    """Set up ``c`` (a traitlets ``Config``) for the course directory ``root``.
+
+    ``platform`` is where `nbgrader zip_collect` gets its archives from, ``timezone`` that of its
+    times where it names none. Raises ``ValueError`` for one that is not known.
+    """
+    if platform not in PLATFORMS:
+        raise ValueError(f"platform {platform!r} is not one of {', '.join(sorted(PLATFORMS))}")
+    if timezone:
+        try:
+            ZoneInfo(timezone)
+        except (ValueError, OSError, LookupError):
+            raise ValueError(f"timezone {timezone!r} is not a name like Europe/Berlin") from None
     prepare_process()
     # Checks in submissions must not count as the instructor's own progress as a learner.
     os.environ.setdefault("COURSE_HOME", str(root / ".progress"))
@@ -44,14 +56,13 @@ def configure(c: Any, root: Path) -> None:
     # (writable by everyone) where learners work on the same machine.
     c.Exchange.root = str(root / "exchange")
 
-    # `nbgrader zip_collect`: a learning platform's archive names the learner first, up to a "_", in
-    # the file's name or in a folder's: ann_4711_05_complete_loop.ipynb, ann_4711_file_/05_comp...
-    chapters = "|".join(chapter.id for chapter in CHAPTERS)
-    c.FileNameCollectorPlugin.named_regexp = (
-        r".*[/\\]extracted[/\\][^/\\]+[/\\](?P<student_id>[^/\\_]+)_"
-        rf".*?(?P<file_id>{chapters})[^/\\]*\.ipynb$"
-    )
-    c.ZipCollectApp.extractor_plugin = "grading.nbgrader.extractor.BoundedExtractor"
+    # `nbgrader zip_collect`. It clears its own folder of unpacked files, and what it would print
+    # about each file hides the lines that need a look.
+    c.ZipCollectApp.extractor_plugin = "grading.nbgrader.extractor.PlatformExtractor"
+    c.ZipCollectApp.force = True
+    c.ZipCollectApp.log_level = "ERROR"
+    c.PlatformExtractor.platform = platform
+    c.PlatformExtractor.timezone = timezone
 
 
 def prepare_process() -> None:

@@ -25,6 +25,9 @@ sys.path.insert(0, {repository!r})
 from grading.nbgrader.config import configure
 
 c = get_config()
+# Where `nbgrader zip_collect` gets its archives from: add platform="moodle", or "canvas",
+# "blackboard", "brightspace", "ilias", "gradescope", "sakai", "google classroom", "github classroom";
+# and timezone="Europe/Berlin" where the platform writes times without one.
 configure(c, Path(__file__).resolve().parent)
 
 # Another database (any SQLAlchemy URL); without this line: gradebook.db in this folder.

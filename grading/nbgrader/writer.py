@@ -24,7 +24,6 @@ from nbgrader.preprocessors import (
     LimitOutput,
     SaveAutoGrades,
 )
-from nbgrader.utils import parse_utc
 from sqlalchemy.exc import SAWarning
 from traitlets.config import Config
 
@@ -128,10 +127,12 @@ class Writer:
         happens next. Manual scores and comments stay."""
         for step in (STAGING, "autograded", "feedback"):
             _remove(self._folder(step, learner))
-        when = {} if timestamp is None else {"timestamp": timestamp}
         with self._gradebook() as gradebook:
             gradebook.update_or_create_student(learner)
-            submission = gradebook.update_or_create_submission(self.assignment, learner, **when)
+            # Also when it is unknown: the time of an earlier attempt is not this one's.
+            submission = gradebook.update_or_create_submission(
+                self.assignment, learner, timestamp=timestamp
+            )
             for notebook in submission.notebooks:
                 notebook.late_submission_penalty = None
                 for grade in notebook.grades:
@@ -212,14 +213,6 @@ class _Errors(logging.Handler):
         text = record.getMessage().strip()
         if not self.reason and "Traceback" in text:
             self.reason = text.splitlines()[-1]
-
-
-def is_timestamp(text: str) -> bool:
-    """Can nbgrader read this as the time of a submission?"""
-    try:
-        return parse_utc(text) is not None
-    except (ValueError, OverflowError, AttributeError, TypeError):
-        return False
 
 
 def _safe_to_show(notebook: NotebookNode) -> NotebookNode:

@@ -23,6 +23,7 @@ import nbformat
 import psutil
 import pytest
 from nbgrader.api import Gradebook
+from nbgrader.apps import NbGraderAPI
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -231,6 +232,50 @@ def test_a_late_submission_is_penalised_once_there_is_a_due_date(course, kernels
         with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
             found = gradebook.find_submission(CHAPTER.id, "ann")
             assert found.score - (found.late_submission_penalty or 0.0) == score
+    assert not kernels
+
+
+def test_a_time_that_is_not_certain_is_reported_and_takes_no_points(course, kernels):
+    """Due 23:59 in Berlin; handed in at 23:58, said in ways that nbgrader takes for something else."""
+    said = {"ann": "2026-10-12 23:58:00 CEST", "bob": "12.10.2026 21:58", "cleo": None}
+    for learner, text in said.items():
+        file = course / "submitted" / learner / CHAPTER.id / "timestamp.txt"
+        if text is None:
+            file.unlink(missing_ok=True)
+        else:
+            file.write_text(text)
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write('\nc.LateSubmissionPlugin.penalty_method = "zero"\n')
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        gradebook.find_assignment(CHAPTER.id).duedate = datetime(2026, 10, 12, 21, 59)
+        gradebook.find_submission(CHAPTER.id, "ann").timestamp = datetime(2026, 10, 14)
+        gradebook.db.commit()
+    results = grade(course)
+    assert _scores(results) == POINTS
+    assert "CEST" in results["ann"].time_problem
+    assert "12.10.2026" in results["bob"].time_problem
+    assert "no timestamp.txt" in results["cleo"].time_problem
+    for learner in said:
+        assert "time of submission is unknown" in results[learner].feedback.read_text().lower()
+        with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+            found = gradebook.find_submission(CHAPTER.id, learner)
+            assert (found.timestamp, found.late_submission_penalty) == (None, 0.0)
+    report = CliRunner().invoke(app, ["report", "00", "--course", str(course)])
+    assert "Time of submission unknown, lateness left to you: 3" in report.stdout
+    again = grade(course)
+    assert {result.work for result in again.values()} == {"unchanged"}
+    assert again["ann"].time_problem == results["ann"].time_problem
+    # Formgrader reads the file itself: what it would stumble over stands beside it.
+    api = NbGraderAPI(config=load_course(course))
+    assert api.get_submitted_timestamp(CHAPTER.id, "ann") is None
+    assert api.get_autograded_students(CHAPTER.id) == set(said)
+    # The course's own zone makes the abbreviation certain.
+    with (course / "nbgrader_config.py").open("a") as config:
+        config.write('c.Exchange.timezone = "Europe/Berlin"\n')
+    assert grade(course)["ann"].time_problem == ""
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
+        found = gradebook.find_submission(CHAPTER.id, "ann")
+        assert (found.timestamp, found.total_seconds_late) == (datetime(2026, 10, 12, 21, 58), 0)
     assert not kernels
 
 

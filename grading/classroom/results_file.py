@@ -1,0 +1,38 @@
+"""Everyone's result in one file for programs: ``grade CHAPTER --json FILE``."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from course_lib.chapters import Chapter
+from grading.classroom.cache import write_whole
+from grading.errors import Problem
+from grading.judging.outcomes import NotebookOutcome
+
+
+class Graded(Protocol):
+    """What ``grade_class.Result`` has that goes into the file."""
+
+    learner: str
+    outcome: NotebookOutcome | None
+    problem: str
+    time_problem: str
+
+
+def write_results(file: Path, chapter: Chapter, results: Sequence[Graded]) -> None:
+    """``learners`` has the object of ``grade-notebook --json`` for each learner; who has none is in
+    ``not_graded`` with the reason, and ``time_unknown`` says why it is unknown whether one was late.
+    The file is whole or as it was before."""
+    tree = {
+        "notebook": chapter.id,
+        "learners": {one.learner: one.outcome.as_json() for one in results if one.outcome},
+        "not_graded": {one.learner: one.problem for one in results if not one.outcome},
+        "time_unknown": {one.learner: one.time_problem for one in results if one.time_problem},
+    }
+    # A folder's name may be no text at all: then it is written with replacements, as it is shown.
+    text = json.dumps(tree, ensure_ascii=False, indent=1)
+    try:
+        write_whole(file, text.encode("utf-8", "replace") + b"\n")
+    except OSError as error:
+        raise Problem(f"cannot write {file}: {error.strerror or error}.") from None

@@ -1,0 +1,50 @@
+"""The final scores of a chapter, as the gradebook has them. Read by ``export``."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
+from traitlets.config import Config
+
+
+@dataclass(frozen=True)
+class Score:
+    """One submission. ``final`` has scores by hand and the late penalty in it; ``graded`` is False
+    while a check waits for a grade: then the score is not one."""
+
+    learner: str
+    final: float
+    max_score: float
+    penalty: float
+    submitted: datetime | None
+    graded: bool
+
+
+def scores_of(config: Config, assignment: str) -> list[Score]:
+    """Everyone who handed in ``assignment``, by name; empty when the gradebook does not know it."""
+    coursedir = CourseDirectory(config=config)
+    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        try:
+            maximum = gradebook.find_assignment(assignment).max_score
+        except MissingEntry:
+            return []
+        found = [
+            Score(
+                learner=one.student_id,
+                final=max(0.0, one.score - one.late_submission_penalty),
+                max_score=maximum,
+                penalty=one.late_submission_penalty,
+                submitted=one.timestamp,
+                graded=not one.needs_manual_grade,
+            )
+            for one in gradebook.assignment_submissions(assignment)
+        ]
+    return sorted(found, key=lambda score: score.learner)
+
+
+def feedback_page(config: Config, learner: str, assignment: str) -> str:
+    """Where the learner's feedback page is, or would be."""
+    coursedir = CourseDirectory(config=config)
+    folder = coursedir.format_path(coursedir.feedback_directory, learner, assignment)
+    return f"{folder}/{assignment}.html"
