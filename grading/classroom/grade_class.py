@@ -1,7 +1,7 @@
 """``python -m grading grade CHAPTER``: all submissions of a chapter, into gradebook and feedback.
 
 Runs go to worker processes; this process prepares, judges and is the only one that writes. What
-was found out before is looked up (``engine.cache``, ``marks``), so a grader that was killed goes on
+was found out before is looked up (``cache``, ``marks``), so a grader that was killed goes on
 where it was. One learner's broken file, crash or failed write is a line in the report, no more.
 """
 

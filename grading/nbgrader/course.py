@@ -6,6 +6,7 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from course_lib.chapters import Chapter
 from grading.errors import Problem
 from grading.nbgrader.config import prepare_process
 from grading.paths import REPOSITORY
@@ -61,3 +62,14 @@ def load_course(course: Path) -> Config:
         return PyFileConfigLoader(CONFIG_NAME, path=str(course.resolve())).load_config()
     except Exception as error:  # it runs an instructor's own lines
         raise Problem(f"cannot read {path}: {type(error).__name__}: {error}") from None
+
+
+def generate_assignment(chapter: Chapter, course: Path) -> None:
+    """Let nbgrader make the released notebook from the solved one in the course's ``source``."""
+    from nbgrader.apps import NbGraderAPI  # takes a second, and only a release needs it
+
+    result = NbGraderAPI(config=load_course(course)).generate_assignment(chapter.id, force=True)
+    if not result["success"]:
+        text = result.get("error") or result.get("log") or "it gives no reason"
+        last_line = text.strip().splitlines()[-1]
+        raise Problem(f"nbgrader could not release {chapter.id}: {last_line}")

@@ -1,4 +1,4 @@
-"""What the tests of the engine share: chapter 05 as released, a solved notebook, a graded class."""
+"""What the tests of grading share: chapter 05 as released, a solved notebook, a graded class."""
 
 import shutil
 from collections.abc import Callable
