@@ -14,8 +14,7 @@ import pytest
 
 from course_lib import progress
 from course_lib.__main__ import main
-from course_lib.app import lab
-from course_lib.app import workspace
+from course_lib.app import lab, workspace
 from course_lib.app.terminal import answer
 from course_lib.errors import Problem
 
