@@ -16,9 +16,10 @@ from typing import Any
 
 from course_lib.exercises.checking.wire import MAX_BYTES, WireError, pack, unpack
 from grading.classroom.versions import digest, run_version
-from grading.runner.run import Job, RunRecord, Stopped
+from grading.errors import Failure
+from grading.runner.run import Job, RunRecord
 
-_UNUSABLE = Stopped("error", "No observation of your code came back that could be used.")
+_UNUSABLE = Failure("error", "No observation of your code came back that could be used.")
 
 
 def job_key(job: Job) -> str:
@@ -42,8 +43,8 @@ def is_final(record: RunRecord) -> bool:
     return not record.cut_short and not any(map(_ran_out_of_time, record.answers.values()))
 
 
-def _ran_out_of_time(answer: list[Any] | Stopped) -> bool:
-    if isinstance(answer, Stopped):
+def _ran_out_of_time(answer: list[Any] | Failure) -> bool:
+    if isinstance(answer, Failure):
         return answer.status == "timeout"
     return any(isinstance(result, dict) and result.get("failure") == "timeout" for result in answer)
 
@@ -53,7 +54,7 @@ def record_bytes(record: RunRecord) -> bytes:
     answers: dict[str, Any] = {}
     for grade_id, answer in record.answers.items():
         try:
-            stopped = isinstance(answer, Stopped)
+            stopped = isinstance(answer, Failure)
             packed = asdict(answer) if stopped else base64.b64encode(pack(answer)).decode()
         except WireError:  # a forged one may unfold to more than it was as bytes
             packed = asdict(_UNUSABLE)
@@ -72,9 +73,9 @@ def record_from(data: bytes) -> RunRecord:
         raise ValueError(f"not a run record: {error!r}") from None
 
 
-def _answer_from(answer: Any) -> list[Any] | Stopped:
+def _answer_from(answer: Any) -> list[Any] | Failure:
     if isinstance(answer, dict):
-        return Stopped(answer["status"], answer["message"])
+        return Failure(answer["status"], answer["message"])
     try:
         results = unpack(base64.b64decode(answer), 2 * MAX_BYTES)
     except WireError:

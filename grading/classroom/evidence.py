@@ -7,28 +7,23 @@ from typing import Any
 
 import torch
 
-from course_lib.chapters import find_chapter
 from course_lib.exercises.checking.model import Observation
 from course_lib.exercises.checking.wire import Foreign, WireError
 from grading.classroom.cache import ResultStore, job_key
 from grading.classroom.pipeline import Submission, prepare, read_release
 from grading.classroom.secret import course_secret
-from grading.errors import Problem
+from grading.errors import Failure, Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
 from grading.intake.submissions import submissions
 from grading.judging.cases import case_set
 from grading.judging.judge import observation_from
-from grading.runner.run import Stopped
 
 _WIDTH = 100
 
 
 def observed(name: str, learner: str, course: Path, exercise: str | None = None) -> Iterator[str]:
     """The lines to print. Raises ``Problem`` when there is no stored run of that submission."""
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
+    chapter = chapter_called(name)
     found = [one for one in submissions(course / "submitted", chapter) if one.learner == learner]
     if not found:
         raise Problem(f"no submission of {learner!r} in {course / 'submitted'}/.")
@@ -54,8 +49,8 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
             yield from _of(question.name, record.answers[grade_id], prepared.seeds.get(grade_id))
 
 
-def _of(name: str, answer: list[Any] | Stopped, seed: int | None) -> Iterator[str]:
-    if isinstance(answer, Stopped):
+def _of(name: str, answer: list[Any] | Failure, seed: int | None) -> Iterator[str]:
+    if isinstance(answer, Failure):
         yield f"   {answer.status}: {printable(answer.message)}"
     elif seed is None:
         yield f"   answered {_shown(answer[0])}"

@@ -17,14 +17,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from course_lib.chapters import Chapter, find_chapter
+from course_lib.chapters import Chapter
 from grading.classroom.cache import ResultStore, is_final, job_key, record_from
 from grading.classroom.marks import Mark, Marks
 from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare, read_release
 from grading.classroom.secret import course_secret
 from grading.classroom.versions import digest, judge_version
 from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
-from grading.errors import Problem
+from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
 from grading.intake.submissions import HandedIn, submissions
 from grading.judging.outcomes import NotebookOutcome
@@ -63,10 +63,7 @@ def grade_class(
     """Grade every submission of the chapter called ``name`` and print the marks."""
     if scheduler is None:  # a cluster's workers look for themselves
         check_protection(sandbox)
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
+    chapter = chapter_called(name)
     console = Console()
     if not sandbox:
         console.print(f"Grading without a sandbox. {UNPROTECTED}", style="yellow")

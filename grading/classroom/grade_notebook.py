@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from course_lib.chapters import CHAPTERS, Chapter, find_chapter
+from course_lib.chapters import CHAPTERS, Chapter
 from grading.classroom.pipeline import Graded, Submission, conclude, prepare, read_release
 from grading.classroom.secret import own_secret
-from grading.errors import Problem
+from grading.errors import Problem, chapter_called
 from grading.intake.matching import ReleaseIndex, grade_id_of
 from grading.intake.reading import Unreadable, read_notebook
 from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
@@ -68,10 +68,7 @@ def release_of(chapter: Chapter, course: Path) -> Path:
 def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
     """The chapter that was named, else that the file's name names, else that its cells are of."""
     if name is not None:
-        try:
-            return find_chapter(name)
-        except LookupError as error:
-            raise Problem(str(error)) from None
+        return chapter_called(name)
     for chapter in CHAPTERS:
         if chapter.id in file.name:
             return chapter

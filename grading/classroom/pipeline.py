@@ -15,16 +15,16 @@ from nbformat import NotebookNode
 from course_lib.chapters import CHAPTERS, Chapter
 from course_lib.exercises import all_exercises, chapter_exercises
 from course_lib.exercises.checking.wire import WireError, pack
-from grading.errors import Problem
+from grading.errors import Failure, Problem
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
 from grading.intake.reading import printable
 from grading.intake.repair import Repaired, repair
 from grading.judging.cases import case_set, choose_seed
-from grading.judging.judge import Failure, judge_exercise, judge_quiz, observation_from
+from grading.judging.judge import judge_exercise, judge_quiz, observation_from
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
 from grading.judging.review_flags import worth_a_look
 from grading.runner.limits import Limits
-from grading.runner.run import Job, Question, RunRecord, Stopped
+from grading.runner.run import Job, Question, RunRecord
 
 #: The longest message to a learner, in characters.
 _MESSAGE = 1_500
@@ -147,10 +147,10 @@ def _sayable(text: str) -> str:
     return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
 
 
-def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:
+def _evidence(question: Question, answer: list[Any] | Failure) -> Any:
     """What the judge takes: a list with an entry per case, a quiz answer, or a ``Failure``."""
-    if isinstance(answer, Stopped):
-        return Failure(answer.status, answer.message)
+    if isinstance(answer, Failure):
+        return answer
     try:
         if question.kind == "exercise":
             return [observation_from(result) for result in answer]

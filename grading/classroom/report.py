@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from course_lib.chapters import find_chapter
 from course_lib.quiz import chapter_questions
 from grading.classroom.class_report import (
     ClassReport,
@@ -20,7 +19,7 @@ from grading.classroom.class_report import (
     summary,
 )
 from grading.classroom.marks import Marks
-from grading.errors import Problem
+from grading.errors import Problem, chapter_called
 from grading.intake.reading import printable
 from grading.judging.outcomes import VERDICTS
 
@@ -29,10 +28,7 @@ def report(
     name: str, course: Path, csv_file: Path | None = None, png_file: Path | None = None
 ) -> ClassReport:
     """Print the report on the chapter called ``name``, and write the files that are asked for."""
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
+    chapter = chapter_called(name)
     found = class_report(chapter, Marks(course, chapter), course / "submitted")
     if found is None:
         raise Problem(

@@ -34,11 +34,12 @@ from grading.classroom.marks import Marks
 from grading.classroom.pipeline import Submission, prepare, read_release
 from grading.classroom.secret import course_secret
 from grading.classroom.workers import LocalWorkers, run_all, run_elsewhere
+from grading.errors import Failure
 from grading.intake.matching import is_solution
 from grading.nbgrader.course import load_course
 from grading.paths import REPOSITORY
 from grading.runner.limits import Limits
-from grading.runner.run import Job, RunRecord, Stopped
+from grading.runner.run import Job, RunRecord
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
 
@@ -141,7 +142,7 @@ def test_what_was_lost_is_written_again(course, kernels, lost):
 
 def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     def stopped(job: Job) -> RunRecord:
-        late = Stopped("timeout", "Your code was called, and it was not done after 60 s.")
+        late = Failure("timeout", "Your code was called, and it was not done after 60 s.")
         return RunRecord(dict.fromkeys(job.questions, late), cut_short=True)
 
     stored = set((course / "results" / "runs").rglob("*"))

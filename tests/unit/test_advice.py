@@ -1,6 +1,5 @@
 """A name that is missing in a kernel: advice instead of a traceback, and still an error."""
 
-
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
