@@ -16,6 +16,7 @@ from grading.paths import (
     COURSE_FOLDER,
     NOTEBOOKS_FOLDER,
     SOURCE_FOLDER,
+    CourseFolder,
     released_notebook,
     solved_notebook,
     text_source,
@@ -40,7 +41,7 @@ def release(
         generate_assignment(chapter, course)
         changed = False
         if notebooks_folder is not None:
-            made = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+            made = CourseFolder(course).release(chapter)
             text = made.read_text(encoding="utf-8").rstrip("\n") + "\n"
             changed = write_if_changed(released_notebook(chapter, notebooks_folder), text)
         report(chapter, changed)
@@ -73,7 +74,7 @@ def _identity(cell: nbformat.NotebookNode) -> tuple:
 
 def _copy_source(solved: Path, course: Path) -> None:
     """nbgrader reads a course's own ``source`` folder; it holds the notebook and nothing else."""
-    folder = course / "source" / solved.stem
+    folder = CourseFolder(course).source / solved.stem
     folder.mkdir(exist_ok=True)
     copy = folder / solved.name
     if not copy.exists() or copy.read_bytes() != solved.read_bytes():

@@ -17,6 +17,7 @@ from grading.intake.reading import Unreadable, printable
 from grading.intake.submissions import submissions
 from grading.judging.cases import case_set
 from grading.judging.judge import observation_from
+from grading.paths import CourseFolder
 
 _WIDTH = 100
 
@@ -24,10 +25,11 @@ _WIDTH = 100
 def observed(name: str, learner: str, course: Path, exercise: str | None = None) -> Iterator[str]:
     """The lines to print. Raises ``Problem`` when there is no stored run of that submission."""
     chapter = chapter_called(name)
-    found = [one for one in submissions(course / "submitted", chapter) if one.learner == learner]
+    folder = CourseFolder(course)
+    found = [one for one in submissions(folder.submitted, chapter) if one.learner == learner]
     if not found:
-        raise Problem(f"no submission of {learner!r} in {course / 'submitted'}/.")
-    release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+        raise Problem(f"no submission of {learner!r} in {folder.submitted}/.")
+    release = read_release(folder.release(chapter))
     try:
         submission = Submission(found[0].notebook(chapter), found[0].companions())
         prepared = prepare(submission, release, course_secret(course))
@@ -36,7 +38,7 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
     names = [question.name for question in prepared.job.questions.values()]
     if exercise is not None and exercise not in names:
         raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")
-    record = ResultStore(course / "results" / "runs").get(job_key(prepared.job))
+    record = ResultStore(folder.runs).get(job_key(prepared.job))
     if record is None:
         raise Problem(
             f"no run of this submission with this version of the course is stored: "

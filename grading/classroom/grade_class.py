@@ -28,9 +28,10 @@ from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
 from grading.intake.submissions import HandedIn, submissions
 from grading.judging.outcomes import NotebookOutcome
-from grading.nbgrader.course import CONFIG_NAME, load_course
+from grading.nbgrader.course import load_course
 from grading.nbgrader.gradebook_snapshot import Standing
 from grading.nbgrader.writer import Writer, is_timestamp
+from grading.paths import CourseFolder
 from grading.runner.limits import Limits
 from grading.runner.run import Job, RunRecord, run
 from grading.runner.sandbox import UNPROTECTED, check_protection
@@ -67,9 +68,10 @@ def grade_class(
     console = Console()
     if not sandbox:
         console.print(f"Grading without a sandbox. {UNPROTECTED}", style="yellow")
-    handed_in = submissions(course / "submitted", chapter)
+    handed_in = submissions(CourseFolder(course).submitted, chapter)
     if not handed_in:
-        raise Problem(f"no submissions in {course / 'submitted'}/<learner>/{chapter.id}/.")
+        place = CourseFolder(course).submission("<learner>", chapter)
+        raise Problem(f"no submissions in {place}/.")
     with _workers(jobs, scheduler) as workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
@@ -127,13 +129,13 @@ class _Grading:
     """One grading of a chapter: the only writer of gradebook, pages, marks and stored results."""
 
     def __init__(self, chapter: Chapter, course: Path, sandbox: bool, warm: bool) -> None:
-        config = load_course(course)
-        release = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+        config, folder = load_course(course), CourseFolder(course)
+        release = folder.release(chapter)
         self.chapter, self.sandbox, self.warm = chapter, sandbox, warm
         self.writer = Writer(course, config, chapter.id)
         self.release = read_release(release)
         self.secret = course_secret(course)
-        self.store = ResultStore(course / "results" / "runs")
+        self.store = ResultStore(folder.runs)
         self.marks = Marks(course, chapter)
         self.standing = Standing(config, chapter.id)
         self.limits = Limits()
@@ -142,7 +144,7 @@ class _Grading:
             judge_version(chapter),
             release.read_bytes(),
             self.secret,
-            (course / CONFIG_NAME).read_bytes(),
+            folder.config.read_bytes(),
             self.standing.due,
             json.dumps([asdict(self.limits), sandbox]),
         )

@@ -15,7 +15,7 @@ from grading.errors import Problem, chapter_called
 from grading.intake.matching import ReleaseIndex, grade_id_of
 from grading.intake.reading import Unreadable, read_notebook
 from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
-from grading.paths import COURSE_FOLDER, released_notebook
+from grading.paths import COURSE_FOLDER, CourseFolder, released_notebook
 from grading.runner.run import run
 from grading.runner.sandbox import UNPROTECTED, check_protection
 
@@ -61,7 +61,7 @@ def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: boo
 
 def release_of(chapter: Chapter, course: Path) -> Path:
     """What learners of this course directory got; without one, what the repository releases."""
-    released = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+    released = CourseFolder(course).release(chapter)
     return released if released.is_file() else released_notebook(chapter)
 
 

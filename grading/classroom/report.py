@@ -22,6 +22,7 @@ from grading.classroom.marks import Marks
 from grading.errors import Problem, chapter_called
 from grading.intake.reading import printable
 from grading.judging.outcomes import VERDICTS
+from grading.paths import CourseFolder
 
 
 def report(
@@ -29,7 +30,7 @@ def report(
 ) -> ClassReport:
     """Print the report on the chapter called ``name``, and write the files that are asked for."""
     chapter = chapter_called(name)
-    found = class_report(chapter, Marks(course, chapter), course / "submitted")
+    found = class_report(chapter, Marks(course, chapter), CourseFolder(course).submitted)
     if found is None:
         raise Problem(
             f"{course} holds no marks of {chapter.id}: "

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.chapters import CHAPTERS
-from grading.paths import REPOSITORY
+from grading.paths import REPOSITORY, CourseFolder
 
 COURSE_ID = "pytorch-training-loop"
 #: Seconds for one cell under plain ``nbgrader autograde``.
@@ -18,7 +18,7 @@ def configure(c: Any, root: Path) -> None:
     """Set up ``c`` (a traitlets ``Config``) for the course directory ``root``."""
     prepare_process()
     # Checks in submissions must not count as the instructor's own progress as a learner.
-    os.environ.setdefault("COURSE_HOME", str(root / ".progress"))
+    os.environ.setdefault("COURSE_HOME", str(CourseFolder(root).progress))
     c.CourseDirectory.course_id = COURSE_ID
     c.CourseDirectory.root = str(root)
 
@@ -42,7 +42,7 @@ def configure(c: Any, root: Path) -> None:
 
     # release_assignment, fetch, submit and collect go through this folder; put a shared one here
     # (writable by everyone) where learners work on the same machine.
-    c.Exchange.root = str(root / "exchange")
+    c.Exchange.root = str(CourseFolder(root).exchange)
 
     # `nbgrader zip_collect`: a learning platform's archive names the learner first, up to a "_", in
     # the file's name or in a folder's: ann_4711_05_complete_loop.ipynb, ann_4711_file_/05_comp...
