@@ -35,7 +35,7 @@ def job_key(job: Job) -> str:
     companions = [part for name in sorted(job.companions) for part in (name, job.companions[name])]
     setting = json.dumps([asdict(job.limits), job.sandbox, len(job.questions)], sort_keys=True)
     notebook = json.dumps(job.notebook, sort_keys=True)
-    return digest(run_version(), setting, notebook, *questions, *companions)
+    return digest(run_version(job.chapter), setting, notebook, *questions, *companions)
 
 
 def is_final(record: RunRecord) -> bool:

@@ -12,8 +12,8 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib.chapters import CHAPTERS, Chapter
-from course_lib.exercises import all_exercises, chapter_exercises
+from course_lib.chapters import Chapter
+from course_lib.exercises import all_exercises, chapter_of
 from course_lib.exercises.checking.wire import WireError, pack
 from grading.errors import Failure, Problem
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
@@ -95,10 +95,17 @@ def prepare(
             exercise.subjects,
             pack(list(cases)),
             len(cases),
-            next(c.id for c in CHAPTERS if exercise in chapter_exercises(c)),
         )
     companions = dict(submission.companions)
-    job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox, warm)
+    chapter = next(
+        (
+            chapter_of(question.name).id
+            for question in questions.values()
+            if question.kind == "exercise"
+        ),
+        "",
+    )
+    job = Job(repaired.notebook, questions, chapter, companions, limits or Limits(), sandbox, warm)
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 

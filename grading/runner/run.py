@@ -27,17 +27,15 @@ _FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_li
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need,
-    ``chapter`` whose exercise it is."""
+    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need."""
 
     kind: Literal["exercise", "quiz"]
     name: str
     names: tuple[str, ...]
     payload: bytes = b""
     count: int = 1
-    chapter: str = ""
 
-    def expression(self, nonce: str) -> str:
+    def expression(self, nonce: str, chapter: str) -> str:
         """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way.
 
         An exercise is observed by modules that are read anew: what a cell put into the loaded ones
@@ -46,16 +44,18 @@ class Question:
         if self.kind == "quiz":
             return f"{_OBSERVE}.remote_value({self.name!r}, {nonce!r})"
         payload = base64.b64encode(self.payload).decode()
-        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, chapter={self.chapter!r}"
+        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, {chapter!r}"
         return f"[{_FORGET}, {_OBSERVE}.remote({arguments})][1]"
 
 
 @dataclass(frozen=True)
 class Job:
-    """All that a run depends on. ``questions`` are by the grade id of the test cell."""
+    """All that a run depends on. ``questions`` are by the grade id of the test cell, ``chapter`` is
+    the id of theirs."""
 
     notebook: NotebookNode
     questions: Mapping[str, Question]
+    chapter: str = ""
     companions: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
@@ -175,7 +175,7 @@ class _Run:
 
     def _answer(self, kernel: Kernel, question: Question) -> list[Any] | Failure:
         nonce = secrets.token_hex(16)
-        text = kernel.ask(question.expression(nonce))
+        text = kernel.ask(question.expression(nonce, self.job.chapter))
         discarded = Failure("error", "No observation of your code came back that could be used.")
         try:
             answer = unpack(base64.b64decode(text))

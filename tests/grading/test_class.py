@@ -42,6 +42,7 @@ from grading.runner.limits import Limits
 from grading.runner.run import Job, RunRecord
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
+from tests.grading.versioned import clear_versions
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
 
@@ -106,6 +107,30 @@ def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
     results = grade(course)
     assert {result.work for result in results.values()} == {"judged"}
     assert _scores(results) == POINTS
+    assert not kernels
+
+
+def test_changed_review_flags_are_judged_from_stored_runs(course, kernels, other_repository):
+    assert {result.work for result in grade(course).values()} == {"unchanged"}
+    with (other_repository / "grading" / "judging" / "review_flags.py").open("a") as file:
+        file.write("# one more flag\n")
+    clear_versions()
+    assert {result.work for result in grade(course).values()} == {"judged"}
+    assert not kernels
+
+
+@pytest.mark.parametrize("half", ["course_lib/exercises", "grading/answers"])
+def test_a_change_in_another_chapters_exercise_touches_no_result(
+    course, kernels, other_repository, half
+):
+    [module] = [
+        path
+        for path in sorted((other_repository / half).rglob("*.py"))
+        if path.relative_to(other_repository / half).parts[0].startswith("ch05")
+    ][:1]
+    module.write_text(module.read_text() + "# changed\n")
+    clear_versions()
+    assert {result.work for result in grade(course).values()} == {"unchanged"}
     assert not kernels
 
 
@@ -447,7 +472,9 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up(monkeypatch):
     """Only that job: what ran beside it is done."""
     monkeypatch.setattr("grading.classroom.workers.run_packed", _packed_or_dead)
     with LocalWorkers(2) as workers:
-        jobs = [(name, Job(nbformat.v4.new_notebook(), {}, {name: b""})) for name in "aXb"]
+        jobs = [
+            (name, Job(nbformat.v4.new_notebook(), {}, CHAPTER.id, {name: b""})) for name in "aXb"
+        ]
         answers = dict(run_all(jobs, workers))
     assert "ended 3 times" in str(answers.pop("X"))
     assert answers == {"a": b"a", "b": b"b"}
@@ -461,7 +488,7 @@ def _packed_or_dead(job: Job) -> bytes:
 
 
 def test_a_worker_with_another_version_refuses():
-    with pytest.raises(Exception, match="another version"):
+    with pytest.raises(Exception, match="a different version"):
         run_elsewhere(Job(nbformat.v4.new_notebook(), {}), "old")
 
 
