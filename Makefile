@@ -47,9 +47,10 @@ nbval: $(EVERYONE)  ## maintainer: replay all solved notebooks strictly, two at 
 	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg grading/source
 
 .PHONY: lint
-lint: $(EVERYONE)  ## maintainer: ruff's rules and format
+lint: $(EVERYONE)  ## maintainer: ruff's rules and format, and the arrows between folders
 	$(IN_VENV) -m ruff check .
 	$(IN_VENV) -m ruff format --check .
+	PYTHONPATH=. $(VENV)/bin/lint-imports --no-logo
 
 .PHONY: build
 build: $(EVERYONE)  ## author: make the notebooks, solved and released, from grading/chapters
@@ -90,7 +91,7 @@ pictures: $(EVERYONE)  ## maintainer: make the pictures of README.md again
 
 .PHONY: clean
 clean:  ## everyone: remove the environment and what tests leave; your notebooks stay
-	rm -rf $(VENV) .pytest_cache .ruff_cache build dist screenshots site *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache build dist screenshots site *.egg-info
 
 $(LEARNER): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab

@@ -33,9 +33,10 @@ import psutil
 from course_lib.chapters import Chapter, find_chapter
 from grading.authoring.release import release
 from grading.classroom.cache import record_bytes, record_from
-from grading.classroom.pipeline import Submission, conclude, prepare, read_release
+from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.classroom.secret import course_secret
 from grading.intake.matching import grade_id_of, is_solution
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer

@@ -1,5 +1,7 @@
-"""Where the three forms of a chapter lie: text source, solved notebook, released notebook."""
+"""Where the three forms of a chapter lie - text source, solved notebook, released notebook - and what a
+course directory holds."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.chapters import Chapter
@@ -24,3 +26,57 @@ def solved_notebook(chapter: Chapter, folder: Path = SOURCE_FOLDER) -> Path:
 def released_notebook(chapter: Chapter, folder: Path = NOTEBOOKS_FOLDER) -> Path:
     """What ``release`` makes and a learner opens."""
     return folder / f"{chapter.id}.ipynb"
+
+
+@dataclass(frozen=True)
+class CourseFolder:
+    """A course directory: nbgrader's working folder with an instructor's data. Every path inside it that
+    the course itself reads or writes is spelled here.
+
+    Where the gradebook is and what nbgrader calls its steps' folders say nbgrader's settings.
+    """
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The instructor's settings; what has it is a course directory."""
+        return self.root / "nbgrader_config.py"
+
+    @property
+    def secret(self) -> Path:
+        return self.root / "secret"
+
+    @property
+    def submitted(self) -> Path:
+        return self.root / "submitted"
+
+    @property
+    def exchange(self) -> Path:
+        return self.root / "exchange"
+
+    @property
+    def source(self) -> Path:
+        return self.root / "source"
+
+    @property
+    def progress(self) -> Path:
+        """Where checks count that run in submissions: not as the instructor's own progress."""
+        return self.root / ".progress"
+
+    @property
+    def runs(self) -> Path:
+        """What kernels found out, by content hash."""
+        return self.root / "results" / "runs"
+
+    def marks(self, chapter: Chapter) -> Path:
+        """What the last grading of a chapter said."""
+        return self.root / "results" / "graded" / chapter.id
+
+    def release(self, chapter: Chapter) -> Path:
+        """The notebook that learners of this course got."""
+        return self.root / "release" / chapter.id / f"{chapter.id}.ipynb"
+
+    def submission(self, learner: str, chapter: Chapter) -> Path:
+        """A learner's folder of a chapter."""
+        return self.submitted / learner / chapter.id

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from course_lib import __version__, progress
 from course_lib.app.requirements import RUNTIME, Requirement
+from course_lib.app.workspace import REPOSITORY
 
 OK, NOTE, BAD = "ok", "note", "PROBLEM"
 _LOW_MEMORY_GB = 1.0
-_REPOSITORY = Path(__file__).resolve().parent.parent
 #: Where a package is imported by another name than it is installed by.
 _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
@@ -69,7 +69,7 @@ def _check_python() -> Iterator[Finding]:
         OK, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     )
     yield Finding(OK, f"interpreter {sys.executable}")
-    own = _REPOSITORY / ".venv"
+    own = REPOSITORY / ".venv"
     if own.is_dir() and Path(sys.prefix).resolve() != own.resolve() and not _conda():
         inside = ".venv/bin/python" if os.name == "posix" else r".venv\Scripts\python"
         text = "this is not the course's own Python, which is in .venv"
@@ -97,9 +97,9 @@ def _package(requirement: Requirement) -> Finding:
 
 
 def _install(requirement: Requirement) -> str:
-    if (_REPOSITORY / "environment.yml").is_file() and _conda():
+    if (REPOSITORY / "environment.yml").is_file() and _conda():
         return "conda env update -f environment.yml"
-    if (_REPOSITORY / "Makefile").is_file() and os.name == "posix":
+    if (REPOSITORY / "Makefile").is_file() and os.name == "posix":
         return "make learn"
     return f'{Path(sys.executable).name} -m pip install "{requirement}"'
 
@@ -236,7 +236,7 @@ def _version(name: str) -> str | None:
 
 def _private(text: str) -> str:
     """Without the user's name and the places of their folders, for reports are pasted in public."""
-    places = {str(_REPOSITORY): "<course>", str(Path.home().resolve()): "~", str(Path.home()): "~"}
+    places = {str(REPOSITORY): "<course>", str(Path.home().resolve()): "~", str(Path.home()): "~"}
     for place, instead in places.items():
         if len(place) > 1:
             text = text.replace(place, instead)

@@ -9,7 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from course_lib.app import workspace as my_course
+from course_lib.app import workspace
 from course_lib.errors import Problem
 
 #: The course's defaults, below the learner's own settings: a Markdown file opens as a page.
@@ -37,7 +37,7 @@ _NO_INSTRUCTORS_TOOLS = {
 }
 
 
-def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int = 8888) -> int:
+def open_lab(folder: Path = workspace.MY_COURSE, browser: bool = True, port: int = 8888) -> int:
     """Prepare the learner's ``folder`` and serve it until stopped; returns the exit status."""
     folder = folder.expanduser().resolve()
     try:
@@ -49,7 +49,7 @@ def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int
             'pip install -c constraints.txt -e ".[lab]"'
         ) from error
 
-    for note in my_course.prepare(mine=folder):
+    for note in workspace.prepare(mine=folder):
         print(f"note: {note}")
     running = [server for server in list_running_servers() if server["root_dir"] == str(folder)]
     if running:
@@ -58,11 +58,11 @@ def open_lab(folder: Path = my_course.MY_COURSE, browser: bool = True, port: int
         return 0
 
     browser = browser and has_display()
-    private = folder / my_course.PRIVATE
+    private = folder / workspace.PRIVATE
     _write_settings(private)
     _write_kernel(private)
     _put_this_python_first()
-    _write_first_layout(private / "workspaces", my_course.first_chapter(folder))
+    _write_first_layout(private / "workspaces", workspace.first_chapter(folder))
     token = secrets.token_hex(24)
     server = LabApp.initialize_server(
         argv=[
@@ -142,7 +142,7 @@ def _write_first_layout(workspaces: Path, chapter: Path) -> None:
 
     if workspaces.is_dir() and any(workspaces.iterdir()):
         return
-    page = f"markdownviewer-widget:{my_course.START_PAGE}"
+    page = f"markdownviewer-widget:{workspace.START_PAGE}"
     notebook = f"notebook:{chapter.name}"
     layout = {
         "main": {
@@ -153,12 +153,12 @@ def _write_first_layout(workspaces: Path, chapter: Path) -> None:
         "right": {"collapsed": True, "visible": True},
         "relativeSizes": [0.22, 0.78, 0],
     }
-    workspace = {
+    layout = {
         "data": {
             "layout-restorer:data": layout,
-            page: {"data": {"path": my_course.START_PAGE, "factory": "Markdown Preview"}},
+            page: {"data": {"path": workspace.START_PAGE, "factory": "Markdown Preview"}},
             notebook: {"data": {"path": chapter.name, "factory": "Notebook"}},
         },
         "metadata": {"id": "default"},
     }
-    WorkspacesManager(str(workspaces)).save("default", json.dumps(workspace))
+    WorkspacesManager(str(workspaces)).save("default", json.dumps(layout))

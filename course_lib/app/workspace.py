@@ -1,7 +1,7 @@
 """The learner's own copies of the notebooks, in ``my-course/`` beside ``notebooks/``.
 
 Released notebooks are committed files. A learner who wrote in them would meet a conflict at the
-next ``git pull``; so they work on copies, in a folder that git ignores. Called by ``lab.py``. A copy
+next ``git pull``; so they work on copies, in a folder that git ignores. Called by ``lab``. A copy
 that was changed is never overwritten; one that was not follows the released notebook.
 """
 
@@ -10,10 +10,11 @@ import json
 import os
 from pathlib import Path
 
+import course_lib
 from course_lib.chapters import CHAPTERS
 from course_lib.errors import Problem
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(course_lib.__file__).resolve().parents[1]
 RELEASED = REPOSITORY / "notebooks"
 MY_COURSE = REPOSITORY / "my-course"
 START_PAGE = "START_HERE.md"

@@ -1,5 +1,6 @@
 """The public half of every exercise: one module per chapter, and what they share."""
 
+from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -36,8 +37,6 @@ def find_exercise(name: str, chapter: str = "") -> Exercise:
     else:
         exercises = all_exercises()
     if name not in exercises:
-        from difflib import get_close_matches
-
         near = get_close_matches(name, exercises, n=3) or sorted(exercises)[:5]
         raise LookupError(f"no exercise called {name!r}. Did you mean {', '.join(near)}?")
     return exercises[name]

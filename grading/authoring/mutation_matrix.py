@@ -4,7 +4,7 @@ Called by ``python -m grading verify`` and by the tests.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from course_lib.chapters import Chapter
@@ -62,8 +62,6 @@ def exercise_rows(exercise: Exercise) -> Iterator[MatrixRow]:
 
 
 def _row(exercise: Exercise, kind: str, label: str, subjects: tuple, expected: Any) -> MatrixRow:
-    from dataclasses import replace
-
     # A misconception may be written with what a learner may not use.
     watched = replace(exercise, forbidden=()) if kind == "misconception" else exercise
     for seed in SEEDS:

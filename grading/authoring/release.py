@@ -10,12 +10,13 @@ import nbformat
 from course_lib.chapters import Chapter
 from grading.authoring.build import expand_text, write_if_changed, written_chapters
 from grading.errors import Problem
-from grading.nbgrader.course import load_course, make_course
+from grading.nbgrader.course import generate_assignment, make_course
 from grading.paths import (
     CHAPTERS_FOLDER,
     COURSE_FOLDER,
     NOTEBOOKS_FOLDER,
     SOURCE_FOLDER,
+    CourseFolder,
     released_notebook,
     solved_notebook,
     text_source,
@@ -37,10 +38,10 @@ def release(
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
         _copy_source(solved_notebook(chapter, source_folder), course)
-        _generate(chapter, course)
+        generate_assignment(chapter, course)
         changed = False
         if notebooks_folder is not None:
-            made = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+            made = CourseFolder(course).release(chapter)
             text = made.read_text(encoding="utf-8").rstrip("\n") + "\n"
             changed = write_if_changed(released_notebook(chapter, notebooks_folder), text)
         report(chapter, changed)
@@ -73,23 +74,8 @@ def _identity(cell: nbformat.NotebookNode) -> tuple:
 
 def _copy_source(solved: Path, course: Path) -> None:
     """nbgrader reads a course's own ``source`` folder; it holds the notebook and nothing else."""
-    folder = course / "source" / solved.stem
+    folder = CourseFolder(course).source / solved.stem
     folder.mkdir(exist_ok=True)
     copy = folder / solved.name
     if not copy.exists() or copy.read_bytes() != solved.read_bytes():
         shutil.copyfile(solved, copy)
-
-
-def _generate(chapter: Chapter, course: Path) -> None:
-    from nbgrader.apps import NbGraderAPI
-
-    config = load_course(course)
-    api = NbGraderAPI(config=config)
-    result = api.generate_assignment(chapter.id, force=True)
-    if not result["success"]:
-        raise Problem(f"nbgrader could not release {chapter.id}: {_last_line(result)}")
-
-
-def _last_line(result: dict) -> str:
-    text = result.get("error") or result.get("log") or "it gives no reason"
-    return text.strip().splitlines()[-1]

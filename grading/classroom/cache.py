@@ -6,19 +6,18 @@ follow from the record and the answers without a kernel.
 """
 
 import base64
-import contextlib
 import json
-import os
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from course_lib.exercises.checking.wire import MAX_BYTES, WireError, pack, unpack
 from grading.classroom.versions import digest, run_version
-from grading.runner.run import Job, RunRecord, Stopped
+from grading.errors import Failure
+from grading.intake.whole_file import write_whole
+from grading.runner.run import Job, RunRecord
 
-_UNUSABLE = Stopped("error", "No observation of your code came back that could be used.")
+_UNUSABLE = Failure("error", "No observation of your code came back that could be used.")
 
 
 def job_key(job: Job) -> str:
@@ -34,7 +33,7 @@ def job_key(job: Job) -> str:
     companions = [part for name in sorted(job.companions) for part in (name, job.companions[name])]
     setting = json.dumps([asdict(job.limits), job.sandbox, len(job.questions)], sort_keys=True)
     notebook = json.dumps(job.notebook, sort_keys=True)
-    return digest(run_version(), setting, notebook, *questions, *companions)
+    return digest(run_version(job.chapter), setting, notebook, *questions, *companions)
 
 
 def is_final(record: RunRecord) -> bool:
@@ -42,8 +41,8 @@ def is_final(record: RunRecord) -> bool:
     return not record.cut_short and not any(map(_ran_out_of_time, record.answers.values()))
 
 
-def _ran_out_of_time(answer: list[Any] | Stopped) -> bool:
-    if isinstance(answer, Stopped):
+def _ran_out_of_time(answer: list[Any] | Failure) -> bool:
+    if isinstance(answer, Failure):
         return answer.status == "timeout"
     return any(isinstance(result, dict) and result.get("failure") == "timeout" for result in answer)
 
@@ -53,7 +52,7 @@ def record_bytes(record: RunRecord) -> bytes:
     answers: dict[str, Any] = {}
     for grade_id, answer in record.answers.items():
         try:
-            stopped = isinstance(answer, Stopped)
+            stopped = isinstance(answer, Failure)
             packed = asdict(answer) if stopped else base64.b64encode(pack(answer)).decode()
         except WireError:  # a forged one may unfold to more than it was as bytes
             packed = asdict(_UNUSABLE)
@@ -72,9 +71,9 @@ def record_from(data: bytes) -> RunRecord:
         raise ValueError(f"not a run record: {error!r}") from None
 
 
-def _answer_from(answer: Any) -> list[Any] | Stopped:
+def _answer_from(answer: Any) -> list[Any] | Failure:
     if isinstance(answer, dict):
-        return Stopped(answer["status"], answer["message"])
+        return Failure(answer["status"], answer["message"])
     try:
         results = unpack(base64.b64decode(answer), 2 * MAX_BYTES)
     except WireError:
@@ -102,18 +101,3 @@ class ResultStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / key[2:]
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that at every moment there is the old one, or the new one, whole. Only its
-    owner can read it: results say what hidden tests found."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise

@@ -15,13 +15,14 @@ from course_lib.chapters import Chapter
 from grading.authoring.release import check_up_to_date, release
 from grading.classroom.cache import job_key
 from grading.classroom.grade_class import Result, grade_submissions
-from grading.classroom.pipeline import Submission, prepare, read_release
+from grading.classroom.pipeline import Submission, prepare
 from grading.classroom.secret import course_secret
 from grading.classroom.workers import LocalWorkers
 from grading.errors import Problem
 from grading.intake.reading import Unreadable
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
-from grading.paths import REPOSITORY
+from grading.paths import REPOSITORY, CourseFolder
 from grading.runner.run import Job
 from grading.runner.sandbox import unavailable
 from grading.sample_class import sample_files, sampled_chapters, submission
@@ -52,7 +53,7 @@ def demo(
         for chapter in chapters:
             ahead.start(chapter, course, not reason)
         for chapter in chapters:
-            handed_in = submissions(course / "submitted", chapter)
+            handed_in = submissions(CourseFolder(course).submitted, chapter)
             graded = []
             for result in grade_submissions(chapter, course, handed_in, not reason, ahead):
                 graded.append(result)
@@ -75,9 +76,9 @@ class RunAhead:
 
     def start(self, chapter: Chapter, course: Path, sandbox: bool) -> None:
         """Begin the runs that grading this chapter will ask for."""
-        release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+        release = read_release(CourseFolder(course).release(chapter))
         secret = course_secret(course)
-        for one in submissions(course / "submitted", chapter):
+        for one in submissions(CourseFolder(course).submitted, chapter):
             try:
                 submission = Submission(one.notebook(chapter), one.companions())
                 job = prepare(submission, release, secret, sandbox=sandbox).job
@@ -106,15 +107,15 @@ def _is_built(chapter: Chapter, console: Console) -> bool:
 def _empty(course: Path) -> None:
     """Only what an earlier demo made is removed."""
     if course.exists():
-        if any(course.iterdir()) and not (course / "nbgrader_config.py").is_file():
+        if any(course.iterdir()) and not CourseFolder(course).config.is_file():
             raise Problem(f"{course} holds other things than a demo; move it away first.")
         shutil.rmtree(course)
 
 
 def _hand_in(chapter: Chapter, course: Path) -> None:
-    released = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+    released = read_release(CourseFolder(course).release(chapter))
     for sample in sample_files(chapter):
-        folder = course / "submitted" / sample.stem / chapter.id
+        folder = CourseFolder(course).submission(sample.stem, chapter)
         folder.mkdir(parents=True)
         (folder / f"{chapter.id}.ipynb").write_bytes(submission(sample, released))
 

@@ -7,32 +7,30 @@ from typing import Any
 
 import torch
 
-from course_lib.chapters import find_chapter
 from course_lib.exercises.checking.model import Observation
 from course_lib.exercises.checking.wire import Foreign, WireError
 from grading.classroom.cache import ResultStore, job_key
-from grading.classroom.pipeline import Submission, prepare, read_release
+from grading.classroom.pipeline import Submission, prepare
 from grading.classroom.secret import course_secret
-from grading.errors import Problem
+from grading.errors import Failure, Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.judging.cases import case_set
 from grading.judging.judge import observation_from
-from grading.runner.run import Stopped
+from grading.paths import CourseFolder
 
 _WIDTH = 100
 
 
 def observed(name: str, learner: str, course: Path, exercise: str | None = None) -> Iterator[str]:
     """The lines to print. Raises ``Problem`` when there is no stored run of that submission."""
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
-    found = [one for one in submissions(course / "submitted", chapter) if one.learner == learner]
+    chapter = chapter_called(name)
+    folder = CourseFolder(course)
+    found = [one for one in submissions(folder.submitted, chapter) if one.learner == learner]
     if not found:
-        raise Problem(f"no submission of {learner!r} in {course / 'submitted'}/.")
-    release = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
+        raise Problem(f"no submission of {learner!r} in {folder.submitted}/.")
+    release = read_release(folder.release(chapter))
     try:
         submission = Submission(found[0].notebook(chapter), found[0].companions())
         prepared = prepare(submission, release, course_secret(course))
@@ -41,7 +39,7 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
     names = [question.name for question in prepared.job.questions.values()]
     if exercise is not None and exercise not in names:
         raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")
-    record = ResultStore(course / "results" / "runs").get(job_key(prepared.job))
+    record = ResultStore(folder.runs).get(job_key(prepared.job))
     if record is None:
         raise Problem(
             f"no run of this submission with this version of the course is stored: "
@@ -54,8 +52,8 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
             yield from _of(question.name, record.answers[grade_id], prepared.seeds.get(grade_id))
 
 
-def _of(name: str, answer: list[Any] | Stopped, seed: int | None) -> Iterator[str]:
-    if isinstance(answer, Stopped):
+def _of(name: str, answer: list[Any] | Failure, seed: int | None) -> Iterator[str]:
+    if isinstance(answer, Failure):
         yield f"   {answer.status}: {printable(answer.message)}"
     elif seed is None:
         yield f"   answered {_shown(answer[0])}"

@@ -1,7 +1,7 @@
 """``python -m grading grade CHAPTER``: all submissions of a chapter, into gradebook and feedback.
 
 Runs go to worker processes; this process prepares, judges and is the only one that writes. What
-was found out before is looked up (``engine.cache``, ``marks``), so a grader that was killed goes on
+was found out before is looked up (``cache``, ``marks``), so a grader that was killed goes on
 where it was. One learner's broken file, crash or failed write is a line in the report, no more.
 """
 
@@ -17,23 +17,25 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from course_lib.chapters import Chapter, find_chapter
+from course_lib.chapters import Chapter
 from grading.classroom.cache import ResultStore, is_final, job_key, record_from
 from grading.classroom.marks import Mark, Marks
-from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare, read_release
+from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare
 from grading.classroom.results_file import write_results
 from grading.classroom.secret import course_secret
 from grading.classroom.versions import digest, judge_version
 from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
-from grading.errors import Problem
+from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
+from grading.intake.released import read_release
 from grading.intake.submissions import HandedIn, submissions
 from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.judging.outcomes import NotebookOutcome
-from grading.nbgrader.course import CONFIG_NAME, load_course
+from grading.nbgrader.course import load_course
 from grading.nbgrader.gradebook_snapshot import Standing
 from grading.nbgrader.timestamps import agree, course_zone
 from grading.nbgrader.writer import Writer
+from grading.paths import CourseFolder
 from grading.runner.limits import Limits
 from grading.runner.run import Job, RunRecord, run
 from grading.runner.sandbox import UNPROTECTED, check_protection
@@ -70,16 +72,14 @@ def grade_class(
     go to ``json_file``, too."""
     if scheduler is None:  # a cluster's workers look for themselves
         check_protection(sandbox)
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
+    chapter = chapter_called(name)
     console = Console()
     if not sandbox:
         console.print(f"Grading without a sandbox. {UNPROTECTED}", style="yellow")
-    handed_in = submissions(course / "submitted", chapter)
+    handed_in = submissions(CourseFolder(course).submitted, chapter)
     if not handed_in:
-        raise Problem(f"no submissions in {course / 'submitted'}/<learner>/{chapter.id}/.")
+        place = CourseFolder(course).submission("<learner>", chapter)
+        raise Problem(f"no submissions in {place}/.")
     with _workers(jobs, scheduler) as workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
@@ -140,13 +140,13 @@ class _Grading:
     """One grading of a chapter: the only writer of gradebook, pages, marks and stored results."""
 
     def __init__(self, chapter: Chapter, course: Path, sandbox: bool, warm: bool) -> None:
-        config = load_course(course)
-        release = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+        config, folder = load_course(course), CourseFolder(course)
+        release = folder.release(chapter)
         self.chapter, self.sandbox, self.warm = chapter, sandbox, warm
         self.writer = Writer(course, config, chapter.id)
         self.release = read_release(release)
         self.secret = course_secret(course)
-        self.store = ResultStore(course / "results" / "runs")
+        self.store = ResultStore(folder.runs)
         self.marks = Marks(course, chapter)
         self.standing = Standing(config, chapter.id)
         self.zone = course_zone(config)
@@ -156,7 +156,7 @@ class _Grading:
             judge_version(chapter),
             release.read_bytes(),
             self.secret,
-            (course / CONFIG_NAME).read_bytes(),
+            folder.config.read_bytes(),
             self.standing.due,
             json.dumps([asdict(self.limits), sandbox]),
         )

@@ -8,14 +8,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from course_lib.chapters import CHAPTERS, Chapter, find_chapter
-from grading.classroom.pipeline import Graded, Submission, conclude, prepare, read_release
+from course_lib.chapters import CHAPTERS, Chapter
+from grading.classroom.pipeline import Graded, Submission, conclude, prepare
 from grading.classroom.secret import own_secret
-from grading.errors import Problem
+from grading.errors import Problem, chapter_called
 from grading.intake.matching import ReleaseIndex, grade_id_of
 from grading.intake.reading import Unreadable, read_notebook
+from grading.intake.released import read_release
 from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
-from grading.paths import COURSE_FOLDER, released_notebook
+from grading.paths import COURSE_FOLDER, CourseFolder, released_notebook
 from grading.runner.run import run
 from grading.runner.sandbox import UNPROTECTED, check_protection
 
@@ -61,17 +62,14 @@ def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: boo
 
 def release_of(chapter: Chapter, course: Path) -> Path:
     """What learners of this course directory got; without one, what the repository releases."""
-    released = course / "release" / chapter.id / f"{chapter.id}.ipynb"
+    released = CourseFolder(course).release(chapter)
     return released if released.is_file() else released_notebook(chapter)
 
 
 def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
     """The chapter that was named, else that the file's name names, else that its cells are of."""
     if name is not None:
-        try:
-            return find_chapter(name)
-        except LookupError as error:
-            raise Problem(str(error)) from None
+        return chapter_called(name)
     for chapter in CHAPTERS:
         if chapter.id in file.name:
             return chapter

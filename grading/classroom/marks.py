@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from course_lib.chapters import Chapter
-from grading.classroom.cache import write_whole
 from grading.classroom.versions import digest
+from grading.intake.whole_file import write_whole
 from grading.judging.outcomes import AspectOutcome, ItemOutcome, NotebookOutcome
+from grading.paths import CourseFolder
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Marks:
     """The marks of one chapter in a course directory."""
 
     def __init__(self, course: Path, chapter: Chapter) -> None:
-        self.folder = course / "results" / "graded" / chapter.id
+        self.folder = CourseFolder(course).marks(chapter)
 
     def get(self, learner: str) -> Mark | None:
         """The learner's mark; None when there is none that can be read."""

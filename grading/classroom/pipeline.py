@@ -12,19 +12,19 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from course_lib.chapters import CHAPTERS, Chapter
-from course_lib.exercises import all_exercises, chapter_exercises
+from course_lib.chapters import Chapter
+from course_lib.exercises import all_exercises, chapter_of
 from course_lib.exercises.checking.wire import WireError, pack
-from grading.errors import Problem
+from grading.errors import Failure, Problem
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
 from grading.intake.reading import printable
 from grading.intake.repair import Repaired, repair
 from grading.judging.cases import case_set, choose_seed
-from grading.judging.judge import Failure, judge_exercise, judge_quiz, observation_from
+from grading.judging.judge import judge_exercise, judge_quiz, observation_from
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
 from grading.judging.review_flags import worth_a_look
 from grading.runner.limits import Limits
-from grading.runner.run import Job, Question, RunRecord, Stopped
+from grading.runner.run import Job, Question, RunRecord
 
 #: The longest message to a learner, in characters.
 _MESSAGE = 1_500
@@ -56,16 +56,6 @@ class Graded:
     notebook: NotebookNode
 
 
-def read_release(path) -> NotebookNode:
-    """The released notebook at ``path``; ``Problem`` when it cannot be used."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except FileNotFoundError:
-        raise Problem(f"{path} does not exist: make it with `python -m grading release`.") from None
-    except Exception as error:
-        raise Problem(f"{path} cannot be read: {type(error).__name__}: {error}") from None
-
-
 def prepare(
     submission: Submission,
     release: NotebookNode,
@@ -95,10 +85,17 @@ def prepare(
             exercise.subjects,
             pack(list(cases)),
             len(cases),
-            next(c.id for c in CHAPTERS if exercise in chapter_exercises(c)),
         )
     companions = dict(submission.companions)
-    job = Job(repaired.notebook, questions, companions, limits or Limits(), sandbox, warm)
+    chapter = next(
+        (
+            chapter_of(question.name).id
+            for question in questions.values()
+            if question.kind == "exercise"
+        ),
+        "",
+    )
+    job = Job(repaired.notebook, questions, chapter, companions, limits or Limits(), sandbox, warm)
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 
@@ -147,10 +144,10 @@ def _sayable(text: str) -> str:
     return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
 
 
-def _evidence(question: Question, answer: list[Any] | Stopped) -> Any:
+def _evidence(question: Question, answer: list[Any] | Failure) -> Any:
     """What the judge takes: a list with an entry per case, a quiz answer, or a ``Failure``."""
-    if isinstance(answer, Stopped):
-        return Failure(answer.status, answer.message)
+    if isinstance(answer, Failure):
+        return answer
     try:
         if question.kind == "exercise":
             return [observation_from(result) for result in answer]

@@ -6,16 +6,16 @@ import signal
 import sys
 from multiprocessing import forkserver
 
-#: Forking the grader would copy its threads' locks; a server that imported the engine and did
+#: Forking the grader would copy its threads' locks; a server that imported the workers' module and did
 #: nothing else can be forked, and its workers share that memory.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-_ENGINE = "grading.classroom.workers"
+_PRELOADED = "grading.classroom.workers"
 
 
 def start_server() -> None:
     if METHOD != "forkserver":
         return
-    multiprocessing.get_context(METHOD).set_forkserver_preload([_ENGINE])
+    multiprocessing.get_context(METHOD).set_forkserver_preload([_PRELOADED])
     # Ctrl-C is for the grader, which ends its workers: a server in the middle of its imports would
     # answer with a traceback. It inherits what is ignored here, and its workers do from it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,75 +5,33 @@ as CSV (``--csv``) and as one picture (``--png``). Reads what ``grade`` noted; g
 """
 
 import csv
-import statistics
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from course_lib.chapters import Chapter, find_chapter
 from course_lib.quiz import chapter_questions
 from grading.classroom.cells import plain_cell
-from grading.classroom.marks import Mark, Marks
-from grading.errors import Problem
-from grading.intake.matching import TEST_SUFFIX
+from grading.classroom.class_report import (
+    ClassReport,
+    class_report,
+    ranked_misconceptions,
+    summary,
+)
+from grading.classroom.marks import Marks
+from grading.errors import Problem, chapter_called
 from grading.intake.reading import printable
-from grading.intake.submissions import is_folder
-from grading.judging.outcomes import VERDICTS, NotebookOutcome
-
-
-@dataclass(frozen=True)
-class Item:
-    """How a class did on one exercise or question. ``misconceptions`` has the most frequent first;
-    ``statuses`` counts learners by verdict."""
-
-    name: str
-    mean: float
-    max_score: float
-    statuses: dict[str, int]
-    misconceptions: dict[str, int]
-
-    @property
-    def right(self) -> int:
-        return self.statuses.get("passed", 0)
-
-
-@dataclass(frozen=True)
-class ClassReport:
-    """What the pictures and tables are made from. ``scores`` has an entry per graded learner."""
-
-    chapter: Chapter
-    scores: tuple[float, ...]
-    max_score: float
-    items: tuple[Item, ...]
-    not_graded: dict[str, str]
-    unknown_times: dict[str, str]
-
-    def bands(self) -> list[tuple[str, int]]:
-        """The score distribution: each possible whole score, or tenths of the points when they are
-        many, with the number of learners in it."""
-        width = 1 if self.max_score <= 15 else self.max_score / 10
-        top = round(self.max_score / width)
-        count = Counter(min(int(score / width), top) for score in self.scores)
-        if width == 1:
-            return [(str(band), count[band]) for band in range(top + 1)]
-        labels = [f"{band * width:g}-" for band in range(top)] + [f"{self.max_score:g}"]
-        return [(label, count[band]) for band, label in enumerate(labels)]
+from grading.judging.outcomes import VERDICTS
+from grading.paths import CourseFolder
 
 
 def report(
     name: str, course: Path, csv_file: Path | None = None, png_file: Path | None = None
 ) -> ClassReport:
     """Print the report on the chapter called ``name``, and write the files that are asked for."""
-    try:
-        chapter = find_chapter(name)
-    except LookupError as error:
-        raise Problem(str(error)) from None
-    found = class_report(chapter, Marks(course, chapter), course / "submitted")
+    chapter = chapter_called(name)
+    found = class_report(chapter, Marks(course, chapter), CourseFolder(course).submitted)
     if found is None:
         raise Problem(
             f"{course} holds no marks of {chapter.id}: "
@@ -86,6 +44,7 @@ def report(
             write_csv(found, csv_file)
             console.print(f"CSV: {csv_file}", soft_wrap=True, highlight=False)
         if png_file is not None:
+            # Matplotlib takes a second.
             from grading.classroom.report_picture import write_picture
 
             write_picture(found, png_file)
@@ -93,44 +52,6 @@ def report(
     except OSError as error:
         raise Problem(f"cannot write {error.filename}: {error.strerror}.") from None
     return found
-
-
-def class_report(chapter: Chapter, marks: Marks, submitted: Path) -> ClassReport | None:
-    """The report on everyone who was graded and whose submission is still there."""
-    there = [
-        mark
-        for mark in sorted(marks.all(), key=lambda mark: mark.learner)
-        if is_folder(submitted / mark.learner / chapter.id)
-    ]
-    if not there:
-        return None
-    outcomes = [mark.outcome for mark in there if mark.outcome is not None]
-    return ClassReport(
-        chapter,
-        tuple(outcome.score for outcome in outcomes),
-        max((outcome.max_score for outcome in outcomes), default=0.0),
-        tuple(_items(outcomes)),
-        {mark.learner: _reason(mark) for mark in there if mark.outcome is None},
-        {mark.learner: mark.time_problem for mark in there if mark.time_problem},
-    )
-
-
-def _reason(mark: Mark) -> str:
-    return mark.problem or "not graded"
-
-
-def _items(outcomes: list[NotebookOutcome]) -> Iterator[Item]:
-    names = dict.fromkeys(item.grade_id for outcome in outcomes for item in outcome.items)
-    for name in names:
-        mine = [item for outcome in outcomes for item in outcome.items if item.grade_id == name]
-        named = Counter(item.misconception for item in mine if item.misconception)
-        yield Item(
-            name.removesuffix(TEST_SUFFIX),
-            statistics.fmean(item.score for item in mine),
-            max(item.max_score for item in mine),
-            dict(Counter(item.status for item in mine)),
-            dict(sorted(named.items(), key=lambda pair: (-pair[1], pair[0]))),
-        )
 
 
 def write_csv(found: ClassReport, path: Path) -> None:
@@ -180,16 +101,6 @@ def _print(found: ClassReport, console: Console) -> None:
             )
 
 
-def summary(found: ClassReport) -> str:
-    """The report in one sentence."""
-    if not found.scores:
-        return f"Of {len(found.not_graded)} submissions none could be graded."
-    median = statistics.median(found.scores)
-    full = sum(score == found.max_score for score in found.scores)
-    learners = f"{len(found.scores)} learner{'' if len(found.scores) == 1 else 's'}"
-    return f"{learners}: median {median:g} of {found.max_score:g} points, {full} with all points."
-
-
 def _distribution(found: ClassReport) -> Table:
     table = Table(title="Scores", title_justify="left")
     table.add_column("points", justify="right")
@@ -228,13 +139,3 @@ def _misconceptions(found: ClassReport) -> Table:
     if not table.row_count:
         table.add_row("0", "none was recognised", "")
     return table
-
-
-def ranked_misconceptions(found: ClassReport) -> list[tuple[int, str, str]]:
-    """(learners, misconception, item), the most frequent first."""
-    rows = [
-        (count, misconception, item.name)
-        for item in found.items
-        for misconception, count in item.misconceptions.items()
-    ]
-    return sorted(rows, key=lambda row: (-row[0], row[1], row[2]))

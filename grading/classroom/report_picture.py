@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from course_lib.beats import FORWARD, GREY, INK, LOSS
 from course_lib.style import DPI, house_style
-from grading.classroom.report import ClassReport, ranked_misconceptions, summary
+from grading.classroom.class_report import ClassReport, ranked_misconceptions, summary
 
 _MOST_MISCONCEPTIONS = 12
 _ROW = 0.3  # inches that a bar with its label takes

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from course_lib.chapters import Chapter
-from grading.classroom.cache import write_whole
 from grading.errors import Problem
+from grading.intake.whole_file import write_whole
 from grading.judging.outcomes import NotebookOutcome
 
 

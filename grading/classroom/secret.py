@@ -6,19 +6,19 @@ import secrets
 from pathlib import Path
 
 from grading.errors import Problem
-from grading.paths import REPOSITORY
+from grading.paths import REPOSITORY, CourseFolder
 
 _BYTES = 32
 
 
 def course_secret(course: Path) -> bytes:
     """The secret of a course directory, made at the first call."""
-    return _read_or_make(course / "secret")
+    return _read_or_make(CourseFolder(course).secret)
 
 
 def own_secret(course: Path) -> bytes:
     """The course's secret where there is one, else this clone's own: for single notebooks."""
-    if (course / "secret").is_file():
+    if CourseFolder(course).secret.is_file():
         return course_secret(course)
     try:
         return _read_or_make(REPOSITORY / ".cache" / "secret")

@@ -1,22 +1,32 @@
-"""What a stored result depends on besides the submission: the course's own code, as hashes.
+"""What a stored result depends on besides the submission: the course's own code, as hashes by folder.
 
-Called by ``cache`` and ``grade_class``; workers compare theirs with the grader's (``workers``).
+A version is of one chapter: what belongs to other chapters alone is left out, so that changing it
+touches no result of this one. Called by ``cache`` and ``grade_class``; ``workers`` on other machines
+compare theirs with the grader's.
 """
 
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
 
-import course_lib
-import grading
 from course_lib.chapters import CHAPTERS, Chapter
+from grading.paths import REPOSITORY
 
-_COURSE = Path(course_lib.__file__).resolve().parent
-_GRADING = Path(grading.__file__).resolve().parent
-_PACKAGES = ("torch", "numpy", "ipykernel", "safetensors")
+_PACKAGES = ("torch", "numpy", "ipykernel", "safetensors", "msgspec")
+#: What makes observations, and what makes verdicts of them. A new module in a folder counts.
+_RUNNING = ("course_lib", "grading/errors.py", "grading/intake", "grading/runner")
+_JUDGING = (
+    "grading/answers",
+    "grading/chapter_text",
+    "grading/chapters",
+    "grading/classroom/pipeline.py",
+    "grading/judging",
+    "grading/nbgrader",
+)
+#: Where each chapter has a file or folder of its own.
+_BY_CHAPTER = ("course_lib/exercises", "grading/answers", "grading/chapters")
 
 
 def digest(*parts: bytes | str) -> str:
@@ -29,41 +39,33 @@ def digest(*parts: bytes | str) -> str:
     return whole.hexdigest()
 
 
-#: What makes observations, and what makes verdicts of them, as folders of ``grading``.
-_RUNNING = ("runner", "intake")
-_JUDGING = ("answers", "chapter_text", "chapters", "judging", "nbgrader")
-
-
 @cache
-def run_version() -> str:
-    """Of everything that makes observations: ``course_lib``, the runner, and the packages whose
-    numbers are observed."""
+def run_version(chapter_id: str) -> str:
+    """Of everything that makes observations of a chapter, the packages whose numbers are observed
+    included."""
     packages = [f"{name} {version(name)}" for name in _PACKAGES]
-    return digest(platform.python_version(), *packages, *_contents(_files(_COURSE, *_RUNNING)))
+    return digest(platform.python_version(), *packages, *_contents(_RUNNING, chapter_id))
 
 
 @cache
 def judge_version(chapter: Chapter) -> str:
-    """Of everything that makes verdicts of this chapter: answers, solutions and the judging code.
-
-    What belongs to other chapters alone is left out: changing it touches no mark of this one.
-    """
-    foreign = {path for other in CHAPTERS if other != chapter for path in _own_files(other)}
-    sources = [path for path in _files(*_JUDGING) if path not in foreign]
-    return digest(run_version(), version("nbgrader"), *_contents(sources))
+    """Of everything that makes verdicts of a chapter: answers, solutions and the judging code."""
+    run = run_version(chapter.id)
+    return digest(run, version("nbgrader"), *_contents(_JUDGING, chapter.id))
 
 
-def _files(*folders: Path | str) -> list[Path]:
-    return [path for folder in folders for path in (_GRADING / folder).rglob("*.py")]
-
-
-def _own_files(chapter: Chapter) -> Iterator[Path]:
-    yield _GRADING / "chapters" / f"{chapter.id}.py"
-    yield from (_GRADING / "answers").glob(f"ch{chapter.number}_*.py")
-    yield from (_GRADING / "answers" / chapter.module).rglob("*.py")
-
-
-def _contents(paths: Iterable[Path]) -> Iterator[bytes | str]:
-    for path in sorted(paths):
-        yield str(path.relative_to(_COURSE.parent if _COURSE in path.parents else _GRADING.parent))
-        yield path.read_bytes()
+def _contents(places: tuple[str, ...], chapter_id: str) -> Iterator[bytes | str]:
+    """Name and text of every module in the places, without those of other chapters."""
+    foreign = {
+        REPOSITORY / folder / name
+        for folder in _BY_CHAPTER
+        for other in CHAPTERS
+        for name in (other.module, f"{other.module}.py", f"{other.id}.py")
+        if other.id != chapter_id
+    }
+    for place in places:
+        path = REPOSITORY / place
+        for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
+            if foreign.isdisjoint((module, *module.parents)):
+                yield str(module.relative_to(REPOSITORY))
+                yield module.read_bytes()

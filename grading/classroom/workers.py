@@ -49,9 +49,9 @@ def run_packed(job: Job) -> bytes:
 
 
 def run_elsewhere(job: Job, version: str) -> bytes:
-    """On another machine: only where the course is the same, and the packages that it runs with."""
-    if version != run_version():
-        raise Problem("this worker has another version of the course, of torch or of Python")
+    """On another machine: only where everything that makes the observations is the same."""
+    if version != run_version(job.chapter):
+        raise Problem("this worker runs a different version of the course, of torch or of Python")
     return run_packed(job)
 
 
@@ -225,7 +225,7 @@ class ClusterWorkers:
 
     def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
         try:
-            return self._executor.submit(run_elsewhere, job, run_version())
+            return self._executor.submit(run_elsewhere, job, run_version(job.chapter))
         except Exception as error:  # Dask's own, tornado's or the system's
             raise self._lost(error) from None
 

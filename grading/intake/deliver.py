@@ -15,8 +15,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from course_lib.chapters import Chapter
-from grading.classroom.cache import write_whole
 from grading.intake.collect import Collection, Found, Left
+from grading.intake.whole_file import write_whole
 
 RECORD_NAME = "collected.json"
 

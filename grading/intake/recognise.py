@@ -10,9 +10,9 @@ from pathlib import Path
 from course_lib.chapters import CHAPTERS, Chapter
 from course_lib.exercises import chapter_exercises
 from course_lib.quiz import chapter_questions
-from grading.classroom.pipeline import read_release
 from grading.intake.matching import ReleaseIndex, grade_id_of
 from grading.intake.reading import ReadCell, read_notebook
+from grading.intake.released import read_release
 from grading.paths import NOTEBOOKS_FOLDER
 
 

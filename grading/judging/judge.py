@@ -6,7 +6,6 @@ and by the matrix.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
@@ -15,18 +14,11 @@ from course_lib.quiz import find_question, is_letter
 from grading.answers import quiz_key
 from grading.answers.compare import difference
 from grading.answers.model import Misconception
+from grading.errors import Failure, Status
 from grading.judging.cases import CaseSet, case_set
-from grading.judging.outcomes import AspectOutcome, ItemOutcome, Status
+from grading.judging.outcomes import AspectOutcome, ItemOutcome
 
 QUIZ_POINTS = 1.0
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why there is no observation: ``status`` is the item's status, ``message`` is for the learner."""
-
-    status: Status
-    message: str
 
 
 def observation_from(data: Any) -> Observation | Failure:

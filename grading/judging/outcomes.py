@@ -1,9 +1,9 @@
 """What grading says of a notebook: one item per test cell, and the notebook's total. Plain data."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-Status = Literal["passed", "partial", "failed", "error", "timeout", "missing", "not_attempted"]
+from grading.errors import Status
 
 #: How a status is said: a symbol and words, so that nothing depends on colour.
 VERDICTS: dict[Status, tuple[str, str]] = {

@@ -1,4 +1,4 @@
-"""Which cells reach into the machinery that observes them. Called by ``grade``; takes no point.
+"""Which cells reach into the machinery that observes them. Called by ``classroom.pipeline``; takes no point.
 
 What a learner's process can do to itself cannot be judged from its source: this finds the plain
 cases, for a person to look at. An honest cell may be named too.

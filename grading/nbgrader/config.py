@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grading.intake.platforms import PLATFORMS
-from grading.paths import REPOSITORY
+from grading.paths import REPOSITORY, CourseFolder
 
 COURSE_ID = "pytorch-training-loop"
 #: Seconds for one cell under plain ``nbgrader autograde``.
@@ -30,7 +30,7 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
             raise ValueError(f"timezone {timezone!r} is not a name like Europe/Berlin") from None
     prepare_process()
     # Checks in submissions must not count as the instructor's own progress as a learner.
-    os.environ.setdefault("COURSE_HOME", str(root / ".progress"))
+    os.environ.setdefault("COURSE_HOME", str(CourseFolder(root).progress))
     c.CourseDirectory.course_id = COURSE_ID
     c.CourseDirectory.root = str(root)
 
@@ -54,7 +54,7 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
 
     # release_assignment, fetch, submit and collect go through this folder; put a shared one here
     # (writable by everyone) where learners work on the same machine.
-    c.Exchange.root = str(root / "exchange")
+    c.Exchange.root = str(CourseFolder(root).exchange)
 
     # `nbgrader zip_collect`. It clears its own folder of unpacked files, and what it would print
     # about each file hides the lines that need a look.

@@ -6,11 +6,10 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from course_lib.chapters import Chapter
 from grading.errors import Problem
 from grading.nbgrader.config import prepare_process
-from grading.paths import REPOSITORY
-
-CONFIG_NAME = "nbgrader_config.py"
+from grading.paths import REPOSITORY, CourseFolder
 
 _CONFIG_TEXT = '''\
 """Settings of this course directory, read by nbgrader's commands and by formgrader.
@@ -39,28 +38,41 @@ def make_course(course: Path) -> None:
     """Create the course directory, or what is missing in it. What is there stays as it is."""
     if course.exists() and not course.is_dir():
         raise Problem(f"{course} is a file; give --course a folder.")
+    folder = CourseFolder(course)
     try:
-        for folder in ("source", "submitted", "exchange"):
-            (course / folder).mkdir(parents=True, exist_ok=True)
+        for path in (folder.source, folder.submitted, folder.exchange):
+            path.mkdir(parents=True, exist_ok=True)
         # nbgrader insists that anyone may leave work in the exchange.
-        (course / "exchange").chmod(0o777)
-        config = course / CONFIG_NAME
-        if not config.exists():
-            config.write_text(_CONFIG_TEXT.format(repository=str(REPOSITORY)), encoding="utf-8")
+        folder.exchange.chmod(0o777)
+        if not folder.config.exists():
+            folder.config.write_text(
+                _CONFIG_TEXT.format(repository=str(REPOSITORY)), encoding="utf-8"
+            )
     except OSError as error:
         raise Problem(f"cannot make {course} a course directory: {error}.") from None
 
 
 def load_course(course: Path) -> Config:
     """The settings of an existing course directory, the instructor's own lines included."""
-    path = course / CONFIG_NAME
+    path = CourseFolder(course).config
     if not path.is_file():
         raise Problem(
-            f"{course} is no course directory (it has no {CONFIG_NAME}): "
+            f"{course} is no course directory (it has no {path.name}): "
             "make one with `python -m grading release --course DIR`."
         )
     prepare_process()
     try:
-        return PyFileConfigLoader(CONFIG_NAME, path=str(course.resolve())).load_config()
+        return PyFileConfigLoader(path.name, path=str(course.resolve())).load_config()
     except Exception as error:  # it runs an instructor's own lines
         raise Problem(f"cannot read {path}: {type(error).__name__}: {error}") from None
+
+
+def generate_assignment(chapter: Chapter, course: Path) -> None:
+    """Let nbgrader make the released notebook from the solved one in the course's ``source``."""
+    from nbgrader.apps import NbGraderAPI  # takes a second, and only a release needs it
+
+    result = NbGraderAPI(config=load_course(course)).generate_assignment(chapter.id, force=True)
+    if not result["success"]:
+        text = result.get("error") or result.get("log") or "it gives no reason"
+        last_line = text.strip().splitlines()[-1]
+        raise Problem(f"nbgrader could not release {chapter.id}: {last_line}")

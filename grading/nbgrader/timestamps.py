@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 from nbgrader.utils import parse_utc
 from traitlets.config import Config
 
-from grading.classroom.cache import write_whole
 from grading.intake.submissions import ORIGINAL_TIME, TIME
 from grading.intake.times import utc_text
+from grading.intake.whole_file import write_whole
 
 
 def course_zone(config: Config) -> ZoneInfo | None:

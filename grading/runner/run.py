@@ -14,8 +14,8 @@ from typing import Any, Literal
 from nbformat import NotebookNode
 
 from course_lib.exercises.checking.wire import WireError, unpack
+from grading.errors import Failure
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
-from grading.judging.outcomes import Status
 from grading.runner.crash_cause import Doubt, suspects
 from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
@@ -27,17 +27,15 @@ _FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_li
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need,
-    ``chapter`` whose exercise it is."""
+    """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need."""
 
     kind: Literal["exercise", "quiz"]
     name: str
     names: tuple[str, ...]
     payload: bytes = b""
     count: int = 1
-    chapter: str = ""
 
-    def expression(self, nonce: str) -> str:
+    def expression(self, nonce: str, chapter: str) -> str:
         """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way.
 
         An exercise is observed by modules that are read anew: what a cell put into the loaded ones
@@ -46,24 +44,18 @@ class Question:
         if self.kind == "quiz":
             return f"{_OBSERVE}.remote_value({self.name!r}, {nonce!r})"
         payload = base64.b64encode(self.payload).decode()
-        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, chapter={self.chapter!r}"
+        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, {chapter!r}"
         return f"[{_FORGET}, {_OBSERVE}.remote({arguments})][1]"
 
 
 @dataclass(frozen=True)
-class Stopped:
-    """Why a question has no answer."""
-
-    status: Status
-    message: str
-
-
-@dataclass(frozen=True)
 class Job:
-    """All that a run depends on. ``questions`` are by the grade id of the test cell."""
+    """All that a run depends on. ``questions`` are by the grade id of the test cell, ``chapter`` is
+    the id of theirs."""
 
     notebook: NotebookNode
     questions: Mapping[str, Question]
+    chapter: str = ""
     companions: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
@@ -76,7 +68,7 @@ class RunRecord:
     """What came back: for each question the results, or why there are none; the kept outputs of
     each cell by cell id; sentences about cells that were stopped; whether a limit cut it short."""
 
-    answers: dict[str, list[Any] | Stopped] = field(default_factory=dict)
+    answers: dict[str, list[Any] | Failure] = field(default_factory=dict)
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     cut_short: bool = False
@@ -95,7 +87,7 @@ class _Run:
         self.job = job
         self.record = RunRecord()
         self.seconds = job.limits.submission_seconds
-        self.left_out: dict[int, Stopped] = {}
+        self.left_out: dict[int, Failure] = {}
         self.unfinished: dict[str, list[Any]] = {}
         self.at: int | None = None
         self.doubt: Doubt | None = None
@@ -105,7 +97,7 @@ class _Run:
         self.ran: list[int] = []
 
     def record_of_all(self) -> RunRecord:
-        job, reason = self.job, Stopped("error", "The kernel was ended too often; not reached.")
+        job, reason = self.job, Failure("error", "The kernel was ended too often; not reached.")
         kernels = job.limits.replays + 1
         while kernels > 0:
             self.at, self.ended_alone = None, False
@@ -125,7 +117,7 @@ class _Run:
                 kernels -= 1
                 self._blame(ended)
                 if self.at is None or not self._open() or not self.seconds:
-                    reason = Stopped(ended.status, f"Not reached: {ended}.")
+                    reason = Failure(ended.status, f"Not reached: {ended}.")
                     break
         for grade_id in self._open():
             self.record.answers[grade_id] = self.unfinished.get(grade_id, reason)
@@ -181,10 +173,10 @@ class _Run:
             self.at = self._index_of(grade_id)
             self.record.answers[grade_id] = self._answer(kernel, self.job.questions[grade_id])
 
-    def _answer(self, kernel: Kernel, question: Question) -> list[Any] | Stopped:
+    def _answer(self, kernel: Kernel, question: Question) -> list[Any] | Failure:
         nonce = secrets.token_hex(16)
-        text = kernel.ask(question.expression(nonce))
-        discarded = Stopped("error", "No observation of your code came back that could be used.")
+        text = kernel.ask(question.expression(nonce, self.job.chapter))
+        discarded = Failure("error", "No observation of your code came back that could be used.")
         try:
             answer = unpack(base64.b64decode(text))
         except (WireError, ValueError):
@@ -229,7 +221,7 @@ class _Run:
             return
         reason = f"something that it left behind later {doubt.how}"
         for index in sorted(doubt.absent):
-            self._leave_out(index, Stopped("error", f"Your cell was run, and {reason}."), reason)
+            self._leave_out(index, Failure("error", f"Your cell was run, and {reason}."), reason)
 
     def _blame(self, ended: KernelEnded) -> None:
         """Note what ended the kernel: a cell is left out from now on, a question is answered."""
@@ -240,12 +232,12 @@ class _Run:
         self.record.cut_short |= ended.status == "timeout"
         if is_test(cell):
             text = f"Your code was called, and {ended}."
-            self.record.answers[grade_id_of(cell)] = Stopped(ended.status, text)
+            self.record.answers[grade_id_of(cell)] = Failure(ended.status, text)
             return
-        stopped = Stopped(ended.status, f"Your cell was run, and {ended}.")
+        stopped = Failure(ended.status, f"Your cell was run, and {ended}.")
         self._leave_out(self.at, stopped, str(ended))
 
-    def _leave_out(self, index: int, stopped: Stopped, reason: str) -> None:
+    def _leave_out(self, index: int, stopped: Failure, reason: str) -> None:
         cell = self.job.notebook.cells[index]
         name = grade_id_of(cell)
         self.left_out[index] = stopped
@@ -261,12 +253,12 @@ class _Run:
         what = f"The cell of {name}" if name else f"Cell {index + 1}"
         self.record.notes.append(f"{what} was interrupted: {reason}.")
         self.record.cut_short = True
-        self.left_out[index] = Stopped("timeout", f"Your cell was interrupted: {reason}.")
+        self.left_out[index] = Failure("timeout", f"Your cell was interrupted: {reason}.")
 
     def _explain_missing(self, grade_id: str, question: Question) -> None:
         """A name is missing because the cell that would define it was stopped: say that instead."""
         results = self.record.answers[grade_id]
-        if isinstance(results, Stopped) or not _lacks_names(results):
+        if isinstance(results, Failure) or not _lacks_names(results):
             return
         for index, stopped in self.left_out.items():
             cell = self.job.notebook.cells[index]

@@ -16,14 +16,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import course_lib
 import grading
 from grading.errors import Problem
-from grading.runner.inside import start as inside
-from grading.runner.inside import zygote as inside_zygote
+from grading.runner import inside
 from grading.runner.limits import Limits
 from grading.runner.seccomp import refusal_filter
 
@@ -32,6 +30,8 @@ GRADING = Path(grading.__file__).resolve().parent
 NOBODY = 65534
 _INSIDE_WORK = "/tmp/work"
 _INSIDE_CODE = "/run"
+#: What runs in there of the grader's, as plain files.
+_INSIDE_FILES = Path(inside.__file__).parent
 #: The folders in which mount points lie are file systems in memory, too: closed at the end. And
 #: /proc: when the grader is root, /proc/sys would take the submission's writes for root's.
 _CLOSED = ("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/")
@@ -164,25 +164,21 @@ def open_box(limits: Limits, sandbox: bool, control: int | None = None) -> Itera
             "private": sandbox,
             "control": control,
         }
-        start = [sys.executable, inside.__file__]
+        start = [sys.executable, str(_INSIDE_FILES / "start.py")]
         if sandbox:
             shared = ["--bind", str(sockets), str(sockets)]
             shared += ["--ro-bind", str(handed_in), str(handed_in)]
             shared += ["--ro-bind", str(COURSE), str(COURSE)]
-            for module in (inside, inside_zygote):
-                shared += ["--ro-bind", module.__file__, _inside(module)]
+            for file in _INSIDE_FILES.glob("*.py"):
+                shared += ["--ro-bind", str(file), f"{_INSIDE_CODE}/{file.name}"]
             program = shutil.which("bwrap") or "bwrap"
             options = [*_isolation(), *_libraries(limits), *shared, *_CLOSED, *refusals]
             options += ["--as-pid-1"] if control is not None else []
-            start = [program, *options, "--", sys.executable, _inside(inside)]
+            start = [program, *options, "--", sys.executable, f"{_INSIDE_CODE}/start.py"]
         environment = _environment(root, sandbox)
         handed_on = handed_on if sandbox else ()
         errors = root / "errors.txt"
         yield Box(sockets, handed_in, errors, start, settings, environment, uid, handed_on)
-
-
-def _inside(module: ModuleType) -> str:
-    return f"{_INSIDE_CODE}/{Path(str(module.__file__)).name}"
 
 
 @contextlib.contextmanager

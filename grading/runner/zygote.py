@@ -1,7 +1,7 @@
 """Warm kernels: a sandbox whose first process has imported everything, and forks a kernel when asked.
 
 ``kernel`` leases one for as long as a kernel runs: one submission at a time. What happens inside is
-in ``inside_zygote``. A sandbox that does not come out of a submission as it went in is thrown away;
+in ``inside/zygote.py``. A sandbox that does not come out of a submission as it went in is thrown away;
 so is one that has served often enough. Each process of the grader has its own; they end with it.
 """
 

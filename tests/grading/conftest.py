@@ -1,20 +1,22 @@
-"""What the tests of the engine share: chapter 05 as released, a solved notebook, a graded class."""
+"""What the tests of grading share: chapter 05 as released, a solved notebook, a graded class."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
 
+from grading.classroom import versions
 from grading.classroom.grade_class import Result
-from grading.classroom.pipeline import read_release
 from grading.intake.matching import grade_id_of
+from grading.intake.released import read_release
 from grading.paths import released_notebook
 from grading.runner.sandbox import unavailable
 from grading.sample_class import submission
 from tests.grading.class_of_three import grade, hand_in_class
 from tests.grading.handing_in import CHAPTER, sample
+from tests.grading.versioned import clear_versions, copy_code
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +29,15 @@ def sandbox(needs: Callable[[bool, str], None]) -> None:
     """Only where submissions can run in bubblewrap."""
     reason = unavailable()
     needs(not reason, reason)
+
+
+@pytest.fixture
+def other_repository(tmp_path, monkeypatch) -> Iterator[Path]:
+    """A copy of the code from which versions are computed while the test runs."""
+    monkeypatch.setattr(versions, "REPOSITORY", copy_code(tmp_path / "repository"))
+    clear_versions()
+    yield tmp_path / "repository"
+    clear_versions()
 
 
 @pytest.fixture

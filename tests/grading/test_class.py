@@ -32,16 +32,19 @@ from grading.__main__ import app
 from grading.classroom import grade_class
 from grading.classroom.cache import ResultStore, is_final, job_key, record_bytes, record_from
 from grading.classroom.marks import Marks
-from grading.classroom.pipeline import Submission, prepare, read_release
+from grading.classroom.pipeline import Submission, prepare
 from grading.classroom.secret import course_secret
 from grading.classroom.workers import LocalWorkers, run_all, run_elsewhere
+from grading.errors import Failure
 from grading.intake.matching import is_solution
+from grading.intake.released import read_release
 from grading.nbgrader.course import load_course
 from grading.paths import REPOSITORY
 from grading.runner.limits import Limits
-from grading.runner.run import Job, RunRecord, Stopped
+from grading.runner.run import Job, RunRecord
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
+from tests.grading.versioned import clear_versions
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
 
@@ -109,6 +112,30 @@ def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
     assert not kernels
 
 
+def test_changed_review_flags_are_judged_from_stored_runs(course, kernels, other_repository):
+    assert {result.work for result in grade(course).values()} == {"unchanged"}
+    with (other_repository / "grading" / "judging" / "review_flags.py").open("a") as file:
+        file.write("# one more flag\n")
+    clear_versions()
+    assert {result.work for result in grade(course).values()} == {"judged"}
+    assert not kernels
+
+
+@pytest.mark.parametrize("half", ["course_lib/exercises", "grading/answers"])
+def test_a_change_in_another_chapters_exercise_touches_no_result(
+    course, kernels, other_repository, half
+):
+    [module] = [
+        path
+        for path in sorted((other_repository / half).rglob("*.py"))
+        if path.relative_to(other_repository / half).parts[0].startswith("ch05")
+    ][:1]
+    module.write_text(module.read_text() + "# changed\n")
+    clear_versions()
+    assert {result.work for result in grade(course).values()} == {"unchanged"}
+    assert not kernels
+
+
 def test_another_submission_runs_alone(course, kernels):
     file = course / "submitted" / "cleo" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
     file.write_bytes((course / "submitted" / "ann" / CHAPTER.id / file.name).read_bytes())
@@ -142,7 +169,7 @@ def test_what_was_lost_is_written_again(course, kernels, lost):
 
 def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     def stopped(job: Job) -> RunRecord:
-        late = Stopped("timeout", "Your code was called, and it was not done after 60 s.")
+        late = Failure("timeout", "Your code was called, and it was not done after 60 s.")
         return RunRecord(dict.fromkeys(job.questions, late), cut_short=True)
 
     stored = set((course / "results" / "runs").rglob("*"))
@@ -491,7 +518,9 @@ def test_a_job_that_ends_its_worker_each_time_is_given_up(monkeypatch):
     """Only that job: what ran beside it is done."""
     monkeypatch.setattr("grading.classroom.workers.run_packed", _packed_or_dead)
     with LocalWorkers(2) as workers:
-        jobs = [(name, Job(nbformat.v4.new_notebook(), {}, {name: b""})) for name in "aXb"]
+        jobs = [
+            (name, Job(nbformat.v4.new_notebook(), {}, CHAPTER.id, {name: b""})) for name in "aXb"
+        ]
         answers = dict(run_all(jobs, workers))
     assert "ended 3 times" in str(answers.pop("X"))
     assert answers == {"a": b"a", "b": b"b"}
@@ -505,7 +534,7 @@ def _packed_or_dead(job: Job) -> bytes:
 
 
 def test_a_worker_with_another_version_refuses():
-    with pytest.raises(Exception, match="another version"):
+    with pytest.raises(Exception, match="a different version"):
         run_elsewhere(Job(nbformat.v4.new_notebook(), {}), "old")
 
 

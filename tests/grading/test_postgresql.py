@@ -18,7 +18,7 @@ from course_lib.chapters import find_chapter
 from grading.authoring.release import release
 from grading.classroom.grade_class import grade_class
 from grading.classroom.report import report
-from grading.nbgrader.course import CONFIG_NAME
+from grading.paths import CourseFolder
 from tests.grading.class_of_three import POINTS
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
@@ -93,7 +93,7 @@ def courses(database, graded, tmp_path_factory) -> tuple[Path, Path]:
     large = tmp_path_factory.mktemp("large") / "course"
     made = shutil.ignore_patterns("gradebook.db", "autograded", "feedback", "staging")
     shutil.copytree(lite, large, ignore=made)
-    with (large / CONFIG_NAME).open("a") as config:
+    with CourseFolder(large).config.open("a") as config:
         config.write(f"\nc.CourseDirectory.db_url = {database!r}\n")
     release([CHAPTER.id], large, notebooks_folder=None)
     return lite, large

@@ -1,11 +1,14 @@
 """What a submission can do while it runs, and what that costs: itself only. All in the sandbox."""
 
+import inspect
 import json
 import os
 import secrets
 import socket
+import subprocess
 import sys
 import textwrap
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -22,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 
 ALL = (*EXERCISES, *QUESTIONS)
 
-PROBE = """
+#: What a cell tries to reach; these only look, so that the same can be tried outside.
+LOOKS = """
 import json, os, socket, sys
 found = {}
 
@@ -44,20 +48,22 @@ try_to("answers", lambda: open(ANSWERS).read())
 try_to("secret file", lambda: open(SECRET).read())
 try_to("home", lambda: os.listdir(HOME))
 try_to("network", connect)
+try_to("repository", lambda: sorted(os.listdir(REPOSITORY)))
+"""
+CHANGES = """
 try_to("course_lib", lambda: open(COURSE_LIB + "/mine", "w"))
 try_to("libraries", lambda: open(os.path.dirname(json.__file__) + "/mine", "w"))
 try_to("root folder", lambda: fill("/"))
 try_to("devices", lambda: fill("/dev"))
 try_to("system settings", lambda: open("/proc/sys/kernel/core_pattern", "w"))
-try_to("repository", lambda: sorted(os.listdir(REPOSITORY)))
 try_to("processes", lambda: sorted(int(p) for p in os.listdir("/proc") if p.isdigit())[-1] < 1000)
 try_to("environment", lambda: sorted(os.environ))
 try_to("own files", lambda: (fill("/tmp"), fill("."), open("data/rows.csv").read())[-1])
 try_to("capabilities", lambda: [l for l in open("/proc/self/status") if l.startswith("CapEff")])
 try_to("user namespace", lambda: os.unshare(0x10000000) if hasattr(os, "unshare") else
        __import__("ctypes").CDLL(None).unshare(0x10000000))
-print("FOUND" + json.dumps(found))
 """
+SHOW = 'print("FOUND" + json.dumps(found))\n'
 
 
 def _insert(notebook, before: str, source: str, name: str) -> None:
@@ -77,7 +83,7 @@ def test_nothing_that_is_not_its_own_is_in_reach_and_noise_costs_nothing(
     """One honest notebook with every probe in scratch cells: all points, and nothing found."""
     own_secret = tmp_path / "secret"
     own_secret.write_text(secrets.token_hex())
-    answers = repository / "grading" / "answers" / "ch05_complete_loop.py"
+    answers = Path(inspect.getsourcefile(import_module("grading.answers.ch05_complete_loop")))
     names = {
         "ANSWERS": str(answers),
         "SECRET": str(own_secret),
@@ -88,7 +94,16 @@ def test_nothing_that_is_not_its_own_is_in_reach_and_noise_costs_nothing(
     with socket.create_server(("127.0.0.1", 0)) as server:
         head = "".join(f"{name} = {value!r}\n" for name, value in names.items())
         head += f"PORT = {server.getsockname()[1]}\n"
-        _insert(solved, "train_one_epoch", head + PROBE, "probe")
+        outside = subprocess.run(
+            [sys.executable, "-c", head + LOOKS + SHOW],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        there = json.loads(outside.stdout.partition("FOUND")[2])
+        assert {name: result for name, result in there.items() if "refused" in result} == {}
+        _insert(solved, "train_one_epoch", head + LOOKS + CHANGES + SHOW, "probe")
         _insert(
             solved,
             "train_one_epoch",

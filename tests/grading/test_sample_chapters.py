@@ -12,8 +12,8 @@ from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.observe import observe
 from grading.answers import chapter_keys
 from grading.chapter_text.reference import run_source
-from grading.classroom.pipeline import read_release
 from grading.intake.matching import is_solution, tags_of
+from grading.intake.released import read_release
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise, judge_quiz
 from grading.judging.outcomes import ItemOutcome

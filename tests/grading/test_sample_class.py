@@ -14,13 +14,14 @@ from nbgrader.apps import NbGraderAPI
 
 from grading.classroom import grade_class
 from grading.classroom.demo import demo
-from grading.classroom.pipeline import Submission, conclude, prepare, read_release
+from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.classroom.secret import course_secret
-from grading.errors import Problem
+from grading.errors import Failure, Problem
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
-from grading.runner.run import RunRecord, Stopped
+from grading.runner.run import RunRecord
 from tests.grading.handing_in import CHAPTER, cell_named
 
 pytestmark = pytest.mark.usefixtures("sandbox")
@@ -177,7 +178,7 @@ def _prepared(course: Path, learner: str):
 def _write_without_evidence(course: Path, learner: str) -> None:
     """A second attempt in which nothing could be observed."""
     prepared = _prepared(course, learner)
-    stopped = Stopped("error", "the kernel did not start")
+    stopped = Failure("error", "the kernel did not start")
     record = RunRecord(answers=dict.fromkeys(prepared.job.questions, stopped))
     graded = conclude(CHAPTER, prepared, record)
     writer = _writer(course)
@@ -233,7 +234,7 @@ def test_a_failed_attempt_leaves_no_marks_of_an_earlier_one(course_copy, monkeyp
 @pytest.mark.parametrize("score", [float("nan"), -1.0, 5.0, float("inf")])
 def test_impossible_scores_are_never_written(course_copy, score):
     prepared = _prepared(course_copy, "learner-01")
-    stopped = Stopped("error", "not observed")
+    stopped = Failure("error", "not observed")
     record = RunRecord(answers=dict.fromkeys(prepared.job.questions, stopped))
     graded = conclude(CHAPTER, prepared, record)
     object.__setattr__(graded.outcome.items[0], "score", score)
@@ -251,7 +252,7 @@ def test_a_learners_markdown_is_shown_as_text(course_copy):
     prepared = _prepared(course_copy, "learner-01")
     hostile = "<script>steal()</script> [a](javascript:b()) ~~~~\n</pre><b>"
     prepared.repaired.notebook.cells.append(new_markdown_cell(hostile))
-    stopped = Stopped("error", "<script>in a message</script>")
+    stopped = Failure("error", "<script>in a message</script>")
     record = RunRecord(
         answers=dict.fromkeys(prepared.job.questions, stopped), notes=["<script>note</script>"]
     )

@@ -46,6 +46,7 @@ def undisturbed(sandbox: None, released: Path, tmp_path_factory) -> dict[str, di
 def batch(sandbox: None, released: Path, tmp_path_factory, request) -> Batch:
     """The module's cases, graded; of these only what was selected (``-k``)."""
     items = [item for item in request.session.items if item.module is request.module]
-    selected = [item.callspec.params["case"] for item in items if hasattr(item, "callspec")]
+    called = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    selected = [params["case"] for params in called if "case" in params]
     course = fresh_course(released, tmp_path_factory.mktemp("batch") / "course")
     return grade_batch(course, selected, getattr(request.module, "LIMITS", SHORT))

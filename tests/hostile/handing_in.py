@@ -21,9 +21,9 @@ from nbgrader.api import Gradebook
 from course_lib.chapters import find_chapter
 from grading.classroom import grade_class
 from grading.classroom.grade_class import Result, grade_submissions
-from grading.classroom.pipeline import read_release
 from grading.classroom.workers import LocalWorkers
 from grading.intake.matching import grade_id_of
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.runner.limits import MIB, Limits
 

@@ -10,7 +10,6 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
-from course_lib.chapters import find_chapter
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.wire import pack
 from grading.classroom.pipeline import _evidence
@@ -179,9 +178,9 @@ def verdicts(sandbox: None) -> dict[str, ItemOutcome]:
     for grade_id, attack, cells in _cells():
         notebook.cells += cells
         name, cases = attack.name, case_set(attack.name, SEED).cases
-        subjects, chapter = find_exercise(name).subjects, find_chapter(CHAPTER[name]).id
+        subjects = find_exercise(name).subjects
         payload = pack(list(cases))
-        question = Question("exercise", name, subjects, payload, len(cases), chapter)
+        question = Question("exercise", name, subjects, payload, len(cases))
         questions[grade_id], attacks[grade_id] = question, attack
     record = run(Job(notebook, questions, limits=Limits(cell_seconds=30.0)))
     found: dict[str, ItemOutcome] = {}

@@ -108,7 +108,7 @@ CASES = (
                 fake = types.ModuleType("course_lib.exercises.checking.observe")
                 fake.remote = fake.remote_value = lambda *args, **more: "VExXMQ=="
                 sys.modules["course_lib.exercises.checking.observe"] = fake
-                sys.modules["course_lib.exercises"].observe = fake
+                sys.modules["course_lib.exercises.checking"].observe = fake
                 """,
             "first_bad_step": "def first_bad_step(losses, factor=3.0): return 0",
         },

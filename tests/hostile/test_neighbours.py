@@ -15,8 +15,8 @@ import pytest
 
 from grading.classroom import grade_class
 from grading.classroom.grade_class import Result, grade_submissions
-from grading.classroom.pipeline import read_release
 from grading.classroom.workers import Here
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.runner.run import Job, RunRecord, run
 from grading.runner.zygote import Zygote, can_fork, close_idle

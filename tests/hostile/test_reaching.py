@@ -3,6 +3,8 @@ no output may hold; all other work in the notebook is right and keeps its points
 
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
@@ -10,12 +12,14 @@ from textwrap import indent
 import pytest
 
 import course_lib
+from course_lib.exercises.checking import observe
 from tests.hostile.handing_in import REACHED, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
 SECRET_NAME = "TRAINING_LOOP_TEST_SECRET"
 SECRET = "c0ffee-not-for-learners"
 COURSE_LIB = str(Path(course_lib.__file__).parent)
+OBSERVE = str(Path(observe.__file__))
 GRADING = str(Path(course_lib.__file__).parents[1] / "grading")
 
 
@@ -71,7 +75,7 @@ PROBES = {
     # No packet needs to be sent to know: there is no interface that could carry one.
     "the world": _try("[name for _, name in socket.if_nameindex() if name != 'lo']"),
     "course_lib changed for the next one": _try(
-        f"os.access({COURSE_LIB!r}, os.W_OK) or open({COURSE_LIB!r} + '/exercises/observe.py', 'a')"
+        f"os.access({COURSE_LIB!r}, os.W_OK) or open({OBSERVE!r}, 'a')"
     ),
     "libraries and system changed": _try(
         "[p for p in (sys.prefix, os.path.dirname(os.__file__), '/usr', '/etc', '/run', '/', '/dev',"
@@ -179,6 +183,35 @@ def within_reach() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, abstract, LISTENER:
         patch.setenv(SECRET_NAME, SECRET)
         yield
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "grading imported",
+        "the answers by their path",
+        "the environment of the grader",
+        "a server on this machine",
+        "a server with an abstract name",
+        "course_lib changed for the next one",
+        "libraries and system changed",
+    ],
+)
+def test_outside_the_sandbox_the_probe_finds_what_it_looks_for(name):
+    """Else a probe for something that is not there would pass in the sandbox, whatever that does."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBES[name]],
+        cwd=Path(GRADING).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert REACHED in done.stdout, done.stderr
+
+
+def test_gradebook_submissions_and_sources_lie_where_the_walk_would_find_them(batch: Batch):
+    assert (batch.course / "gradebook.db").is_file()
+    assert list(batch.course.glob("submitted/*/*/*.ipynb"))
+    assert list(Path(GRADING).glob("answers/**/*.py"))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

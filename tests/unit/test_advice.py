@@ -1,7 +1,5 @@
 """A name that is missing in a kernel: advice instead of a traceback, and still an error."""
 
-from pathlib import Path
-
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
@@ -137,7 +135,9 @@ def test_the_check_says_which_cell_to_run_when_a_helper_is_missing():
     assert '"# EXERCISE sgd_step"' in text
 
 
-def test_the_courses_own_jupyterlab_knows_a_forgotten_set_up_cell(tmp_path, monkeypatch):
+def test_the_courses_own_jupyterlab_knows_a_forgotten_set_up_cell(
+    tmp_path, monkeypatch, repository
+):
     """Its kernels have the advice from their start, before any cell was run."""
     from nbclient import NotebookClient
     from nbformat.v4 import new_code_cell, new_notebook
@@ -146,7 +146,7 @@ def test_the_courses_own_jupyterlab_knows_a_forgotten_set_up_cell(tmp_path, monk
 
     monkeypatch.setenv("JUPYTER_PATH", "")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    monkeypatch.setenv("PYTHONPATH", str(Path(advice.__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(repository))
     _write_kernel(tmp_path / "lab")
     call = new_code_cell('check("fit", fit)', metadata={"tags": ["raises-exception"]})
     NotebookClient(new_notebook(cells=[call]), kernel_name="python3", timeout=60).execute()

@@ -14,8 +14,8 @@ from course_lib.handing_in import hand_in as module
 from course_lib.handing_in.clean import cleaned
 from course_lib.handing_in.hand_in import hand_in
 from course_lib.handing_in.inventory import take_inventory
-from grading.classroom.pipeline import read_release
 from grading.intake.matching import grade_id_of
+from grading.intake.released import read_release
 from grading.intake.repair import repair
 from grading.paths import released_notebook
 from grading.sample_class import SAMPLES, sample_files, submission

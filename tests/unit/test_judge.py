@@ -11,8 +11,9 @@ from course_lib.exercises.checking.observe import observe
 from course_lib.exercises.checking.wire import Foreign, WireError
 from grading.answers.compare import difference
 from grading.classroom.evidence import _compared
+from grading.errors import Failure
 from grading.judging.cases import case_set, choose_seed
-from grading.judging.judge import Failure, judge_exercise, judge_quiz, observation_from
+from grading.judging.judge import judge_exercise, judge_quiz, observation_from
 
 SEED = 3
 

@@ -14,8 +14,7 @@ import pytest
 
 from course_lib import progress
 from course_lib.__main__ import main
-from course_lib.app import lab
-from course_lib.app import workspace as my_course
+from course_lib.app import lab, workspace
 from course_lib.app.terminal import answer
 from course_lib.errors import Problem
 
@@ -171,59 +170,59 @@ def released(tmp_path: Path) -> Path:
 
 def test_first_start_copies_the_chapters(released, tmp_path):
     mine = tmp_path / "mine"
-    assert my_course.prepare(released, mine) == []
+    assert workspace.prepare(released, mine) == []
     assert (mine / "05_complete_loop.ipynb").read_text() == "first version"
-    assert my_course.first_chapter(mine).name == "02_loss_functions.ipynb"
-    page = (mine / my_course.START_PAGE).read_text(encoding="utf-8")
+    assert workspace.first_chapter(mine).name == "02_loss_functions.ipynb"
+    page = (mine / workspace.START_PAGE).read_text(encoding="utf-8")
     assert "[Loss functions](02_loss_functions.ipynb)" in page
     assert "How this works" in page
 
 
 def test_a_changed_copy_is_never_overwritten(released, tmp_path):
     mine = tmp_path / "mine"
-    my_course.prepare(released, mine)
+    workspace.prepare(released, mine)
     (mine / "05_complete_loop.ipynb").write_text("my work")
-    assert my_course.prepare(released, mine) == []
+    assert workspace.prepare(released, mine) == []
     (released / "05_complete_loop.ipynb").write_text("second version")
-    (note,) = my_course.prepare(released, mine)
+    (note,) = workspace.prepare(released, mine)
     assert "05_complete_loop has a new version; yours is kept" in note
     assert (mine / "05_complete_loop.ipynb").read_text() == "my work"
 
 
 def test_an_untouched_copy_follows_the_release(released, tmp_path):
     mine = tmp_path / "mine"
-    my_course.prepare(released, mine)
+    workspace.prepare(released, mine)
     (released / "05_complete_loop.ipynb").write_text("second version")
-    assert my_course.prepare(released, mine) == []
+    assert workspace.prepare(released, mine) == []
     assert (mine / "05_complete_loop.ipynb").read_text() == "second version"
 
 
 def test_work_is_kept_when_the_list_of_copies_is_lost(released, tmp_path):
     mine = tmp_path / "mine"
-    my_course.prepare(released, mine)
+    workspace.prepare(released, mine)
     (mine / "05_complete_loop.ipynb").write_text("my work")
-    (mine / my_course.PRIVATE / "copied.json").write_text("not json")
-    my_course.prepare(released, mine)
+    (mine / workspace.PRIVATE / "copied.json").write_text("not json")
+    workspace.prepare(released, mine)
     assert (mine / "05_complete_loop.ipynb").read_text() == "my work"
 
 
 def test_a_deleted_copy_comes_back(released, tmp_path):
     mine = tmp_path / "mine"
-    my_course.prepare(released, mine)
+    workspace.prepare(released, mine)
     (mine / "05_complete_loop.ipynb").unlink()
-    my_course.prepare(released, mine)
+    workspace.prepare(released, mine)
     assert (mine / "05_complete_loop.ipynb").read_text() == "first version"
 
 
 def test_without_notebooks_the_reason_is_given(tmp_path):
     with pytest.raises(Problem, match="no notebooks"):
-        my_course.prepare(tmp_path / "nothing", tmp_path / "mine")
+        workspace.prepare(tmp_path / "nothing", tmp_path / "mine")
 
 
 def test_copies_are_listed_as_json(released, tmp_path):
     mine = tmp_path / "mine"
-    my_course.prepare(released, mine)
-    copied = json.loads((mine / my_course.PRIVATE / "copied.json").read_text())
+    workspace.prepare(released, mine)
+    copied = json.loads((mine / workspace.PRIVATE / "copied.json").read_text())
     assert set(copied) == {"02_loss_functions.ipynb", "05_complete_loop.ipynb"}
 
 

@@ -13,7 +13,9 @@ from types import MethodType, TracebackType
 from typing import Any
 
 from course_lib import __all__ as offered
+from course_lib.exercises import all_exercises
 from course_lib.exercises.checking.display import in_ipython, wrap
+from course_lib.quiz import all_questions
 
 _OF_SETUP = ("torch", *offered)
 _QUIZ_ANSWER = re.compile(r"q\d\w*_\d+\s*=\s*[A-Da-d]\b")
@@ -44,9 +46,6 @@ load_ipython_extension: Callable[[Any], None] = install
 
 def advice_on(name: str) -> str:
     """What to do when ``name`` is not defined."""
-    from course_lib.exercises import all_exercises
-    from course_lib.quiz import all_questions
-
     if name in _OF_SETUP:
         return (
             f"{name} comes from the set-up cell: run the first code cell of this notebook, then "

@@ -20,7 +20,7 @@ import course_lib
 #: Seconds between two tries to stop what is still running.
 _PAUSE = 0.1
 #: Where the checks and what they patch are written.
-_OURS = str(Path(__file__).parent)
+_OURS = str(Path(course_lib.__file__).parent / "exercises")
 _LIBRARIES = (
     str(Path(course_lib.__file__).parent),
     str(Path(contextlib.__file__).parent),
