@@ -1,0 +1,147 @@
+"""``softmax``, public half."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch02_loss_functions.tensors import (
+    FORBIDDEN,
+    as_given,
+    gradient_at,
+    has_dtype,
+    leaf_of,
+    near,
+    seen,
+)
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def softmax_case(
+    logits: Tensor, *, large: bool = False, upstream: Tensor | None = None, strided: bool = False
+) -> Case:
+    """A case. ``large`` logits are beyond exp's range; ``upstream`` is sent back through the result,
+    and then only the gradient counts."""
+    small = not large and upstream is None
+    asks = ("values", "stable") if small else ("stable",)
+    own = {"large": large, "upstream": upstream, "strided": strided}
+    return {"logits": logits, "asks": asks} | own
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    if case["upstream"] is not None:
+        logits = leaf_of(case, "logits")
+        notes["gradient"] = gradient_at(logits, lambda: function(logits), case["upstream"])
+        return
+    logits = as_given(case, "logits")
+    notes["returned_for_large" if case["large"] else "returned"] = function(logits)
+    notes["logits_afterwards"] = logits
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(2)
+    # Neighbours differ by exactly 1, in another order in each row.
+    steps = torch.stack([torch.randperm(5, generator=generator) for _ in range(3)]).float()
+    logits = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    upstream = torch.randn(2, 3, 4, generator=generator, dtype=torch.float64)
+    return [
+        softmax_case(torch.tensor([2.0, 1.0, 0.1])),
+        softmax_case(steps, strided=True),
+        softmax_case(logits),
+        softmax_case(
+            torch.tensor([[1000.0, 999.0, 998.0], [-1000.0, -1001.0, -1002.0]]), large=True
+        ),
+        softmax_case(torch.tensor([[1000.0, -1000.0, 0.0], [5.0, -1000.0, 1000.0]]), large=True),
+        softmax_case(logits, upstream=upstream),
+    ]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    logits = case["logits"]
+    if case["upstream"] is not None:
+        gradient = observation["gradient"]
+        flows = gradient is not None and bool(gradient.any())
+        yield Finding(flows, "a gradient flows from the probabilities back to the logits")
+        if flows:
+            # Raising all logits of a row changes no probability, whatever is asked of them.
+            text = "the gradients of a row's logits add up to 0"
+            yield Finding(near(gradient.sum(-1), 0.0), text)
+        return
+    large = case["large"]
+    result = observation["returned_for_large" if large else "returned"]
+    same = isinstance(result, Tensor) and result.shape == logits.shape
+    got = f"the logits are {list(logits.shape)}, {seen(result)}"
+    yield Finding(same, "the result is a tensor of the logits' shape", got)
+    if not same:
+        return
+    if large:
+        finite = bool(result.isfinite().all())
+        text = "logits of 1000 or -1000 give numbers: no inf and no nan"
+        yield Finding(finite, text, f"a row became {_worst_row(result)}")
+        if not finite:  # what follows from it would only hide the cause
+            return
+    else:
+        ok, got = has_dtype(result, logits)
+        yield Finding(ok, "the result has the logits' dtype", got)
+        between = bool(((result >= 0) & (result <= 1)).all())
+        got = f"yours go from {result.min():.3g} to {result.max():.3g}"
+        yield Finding(between, "every entry lies between 0 and 1", got)
+    if logits.shape == (3,):
+        known = near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
+        text = "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]"
+        yield Finding(known, text, f"yours become {_numbers(result)}")
+    sums = result.sum(-1)
+    got = f"one of yours sums to {sums.flatten()[(sums - 1).abs().argmax()]:.3g}"
+    # float32 holds a log-sum-exp of 1000 to 6e-5 only: a right way through it is that far off.
+    near_1 = near(sums, 1.0, 1e-3 if large else 1e-5)
+    yield Finding(near_1, "the entries along the last dimension sum to 1", got)
+    spread = logits.max(-1).values - logits.min(-1).values
+    if bool((spread > 80).any()):  # the smaller probabilities are 0 in any float
+        won = torch.equal((result > 0.5).long(), (logits == logits.max(-1, True).values).long())
+        yield Finding(won, "a logit that is larger by 1000 takes the whole row, like [1, 0, 0]")
+    else:
+        top, low = result.max(-1).values, result.min(-1).values
+        yield Finding(
+            near(torch.log(top / low), spread, 1e-3),
+            "a logit that is larger by 1 has 2.718 times the probability, in every row",
+        )
+    unchanged = torch.equal(observation["logits_afterwards"], logits)
+    yield Finding(unchanged, "the logits that you were given are unchanged")
+
+
+def _numbers(row: Tensor) -> str:
+    return "[" + ", ".join(f"{value:.3f}" for value in row.tolist()) + "]"
+
+
+def _worst_row(table: Tensor) -> str:
+    """The row with the most entries that are inf or nan."""
+    return _numbers(table[(~table.isfinite()).sum(-1).argmax()])
+
+
+EXERCISE = Exercise(
+    name="softmax",
+    points=2,
+    task="Turn logits into probabilities along the last dimension, however large they are.",
+    aspects=(
+        Aspect("values", "the last dimension holds the right probabilities", 1, ("returned",)),
+        Aspect(
+            "stable",
+            "large logits give numbers, gradients flow, the input stays as it was",
+            1,
+            ("returned_for_large", "gradient", "logits_afterwards"),
+            after=("values",),
+        ),
+    ),
+    hints=(
+        "Two steps: make every number positive with exp, then divide by the sum of the last "
+        "dimension. Keep that dimension in the sum (keepdim=True), or the shapes do not fit.",
+        "Adding the same number to all logits of a row changes no probability. So choose a number "
+        "that makes the largest logit of each row 0: then exp never sees anything above 0.",
+    ),
+    observe=_observe,
+    fields=("returned", "returned_for_large", "gradient", "logits_afterwards"),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=FORBIDDEN,
+)

@@ -1,0 +1,85 @@
+"""What the three exercises share: how tensors are handed over, and what checks say about results."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.wire import type_name
+
+#: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
+FORBIDDEN = (
+    "aten:softmax",
+    "aten:safe_softmax",
+    "aten:log_softmax",
+    "aten:cross_entropy_loss",
+    "aten:nll_loss",
+    "aten:nll_loss2d",
+    "aten:mse_loss",
+)
+
+
+def strided(tensor: Tensor) -> Tensor:
+    """The same numbers in every second place of memory: a tensor that is not contiguous."""
+    return torch.stack((tensor, tensor), dim=-1)[..., 0]
+
+
+def as_given(case: Case, name: str) -> Tensor:
+    """A tensor of the case as the learner's function gets it: contiguous or not."""
+    return strided(case[name]) if case["strided"] else case[name].clone()
+
+
+def gradient_at(leaf: Tensor, call: Callable[[], Any], upstream: Tensor | None) -> Tensor | None:
+    """The gradient that reaches ``leaf`` from what ``call()`` returns; None when none does."""
+    result = call()
+    if not isinstance(result, Tensor) or not result.requires_grad:
+        return None
+    if upstream is None:
+        upstream = torch.ones_like(result)
+    if upstream.shape != result.shape:
+        return None
+    (gradient,) = torch.autograd.grad(result, leaf, upstream, allow_unused=True)
+    return gradient
+
+
+def leaf_of(case: Case, name: str) -> Tensor:
+    """A tensor of the case as a leaf that collects a gradient."""
+    return as_given(case, name).detach().requires_grad_()
+
+
+def _scalar(value: Any) -> float | None:
+    """The number in a 0-dimensional tensor; None for anything else."""
+    if is_scalar(value) and value.is_floating_point():
+        return value.item()
+    return None
+
+
+def seen(value: Any) -> str:
+    """What a check says about a result that is not right: its number, its shape or its type."""
+    if not isinstance(value, Tensor):
+        return f"yours is {type_name(value)}"
+    number = _scalar(value)
+    return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
+
+
+def has_dtype(result: Tensor, given: Tensor) -> tuple[bool, str]:
+    """Whether the dtype is the given one, and what is said when it is not."""
+    return result.dtype == given.dtype, f"{given.dtype} came in, {result.dtype} came out"
+
+
+def is_about(value: Any, expected: float, digits: int = 4) -> bool:
+    """Whether it is a 0-dimensional tensor with this number, up to ``digits`` decimals."""
+    number = _scalar(value)
+    return number is not None and abs(number - expected) < 10.0**-digits
+
+
+def near(value: Tensor, expected: Any, tolerance: float = 1e-5) -> bool:
+    """Whether all entries are within the tolerance."""
+    return bool(((value - expected).abs() <= tolerance).all())
+
+
+def is_scalar(value: Any) -> bool:
+    """Whether it is a tensor with no dimensions."""
+    return isinstance(value, Tensor) and value.shape == ()

@@ -1,0 +1,330 @@
+"""``cross_entropy``, secret half."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from course_lib.exercises.ch02_loss_functions.cross_entropy import cross_entropy_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.ch02_loss_functions.numbers import normal as _normal
+from grading.answers.compare import difference
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+LOG_P = "logits - logits.logsumexp(dim=1, keepdim=True)"
+RESULT = "-log_probabilities[rows, targets].mean()"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(kind, n, classes, *, dtype=torch.float64, strided=False):
+        logits = 2 * _normal(generator, n, classes, dtype=dtype)
+        targets = torch.randint(classes, (n,), generator=generator)
+        return cross_entropy_case(kind, logits, targets, strided)
+
+    def large(n, classes, level, *, right, dtype=torch.float64):
+        """One logit of each row at +level, all others at -level; the targets are it, or are not."""
+        winner = torch.randint(classes, (n,), generator=generator)
+        logits = torch.full((n, classes), -level, dtype=dtype)
+        logits[torch.arange(n), winner] = level
+        targets = winner if right else (winner + 1) % classes
+        noise = _normal(generator, n, classes, dtype=dtype)
+        return cross_entropy_case("large", logits + noise, targets)
+
+    far_below = case("large", 5, 4)
+    # Rows on levels of their own: one maximum for all of them is no help.
+    level = torch.tensor([[1e4], [0.0], [-1e4]], dtype=torch.float64)
+    apart = case("large", 3, 4)
+    return [
+        case("plain", 5, 3),
+        case("plain", 4, 6, dtype=torch.float32, strided=True),
+        case("plain", 1, 4),
+        case("plain", 9, 2, strided=True),
+        large(4, 3, 1e4, right=False),
+        large(3, 5, 1e4, right=True),
+        large(6, 4, 300.0, right=False, dtype=torch.float32),
+        far_below | {"logits": far_below["logits"] - 1e4},
+        apart | {"logits": apart["logits"] + level},
+        case("gradient", 6, 3),
+        case("gradient", 3, 5, dtype=torch.float32, strided=True),
+    ]
+
+
+def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:
+    n, classes = case["logits"].shape
+    if n in (1, classes):  # it broadcasts by accident
+        return got.error is None
+    return got.error is not None and "must match the size" in got.error.message
+
+
+def _true_loss(case: Case) -> Tensor:
+    return F.cross_entropy(case["logits"], case["targets"])
+
+
+def _loss_is_right(case: Case, got: Observation) -> bool:
+    if case["kind"] != "plain" or got.error is not None:
+        return got.error is None
+    return difference(_true_loss(case), got.get("returned"), 1e-4, 1e-6) is None
+
+
+def _large_loss(got: Observation) -> float:
+    loss = got.get("loss_for_large_logits")
+    return loss.item() if isinstance(loss, Tensor) and loss.numel() == 1 else 0.0
+
+
+def _log_meets_zero(case: Case, got: Observation) -> bool:
+    """Infinite where the target's probability is 0, right where it is not."""
+    if case["kind"] != "large":
+        return _loss_is_right(case, got)
+    true, loss = _true_loss(case).item(), _large_loss(got)
+    return loss == math.inf if true > 50 else math.isclose(loss, true, rel_tol=1e-4, abs_tol=1e-6)
+
+
+def _hidden_by_epsilon(case: Case, got: Observation) -> bool:
+    """Finite, but capped far below the loss of a confident mistake."""
+    if case["kind"] != "large":
+        return _loss_is_right(case, got)
+    true, loss = _true_loss(case).item(), _large_loss(got)
+    if true > 50:
+        return 5 < loss < true / 2
+    return math.isclose(loss, true, rel_tol=1e-3, abs_tol=1e-4)
+
+
+def _loss_overflows(case: Case, got: Observation) -> bool:
+    if case["kind"] != "large":
+        return _loss_is_right(case, got)
+    return not math.isfinite(_large_loss(got))
+
+
+def _gradient_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """The gradient everywhere; at large logits only where the loss itself is right, for a wrong
+    loss there has cost its point already."""
+    if case["kind"] == "gradient":
+        return difference(expected["gradient"], got.get("gradient"), 2e-5, 1e-6)
+    if case["kind"] == "plain":
+        return None
+    name = "loss_for_large_logits"
+    if difference(expected[name], got.get(name), 2e-5, 1e-6):
+        return None
+    name = "gradient_for_large_logits"
+    problem = difference(expected[name], got.get(name), 2e-5, 1e-5)
+    return problem and f"gradient for large logits: {problem}"
+
+
+# Right, written differently.
+
+
+def _with_gather(logits, targets):
+    top = logits.max(dim=1, keepdim=True).values
+    shifted = logits - top
+    log_sum = shifted.exp().sum(dim=1, keepdim=True).log()
+    return (log_sum - shifted.gather(1, targets.unsqueeze(1))).mean()
+
+
+def _margins_to_the_target(logits, targets):
+    """log(sum exp(z_c - z_target)): the target's own term is exp(0)."""
+    own = logits[torch.arange(logits.shape[0]), targets]
+    return torch.logsumexp(logits - own[:, None], dim=-1).sum() / logits.shape[0]
+
+
+def _one_example_at_a_time(logits, targets):
+    losses = []
+    for row, target in zip(logits, targets, strict=True):
+        losses.append(row.logsumexp(0) - row[target.item()])
+    return torch.stack(losses).mean()
+
+
+def _with_one_hot_sum(logits, targets):
+    one_hot = F.one_hot(targets, num_classes=logits.size(1)).to(logits.dtype)
+    log_p = logits - torch.logsumexp(logits, 1, True)
+    return -(one_hot * log_p).sum(1).mean(0)
+
+
+def _with_logaddexp(logits, targets):
+    total = logits[:, 0]
+    for column in logits.unbind(1)[1:]:
+        total = torch.logaddexp(total, column)
+    return torch.mean(total - logits.take_along_dim(targets[:, None], 1).squeeze(1))
+
+
+ANSWER = Answer(
+    exercise="cross_entropy",
+    cases=_cases,
+    tolerance=(2e-5, 1e-6),
+    oracle=F.cross_entropy,
+    compare={"gradient": _gradient_problem},
+    variants=(
+        _with_gather,
+        _margins_to_the_target,
+        _one_example_at_a_time,
+        _with_one_hot_sum,
+        _with_logaddexp,
+    ),
+    misconceptions=(
+        wrong(
+            "sum",
+            edit(".mean()", ".sum()"),
+            "You add up the examples' losses. The mean is asked for: it does not grow with the "
+            "batch, and neither do its gradients.",
+        ),
+        wrong(
+            "no reduction",
+            edit(".mean()", ""),
+            "You return one loss per example. backward() needs one number: their mean.",
+        ),
+        wrong(
+            "softmax twice",
+            edit(LOG_P, "torch.softmax(logits, 1).log_softmax(1)"),
+            "A softmax is applied to what is already a softmax. Its outputs lie between 0 and 1, "
+            "so the second one sees almost equal logits and the loss cannot get near zero.",
+        ),
+        wrong(
+            "log of zero",
+            edit(LOG_P, "torch.softmax(logits, dim=1).log()"),
+            "You take the log of a probability. For a confident mistake it has become exactly 0, "
+            "and -log(0) is inf. Stay in logarithms: logit minus log-sum-exp.",
+            recognise=_log_meets_zero,
+        ),
+        wrong(
+            "log of zero hidden by an epsilon",
+            edit(LOG_P, "(torch.softmax(logits, dim=1) + 1e-9).log()"),
+            "The small number under the log keeps inf away, and caps the loss: a confident "
+            "mistake costs about 20 instead of its real price, and its gradient is gone. "
+            "Use logit minus log-sum-exp.",
+            recognise=_hidden_by_epsilon,
+        ),
+        wrong(
+            "naive overflow",
+            edit(LOG_P, "(logits.exp() / logits.exp().sum(dim=1, keepdim=True)).log()"),
+            "exp of a large logit is inf, and what follows is inf or nan. logsumexp, or "
+            "subtracting the row's maximum first, avoids it.",
+            recognise=_loss_overflows,
+        ),
+        wrong(
+            "naive overflow",
+            edit(LOG_P, "logits - logits.exp().sum(dim=1, keepdim=True).log()"),
+            "log(sum(exp(...))) overflows although its result would be small. logsumexp computes "
+            "the same without ever leaving the range.",
+            recognise=_loss_overflows,
+        ),
+        wrong(
+            "one maximum for the whole batch",
+            edit(LOG_P, "(z := logits - logits.max()) - z.exp().sum(dim=1, keepdim=True).log()"),
+            "You subtract the largest logit of the whole batch. In a row that lies far below it "
+            "every exp is 0, and log(0) is -inf: subtract each row's own maximum.",
+        ),
+        wrong(
+            "normaliser cut off from the graph",
+            edit("keepdim=True)", "keepdim=True).detach()"),
+            "The loss is right, but its log-sum-exp is detached, so backward() sees the target's "
+            "logit alone and the other classes are never pushed down. Leave out detach() there.",
+        ),
+        wrong(
+            "mean over classes too",
+            edit(".mean()", ".sum() / logits.numel()"),
+            "You average over all N x C entries, so the loss is too small by the number of "
+            "classes. Each row has one target, hence one term: divide by N.",
+        ),
+        wrong(
+            "every row with every target",
+            edit("[rows, targets]", "[:, targets]"),
+            "[:, targets] takes, for every row, the columns of all targets: an N x N table. One "
+            "entry per row is wanted: index with the row numbers and the targets together.",
+        ),
+        wrong(
+            "rows picked by target",
+            edit("[rows, targets]", "[targets]"),
+            "[targets] picks whole rows, by the numbers of the classes. One entry of each row is "
+            "wanted: index with the row numbers and the targets together.",
+        ),
+        wrong(
+            "keepdim forgotten",
+            edit("dim=1, keepdim=True", "dim=1"),
+            "logsumexp(dim=1) has shape [N] and does not fit onto the rows of [N, C]. With "
+            "keepdim=True it is [N, 1].",
+            recognise=_rows_lost_their_dimension,
+        ),
+        wrong(
+            "shift not undone",
+            edit(
+                LOG_P,
+                "logits - (logits - logits.max(dim=1, keepdim=True).values).logsumexp(1, True)",
+            ),
+            "You shift the logits inside the log-sum-exp and not the logit that you subtract it "
+            "from. Use the shifted logits in both places, or add the shift to the log-sum-exp.",
+        ),
+        wrong(
+            "squared error of the probability",
+            edit(RESULT, "((1 - torch.softmax(logits, dim=1)[rows, targets]) ** 2).mean()"),
+            "You square the distance to 1. Cross-entropy is minus the log of the right class's "
+            "probability, which grows without limit for a confident mistake.",
+        ),
+        wrong(
+            "another logarithm",
+            edit(".mean()", ".mean() / 2.302585092994046"),
+            "Your logarithm has the base 10. The unit here is the nat: torch.log and logsumexp use "
+            "the natural logarithm.",
+        ),
+        wrong(
+            "another logarithm",
+            edit(".mean()", ".mean() / 0.6931471805599453"),
+            "Your logarithm has the base 2. The unit here is the nat: torch.log and logsumexp use "
+            "the natural logarithm.",
+        ),
+        wrong(
+            "largest probability instead of the target's",
+            edit("[rows, targets]", ".max(dim=1).values"),
+            "You take the class that the model likes best, so it is never wrong. Take the class "
+            "that is right: the entry at the target.",
+        ),
+        wrong(
+            "entropy of the prediction",
+            edit(RESULT, "-(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()"),
+            "You compute how undecided the model is, and the targets do not come in. Take the "
+            "log-probability of each row's target.",
+        ),
+        wrong(
+            "divided by the number of classes",
+            edit(".mean()", ".sum() / logits.shape[1]"),
+            "You divide the sum by the number of classes. The mean is over the examples: divide by "
+            "N.",
+        ),
+        wrong(
+            "softmax across the batch",
+            edit("dim=1", "dim=0"),
+            "You normalise along the batch, so examples compete with each other. The classes are "
+            "in dimension 1.",
+        ),
+        wrong(
+            "sign forgotten",
+            edit("return -", "return "),
+            "Log-probabilities are never positive, so their mean is negative. The loss is minus "
+            "that: training makes it small.",
+        ),
+        wrong(
+            "log forgotten",
+            edit(LOG_P, "torch.softmax(logits, dim=1)"),
+            "You average minus the probabilities. Without the log a confident mistake costs "
+            "hardly more than a doubtful one.",
+        ),
+        wrong(
+            "only the target's logit",
+            edit(LOG_P, "logits"),
+            "Minus the target's logit has no lower end, and the other classes do not count. "
+            "Normalise first: logit minus log-sum-exp.",
+        ),
+        wrong(
+            "detached result",
+            edit(".mean()", ".mean().detach()"),
+            "The number is right, but it is cut off from the graph, so backward() has no way "
+            "back. Leave out detach(), .data and no_grad().",
+        ),
+        wrong(
+            "detached result",
+            edit(".mean()", ".mean().item()"),
+            "item() makes a Python number, which has no graph: backward() is gone. Return the "
+            "tensor; whoever logs it can call item().",
+        ),
+    ),
+)

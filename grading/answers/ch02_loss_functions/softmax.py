@@ -1,0 +1,299 @@
+"""``softmax``, secret half."""
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch02_loss_functions.softmax import softmax_case
+from course_lib.exercises.ch02_loss_functions.tensors import gradient_at
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.ch02_loss_functions.numbers import normal as _normal
+from grading.answers.compare import difference
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+LARGEST = "logits.max(dim=-1, keepdim=True).values"
+SHIFTED = "(logits - largest).exp()"
+SUM = "exp.sum(dim=-1, keepdim=True)"
+RESULT = f"exp / {SUM}"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def normal(*shape, scale=2.0, dtype=torch.float64):
+        return scale * _normal(generator, *shape, dtype=dtype)
+
+    # Rows at +10000 and at -10000, close together inside a row: one maximum for all is no help.
+    level = torch.tensor([1e4, -1e4, 0.0, -1e4], dtype=torch.float64)
+    in_one_row = 1e4 * torch.randint(-1, 2, (3, 6), generator=generator).double()
+    in_one_row[1, [2, 4]] = torch.tensor([1e4, -1e4], dtype=torch.float64)
+    return [
+        softmax_case(normal(5)),
+        softmax_case(normal(3, 7, dtype=torch.float32)),
+        softmax_case(normal(6, 4), strided=True),
+        softmax_case(normal(2, 3, 5, dtype=torch.float32), strided=True),
+        softmax_case(normal(2, 5, 3, 4)),
+        softmax_case(level[:, None] + normal(4, 3), large=True),
+        softmax_case(in_one_row + normal(3, 6), large=True),
+        softmax_case((300 * normal(4, 5)).round().float(), large=True),
+        softmax_case(normal(4, 6), upstream=normal(4, 6)),
+        softmax_case(normal(2, 3, 5), upstream=normal(2, 3, 5), strided=True),
+    ]
+
+
+def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
+    return got.error is not None and "return_types.max" in got.error.message
+
+
+def _flattens_large_logits(case: Case, got: Observation) -> bool:
+    """Right for small logits; for large ones finite, adding up to 1, and not right."""
+    if not case["large"] or not _logits_left_alone(case, got):
+        return _softmax_is_right(case, got)
+    result = got.get("returned_for_large")
+    return (
+        isinstance(result, Tensor)
+        and bool(result.isfinite().all())
+        and torch.allclose(result.sum(-1), torch.ones_like(result.sum(-1)), atol=1e-4)
+    )
+
+
+def _hides_nan(case: Case, got: Observation) -> bool:
+    """Right for small logits; for large ones finite, with rows that do not add up to 1."""
+    if not case["large"]:
+        return _softmax_is_right(case, got)
+    result = got.get("returned_for_large")
+    return isinstance(result, Tensor) and bool(result.isfinite().all())
+
+
+def _softmax_is_right(case: Case, got: Observation) -> bool:
+    if got.error is not None:
+        return False
+    if case["upstream"] is not None:
+        logits = case["logits"].clone().requires_grad_()
+        expected = gradient_at(logits, lambda: torch.softmax(logits, dim=-1), case["upstream"])
+        return difference(expected, got.get("gradient"), 1e-4, 1e-6) is None
+    name = "returned_for_large" if case["large"] else "returned"
+    expected = torch.softmax(case["logits"], dim=-1)
+    return _logits_left_alone(case, got) and (
+        difference(expected, got.get(name), 1e-3, 1e-6) is None
+    )
+
+
+def _logits_left_alone(case: Case, got: Observation) -> bool:
+    return difference(case["logits"], got.get("logits_afterwards"), 0.0, 0.0) is None
+
+
+def _overflows(case: Case, got: Observation) -> bool:
+    if not case["large"]:
+        return _softmax_is_right(case, got)
+    result = got.get("returned_for_large")
+    return isinstance(result, Tensor) and not bool(result.isfinite().all())
+
+
+def _sum_lost_its_dimension(case: Case, got: Observation) -> bool:
+    if case["logits"].dim() == 1:
+        return _softmax_is_right(case, got)
+    return got.error is not None and "must match the size" in got.error.message
+
+
+# Right, written differently.
+
+
+def _subtract_logsumexp(logits):
+    return (logits - logits.logsumexp(-1, keepdim=True)).exp()
+
+
+def _slope_of_logsumexp(logits):
+    """Softmax is the gradient of log-sum-exp."""
+    with torch.enable_grad():
+        wanted = logits.requires_grad
+        z = logits if wanted else logits.detach().clone().requires_grad_()
+        (slope,) = torch.autograd.grad(z.logsumexp(-1).sum(), z, create_graph=wanted)
+    return slope
+
+
+def _one_row_at_a_time(logits):
+    rows = []
+    for row in logits.reshape(-1, logits.shape[-1]):
+        e = torch.exp(row - max(row.tolist()))
+        rows.append(e / sum(e))
+    return torch.stack(rows).reshape(logits.shape)
+
+
+def _pairwise_differences(logits):
+    return 1 / (logits.unsqueeze(-2) - logits.unsqueeze(-1)).exp().sum(-1)
+
+
+def _with_amax_and_einsum(logits):
+    top = logits.detach().amax(-1, keepdim=True)
+    e = torch.e ** (logits - top)
+    return torch.einsum("...c,...->...c", e, e.sum(-1).reciprocal())
+
+
+ANSWER = Answer(
+    exercise="softmax",
+    cases=_cases,
+    tolerance=(2e-5, 1e-6),
+    # float32 holds a log-sum-exp of 2000 to 1.2e-4 only, and what follows from it is that far off.
+    tolerances={"returned_for_large": (3e-4, 1e-6)},
+    variants=(
+        _subtract_logsumexp,
+        _slope_of_logsumexp,
+        _one_row_at_a_time,
+        _pairwise_differences,
+        _with_amax_and_einsum,
+    ),
+    misconceptions=(
+        wrong(
+            "one maximum for the whole batch",
+            edit(LARGEST, "logits.max()"),
+            "You subtract the largest logit of the whole tensor. A row that lies far below it "
+            "turns into zeros only, and 0 / 0 is nan: subtract each row's own maximum.",
+        ),
+        wrong(
+            "epsilon in the denominator",
+            edit(SHIFTED, "logits.exp()").edit(SUM, f"({SUM} + 1e-12)"),
+            "A small number under the division line hides 0 / 0, but exp still overflows for "
+            "large logits and still turns very negative rows into zeros. Subtract the row's "
+            "maximum instead.",
+        ),
+        wrong(
+            "shifted by something else",
+            edit(LARGEST, "logits.mean(dim=-1, keepdim=True)"),
+            "You subtract the row's mean. What lies far above it still overflows: subtract the "
+            "row's largest logit, so that exp never sees anything above 0.",
+        ),
+        wrong(
+            "shifted by something else",
+            edit(LARGEST, "logits.min(dim=-1, keepdim=True).values"),
+            "You subtract the row's smallest logit, which makes the others larger still. Subtract "
+            "the largest one, so that exp never sees anything above 0.",
+        ),
+        wrong(
+            "shifted above the line only",
+            edit(SUM, "logits.exp().sum(dim=-1, keepdim=True)"),
+            "You shift the logits in the numerator and not in the sum below it, so the two do not "
+            "belong together. Shift once, and use the shifted ones in both places.",
+        ),
+        wrong(
+            "shifted below the line only",
+            edit("return exp /", "return logits.exp() /"),
+            "You shift the logits in the sum and not in the numerator, so the two do not belong "
+            "together. Shift once, and use the shifted ones in both places.",
+        ),
+        wrong(
+            "naive overflow",
+            edit(SHIFTED, "logits.exp()"),
+            "exp of a large logit is inf, and inf / inf is nan. Subtract the row's largest logit "
+            "first: no probability changes, and exp sees nothing above 0.",
+            recognise=_overflows,
+        ),
+        wrong(
+            "wrong dimension",
+            edit(LARGEST, "logits.max(dim=0, keepdim=True).values").edit(
+                SUM, "exp.sum(dim=0, keepdim=True)"
+            ),
+            "You normalise along the first dimension, so the examples of a batch compete with "
+            "each other. The classes are in the last dimension: dim=-1.",
+        ),
+        wrong(
+            "wrong dimension",
+            edit(LARGEST, "logits.max(dim=1, keepdim=True).values").edit(
+                SUM, "exp.sum(dim=1, keepdim=True)"
+            ),
+            "dim=1 is the last dimension of a two-dimensional tensor only. Write dim=-1, which is "
+            "the last one of any tensor.",
+        ),
+        wrong(
+            "whole tensor normalised",
+            edit(LARGEST, "logits.max()").edit(SUM, "exp.sum()"),
+            "All entries together sum to 1. Each row is a distribution of its own: sum and divide "
+            "along the last dimension.",
+        ),
+        wrong(
+            "keepdim forgotten",
+            edit(SUM, "exp.sum(dim=-1)"),
+            "sum(dim=-1) and max(dim=-1) remove the last dimension, and what is left does not fit "
+            "onto the rows. With keepdim=True it stays, with length 1.",
+            recognise=_sum_lost_its_dimension,
+        ),
+        wrong(
+            "the pair of max subtracted",
+            edit("keepdim=True).values", "keepdim=True)"),
+            "max(dim=...) returns a pair, the values and their places. Subtract the values: "
+            "logits.max(dim=-1, keepdim=True).values.",
+            recognise=_a_pair_was_subtracted,
+        ),
+        wrong(
+            "logits clamped",
+            edit(SHIFTED, "logits.clamp(-80, 80).exp()"),
+            "You cut large logits off, so 1000 and 999 become equal and their difference is lost. "
+            "A shift keeps it: subtract the row's largest logit.",
+            recognise=_flattens_large_logits,
+        ),
+        wrong(
+            "nan replaced",
+            edit(SHIFTED, "logits.exp()").edit(RESULT, f"torch.nan_to_num({RESULT})"),
+            "You replace nan by a number after it has come up. The probabilities are lost by then: "
+            "subtract the row's largest logit before exp, and no nan comes up.",
+            recognise=_hides_nan,
+        ),
+        wrong(
+            "not divided by the sum",
+            edit(RESULT, "exp"),
+            "exp makes the scores positive; what makes them probabilities is the division by their "
+            "sum.",
+        ),
+        wrong(
+            "divided by the maximum",
+            edit("logits - largest", "logits / largest"),
+            "You divide by the largest logit. That changes the differences, and with them the "
+            "probabilities: subtract it.",
+        ),
+        wrong(
+            "no exponential",
+            edit(RESULT, "logits / logits.sum(dim=-1, keepdim=True)"),
+            "You divide the logits themselves by their sum. Logits may be negative: exp makes "
+            "them positive first.",
+        ),
+        wrong(
+            "logarithm returned",
+            edit(RESULT, f"({RESULT}).log()"),
+            "These are log-probabilities. They are what a loss needs; here the probabilities "
+            "themselves are asked for.",
+        ),
+        wrong(
+            "a sigmoid for each class",
+            edit(RESULT, "1 / (1 + (-logits).exp())"),
+            "You squash every logit on its own, so a row need not sum to 1. The classes share one "
+            "total: divide by the sum of the row's exponentials.",
+        ),
+        wrong(
+            "input changed in place",
+            edit("    exp = " + SHIFTED, "    logits -= largest\n    exp = logits.exp()"),
+            "`logits -= ...` writes into the tensor that the caller gave you, and PyTorch refuses "
+            "it where a gradient is wanted. Make a new tensor: `logits - ...`.",
+        ),
+        wrong(
+            "input changed in place",
+            edit(
+                "    exp = " + SHIFTED,
+                "    with torch.no_grad():\n        logits -= largest\n    exp = logits.exp()",
+            ),
+            "`logits -= ...` writes into the tensor that the caller gave you. no_grad hides "
+            "PyTorch's protest, and the caller's logits are others now. Make a new tensor: "
+            "`logits - ...`.",
+        ),
+        wrong(
+            "sum cut off from the graph",
+            edit(SUM, f"{SUM}.detach()"),
+            "The probabilities are right, but their sum is detached, so backward() takes it for a "
+            "constant. Raising one logit lowers the other probabilities, and that goes through "
+            "the sum: leave out detach() there.",
+        ),
+        wrong(
+            "detached result",
+            edit(RESULT, f"({RESULT}).detach()"),
+            "The probabilities are right, but cut off from the graph, so nothing can be trained "
+            "through them. Leave out detach(), .data and no_grad().",
+        ),
+    ),
+)
