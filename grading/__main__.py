@@ -19,7 +19,7 @@ except ImportError:
     )
 
 from course_lib.app.terminal import answer
-from grading.errors import Problem
+from grading.errors import Problem, chapters_called
 from grading.paths import COURSE_FOLDER
 
 app = typer.Typer(
@@ -79,6 +79,24 @@ def verify(chapters: Chapters = None) -> None:
 
     with clear_problems():
         if not verify_chapters(chapters or []):
+            raise typer.Exit(1)
+
+
+@app.command()
+def mutants(
+    chapters: Chapters = None,
+    secrets: Annotated[
+        int, typer.Option(min=1, max=100, help="Case sets that each mutant meets.")
+    ] = 3,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every verdict there, as JSON.")
+    ] = None,
+) -> None:
+    """Author: change each reference solution in one place after another; are the changes noticed?"""
+    from grading.authoring.mutation_test import mutation_test
+
+    with clear_problems():
+        if not mutation_test(chapters_called(chapters or []), secrets, json):
             raise typer.Exit(1)
 
 

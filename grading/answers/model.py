@@ -44,6 +44,7 @@ class Answer:
     replaces the source notebook's solution as reference where torch itself is the judge.
     ``compare`` overrides the field-by-field comparison of single aspects, by aspect name: for
     outcomes of which several are right. ``variants`` are differently written right solutions.
+    ``equivalent`` lists mutants of the reference that the contract allows, each with the reason.
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -57,6 +58,7 @@ class Answer:
     tolerances: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     oracle: Any = None
     compare: Mapping[str, Comparison] = field(default_factory=dict)
+    equivalent: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)

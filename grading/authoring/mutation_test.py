@@ -1,0 +1,195 @@
+"""``python -m grading mutants``: are the hidden tests good enough to notice every small mistake?
+
+Each mutant of a reference solution runs through the judge on several secrets. One that earns full
+marks on all of them survives: a hidden case is missing, or the mutant is equivalent under the
+contract, and then the exercise's ``ANSWER`` lists it with the reason (``equivalent``).
+"""
+
+import json
+import os
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from course_lib.chapters import Chapter
+from course_lib.exercises import chapter_exercises, chapter_of, find_exercise
+from course_lib.exercises.checking.observe import observe
+from grading.answers import find_answer
+from grading.authoring.mutants import Mutant, mutants_of
+from grading.chapter_text.reference import reference_source, run_source, solved_namespace
+from grading.errors import Problem
+from grading.judging.cases import case_set
+from grading.judging.judge import judge_exercise
+
+#: Secrets that the case sets are drawn from, besides those of the matrix.
+SECRETS = tuple(range(101, 201))
+#: A mutant that is not done with all its cases after this many seconds never ends.
+SECONDS = 20.0
+_MEMORY = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class MutantVerdict:
+    """What the judge says of one mutant: of the first secret on which it loses points, or of the
+    last one. ``survived`` is whether it earned full marks on all of them."""
+
+    exercise: str
+    name: str
+    kind: str
+    survived: bool
+    listed: bool
+    score: float
+    max_score: float
+    misconception: str | None
+    message: str
+
+
+class _TooSlow(BaseException):
+    """Raised in a mutant that does not end; ``observe`` takes it for an error of its code."""
+
+
+def exercise_verdicts(
+    name: str, secrets: int = 3, sample: int | None = None
+) -> list[MutantVerdict]:
+    """The verdict on every mutant of an exercise; of at most ``sample`` of them, evenly spread."""
+    source = reference_source(name)
+    mutants = mutants_of(source)
+    if sample is not None and len(mutants) > sample:
+        step = len(mutants) / sample
+        mutants = [mutants[int(i * step)] for i in range(sample)]
+    equivalent = find_answer(name).equivalent
+    unknown = set(equivalent) - {mutant.name for mutant in mutants_of(source)}
+    if unknown:
+        raise Problem(f"{name}: {sorted(unknown)[0]!r} is listed as equivalent; no mutant has it.")
+    with _elsewhere():
+        return [_verdict(name, mutant, SECRETS[:secrets], equivalent) for mutant in mutants]
+
+
+def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any) -> MutantVerdict:
+    exercise = find_exercise(name)
+    namespace = dict(solved_namespace(chapter_of(name)))
+    listed = mutant.name in equivalent
+
+    def verdict(survived: bool, score: float, misconception: str | None, message: str):
+        points = float(exercise.points)
+        return MutantVerdict(
+            name, mutant.name, mutant.kind, survived, listed, score, points, misconception, message
+        )
+
+    try:
+        run_source(mutant.source, namespace, f"<{name}: {mutant.name}>")
+        subjects = tuple(namespace[subject] for subject in exercise.subjects)
+    except Exception as error:  # it cannot even be defined
+        return verdict(False, 0.0, None, f"{type(error).__name__}: {error}")
+    for secret in secrets:
+        cases = case_set(name, secret)
+        try:
+            with _stopped_after(SECONDS):
+                observed = [observe(exercise, subjects, case) for case in cases.cases]
+        except _TooSlow:  # it came between two cases
+            return verdict(False, 0.0, None, "it did not end")
+        outcome = judge_exercise(name, secret, observed)
+        if outcome.score < outcome.max_score:
+            return verdict(False, outcome.score, outcome.misconception, outcome.message)
+    return verdict(True, outcome.score, None, outcome.message)
+
+
+@contextmanager
+def _stopped_after(seconds: float) -> Iterator[None]:
+    """Raise inside what runs too long, and again every second: a case may catch it."""
+
+    def stop(*_: object) -> None:
+        raise _TooSlow("it did not end")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def _elsewhere() -> Iterator[None]:
+    """A mutant that writes files writes them into a folder that goes."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _prepare_worker() -> None:
+    import resource
+
+    torch.set_num_threads(1)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+
+
+def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None) -> bool:
+    """Print mutants, killed and equivalent by chapter, and every survivor; False when there is a
+    survivor that is not listed, or a listed one that is killed."""
+    names = [exercise.name for chapter in chapters for exercise in chapter_exercises(chapter)]
+    context = get_context("spawn")
+    with ProcessPoolExecutor(os.cpu_count(), context, _prepare_worker) as pool:
+        results = dict(
+            zip(names, pool.map(exercise_verdicts, names, [secrets] * len(names)), strict=True)
+        )
+    verdicts = [each for of_one in results.values() for each in of_one]
+    if output is not None:
+        output.write_text(json.dumps([asdict(each) for each in verdicts], indent=1))
+    console = Console()
+    console.print(_table(chapters, results))
+    wrong = [each for each in verdicts if each.survived != each.listed]
+    for each in wrong:
+        what = "survives" if each.survived else "is listed as equivalent, and killed"
+        console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}", markup=False)
+    return not wrong
+
+
+def _table(chapters: Sequence[Chapter], results: dict[str, list[MutantVerdict]]) -> Table:
+    columns = (
+        "mutants",
+        "killed",
+        "equivalent",
+        "survive",
+        "named",
+        "nothing earned",
+        "mean share",
+    )
+    table = Table("chapter", *columns, title="Mutants of the reference solutions")
+    groups = [
+        (f"{chapter.number} {chapter.title}", [e.name for e in chapter_exercises(chapter)])
+        for chapter in chapters
+    ]
+    for title, names in [*groups, ("all", list(results))]:
+        every = [each for name in names for each in results[name]]
+        killed = [each for each in every if not each.survived]
+        counted = [each for each in killed if each.max_score >= 2]
+        nothing = sum(each.score == 0 for each in counted)
+        mean = sum(each.score / each.max_score for each in counted) / max(len(counted), 1)
+        named = sum(each.misconception is not None for each in killed)
+        table.add_row(
+            title,
+            str(len(every)),
+            str(len(killed)),
+            str(sum(each.survived and each.listed for each in every)),
+            str(sum(each.survived and not each.listed for each in every)),
+            f"{named / max(len(killed), 1):.0%}",
+            f"{nothing / max(len(counted), 1):.0%}",
+            f"{mean:.2f}",
+        )
+    return table

@@ -1,0 +1,69 @@
+"""Mutation testing of the hidden tests: what is changed, and what the judge says of it."""
+
+import pytest
+
+from grading.answers import find_answer
+from grading.authoring.mutants import mutants_of
+from grading.authoring.mutation_test import exercise_verdicts
+from grading.chapter_text.reference import reference_source
+
+SOURCE = '''\
+def mean(values, start=0.0):
+    """The mean."""
+    total = start
+    for value in values:
+        if value is not None and value > 0:
+            total += value
+    return total / len(values)
+'''
+
+
+@pytest.fixture(scope="module")
+def made() -> dict[str, str]:
+    return {mutant.name: mutant.source for mutant in mutants_of(SOURCE)}
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("total += value -> nothing", "pass"),
+        ("value > 0 -> value >= 0", "value >= 0"),
+        ("total += value -> total -= value", "total -= value"),
+        ("total += value -> total = value", "total = value"),
+        ("total / len(values) -> total * len(values)", "total * len(values)"),
+        ("value is not None and value > 0 -> value is not None or value > 0", " or "),
+        ("0 -> 1", "value > 1"),
+        ("0.0 -> 1.0", "start=1.0"),
+        ("if value is not None and value > 0: -> always", "if True"),
+        ("for value in values: -> one round only", "break"),
+        ("for value in values: -> return total / len(values) inside", "        return total"),
+        ("return total / len(values) -> return float(total / len(values))", "float("),
+        ("total -> value", "return value / len(values)"),
+    ],
+)
+def test_a_small_mistake_is_made(made, name, line):
+    assert line in made[name]
+
+
+def test_every_mutant_is_another_program_and_has_a_name_of_its_own(made):
+    mutants = mutants_of(SOURCE)
+    assert len({mutant.source for mutant in mutants}) == len(made) == len(mutants)
+    for mutant in mutants:
+        compile(mutant.source, mutant.name, "exec")
+
+
+def test_state_of_an_instance_becomes_state_of_its_class():
+    source = "class A:\n    def __init__(self, x):\n        self.x = x\n"
+    changed = {mutant.name: mutant.source for mutant in mutants_of(source)}
+    assert "type(self).x = x" in changed["self.x -> type(self).x"]
+
+
+def test_the_hidden_tests_notice_a_sample_of_changes():
+    verdicts = exercise_verdicts("fit", secrets=1, sample=12)
+    assert len(verdicts) == 12
+    assert [each.name for each in verdicts if each.survived != each.listed] == []
+
+
+def test_what_is_listed_as_equivalent_is_a_mutant():
+    names = {mutant.name for mutant in mutants_of(reference_source("fit"))}
+    assert set(find_answer("fit").equivalent) <= names
