@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from nbformat import NotebookNode
 
-from course_lib.exercises.checking.wire import WireError, unpack
 from grading.errors import Failure
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
 from grading.runner.crash_cause import Doubt, suspects
 from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
+from grading.runner.replies import Reply, replies_from
 
+UNUSABLE = Failure("error", "No observation of your code came back that could be used.")
 _OBSERVE = "__import__('course_lib.exercises.checking.observe', fromlist=['remote'])"
 _MODULES = "__import__('sys').modules"
 _FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_lib.exercises')]"
@@ -63,15 +65,39 @@ class Job:
     warm: bool = True
 
 
-@dataclass
-class RunRecord:
-    """What came back: for each question the results, or why there are none; the kept outputs of
-    each cell by cell id; sentences about cells that were stopped; whether a limit cut it short."""
+class RunRecord(msgspec.Struct):
+    """What came back: for each question a reply a case, or why there are none; the kept outputs of
+    each cell by cell id; sentences about cells that were stopped; whether a limit cut it short.
 
-    answers: dict[str, list[Any] | Failure] = field(default_factory=dict)
-    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    It crosses processes and machines, and is stored, as ``packed`` data: part of it was written by a
+    submission.
+    """
+
+    answers: dict[str, list[Reply] | Failure] = {}
+    outputs: dict[str, list[dict[str, Any]]] = {}
+    notes: list[str] = []
     cut_short: bool = False
+
+    def packed(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "RunRecord":
+        """The record that ``packed`` gave. ``ValueError`` when it is none."""
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ValueError(f"not a run record: {error}") from None
+
+    @property
+    def is_final(self) -> bool:
+        """Would another run find the same? Not when time ran out: the machine may have been busy."""
+        return not self.cut_short and not any(
+            answer.status == "timeout"
+            if isinstance(answer, Failure)
+            else any(reply.failure == "timeout" for reply in answer)
+            for answer in self.answers.values()
+        )
 
 
 def run(job: Job) -> RunRecord:
@@ -88,7 +114,7 @@ class _Run:
         self.record = RunRecord()
         self.seconds = job.limits.submission_seconds
         self.left_out: dict[int, Failure] = {}
-        self.unfinished: dict[str, list[Any]] = {}
+        self.unfinished: dict[str, list[Reply]] = {}
         self.at: int | None = None
         self.doubt: Doubt | None = None
         self.doubted: set[int] = set()
@@ -173,21 +199,11 @@ class _Run:
             self.at = self._index_of(grade_id)
             self.record.answers[grade_id] = self._answer(kernel, self.job.questions[grade_id])
 
-    def _answer(self, kernel: Kernel, question: Question) -> list[Any] | Failure:
+    def _answer(self, kernel: Kernel, question: Question) -> list[Reply] | Failure:
         nonce = secrets.token_hex(16)
         text = kernel.ask(question.expression(nonce, self.job.chapter))
-        discarded = Failure("error", "No observation of your code came back that could be used.")
-        try:
-            answer = unpack(base64.b64decode(text))
-        except (WireError, ValueError):
-            return discarded
-        if not isinstance(answer, dict) or set(answer) != {"nonce", "name", "results"}:
-            return discarded
-        results = answer["results"]
-        mine = answer["nonce"] == nonce and answer["name"] == question.name
-        if not mine or not isinstance(results, list) or len(results) != question.count:
-            return discarded
-        return results
+        replies = replies_from(text, nonce, question.name, question.count)
+        return UNUSABLE if replies is None else replies
 
     # --- what went wrong ------------------------------------------------------------------------------
 
@@ -279,17 +295,8 @@ def _runs(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and not skipped and bool(cell.source.strip())
 
 
-def _lacks_names(results: list[Any]) -> bool:
-    """Was the exercise's name, or one that its code uses, not defined?"""
-    for result in results:
-        if not isinstance(result, dict):
-            return False
-        error = result.get("error")
-        if result.get("failure") == "missing":
-            return True
-        if isinstance(error, list) and error[:1] == ["NameError"]:
-            return True
-    return False
+def _lacks_names(replies: list[Reply]) -> bool:
+    return any(reply.lacks_a_name for reply in replies)
 
 
 def _note_output(text: str) -> dict[str, Any]:
