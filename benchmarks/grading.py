@@ -32,7 +32,6 @@ import psutil
 
 from course_lib.chapters import Chapter, find_chapter
 from grading.authoring.release import release
-from grading.classroom.cache import record_bytes, record_from
 from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.classroom.secret import course_secret
 from grading.intake.matching import grade_id_of, is_solution
@@ -42,7 +41,7 @@ from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
 from grading.paths import REPOSITORY, solved_notebook
 from grading.runner import run as run_module
-from grading.runner.run import run
+from grading.runner.run import RunRecord, run
 from grading.runner.zygote import close_idle
 
 STAGES_MEASURED = 5
@@ -257,8 +256,10 @@ def _stages(chapter: Chapter, course: Path, warm: bool) -> dict[str, float]:
         spent.setdefault("kernel ready", []).append(ready.seconds)
         spent.setdefault("run the cells and ask", []).append(whole - ready.seconds - ready.after)
         spent.setdefault("end the kernel, clean up", []).append(ready.after)
-        data = stage("pack the record", lambda r=record: record_bytes(r))
-        graded = stage("judge", lambda p=prepared, d=data: conclude(chapter, p, record_from(d)))
+        data = stage("pack the record", lambda r=record: r.packed())
+        graded = stage(
+            "judge", lambda p=prepared, d=data: conclude(chapter, p, RunRecord.unpacked(d))
+        )
         stage("reset the last attempt", lambda o=one: writer.begin(o.learner, None))
         stage(
             "write the gradebook",

@@ -8,17 +8,18 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Observation
-from course_lib.exercises.checking.wire import Foreign, WireError
+from course_lib.exercises.checking.wire import Foreign
 from grading.classroom.cache import ResultStore, job_key
-from grading.classroom.pipeline import Submission, prepare
+from grading.classroom.pipeline import Submission, evidence, prepare
 from grading.classroom.secret import course_secret
 from grading.errors import Failure, Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
 from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.judging.cases import case_set
-from grading.judging.judge import observation_from
 from grading.paths import CourseFolder
+from grading.runner.replies import Reply
+from grading.runner.run import Question
 
 _WIDTH = 100
 
@@ -49,37 +50,38 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
     for grade_id, question in prepared.job.questions.items():
         if exercise in (None, question.name):
             yield f"== {question.name}"
-            yield from _of(question.name, record.answers[grade_id], prepared.seeds.get(grade_id))
+            yield from _of(question, record.answers[grade_id], prepared.seeds.get(grade_id))
 
 
-def _of(name: str, answer: list[Any] | Failure, seed: int | None) -> Iterator[str]:
-    if isinstance(answer, Failure):
-        yield f"   {answer.status}: {printable(answer.message)}"
-    elif seed is None:
-        yield f"   answered {_shown(answer[0])}"
-    else:
-        cases = case_set(name, seed)
-        for number, (case, expected, got) in enumerate(
-            zip(cases.cases, cases.expected, answer, strict=True), 1
-        ):
-            yield f"-- case {number}: {_shown(case)}"
-            yield from _compared(expected, got)
-
-
-def _compared(expected: Observation, got: Any) -> Iterator[str]:
-    try:
-        well_formed = isinstance(observation_from(got), Observation)
-    except WireError:  # whoever forged it can send anything
-        well_formed = False
-    if not well_formed:
-        yield f"   {_shown(got)}"
+def _of(question: Question, answer: list[Reply] | Failure, seed: int | None) -> Iterator[str]:
+    observed = evidence(question, answer)
+    if seed is None and not isinstance(observed, Failure):
+        yield f"   answered {_shown(observed)}"
         return
+    if isinstance(observed, Failure):
+        yield _said(observed)
+        return
+    cases = case_set(question.name, seed)
+    pairs = zip(cases.cases, cases.expected, observed, strict=True)
+    for number, (case, expected, got) in enumerate(pairs, 1):
+        yield f"-- case {number}: {_shown(case)}"
+        if isinstance(got, Failure):
+            yield _said(got)
+        else:
+            yield from _compared(expected, cases.exercise.read(case, got))
+
+
+def _said(failure: Failure) -> str:
+    return f"   {failure.status}: {printable(failure.message)}"
+
+
+def _compared(expected: Observation, got: Observation) -> Iterator[str]:
     for field, value in expected.values.items():
-        came = _shown(got["values"][field]) if field in got["values"] else "not observed"
+        came = _shown(got.values[field]) if field in got.values else "not observed"
         yield f"   {field}: expected {_shown(value)}"
         yield f"   {' ' * len(field)}       came {came}"
-    if got.get("error"):
-        yield f"   raised {_shown(got['error'])}"
+    if got.error is not None:
+        yield f"   raised {_shown([got.error.type, got.error.message, got.error.line])}"
 
 
 def _shown(value: Any) -> str:

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from course_lib.chapters import Chapter
-from grading.classroom.cache import ResultStore, is_final, job_key, record_from
+from grading.classroom.cache import ResultStore, job_key
 from grading.classroom.marks import Mark, Marks
 from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare
 from grading.classroom.results_file import write_results
@@ -248,15 +248,15 @@ class _Grading:
             if isinstance(answer, Exception):
                 raise answer
             if answer is not None:
-                record = record_from(answer)
-                if is_final(record):
+                record = RunRecord.unpacked(answer)
+                if record.is_final:
                     self.store.put(attempt.run_key, answer)
             if prepared is None or record is None:
                 raise ValueError("there is no record of its run")
             graded = _with_file_notes(conclude(self.chapter, prepared, record), one)
             self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp)
             page = self.writer.feedback(one.learner)
-            key = attempt.key if is_final(record) else ""
+            key = attempt.key if record.is_final else ""
             by_hand = self.standing.by_hand(one.learner)
             unknown = attempt.time_problem
             self.marks.put(Mark(one.learner, key, by_hand, graded.outcome, time_problem=unknown))

@@ -4,16 +4,16 @@ Written by ``grade`` when a result is in the gradebook, so that an unchanged one
 again; read by ``report``. Plain JSON, a file each.
 """
 
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from course_lib.chapters import Chapter
 from grading.classroom.versions import digest
 from grading.intake.whole_file import write_whole
-from grading.judging.outcomes import AspectOutcome, ItemOutcome, NotebookOutcome
+from grading.judging.outcomes import NotebookOutcome
 from grading.paths import CourseFolder
 
 
@@ -42,7 +42,7 @@ class Marks:
         return _read(self._path(learner))
 
     def put(self, mark: Mark) -> None:
-        write_whole(self._path(mark.learner), json.dumps(asdict(mark)).encode())
+        write_whole(self._path(mark.learner), msgspec.json.encode(mark))
 
     def forget(self, learner: str) -> None:
         self._path(learner).unlink(missing_ok=True)
@@ -62,16 +62,6 @@ class Marks:
 
 def _read(path: Path) -> Mark | None:
     try:
-        tree = json.loads(path.read_bytes())
-        outcome = tree.pop("outcome")
-        return Mark(**tree, outcome=_outcome_from(outcome) if outcome else None)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return msgspec.json.decode(path.read_bytes(), type=Mark)
+    except (OSError, msgspec.MsgspecError, RecursionError):
         return None
-
-
-def _outcome_from(tree: dict[str, Any]) -> NotebookOutcome:
-    items = []
-    for item in tree["items"]:
-        aspects = tuple(AspectOutcome(**aspect) for aspect in item.pop("aspects"))
-        items.append(ItemOutcome(**item, aspects=aspects))
-    return NotebookOutcome(tree["notebook"], tuple(items), tuple(tree["problems"]))

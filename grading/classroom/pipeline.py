@@ -20,11 +20,18 @@ from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_te
 from grading.intake.reading import printable
 from grading.intake.repair import Repaired, repair
 from grading.judging.cases import case_set, choose_seed
-from grading.judging.judge import judge_exercise, judge_quiz, observation_from
+from grading.judging.judge import (
+    failure_from,
+    judge_exercise,
+    judge_quiz,
+    observation_from,
+    quiz_answer_from,
+)
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
 from grading.judging.review_flags import worth_a_look
 from grading.runner.limits import Limits
-from grading.runner.run import Job, Question, RunRecord
+from grading.runner.replies import Reply
+from grading.runner.run import UNUSABLE, Job, Question, RunRecord
 
 #: The longest message to a learner, in characters.
 _MESSAGE = 1_500
@@ -119,7 +126,7 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
 def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutcome:
     grade_id = grade_id_of(cell)
     question = prepared.job.questions[grade_id]
-    observed = _evidence(question, record.answers[grade_id])
+    observed = evidence(question, record.answers[grade_id])
     first = observed[0] if isinstance(observed, list) else observed
     if isinstance(first, Failure) and first.status == "missing":
         observed = _why_missing(question.name, first, prepared, record)
@@ -144,26 +151,19 @@ def _sayable(text: str) -> str:
     return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
 
 
-def _evidence(question: Question, answer: list[Any] | Failure) -> Any:
+def evidence(question: Question, answer: list[Reply] | Failure) -> Any:
     """What the judge takes: a list with an entry per case, a quiz answer, or a ``Failure``."""
     if isinstance(answer, Failure):
         return answer
+    read = observation_from if question.kind == "exercise" else quiz_answer_from
     try:
-        if question.kind == "exercise":
-            return [observation_from(result) for result in answer]
-        return _quiz_answer(answer[0])
+        entries = [
+            failure_from(reply.failure, reply.detail) if reply.failure else read(reply.packed)
+            for reply in answer
+        ]
     except WireError:
-        return Failure("error", "No observation of your code came back that could be used.")
-
-
-def _quiz_answer(result: Any) -> Any:
-    if not isinstance(result, dict):
-        raise WireError("a result is not a dictionary")
-    if "failure" in result:
-        return observation_from(result)
-    if result.get("plain") is not True:
-        return Failure("failed", 'The answer is not one letter in quotation marks, like "B".')
-    return result.get("value")
+        return UNUSABLE
+    return entries if question.kind == "exercise" else entries[0]
 
 
 def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRecord) -> Failure:

@@ -21,7 +21,6 @@ from concurrent.futures import (
 )
 from typing import Protocol, TypeVar
 
-from grading.classroom.cache import record_bytes
 from grading.classroom.prefork import METHOD, start_server
 from grading.classroom.versions import run_version
 from grading.errors import Problem
@@ -43,9 +42,9 @@ class Workers(Protocol):
 
 
 def run_packed(job: Job) -> bytes:
-    """What a worker does: a pure function of the job. The answer is data (``cache.record_from``)."""
+    """What a worker does: a pure function of the job. The answer is a packed ``RunRecord``."""
     check_protection(job.sandbox)
-    return record_bytes(run(job))
+    return run(job).packed()
 
 
 def run_elsewhere(job: Job, version: str) -> bytes:
@@ -113,7 +112,7 @@ class Here:
     def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
         future: Future[bytes] = Future()
         try:
-            future.set_result(record_bytes(self.function(job)))
+            future.set_result(self.function(job).packed())
         except Exception as error:
             future.set_exception(error)
         return future

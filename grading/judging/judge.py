@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
-from course_lib.exercises.checking.wire import WireError
+from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
 from grading.answers import quiz_key
 from grading.answers.compare import difference
@@ -21,12 +21,11 @@ from grading.judging.outcomes import AspectOutcome, ItemOutcome
 QUIZ_POINTS = 1.0
 
 
-def observation_from(data: Any) -> Observation | Failure:
-    """One entry of ``remote``'s results as an observation. ``WireError`` when it has another shape."""
+def observation_from(packed: bytes) -> Observation:
+    """What a learner's process observed of one case. ``WireError`` when it has any other form."""
+    data = unpack(packed)
     if not isinstance(data, dict):
         raise WireError("a result is not a dictionary")
-    if "failure" in data:
-        return _failure_from(str(data["failure"]), str(data.get("detail", "")))
     values, events, error = data.get("values"), data.get("events"), data.get("error")
     well_formed = (
         isinstance(values, dict)
@@ -40,20 +39,35 @@ def observation_from(data: Any) -> Observation | Failure:
     return Observation(values, tuple(events), ErrorNote(*error) if error else None)
 
 
-def _failure_from(kind: str, detail: str) -> Failure:
-    if kind == "missing":
-        return Failure("missing", f"{detail[:80]}: its cell was not run or was deleted.")
-    if kind == "timeout":
-        text = f"Your code took too long: {detail[:80]}."
-        return Failure("timeout", f"{text} Is there a loop that never ends?")
-    if kind == "too large":
-        return Failure("error", "Your code returned more data than can be judged.")
-    if kind == "not refused":
-        text = "Your cells switched off what keeps the built-in"
-        return Failure("error", f"{text} {detail[:60]} from being called: not counted.")
-    if kind == "no process":
-        text = "Your code was not called: your cells hold as many processes or files as they may"
-        return Failure("error", f"{text} ({detail[:80]}).")
+def quiz_answer_from(packed: bytes) -> str | Failure | None:
+    """The value of a quiz variable. ``WireError`` when it has any other form."""
+    data = unpack(packed)
+    if not isinstance(data, dict):
+        raise WireError("a result is not a dictionary")
+    if data.get("plain") is not True:
+        return Failure("failed", 'The answer is not one letter in quotation marks, like "B".')
+    return data.get("value")
+
+
+def failure_from(kind: str, detail: str) -> Failure:
+    """Why a learner's process has no observation of a case, in words for the learner."""
+    detail = detail[:80]
+    match kind:
+        case "missing":
+            return Failure("missing", f"{detail}: its cell was not run or was deleted.")
+        case "timeout":
+            text = f"Your code took too long: {detail}. Is there a loop that never ends?"
+            return Failure("timeout", text)
+        case "too large":
+            return Failure("error", "Your code returned more data than can be judged.")
+        case "not refused":
+            text = f"Your cells disabled what keeps the built-in {detail} from being called"
+            return Failure("error", f"{text}: not counted.")
+        case "no process":
+            text = (
+                "Your code was not called: your cells hold as many processes or files as they may"
+            )
+            return Failure("error", f"{text} ({detail}).")
     return Failure("error", "The process ended while your code ran: a crash or an exit().")
 
 

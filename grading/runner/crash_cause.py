@@ -1,8 +1,9 @@
 """Whose fault it is when a kernel ends: the cell that ran just then, or one before that left
-something behind - a timer, an alarm, a second process. Used by ``run``.
+something behind - a timer, an alarm, a second process. A pure function of what happened so far, which
+``run`` asks after each kernel that ended.
 
-Only where an earlier cell looks as if it could have done so are runs spent on the question. Each is
-one trial: rerun the cells before, wait there for as long as it took the first time, then go on.
+Only where an earlier cell looks as if it could have done so are kernels spent on the question. Each is
+one trial: run the cells before again, wait there for as long as it took the first time, then go on.
 """
 
 import re
@@ -22,34 +23,71 @@ _LONGEST_WAIT = 30.0
 _MARGIN = 0.5
 
 
-def suspects(cells: Sequence[tuple[int, str, bool]]) -> list[int]:
-    """Which of the cells that ran before may have ended the kernel, the likeliest first. A cell is
-    (index, source, whether it is an exercise's): scratch cells first, for least is lost with them."""
-    found = [(solution, -index) for index, source, solution in cells if _LATER.search(source)]
-    return [-index for _, index in sorted(found)][:_SUSPECTS]
+@dataclass(frozen=True)
+class Cell:
+    """What decides whether a cell can have ended a kernel that ran on."""
+
+    source: str
+    is_solution: bool = False
 
 
-@dataclass
-class Doubt:
-    """A kernel ended ``seconds`` after its first cell while the cell ``at`` ran; ``how`` says what
-    its processes did. ``absent`` is what the trial that is running now leaves out: at first
-    nothing, then each suspect, then all."""
+@dataclass(frozen=True)
+class Trial:
+    """Wait ``seconds`` before the cell ``at``, without the cells in ``absent``. When ``at`` then runs
+    through, they are what ended the kernel before: it ``how``, such as "ended the Python process"."""
 
     at: int
     seconds: float
     how: str
-    trials: list[frozenset[int]] = field(default_factory=list)
     absent: frozenset[int] = frozenset()
 
-    @classmethod
-    def about(cls, at: int, seconds: float, how: str, suspected: Sequence[int]) -> "Doubt":
-        trials = [frozenset({index}) for index in suspected]
-        trials += [frozenset(suspected)] if len(suspected) > 1 else []
-        return cls(at, min(seconds + _MARGIN, _LONGEST_WAIT), how, trials)
 
-    def next_trial(self) -> bool:
-        """Leave out something else. False when there is nothing left to try."""
-        if not self.trials:
-            return False
-        self.absent = self.trials.pop(0)
-        return True
+@dataclass(frozen=True)
+class Blame:
+    """The cell ``at`` ended the kernel; None: it ended between two cells, and nobody knows."""
+
+    at: int | None
+
+
+@dataclass
+class Attempt:
+    """What happened in one kernel: ``at`` is the cell that is running, ``ran`` are those that were begun.
+    While a ``trial`` is open, ``reached`` says that all was quiet until its cell began. At the end
+    ``status`` and ``how`` say how it ended, ``seconds`` after its first cell."""
+
+    trial: Trial | None = None
+    at: int | None = None
+    ran: list[int] = field(default_factory=list)
+    reached: bool = False
+    status: str = ""
+    how: str = ""
+    seconds: float = 0.0
+
+
+def next_step(history: Sequence[Attempt], cells: Sequence[Cell]) -> Trial | Blame:
+    """What to do now that the last kernel of ``history`` has ended."""
+    last = history[-1]
+    if last.status != "error":  # its own time ran out
+        return Blame(last.at)
+    if last.trial is not None and last.reached:
+        return Blame(last.trial.at)
+    *before, start = [i for i, attempt in enumerate(history) if attempt.trial is None]
+    first = history[start]  # the trials after it are about its end
+    if first.at is None or any(history[i].at == first.at for i in before):
+        return Blame(first.at)
+    found = suspects([(i, cells[i]) for i in first.ran if i < first.at])
+    trials = [frozenset(), *(frozenset({index}) for index in found)] if found else []
+    if len(found) > 1:
+        trials.append(frozenset(found))
+    tried = len(history) - start - 1
+    if tried == len(trials):
+        return Blame(first.at)
+    wait = min(first.seconds + _MARGIN, _LONGEST_WAIT)
+    return Trial(first.at, wait, first.how.removeprefix("it "), trials[tried])
+
+
+def suspects(cells: Sequence[tuple[int, Cell]]) -> list[int]:
+    """Which of the cells that ran before may have ended the kernel, the likeliest first: scratch cells
+    before an exercise's, for least is lost with them, and late ones before early ones."""
+    found = [(cell.is_solution, -index) for index, cell in cells if _LATER.search(cell.source)]
+    return [-index for _, index in sorted(found)][:_SUSPECTS]

@@ -20,7 +20,7 @@ from grading.runner.limits import Limits
 from grading.runner.outputs import CellOutputs, OutputBudget
 from grading.runner.provisioner import BoxSpecManager
 from grading.runner.sandbox import Box, NoKernel, last_words, open_box
-from grading.runner.watchdog import Watch
+from grading.runner.watchdog import Watchdog
 from grading.runner.zygote import CannotFork, Zygote, can_fork, lease
 
 _ANSWER = re.compile(r"'[A-Za-z0-9+/=]*'")
@@ -77,21 +77,21 @@ def open_kernel(
         )
         manager.start_kernel()
         apart = None if zygote is None else zygote.first_process
-        watch = Watch(manager.provisioner.pid, box.folder, limits, apart)
-        watch.start()
+        watchdog = Watchdog(manager.provisioner.pid, box.folder, limits, apart)
+        watchdog.start()
         client = manager.blocking_client()
         client.start_channels(stdin=False, hb=False, control=False)
         try:
-            kernel = Kernel(manager, client, watch, limits)
+            kernel = Kernel(manager, client, watchdog, limits)
             _wait(kernel, box)
             kernel.deadline = time.monotonic() + seconds
             yield kernel
         finally:
-            watch.stop()
+            watchdog.stop()
             client.stop_channels()
             with contextlib.suppress(Exception):  # it may be gone, or half gone
                 manager.shutdown_kernel(now=True)
-            watch.join()
+            watchdog.join()
 
 
 @contextlib.contextmanager
@@ -116,8 +116,10 @@ def _wait(kernel: "Kernel", box: Box) -> None:
 class Kernel:
     """One running kernel. Every method may raise ``KernelEnded``; the kernel is then gone."""
 
-    def __init__(self, manager: KernelManager, client: Any, watch: Watch, limits: Limits) -> None:
-        self._manager, self._client, self._watch = manager, client, watch
+    def __init__(
+        self, manager: KernelManager, client: Any, watchdog: Watchdog, limits: Limits
+    ) -> None:
+        self._manager, self._client, self._watchdog = manager, client, watchdog
         self._limits = limits
         self.deadline = math.inf
         self._budget = OutputBudget(limits.notebook_output_bytes, limits.notebook_outputs)
@@ -164,7 +166,7 @@ class Kernel:
                 if channel.socket in ready:
                     _received(channel)
             if not ready and not self._alive():
-                raise KernelEnded("error", self._watch.reason or "it ended the Python process")
+                raise KernelEnded("error", self._watchdog.reason or "it ended the Python process")
 
     def ask(self, expression: str) -> str:
         """Evaluate ``expression``, which gives base64 text; "" when it gives anything else.
@@ -207,7 +209,7 @@ class Kernel:
             if time.monotonic() > until:
                 return reply
             if not ready and not self._alive():
-                raise KernelEnded("error", self._watch.reason or "it ended the Python process")
+                raise KernelEnded("error", self._watchdog.reason or "it ended the Python process")
 
     def _take_output(self, request: str, outputs: CellOutputs | None) -> bool:
         """Read one output message; True when it says that ``request`` is done."""
@@ -232,7 +234,7 @@ class Kernel:
         return content if isinstance(content, dict) else {}
 
     def _alive(self) -> bool:
-        return not self._watch.reason and self._manager.is_alive()
+        return not self._watchdog.reason and self._manager.is_alive()
 
     def _over(self, seconds: float) -> str:
         if time.monotonic() > self.deadline:

@@ -11,15 +11,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
 from nbformat import NotebookNode
 
-from course_lib.exercises.checking.wire import WireError, unpack
-from grading.errors import Failure
+from grading.errors import Failure, Status
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
-from grading.runner.crash_cause import Doubt, suspects
+from grading.runner.crash_cause import Attempt, Blame, Cell, Trial, next_step
 from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
+from grading.runner.replies import Reply, replies_from
 
+UNUSABLE = Failure("error", "No observation of your code came back that could be used.")
 _OBSERVE = "__import__('course_lib.exercises.checking.observe', fromlist=['remote'])"
 _MODULES = "__import__('sys').modules"
 _FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_lib.exercises')]"
@@ -63,15 +65,39 @@ class Job:
     warm: bool = True
 
 
-@dataclass
-class RunRecord:
-    """What came back: for each question the results, or why there are none; the kept outputs of
-    each cell by cell id; sentences about cells that were stopped; whether a limit cut it short."""
+class RunRecord(msgspec.Struct):
+    """What came back: for each question a reply a case, or why there are none; the kept outputs of
+    each cell by cell id; sentences about cells that were stopped; whether a limit cut it short.
 
-    answers: dict[str, list[Any] | Failure] = field(default_factory=dict)
-    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    It crosses processes and machines, and is stored, as ``packed`` data: part of it was written by a
+    submission.
+    """
+
+    answers: dict[str, list[Reply] | Failure] = {}
+    outputs: dict[str, list[dict[str, Any]]] = {}
+    notes: list[str] = []
     cut_short: bool = False
+
+    def packed(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "RunRecord":
+        """The record that ``packed`` gave. ``ValueError`` when it is none."""
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise ValueError(f"not a run record: {error}") from None
+
+    @property
+    def is_final(self) -> bool:
+        """Would another run find the same? Not when time ran out: the machine may have been busy."""
+        return not self.cut_short and not any(
+            answer.status == "timeout"
+            if isinstance(answer, Failure)
+            else any(reply.failure == "timeout" for reply in answer)
+            for answer in self.answers.values()
+        )
 
 
 def run(job: Job) -> RunRecord:
@@ -84,76 +110,85 @@ def run(job: Job) -> RunRecord:
 
 class _Run:
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job, self.cells = job, job.notebook.cells
         self.record = RunRecord()
         self.seconds = job.limits.submission_seconds
         self.left_out: dict[int, Failure] = {}
-        self.unfinished: dict[str, list[Any]] = {}
-        self.at: int | None = None
-        self.doubt: Doubt | None = None
-        self.doubted: set[int] = set()
-        self.ended_alone = False
-        self.began = 0.0
-        self.ran: list[int] = []
+        self.unfinished: dict[str, list[Reply]] = {}
 
     def record_of_all(self) -> RunRecord:
-        job, reason = self.job, Failure("error", "The kernel was ended too often; not reached.")
-        kernels = job.limits.replays + 1
+        reason = Failure("error", "The kernel was ended too often; not reached.")
+        sources = [Cell(cell.source, is_solution(cell)) for cell in self.cells]
+        history: list[Attempt] = []
+        kernels, trial = self.job.limits.replays + 1, None
         while kernels > 0:
-            self.at, self.ended_alone = None, False
-            try:
-                with open_kernel(
-                    job.companions, job.limits, job.sandbox, self.seconds, job.warm
-                ) as kernel:
-                    try:
-                        self._run_cells(kernel)
-                        self._ask_again(kernel)
-                    finally:
-                        self.seconds = max(0.0, kernel.deadline - time.monotonic())
-                    break
-            except KernelEnded as ended:
-                if self.seconds and self._find_out(ended):
-                    continue
-                kernels -= 1
-                self._blame(ended)
-                if self.at is None or not self._open() or not self.seconds:
-                    reason = Failure(ended.status, f"Not reached: {ended}.")
-                    break
+            attempt = Attempt(trial)
+            if self._ran_to_the_end(attempt):
+                break
+            history.append(attempt)
+            step = next_step(history, sources) if self.seconds else Blame(attempt.at)
+            if isinstance(step, Trial):
+                trial = step
+                continue
+            kernels, trial = kernels - 1, None
+            self._blame(step.at, attempt)
+            if step.at is None or not self._open() or not self.seconds:
+                reason = Failure(attempt.status, f"Not reached: {attempt.how}.")
+                break
         for grade_id in self._open():
             self.record.answers[grade_id] = self.unfinished.get(grade_id, reason)
-        for grade_id, question in job.questions.items():
+        for grade_id, question in self.job.questions.items():
             self._explain_missing(grade_id, question)
         return self.record
 
     def _open(self) -> list[str]:
         return [name for name in self.job.questions if name not in self.record.answers]
 
-    def _run_cells(self, kernel: Kernel) -> None:
-        self.began, self.ran = time.monotonic(), []
-        for index, cell in enumerate(self.job.notebook.cells):
+    def _ran_to_the_end(self, attempt: Attempt) -> bool:
+        job, began = self.job, time.monotonic()
+        try:
+            with open_kernel(
+                job.companions, job.limits, job.sandbox, self.seconds, job.warm
+            ) as kernel:
+                began = time.monotonic()
+                try:
+                    self._run_cells(kernel, attempt)
+                    self._ask_again(kernel, attempt)
+                finally:
+                    self.seconds = max(0.0, kernel.deadline - time.monotonic())
+        except KernelEnded as ended:
+            attempt.status, attempt.how = ended.status, str(ended)
+            attempt.seconds = time.monotonic() - began
+            return False
+        return True
+
+    def _run_cells(self, kernel: Kernel, attempt: Attempt) -> None:
+        for index, cell in enumerate(self.cells):
             if not self._open():
                 return
-            self.at = None
-            if self.doubt is not None and index == self.doubt.at:
-                kernel.rest(self.doubt.seconds)
-                self.ended_alone = True
+            attempt.at, trial = None, attempt.trial
+            in_doubt = trial is not None and index == trial.at
+            if in_doubt:
+                kernel.rest(trial.seconds)
+                attempt.reached = True
             if time.monotonic() > kernel.deadline:
                 whole = self.job.limits.submission_seconds
                 raise KernelEnded("timeout", f"the notebook's time ({whole:g} s) was used up")
-            self.at = index
+            attempt.at = index
+            absent = index in self.left_out or (trial is not None and index in trial.absent)
             if is_test(cell):
                 self._ask(kernel, grade_id_of(cell))
-            elif _runs(cell) and not self._is_left_out(index):
-                self.ran.append(index)
+            elif _runs(cell) and not absent:
+                attempt.ran.append(index)
                 done = kernel.run_cell(cell.source)
                 self.record.outputs[cell.id] = done.outputs
                 if done.interrupted:
                     self._note_interrupted(index, done.interrupted)
-            if self.doubt is not None and index == self.doubt.at:
-                self._settle()
-
-    def _is_left_out(self, index: int) -> bool:
-        return index in self.left_out or (self.doubt is not None and index in self.doubt.absent)
+            if in_doubt:
+                attempt.trial = None
+                reason = f"something that it left behind later {trial.how}"
+                for guilty in sorted(trial.absent):
+                    self._leave_out(guilty, "error", reason)
 
     # --- questions ----------------------------------------------------------------------------------
 
@@ -161,115 +196,70 @@ class _Run:
         question = self.job.questions.get(grade_id)
         if question is None or grade_id in self.record.answers:
             return
-        results = self._answer(kernel, question)
-        if isinstance(results, list) and _lacks_names(results):
-            self.unfinished[grade_id] = results  # what it needs may be defined further down
+        replies = self._answer(kernel, question)
+        if isinstance(replies, list) and _lacks_names(replies):
+            self.unfinished[grade_id] = replies  # what it needs may be defined further down
         else:
-            self.record.answers[grade_id] = results
+            self.record.answers[grade_id] = replies
 
-    def _ask_again(self, kernel: Kernel) -> None:
+    def _ask_again(self, kernel: Kernel, attempt: Attempt) -> None:
         """Ask at the end what had no definition at its place: the order of cells may be another."""
         for grade_id in self._open():
-            self.at = self._index_of(grade_id)
+            attempt.at = self._index_of(grade_id)
             self.record.answers[grade_id] = self._answer(kernel, self.job.questions[grade_id])
 
-    def _answer(self, kernel: Kernel, question: Question) -> list[Any] | Failure:
+    def _answer(self, kernel: Kernel, question: Question) -> list[Reply] | Failure:
         nonce = secrets.token_hex(16)
         text = kernel.ask(question.expression(nonce, self.job.chapter))
-        discarded = Failure("error", "No observation of your code came back that could be used.")
-        try:
-            answer = unpack(base64.b64decode(text))
-        except (WireError, ValueError):
-            return discarded
-        if not isinstance(answer, dict) or set(answer) != {"nonce", "name", "results"}:
-            return discarded
-        results = answer["results"]
-        mine = answer["nonce"] == nonce and answer["name"] == question.name
-        if not mine or not isinstance(results, list) or len(results) != question.count:
-            return discarded
-        return results
+        replies = replies_from(text, nonce, question.name, question.count)
+        return UNUSABLE if replies is None else replies
 
     # --- what went wrong ------------------------------------------------------------------------------
 
-    def _find_out(self, ended: KernelEnded) -> bool:
-        """Is another run needed to know which cell ended the kernel?"""
-        doubt, self.doubt = self.doubt, None
-        if ended.status != "error":  # its own time ran out
-            return False
-        if doubt is None:
-            doubt = self._doubt_about(self.at, str(ended).removeprefix("it "))
-        elif self.ended_alone or not doubt.next_trial():
-            # All was quiet before it ended the kernel; or nobody else could be found.
-            self.at, doubt = doubt.at, None
-        self.doubt = doubt
-        return doubt is not None
-
-    def _doubt_about(self, at: int | None, how: str) -> Doubt | None:
-        if at is None or at in self.doubted:
-            return None
-        self.doubted.add(at)
-        cells = self.job.notebook.cells
-        before = [(i, cells[i].source, is_solution(cells[i])) for i in self.ran if i < at]
-        suspected = suspects(before)
-        seconds = time.monotonic() - self.began
-        return Doubt.about(at, seconds, how, suspected) if suspected else None
-
-    def _settle(self) -> None:
-        """The cell in doubt has run: what was left out for the trial is what ended the kernel."""
-        doubt, self.doubt = self.doubt, None
-        if doubt is None:
-            return
-        reason = f"something that it left behind later {doubt.how}"
-        for index in sorted(doubt.absent):
-            self._leave_out(index, Failure("error", f"Your cell was run, and {reason}."), reason)
-
-    def _blame(self, ended: KernelEnded) -> None:
+    def _blame(self, index: int | None, attempt: Attempt) -> None:
         """Note what ended the kernel: a cell is left out from now on, a question is answered."""
-        if self.at is None:
-            self.record.cut_short = True
+        self.record.cut_short |= index is None or attempt.status == "timeout"
+        if index is None:
             return
-        cell = self.job.notebook.cells[self.at]
-        self.record.cut_short |= ended.status == "timeout"
+        cell = self.cells[index]
         if is_test(cell):
-            text = f"Your code was called, and {ended}."
-            self.record.answers[grade_id_of(cell)] = Failure(ended.status, text)
-            return
-        stopped = Failure(ended.status, f"Your cell was run, and {ended}.")
-        self._leave_out(self.at, stopped, str(ended))
+            text = f"Your code was called, and {attempt.how}."
+            self.record.answers[grade_id_of(cell)] = Failure(attempt.status, text)
+        else:
+            self._leave_out(index, attempt.status, attempt.how)
 
-    def _leave_out(self, index: int, stopped: Failure, reason: str) -> None:
-        cell = self.job.notebook.cells[index]
+    def _leave_out(self, index: int, status: Status, reason: str) -> None:
+        cell = self.cells[index]
         name = grade_id_of(cell)
-        self.left_out[index] = stopped
+        failure = self.left_out[index] = Failure(status, f"Your cell was run, and {reason}.")
         self.record.outputs[cell.id] = [_note_output(f"This cell was stopped: {reason}.")]
         if is_solution(cell) and name + TEST_SUFFIX in self._open():
-            self.record.answers[name + TEST_SUFFIX] = stopped
-        what = f"The cell of {name}" if name else f"Cell {index + 1}"
-        self.record.notes.append(f"{what} was left out: {reason}.")
+            self.record.answers[name + TEST_SUFFIX] = failure
+        self.record.notes.append(f"{self._called(index)} was left out: {reason}.")
 
     def _note_interrupted(self, index: int, reason: str) -> None:
-        cell = self.job.notebook.cells[index]
-        name = grade_id_of(cell)
-        what = f"The cell of {name}" if name else f"Cell {index + 1}"
-        self.record.notes.append(f"{what} was interrupted: {reason}.")
+        self.record.notes.append(f"{self._called(index)} was interrupted: {reason}.")
         self.record.cut_short = True
         self.left_out[index] = Failure("timeout", f"Your cell was interrupted: {reason}.")
 
+    def _called(self, index: int) -> str:
+        name = grade_id_of(self.cells[index])
+        return f"The cell of {name}" if name else f"Cell {index + 1}"
+
     def _explain_missing(self, grade_id: str, question: Question) -> None:
         """A name is missing because the cell that would define it was stopped: say that instead."""
-        results = self.record.answers[grade_id]
-        if isinstance(results, Failure) or not _lacks_names(results):
+        replies = self.record.answers[grade_id]
+        if isinstance(replies, Failure) or not _lacks_names(replies):
             return
-        for index, stopped in self.left_out.items():
-            cell = self.job.notebook.cells[index]
+        for index, failure in self.left_out.items():
+            cell = self.cells[index]
             mine = grade_id_of(cell) == question.name
             if mine or any(name in cell.source for name in question.names):
-                self.record.answers[grade_id] = stopped
+                self.record.answers[grade_id] = failure
                 return
 
     def _index_of(self, grade_id: str) -> int:
-        cells = self.job.notebook.cells
-        return next(i for i, cell in enumerate(cells) if grade_id_of(cell) == grade_id)
+        return next(i for i, cell in enumerate(self.cells) if grade_id_of(cell) == grade_id)
 
 
 def _runs(cell: NotebookNode) -> bool:
@@ -279,17 +269,8 @@ def _runs(cell: NotebookNode) -> bool:
     return cell.cell_type == "code" and not skipped and bool(cell.source.strip())
 
 
-def _lacks_names(results: list[Any]) -> bool:
-    """Was the exercise's name, or one that its code uses, not defined?"""
-    for result in results:
-        if not isinstance(result, dict):
-            return False
-        error = result.get("error")
-        if result.get("failure") == "missing":
-            return True
-        if isinstance(error, list) and error[:1] == ["NameError"]:
-            return True
-    return False
+def _lacks_names(replies: list[Reply]) -> bool:
+    return any(reply.lacks_a_name for reply in replies)
 
 
 def _note_output(text: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The system calls that no learner's process gets, as the filter that bubblewrap installs (seccomp).
 
-Memory of these kinds belongs to no process, so the watch would not see it (memfd, System V); keys
+Memory of these kinds belongs to no process, so the watchdog would not see it (memfd, System V); keys
 outlive the sandbox; the rest are ways into another process or into the kernel that a notebook has no
 use for.
 """

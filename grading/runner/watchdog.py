@@ -18,7 +18,7 @@ from grading.runner.limits import MIB, Limits
 _SECONDS = 0.1
 
 
-class Watch(threading.Thread):
+class Watchdog(threading.Thread):
     """``reason`` says in words which limit was hit; "" while none was. The memory of the process
     ``apart`` is not the submission's."""
 

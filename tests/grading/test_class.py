@@ -30,7 +30,7 @@ from typer.testing import CliRunner
 from course_lib.chapters import find_chapter
 from grading.__main__ import app
 from grading.classroom import grade_class
-from grading.classroom.cache import ResultStore, is_final, job_key, record_bytes, record_from
+from grading.classroom.cache import ResultStore, job_key
 from grading.classroom.marks import Marks
 from grading.classroom.pipeline import Submission, prepare
 from grading.classroom.secret import course_secret
@@ -41,6 +41,7 @@ from grading.intake.released import read_release
 from grading.nbgrader.course import load_course
 from grading.paths import REPOSITORY
 from grading.runner.limits import Limits
+from grading.runner.replies import Reply
 from grading.runner.run import Job, RunRecord
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
@@ -187,8 +188,8 @@ def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
 
 
 def test_a_case_that_took_too_long_is_not_final():
-    assert is_final(RunRecord({"a__test": [{"values": {}}]}))
-    assert not is_final(RunRecord({"a__test": [{"failure": "timeout", "detail": "2 s"}]}))
+    assert RunRecord({"a__test": [Reply(packed=b"x")]}).is_final
+    assert not RunRecord({"a__test": [Reply(failure="timeout", detail="2 s")]}).is_final
 
 
 def test_a_record_comes_back_as_it_was(graded, tmp_path):
@@ -198,7 +199,7 @@ def test_a_record_comes_back_as_it_was(graded, tmp_path):
     assert len(paths) == 3
     for path in paths:
         data = path.read_bytes().partition(b"\n")[2]
-        assert record_bytes(record_from(data)) == data
+        assert RunRecord.unpacked(data).packed() == data
         assert path.stat().st_mode & 0o077 == 0
     store = ResultStore(tmp_path)
     assert store.get("ab12") is None

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell
 
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.wire import pack
-from grading.classroom.pipeline import _evidence
+from grading.classroom.pipeline import evidence
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise
 from grading.judging.outcomes import ItemOutcome
@@ -185,7 +185,7 @@ def verdicts(sandbox: None) -> dict[str, ItemOutcome]:
     record = run(Job(notebook, questions, limits=Limits(cell_seconds=30.0)))
     found: dict[str, ItemOutcome] = {}
     for grade_id, attack in attacks.items():
-        observed: Any = _evidence(questions[grade_id], record.answers[grade_id])
+        observed: Any = evidence(questions[grade_id], record.answers[grade_id])
         found[attack.what] = judge_exercise(attack.name, SEED, observed)
     return found
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grading.runner.crash_cause import suspects
+from grading.runner.crash_cause import Cell, suspects
 from tests.hostile.handing_in import CHAPTER, RIGHT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
@@ -266,4 +266,4 @@ def test_what_is_printed_behind_closed_streams_is_shown(batch: Batch):
 def test_who_is_at_fault_is_found_in_no_time_among_empty_lines():
     """A search that began anew at each line would take an hour, in the grader's process."""
     empty = "x = 1" + "\n" * 500_000
-    assert suspects([(0, empty, False), (1, f"{empty}  !kill 1", False)]) == [1]
+    assert suspects([(0, Cell(empty)), (1, Cell(f"{empty}  !kill 1"))]) == [1]

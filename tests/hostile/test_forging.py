@@ -30,8 +30,12 @@ TOOLS = """
         return module
     builtins.__import__ = forging_import
     def forged(name, nonce, *results):
-        answer = {"nonce": nonce, "name": name, "results": list(results)}
-        return base64.b64encode(wire.pack(answer)).decode()
+        return true_observe._answer(nonce, name, [true_observe._part(each) for each in results])
+    def changed(name, nonce, change, *results):
+        # The same with every packed result changed, and all lengths right.
+        parts = [true_observe._part(each).partition(bytes([10])) for each in results]
+        parts = [line + end + change(data) for line, end, data in parts]
+        return true_observe._answer(nonce, name, parts)
     def seen(**values):
         return {"values": values, "events": [], "error": None}
     true_remote, true_pack = true_observe.remote, wire.pack
@@ -82,8 +86,8 @@ observe.remote = lambda name, payload, nonce, **more: earlier
         "remote says that nothing failed, in words of the grader",
         _forging(
             """
-observe.remote = lambda name, payload, nonce, **more: forged(
-    name, nonce, *[{"failure": "passed", "detail": "score 2", "score": 2.0, "status": "passed"}] * COUNT)
+observe.remote = lambda name, payload, nonce, **more: true_observe._answer(
+    nonce, name, [true_observe._failure("passed", "score 2")] * COUNT)
 """,
             "order_the_beats",
         ),
@@ -93,11 +97,11 @@ observe.remote = lambda name, payload, nonce, **more: forged(
         "numbers that no float can hold, and unprintable text",
         _forging(
             """
-def remote(name, payload, nonce, **more):
-    text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=7, step_with_nan_or_infinity=8)] * COUNT))
-    body = text[8:].replace(b"7", b"9" * 4000).replace(b"8", b'"\\\\\\\\ud800\\\\\\\\u001b[2J"')
-    return base64.b64encode(text[:4] + len(body).to_bytes(4, "little") + body).decode()
-observe.remote = remote
+def change(data):
+    body = data[8:].replace(b"7", b"9" * 4000).replace(b"8", b'"\\\\\\\\ud800\\\\\\\\u001b[2J"')
+    return data[:4] + len(body).to_bytes(4, "little") + body
+observe.remote = lambda name, payload, nonce, **more: changed(
+    name, nonce, change, *[seen(step_of_a_leap=7, step_with_nan_or_infinity=8)] * COUNT)
 """
         ),
         ZERO,
@@ -107,10 +111,10 @@ observe.remote = remote
         _forging(
             """
 import json, torch
-def remote(name, payload, nonce, **more):
-    text = base64.b64decode(forged(name, nonce, *[seen(step_of_a_leap=torch.ones(3))] * COUNT))
-    return base64.b64encode(text.replace(b'"shape":[3]', b'"shape":[-3]')).decode()
-observe.remote = remote
+def change(data):
+    return data.replace(b'"shape":[3]', b'"shape":[-3]')
+observe.remote = lambda name, payload, nonce, **more: changed(
+    name, nonce, change, *[seen(step_of_a_leap=torch.ones(3))] * COUNT)
 """,
             "order_the_beats",
         ),
@@ -134,13 +138,13 @@ observe.remote = lambda name, payload, nonce, **more: forged(
         _forging(
             """
 import torch
-def remote(name, payload, nonce, **more):
-    data = base64.b64decode(forged(name, nonce, seen(returned=[torch.ones(2**18)])))
+def change(data):
     length = int.from_bytes(data[4:8], "little")
     one = b'["x", "0", false]'
     text = data[8 : 8 + length].replace(one, b", ".join([one] * 100))
-    return base64.b64encode(data[:4] + len(text).to_bytes(4, "little") + text + data[8 + length :]).decode()
-observe.remote = remote
+    return data[:4] + len(text).to_bytes(4, "little") + text + data[8 + length :]
+observe.remote = lambda name, payload, nonce, **more: changed(
+    name, nonce, change, seen(returned=[torch.ones(2**18)]))
 """,
             "order_the_beats",
         ),
@@ -159,7 +163,7 @@ observe.remote = remote
         "pack replaced",
         _forging(
             """
-observe.pack = lambda value: true_pack({**value, "score": 2}) if "nonce" in value else b"TLW1"
+observe.pack = lambda value: true_pack({**value, "score": 2})[:-1]
 """,
             "order_the_beats",
         ),
@@ -290,7 +294,7 @@ observe.pack = lambda value: true_pack({**value, "score": 2}) if "nonce" in valu
                     import os, struct
                     from course_lib.exercises.checking.wire import pack
                     value = {"values": {"returned": None}, "events": [], "error": None}
-                    data = pack(value)
+                    data = b'{"error": ""}' + bytes([10]) + pack(value)
                     for descriptor in range(3, 64):
                         try:
                             os.write(descriptor, struct.pack("<I", len(data)) + data)

@@ -8,12 +8,15 @@ import torch
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.model import Observation
 from course_lib.exercises.checking.observe import observe
-from course_lib.exercises.checking.wire import Foreign, WireError
+from course_lib.exercises.checking.wire import Foreign, WireError, pack
 from grading.answers.compare import difference
-from grading.classroom.evidence import _compared
+from grading.classroom.evidence import _of
+from grading.classroom.pipeline import evidence
 from grading.errors import Failure
 from grading.judging.cases import case_set, choose_seed
 from grading.judging.judge import judge_exercise, judge_quiz, observation_from
+from grading.runner.replies import Reply
+from grading.runner.run import UNUSABLE, Question
 
 SEED = 3
 
@@ -105,16 +108,19 @@ def test_side_conditions_earn_nothing_alone():
 
 @pytest.mark.parametrize(
     "data",
-    [None, [], {"values": 1}, {"values": {}, "events": "F", "error": None},
+    [None, [], {"failure": "passed"}, {"values": 1}, {"values": {}, "events": "F", "error": None},
      {"values": {}, "events": [1], "error": None}, {"values": {}, "events": [], "error": ["x"]},
      {"values": {1: 2}, "events": [], "error": None}],
-    ids=range(7),
+    ids=range(8),
 )  # fmt: skip
 def test_a_result_of_another_shape_is_no_observation(data):
     with pytest.raises(WireError):
-        observation_from(data)
-    [line] = _compared(case_set("train_one_epoch", SEED).expected[0], data)
-    assert len(line) < 120  # ``observed`` shows it all the same
+        observation_from(pack(data))
+    question = Question("exercise", "train_one_epoch", ("train_one_epoch",))
+    assert evidence(question, [Reply(packed=pack(data))]) == UNUSABLE
+    assert list(_of(question, [Reply(packed=pack(data))], SEED)) == [
+        f"   error: {UNUSABLE.message}"
+    ]
 
 
 def test_quiz_answers():

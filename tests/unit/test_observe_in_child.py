@@ -13,17 +13,19 @@ from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.observe import _observe_in_child, known_state, remote
 from course_lib.exercises.checking.wire import pack, unpack
 from grading.judging.cases import case_set
-from grading.judging.judge import observation_from
+from grading.judging.judge import failure_from, observation_from
+from grading.runner.replies import Reply, replies_from
 
 
 def _beats() -> list[str]:
     return ["forward", "loss", "backward", "step"]
 
 
-def _remote() -> dict:
+def _remote() -> Reply:
     payload = base64.b64encode(pack([{}])).decode()
-    names = {"order_the_beats": _beats}
-    return unpack(base64.b64decode(remote("order_the_beats", payload, "n", names)))["results"][0]
+    answer = remote("order_the_beats", payload, "n", {"order_the_beats": _beats})
+    [reply] = replies_from(answer, "n", "order_the_beats", 1)
+    return reply
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
@@ -32,7 +34,8 @@ def test_no_process_to_be_had_is_said(monkeypatch):
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(os, "fork", refuse)
-    failure = observation_from(_remote())
+    reply = _remote()
+    failure = failure_from(reply.failure, reply.detail)
     assert failure.status == "error"
     assert "as many processes or files as they may" in failure.message
 
@@ -41,7 +44,7 @@ def test_no_process_to_be_had_is_said(monkeypatch):
 def test_ignored_children_are_observed_all_the_same():
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        assert _remote()["values"]["returned"] == _beats()
+        assert observation_from(_remote().packed)["returned"] == _beats()
     finally:
         signal.signal(signal.SIGCHLD, before)
 
@@ -64,8 +67,8 @@ def test_a_built_in_is_refused_also_when_the_result_calls_it_later():
         return result
 
     exercise, cases = find_exercise("numerical_gradient"), case_set("numerical_gradient", 3).cases
-    for result in _observe_in_child(exercise, (numerical_gradient,), list(cases)):
-        assert result["error"][0] == "ForbiddenCall"
+    for part in _observe_in_child(exercise, (numerical_gradient,), list(cases)):
+        assert part.startswith(b'{"error": "ForbiddenCall"}\n')
 
 
 def _settings() -> list[bool]:

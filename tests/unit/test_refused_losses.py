@@ -128,6 +128,6 @@ def test_a_graded_exercise_refuses_the_operator_itself(way) -> None:
     """Whatever becomes of the mode that watches one thread: its kernel is replaced in the child."""
     exercise = find_exercise("softmax")
     case = exercise.public_cases()[0]
-    results = _observe_in_child(exercise, (lambda z: way(torch.softmax, z, -1),), [case])
-    assert results[0]["error"][0] == "ForbiddenCall"
+    [part] = _observe_in_child(exercise, (lambda z: way(torch.softmax, z, -1),), [case])
+    assert part.startswith(b'{"error": "ForbiddenCall"}\n')
     assert torch.softmax(torch.ones(2), 0).tolist() == [0.5, 0.5]

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import copy
 import io
+import json
 import linecache
 import os
 import random
@@ -160,33 +161,30 @@ def remote(
 ) -> str:
     """Observe the exercise ``name`` on packed cases; the answer is base64 text for the grader.
 
-    With ``chapter`` no other chapter's exercises are imported. The answer holds
-    ``{"nonce", "name", "results"}``; a result is ``{"values", "events", "error"}`` or
-    ``{"failure": KIND, "detail": text}``, where KIND is "missing", "timeout", "died", "too large",
-    "no process" or "not refused".
+    With ``chapter`` no other chapter's exercises are imported. See ``_answer`` for its form.
     """
     exercise = find_exercise(name, chapter)
     cases = unpack(base64.b64decode(payload))
     known = _user_namespace() if namespace is None else namespace
     missing = [subject for subject in exercise.subjects if subject not in known]
     if missing:
-        results = [_failure("missing", f"{missing[0]} is not defined")] * len(cases)
+        parts = [_failure("missing", f"{missing[0]} is not defined")] * len(cases)
     else:
         subjects = tuple(known[subject] for subject in exercise.subjects)
-        results = _observe_in_child(exercise, subjects, cases)
-    return _answer({"nonce": nonce, "name": name, "results": results})
+        parts = _observe_in_child(exercise, subjects, cases)
+    return _answer(nonce, name, parts)
 
 
 def remote_value(name: str, nonce: str = "", namespace: dict | None = None) -> str:
-    """The value of a quiz variable: a short string, None, or its type's name when it is neither."""
+    """The value of a quiz variable: a short string, None, or "not plain" when it is neither."""
     known = _user_namespace() if namespace is None else namespace
     if name not in known:
-        result = _failure("missing", f"{name} is not defined")
+        part = _failure("missing", f"{name} is not defined")
     else:
         value = known[name]
         plain = value is None or type(value) is str
-        result = {"value": value[:20] if type(value) is str else None, "plain": plain}
-    return _answer({"nonce": nonce, "name": name, "results": [result]})
+        part = _part({"value": value[:20] if type(value) is str else None, "plain": plain})
+    return _answer(nonce, name, [part])
 
 
 def _user_namespace() -> dict[str, Any]:
@@ -196,12 +194,37 @@ def _user_namespace() -> dict[str, Any]:
     return shell.user_ns if shell is not None else {}
 
 
-def _failure(kind: str, detail: str = "") -> dict[str, str]:
-    return {"failure": kind, "detail": detail}
+def _part(result: dict[str, Any]) -> bytes:
+    """One result as the grader passes it on: a line of JSON that says what came, and the result packed,
+    which only the judge unpacks.
+
+    The line is ``{"error": TYPE}`` (of the exception, or "") or ``{"failure": KIND, "detail": text}``
+    with nothing behind it; KIND is "missing", "timeout", "died", "too large", "no process" or "not
+    refused".
+    """
+    error = result.get("error")
+    try:
+        data = (
+            json.dumps({"error": error[0][:100] if error else ""}).encode() + b"\n" + pack(result)
+        )
+    except WireError:
+        return _failure("too large")
+    return data if len(data) <= MAX_BYTES else _failure("too large")
 
 
-def _answer(value: dict[str, Any]) -> str:
-    return base64.b64encode(pack(value)).decode()
+def _failure(kind: str, detail: str = "") -> bytes:
+    return json.dumps({"failure": kind, "detail": detail}).encode() + b"\n"
+
+
+def _answer(nonce: str, name: str, parts: list[bytes]) -> str:
+    """What the grader reads, as base64 text: a line of JSON, ``{"nonce", "name"}``, then each part with
+    its length in front. All parts together are no larger than one may be."""
+    data, left = [json.dumps({"nonce": nonce, "name": name}).encode() + b"\n"], MAX_BYTES
+    for part in parts:
+        fitting = part if len(part) <= left else _failure("too large")
+        left -= len(fitting)
+        data += [struct.pack("<I", len(fitting)), fitting]
+    return base64.b64encode(b"".join(data)).decode()
 
 
 def _plain(observation: Observation) -> dict[str, Any]:
@@ -210,9 +233,9 @@ def _plain(observation: Observation) -> dict[str, Any]:
     return {"values": dict(observation.values), "events": list(observation.events), "error": note}
 
 
-def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) -> list[dict]:
+def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) -> list[bytes]:
     if not hasattr(os, "fork"):
-        return [_plain(observe(exercise, subjects, case)) for case in cases]
+        return [_part(_plain(observe(exercise, subjects, case))) for case in cases]
     try:
         _hold_standard_streams()
         read_end, write_end = os.pipe()
@@ -243,7 +266,7 @@ def _hold_standard_streams() -> None:
 
 
 def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_end: int) -> None:
-    """Never returns: writes one length-prefixed message per case and exits."""
+    """Never returns: writes one part a case, its length in front, and exits."""
     try:
         # A forked process has no threads of the parent's OpenMP pool: one thread, or it hangs.
         torch.set_num_threads(1)
@@ -255,7 +278,7 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
         refused = refuse_operators_for_good(exercise.forbidden)
         let_through = not_refused(exercise.forbidden)
         if let_through:
-            data = pack(_failure("not refused", let_through))
+            data = _failure("not refused", let_through)
             _write_all(write_end, (struct.pack("<I", len(data)) + data) * len(cases))
             return
         for case in cases:
@@ -264,13 +287,11 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
             with refusing(exercise.forbidden, subjects) as later:
                 seen = _with_refusals(observe(exercise, subjects, case), refused)
                 try:
-                    data = pack(_plain(seen))
-                except (WireError, ForbiddenCall):
+                    data = _part(_plain(seen))
+                except ForbiddenCall:  # then it is among the later ones
                     data = b""
             if later:
-                data = pack(_plain(_with_refusals(Observation({}), later)))
-            if not 0 < len(data) <= MAX_BYTES:
-                data = pack(_failure("too large"))
+                data = _part(_plain(_with_refusals(Observation({}), later)))
             _write_all(write_end, struct.pack("<I", len(data)) + data)
     finally:
         os._exit(0)
@@ -293,10 +314,10 @@ def _write_all(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _read_results(child: int, read_end: int, count: int) -> list[dict]:
-    results: list[dict] = []
-    failure = _failure("died", "the process ended while this exercise ran")
-    while len(results) < count:
+def _read_results(child: int, read_end: int, count: int) -> list[bytes]:
+    parts: list[bytes] = []
+    failure = _failure("died")
+    while len(parts) < count:
         deadline = time.monotonic() + CASE_SECONDS
         try:
             header = _read_exactly(read_end, 4, deadline)
@@ -304,13 +325,13 @@ def _read_results(child: int, read_end: int, count: int) -> list[dict]:
             if length > MAX_BYTES:
                 failure = _failure("too large")
                 break
-            results.append(unpack(_read_exactly(read_end, length, deadline)))
+            parts.append(_read_exactly(read_end, length, deadline))
         except TimeoutError:
             failure = _failure("timeout", f"no result after {CASE_SECONDS:g} s")
             break
-        except (EOFError, ValueError):
+        except EOFError:
             break
-    return results + [failure] * (count - len(results))
+    return parts + [failure] * (count - len(parts))
 
 
 def _read_exactly(descriptor: int, length: int, deadline: float) -> bytes:

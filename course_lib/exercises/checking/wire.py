@@ -68,12 +68,12 @@ def pack(value: Any) -> bytes:
     return MAGIC + struct.pack("<I", len(text)) + text + blob
 
 
-def unpack(data: bytes, max_bytes: int = MAX_BYTES) -> Any:
+def unpack(data: bytes) -> Any:
     """The value that ``pack`` was given. Raises ``WireError`` for anything malformed or too large."""
     from safetensors.torch import load
 
-    if len(data) > max_bytes:
-        raise WireError(f"message of {len(data)} bytes; at most {max_bytes} are read")
+    if len(data) > MAX_BYTES:
+        raise WireError(f"message of {len(data)} bytes; at most {MAX_BYTES} are read")
     if data[:4] != MAGIC or len(data) < 8:
         raise WireError("not a message of this format")
     (length,) = struct.unpack("<I", data[4:8])

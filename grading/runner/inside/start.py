@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _limit(settings: dict) -> None:
-    """Limits of single processes; the memory of all of them the watch outside bounds."""
+    """Limits of single processes; the memory of all of them the watchdog outside bounds."""
     if sys.platform == "win32":
         return
     import resource
