@@ -23,8 +23,12 @@ from course_lib.style import DPI, house_style
 class Canvas:
     """The figure of one simulation. ``draw(state)`` returns the picture as PNG bytes."""
 
-    def __init__(self, simulation: Simulation, state: Any) -> None:
-        """Lay the figure out once, with ``state`` on it, and freeze the layout."""
+    def __init__(self, simulation: Simulation, state: Any, stamps: bool = True) -> None:
+        """Lay the figure out once, with ``state`` on it, and freeze the layout.
+
+        Without ``stamps`` all words are drawn: slower, and to the last pixel the same whatever was
+        shown before.
+        """
         self.simulation = simulation
         self.figure = Figure(
             figsize=simulation.size, dpi=DPI, layout="constrained", facecolor="white"
@@ -39,7 +43,7 @@ class Canvas:
             # Otherwise each full draw would place the titles again, and lose the hidden ones.
             axes._autotitlepos = False
         self._moving = sorted(_flat(self.artists.values()), key=lambda artist: artist.zorder)
-        self._stamps = TextStamps(self._agg.get_renderer())
+        self._stamps = TextStamps(self._agg.get_renderer()) if stamps else None
         self._background: Any = None
         self._axes_seen: list[tuple] = []
         #: How often everything had to be redrawn; for tests and benchmarks.
@@ -53,6 +57,10 @@ class Canvas:
 
     def draw(self, state: Any) -> bytes:
         """The picture of ``state`` as an opaque PNG."""
+        return png.encode(self.pixels_of(state))
+
+    def pixels_of(self, state: Any) -> np.ndarray:
+        """The picture of ``state``, ``[height, width, 4]`` uint8; the next one overwrites it."""
         self.simulation.update(self.artists, state)
         axes_now = [self._signature(axes) for axes in self.figure.axes]
         if self._background is None or axes_now != self._axes_seen:
@@ -61,8 +69,11 @@ class Canvas:
         else:
             self._agg.restore_region(self._background)
         for artist in self._moving:
-            self._stamps.draw(artist)
-        return png.encode(np.asarray(self._agg.buffer_rgba()))
+            if self._stamps is None:
+                artist.draw(self._agg.get_renderer())
+            else:
+                self._stamps.draw(artist)
+        return np.asarray(self._agg.buffer_rgba())
 
     def _draw_background(self) -> None:
         """Draw everything except the moving artists, and remember the pixels."""

@@ -4,8 +4,9 @@
 the static twins use the same five methods without a widget in sight.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Protocol, runtime_checkable
 
 from matplotlib.artist import Artist
@@ -69,6 +70,28 @@ class Preset:
     stop_at: int | None = None
 
 
+@dataclass(frozen=True)
+class Sweep:
+    """Settings that are recorded for readers without a kernel: each combination of ``values``.
+
+    ``values`` holds, by a control's name, the values that it takes; a control without an entry
+    stays at its default. ``frames`` are the steps at which a live run is recorded.
+    """
+
+    values: Mapping[str, tuple[Any, ...]]
+    frames: tuple[int, ...] = ()
+
+    def settings(self, start: Settings) -> Iterator[dict[str, Any]]:
+        """Each combination, on top of the settings ``start``."""
+        for combination in product(*self.values.values()):
+            yield {**start, **dict(zip(self.values, combination, strict=True))}
+
+
+def sweep(frames: Sequence[int] = (), **values: Sequence[Any]) -> Sweep:
+    """``sweep(step=range(80), clip=(False, True))``: 160 settings."""
+    return Sweep({name: tuple(each) for name, each in values.items()}, tuple(frames))
+
+
 @runtime_checkable
 class Simulation(Protocol):
     """``name`` is also the module's name; ``title`` is the panel's heading; ``size`` is in inches.
@@ -78,7 +101,8 @@ class Simulation(Protocol):
     scale, ticks, labels, title), at the cost of a full redraw: keep axes fixed where you can, and
     return ``axes.title`` among the artists if its words change.
 
-    Any simulation may also have ``presets``: each becomes a button.
+    Any simulation may also have ``presets``: each becomes a button. ``recording``, a tuple of
+    ``Sweep``, says which settings the course's site shows.
     """
 
     name: str

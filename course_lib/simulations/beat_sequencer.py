@@ -6,6 +6,7 @@ predicted here: the verdict is read off the run.
 
 import textwrap
 from dataclasses import dataclass
+from itertools import permutations, product
 from math import isfinite
 from typing import Any
 
@@ -16,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from course_lib.beats import BY_LETTER, GREY, INK, LOOP, LOSS, YELLOW
-from course_lib.simulations.base import Artists, Choice, Preset, Settings
+from course_lib.simulations.base import Artists, Choice, Preset, Settings, sweep
 from course_lib.simulations.beat_runs import BATCHES, Failure, Run, gradients_per_step, run_order
 
 SLOTS = 8
@@ -42,6 +43,42 @@ class State:
         return filled[self.run.failure.place]
 
 
+def arrange(letters: str) -> dict[str, str]:
+    """The settings for an order such as "FLZBS"; the rest of the eight lines is empty."""
+    if len(letters) > SLOTS or not set(letters) <= set(BY_LETTER):
+        raise ValueError(f"an order is up to {SLOTS} letters of {USUAL}, not {letters!r}")
+    return {f"line_{i + 1}": letters[i : i + 1] for i in range(SLOTS)}
+
+
+#: Beside the usual order: what the chapter asks to try.
+_ORDERS = {
+    "No zero_grad": "FLBS",
+    "Clear before step": "FLBZS",
+    "Step first": "SFLZB",
+    "Step after forward": "FSLZB",
+    "Backward twice": "FLZBBS",
+    "Step twice": "FLZBSS",
+}
+
+
+def _recorded() -> list[dict[str, str]]:
+    """What the site shows of six to the power of eight arrangements: the five lines in any order,
+    with one line emptied, one more repeated, or one changed in an order that the chapter names."""
+    letters = ("", *BY_LETTER)
+    found = {"".join(order): None for order in permutations(USUAL)}
+    found |= dict.fromkeys(_ORDERS.values())
+    known = [USUAL, *_ORDERS.values(), "ZFLBS", "FZLBS", "FLBSZ"]
+    spaced = {tuple(order.ljust(SLOTS)): None for order in found}
+    for order in known:
+        slots = order.ljust(SLOTS)
+        for i, letter in product(range(6), letters):
+            spaced[(*slots[:i], letter or " ", *slots[i + 1 :])] = None
+    for order in found:
+        for i in range(len(order) if order.startswith("F") else 0):
+            spaced[tuple((order[:i] + " " + order[i + 1 :]).ljust(SLOTS))] = None
+    return [{f"line_{i + 1}": letter.strip() for i, letter in enumerate(slots)} for slots in spaced]
+
+
 class BeatSequencer:
     name = "beat_sequencer"
     title = "Beat sequencer: arrange the lines of the loop, and run them"
@@ -55,16 +92,12 @@ class BeatSequencer:
         )
         for i in range(SLOTS)
     )
+    recording = tuple(
+        sweep(**{name: (letter,) for name, letter in slots.items()}) for slots in _recorded()
+    )
 
     def __init__(self) -> None:
-        self.presets = (
-            Preset("No zero_grad", arrange("FLBS")),
-            Preset("Clear before step", arrange("FLBZS")),
-            Preset("Step first", arrange("SFLZB")),
-            Preset("Step after forward", arrange("FSLZB")),
-            Preset("Backward twice", arrange("FLZBBS")),
-            Preset("Step twice", arrange("FLZBSS")),
-        )
+        self.presets = tuple(Preset(label, arrange(order)) for label, order in _ORDERS.items())
 
     def compute(self, settings: Settings) -> State:
         slots = tuple(settings[control.name] for control in self.controls)
@@ -106,13 +139,6 @@ class BeatSequencer:
             f"Order {order}: {_verdict(run)}, as measured on all 128 points before and after "
             f"{batches} batches. {_reason(run)}"
         )
-
-
-def arrange(letters: str) -> dict[str, str]:
-    """The settings for an order such as "FLZBS"; the rest of the eight lines is empty."""
-    if len(letters) > SLOTS or not set(letters) <= set(BY_LETTER):
-        raise ValueError(f"an order is up to {SLOTS} letters of {USUAL}, not {letters!r}")
-    return {f"line_{i + 1}": letters[i : i + 1] for i in range(SLOTS)}
 
 
 def _verdict(run: Run) -> str:

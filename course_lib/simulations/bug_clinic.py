@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from course_lib.beats import INK, LOSS
-from course_lib.simulations.base import Artists, Choice, Settings, Toggle
+from course_lib.simulations.base import Artists, Choice, Settings, Toggle, sweep
 from course_lib.simulations.clinic_runs import Run, Scale, run
 from course_lib.simulations.clinic_words import BUGS, PATIENTS, Bug, bug_of
 
@@ -53,6 +53,13 @@ class BugClinic:
             0,
         ),
         Toggle("reveal", "Reveal the bug", False),
+    )
+    recording = (
+        sweep(
+            patient=range(1, len(PATIENTS) + 1),
+            reveal=(False, True),
+            guess=range(len(BUGS) + 1),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from course_lib.beats import GREY, INK, LOSS, STEP
 from course_lib.data import batches, circles, generator_of
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Settings, Slider, Toggle
+from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
 
 EPOCHS = 60
 BATCH_SIZE = 100
@@ -82,6 +82,15 @@ class CrashAndResume:
         Toggle("optimizer", "saved: the optimizer's state", default=False),
         Toggle("scheduler", "saved: the scheduler's state", default=True),
         Toggle("rng", "saved: the random generator's state", default=True),
+    )
+    recording = (
+        sweep(
+            weights=(False, True),
+            optimizer=(False, True),
+            scheduler=(False, True),
+            rng=(False, True),
+            crash=range(5, 56, 5),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

@@ -13,10 +13,28 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from course_lib.simulations import dashboard_picture as picture
-from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider
-from course_lib.simulations.dashboard_runs import LOSSES, OPTIMIZER_NAMES, TrainingRun, number
+from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider, sweep
+from course_lib.simulations.dashboard_runs import (
+    LOSSES,
+    OPTIMIZER_NAMES,
+    POINTS,
+    TrainingRun,
+    number,
+)
 
 _OTHER_BATCH_SIZE = 128
+_EPOCHS = 50
+
+
+def _frames(batch_size: int, often: bool) -> tuple[int, ...]:
+    """Updates at which a run of 50 epochs is recorded: the first few, and then each epoch, or
+    fewer of the later ones."""
+    per_epoch = -(-POINTS // batch_size)
+    first = range(11) if often else (0, 1, 2, 5)
+    epochs = (
+        range(1, _EPOCHS + 1) if often else (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
+    )
+    return tuple(sorted({*first, *(per_epoch * epoch for epoch in epochs)}))
 
 
 @dataclass(frozen=True)
@@ -57,6 +75,36 @@ class Dashboard:
         Preset("SGD against Adam", {"optimizer": "sgd", "lr": 0.1, "second": "optimizer"}, 500),
         Preset("Batch 1 against 128", {"batch_size": 1, "second": "epochs"}, 8000),
         Preset("Explode", {"lr": 10.0}, 500),
+    )
+    recording = (
+        *(
+            sweep(**settings, frames=_frames(settings.get("batch_size", (16,))[0], often=True))
+            for settings in (
+                {"lr": (1e-4, 0.01, 10.0)},
+                {"lr": (10.0,), "optimizer": ("sgd",)},
+                {"lr": (0.1,), "optimizer": ("sgd",), "second": ("optimizer",)},
+                {"batch_size": (1,), "second": ("epochs",)},
+            )
+        ),
+        *(
+            sweep(
+                loss=tuple(LOSSES),
+                optimizer=tuple(OPTIMIZER_NAMES),
+                batch_size=(batch_size,),
+                lr=(1e-4, 0.001, 0.01, 0.1, 1.0, 10.0),
+                frames=_frames(batch_size, often=False),
+            )
+            for batch_size in (16, 128)
+        ),
+        *(
+            sweep(
+                batch_size=(batch_size,),
+                second=("optimizer", "epochs", "updates")[start:],
+                frames=_frames(batch_size, often=False),
+            )
+            for batch_size, start in ((16, 0), (1, 1))
+        ),
+        sweep(batch_size=(1,), frames=_frames(1, often=False)),
     )
 
     def compute(self, settings: Settings) -> State:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from course_lib.beats import GREY, INK, LOSS
 from course_lib.data import batches, circles, generator_of
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Choice, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
 
 EPOCHS = 120
 _MOST_PATIENCE = 100
@@ -77,6 +77,12 @@ class EarlyStopping:
             "Run",
             (("slow", "slow"), ("strong", "overfits strongly"), ("early", "best early on")),
             default="slow",
+        ),
+    )
+    recording = (
+        sweep(
+            run=("slow", "strong", "early"),
+            patience=(*range(1, 16), *range(20, 101, 10)),
         ),
     )
 

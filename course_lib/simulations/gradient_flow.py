@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from course_lib.beats import BACKWARD, FORWARD, GREY, LOSS
-from course_lib.simulations.base import Artists, Settings, Slider
+from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 #: Name of each node and the centre of its box; the picture is 14 units wide and 6 high.
 _PLACES = {
@@ -76,6 +76,14 @@ class GradientFlow:
         Slider("x", "Input x", low=-3, high=3, default=3.0, step=0.1),
         Slider("b", "Bias b", low=-3, high=3, default=1.0, step=0.1),
         Slider("target", "Target", low=-5, high=10, default=5.0, step=0.1),
+    )
+    recording = (
+        sweep(
+            w=(-2.0, -1.0, 0.0, 1.0, 1.3, 2.0, 3.0, 4.0),
+            x=(-3.0, -1.0, 0.0, 1.0, 3.0),
+            b=(-3.0, 0.0, 1.0, 3.0),
+            target=(0.0, 5.0, 10.0),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from course_lib.beats import BACKWARD, INK, STEP
 from course_lib.data import batches, digits, generator_of
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Choice, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
 
 SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
 DRAWS = 200  # batches drawn of each size
@@ -84,6 +84,8 @@ class GradientNoise:
             default="start",
         ),
     )  # fmt: skip
+
+    recording = (sweep(when=("start", "trained"), batch_size=(2**i for i in range(11))),)
 
     def compute(self, settings: Settings) -> State:
         exponent = math.log2(max(1, settings["batch_size"]))

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from course_lib.beats import BACKWARD, INK
 from course_lib.data import generator_of
 from course_lib.models import seeded
-from course_lib.simulations.base import Artists, Choice, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
 
 BATCH = 4
 _COLUMNS, _ROWS = 6, 4
@@ -92,6 +92,7 @@ class GraphWalker:
         ),
         Slider("step", "Nodes visited", low=0, high=15, default=6, step=1, integer=True),
     )
+    recording = (sweep(network=("plain", "shortcut"), step=range(16)),)
 
     def compute(self, settings: Settings) -> State:
         walk = walk_of(settings["network"])

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from torch.nn import functional as F
 
 from course_lib.beats import AZURE, BACKWARD, FORWARD, GREY, INK, LOSS
-from course_lib.simulations.base import Artists, Settings, Slider
+from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 #: Upper limit of the left picture, in nats. A marker above it is drawn at the edge.
 _TOP = 5.0
@@ -43,6 +43,14 @@ class LossLandscape:
         Slider("logit_0", "Logit of class 0 (target)", low=-5, high=5, default=2.0, step=0.1),
         Slider("logit_1", "Logit of class 1", low=-5, high=5, default=1.0, step=0.1),
         Slider("logit_2", "Logit of class 2", low=-5, high=5, default=0.1, step=0.1),
+    )
+    recording = (
+        sweep(p=(round(0.01 * i, 2) for i in range(1, 100))),
+        sweep(
+            logit_0=range(-5, 6),
+            logit_1=range(-5, 6),
+            logit_2=(-5, -3, -1, 0.1, 1, 3, 5),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

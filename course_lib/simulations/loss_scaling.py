@@ -16,7 +16,7 @@ from torch import nn
 from course_lib.beats import BACKWARD, BROWN, INK
 from course_lib.data import digits
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Choice, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
 
 _EDGES = np.arange(-46, 26)  # of the histogram, as powers of two
 _INFO = torch.finfo(torch.float16)
@@ -58,6 +58,8 @@ class LossScaling:
             "deep",
         ),
     )  # fmt: skip
+
+    recording = (sweep(network=("deep", "middle", "shallow"), exponent=range(25)),)
 
     def compute(self, settings: Settings) -> State:
         exponent = int(settings["exponent"])

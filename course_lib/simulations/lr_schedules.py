@@ -23,7 +23,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from course_lib.beats import AZURE, BROWN, GREY, INK, STEP
-from course_lib.simulations.base import Artists, Settings, Slider, Toggle
+from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
 
 STEPS = 200
 MAX_LR = 0.1
@@ -64,6 +64,15 @@ class LrSchedules:
         Slider("step_size", "Step: every", 5, 100, default=30, step=5, unit="%", integer=True),
         Slider("gamma", "Step: times gamma", 0.05, 1.0, default=0.1, step=0.05),
         Toggle("log", "Logarithmic axis", default=False),
+    )
+    recording = (
+        sweep(
+            warmup=(0, 5, 10, 30),
+            step_size=(10, 30, 50),
+            gamma=(0.1, 0.5, 1.0),
+            log=(False, True),
+            at=(0, 5, *range(10, 101, 10)),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

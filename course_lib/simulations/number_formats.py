@@ -11,7 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from course_lib.beats import AZURE, BROWN, INK
-from course_lib.simulations.base import Artists, Settings, Slider
+from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 FORMATS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 #: The integer type of the same width, to read a float's bits, and the number of exponent bits.
@@ -46,6 +46,8 @@ class NumberFormats:
     title = "Number formats: one value, three formats"
     size = (10.2, 4.9)
     controls = (Slider("value", "Value", 1e-46, 1e40, default=1e-6, step=0.25, log=True),)
+    #: Half decades, which include the slider's start.
+    recording = (sweep(value=(float(f"{10 ** (i / 2):.10g}") for i in range(-92, 81))),)
 
     def compute(self, settings: Settings) -> State:
         value = float(settings["value"])

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from course_lib.beats import AZURE, BROWN, INK
-from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider, sweep
 
 STEPS = 150
 MOMENTUM = 0.9
@@ -153,6 +153,21 @@ class OptimizerRace:
         Preset("Rate 0.01", {"lr": 0.01}, stop_at=STEPS),
         Preset("Rate 0.1", {"lr": 0.1}, stop_at=STEPS),
         Preset("Leave a saddle", {"surface": "saddle"}, stop_at=STEPS),
+    )
+    recording = (
+        sweep(
+            surface=tuple(SURFACES),
+            lr=[_PLACES[i] for i in range(0, 61, 10)],
+            frames=(*range(11), *range(12, 31, 2), *range(35, STEPS + 1, 5)),
+        ),
+        # Other starts: fewer rates and moments.
+        sweep(
+            surface=tuple(SURFACES),
+            lr=[_PLACES[i] for i in (40, 50)],
+            right=(-1, 0, 1),
+            up=(-1, 0, 1),
+            frames=(0, 1, 2, 4, 7, 10, 15, 20, 30, 40, 60, 80, 110, STEPS),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

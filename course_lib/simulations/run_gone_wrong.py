@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from course_lib.beats import BACKWARD, FORWARD, INK, LOSS, STEP
 from course_lib.data import digits, generator_of
 from course_lib.models import seeded
-from course_lib.simulations.base import Artists, Settings, Slider, Toggle
+from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
 
 STEPS = 80
 BATCH_SIZE = 32
@@ -75,6 +75,7 @@ class RunGoneWrong:
         Slider("lr", "Learning rate", 0.01, 0.3, default=0.3, step=0.1, log=True),
         Toggle("clip", "Clip gradients to norm 1", default=False),
     )
+    recording = (sweep(lr=(0.01, 0.03, 0.1, 0.3), clip=(False, True), step=range(STEPS)),)
 
     def compute(self, settings: Settings) -> State:
         lr, clip = float(settings["lr"]), bool(settings["clip"])

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from course_lib.beats import FORWARD, GREY, INK
 from course_lib.data import digits
 from course_lib.models import seeded
-from course_lib.simulations.base import Artists, Settings, Slider
+from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 LAYERS = ("fc1", "relu", "fc2")
 #: Largest values of the two sliders.
@@ -83,6 +83,7 @@ class ShapeTracker:
         Slider("batch_size", "Batch size", 1, MOST_EXAMPLES, default=32, step=1, integer=True),
         Slider("hidden", "Hidden width", 1, MOST_HIDDEN, default=128, step=1, integer=True),
     )
+    recording = (sweep(hidden=[2**i for i in range(10)], batch_size=[2**i for i in range(9)]),)
 
     def compute(self, settings: Settings) -> State:
         return _track(int(settings["batch_size"]), int(settings["hidden"]))

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from course_lib.beats import FORWARD
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Choice, Settings, Slider
+from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
 
 BATCH_SIZE = 16
 EPOCHS = 5
@@ -72,6 +72,13 @@ class Shuffling:
         Slider("step", "Look at step", 0, STEPS, default=STEPS, step=EVERY, integer=True),
         Choice("order", "Order of the lower run", tuple(ORDERS.items()), default="sorted"),
         Choice("lr", "Learning rate", tuple((rate, f"{rate:g}") for rate in RATES), default=0.1),
+    )
+    recording = (
+        sweep(
+            order=("sorted", "blocks", "windows"),
+            lr=(0.01, 0.03, 0.1, 0.3),
+            step=(*range(0, 565, 20), 565),
+        ),
     )
 
     def compute(self, settings: Settings) -> State:

@@ -22,7 +22,7 @@ from torch import nn
 from course_lib.beats import BACKWARD, FORWARD, INK, LOSS
 from course_lib.data import batches, generator_of, sine
 from course_lib.models import MLP
-from course_lib.simulations.base import Artists, Settings, Slider
+from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 STEPS = 300
 BATCH_SIZE = 32
@@ -72,6 +72,7 @@ class ZeroGrad:
             "lr", "Learning rate", low=_RATES[0], high=_RATES[-1], default=0.1, step=0.1, log=True
         ),
     )
+    recording = (sweep(lr=_RATES),)
 
     def compute(self, settings: Settings) -> State:
         lr = float(settings["lr"])
