@@ -1,6 +1,7 @@
 """The eight sick runs of ``bug_clinic``, each beside its healthy twin: real PyTorch, small and
 cached, so that a chosen patient appears at once. Nothing here names the bug; the words are in
-``clinic_words``.
+``clinic_words``. The trainings compute in float64, so that their numbers are those of the text on every
+kind of processor.
 """
 
 import copy
@@ -47,9 +48,16 @@ class Run:
 def _digits(size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training pictures and labels, validation pictures and labels, drawn once."""
     X, y = digits(size=size)
+    X = X.double()
     order = torch.randperm(len(X), generator=generator_of(0))
     train, val = order[:_N_TRAIN], order[_N_TRAIN : _N_TRAIN + _N_VAL]
     return X[train], y[train], X[val], y[val]
+
+
+def _doubled(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Inputs, and targets that are no labels, in float64."""
+    X, y = data
+    return X.double(), y.double() if y.is_floating_point() else y
 
 
 def _steps(n: int) -> Scale:
@@ -68,7 +76,7 @@ def _losses(
     clear: bool = True,
 ) -> np.ndarray:
     """The batch losses of ``n`` steps of plain SGD."""
-    model = MLP(*sizes, activation=nn.Tanh, seed=0)
+    model = MLP(*sizes, activation=nn.Tanh, seed=0).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     trainer = Trainer(model, optimizer, loss_fn, X, y, batch_size, clear=clear)
     return np.array([record.loss for record in trainer.run(n)])
@@ -80,11 +88,19 @@ def _end(losses: np.ndarray, form: str = ".2f") -> str:
 
 def zero_grad() -> Run:
     sick, healthy = (
-        _losses(*sine(), (1, 16, 1), 0.1, 300, loss_fn=nn.MSELoss(), batch_size=32, clear=clear)
+        _losses(
+            *_doubled(sine()),
+            (1, 16, 1),
+            0.1,
+            200,
+            loss_fn=nn.MSELoss(),
+            batch_size=32,
+            clear=clear,
+        )
         for clear in (False, True)
     )
     return Run(
-        _steps(300),
+        _steps(200),
         Scale("batch loss (mean squared error)", (1e-3, 1e-1, 1e1, 1e3, 1e5), log=True),
         sick,
         healthy,
@@ -96,7 +112,7 @@ def zero_grad() -> Run:
 
 
 def rate_too_high() -> Run:
-    sick, healthy = (_losses(*circles(160), (2, 16, 2), lr, 200) for lr in (10.0, 1.0))
+    sick, healthy = (_losses(*_doubled(circles(160)), (2, 16, 2), lr, 200) for lr in (10.0, 1.0))
     return Run(
         _steps(200),
         Scale("batch loss (cross-entropy)", (0, 30, 60, 90, 120)),
@@ -111,7 +127,7 @@ def rate_too_high() -> Run:
 
 def rate_too_low() -> Run:
     sick, healthy = (  # 10 steps are an epoch, whose mean is less jumpy than single batches
-        _losses(*circles(160), (2, 16, 2), lr, 400).reshape(40, 10).mean(axis=1)
+        _losses(*_doubled(circles(160)), (2, 16, 2), lr, 400).reshape(40, 10).mean(axis=1)
         for lr in (1e-4, 1.0)
     )
     return Run(
@@ -133,7 +149,9 @@ def wrong_loss() -> Run:
     X, y, _, _ = _digits(8)
     epochs, curves, accuracies = 40, [], []
     for loss_fn in (softmax_first, _cross_entropy):
-        model = MLP(64, 32, 10, seed=1)  # from some starts the softmax loses a whole class, too
+        model = MLP(
+            64, 32, 10, seed=1
+        ).double()  # from some starts the softmax loses a whole class, too
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         trainer = Trainer(model, optimizer, loss_fn, X, y, 64)
         per_epoch = trainer.steps_per_epoch
@@ -163,7 +181,7 @@ def wrong_mode() -> Run:
     with seeded(0):  # for initialisation and dropout
         model = nn.Sequential(
             nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, 10)
-        )
+        ).double()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         for _ in range(epochs):
             model.train()
@@ -251,13 +269,13 @@ def _stopped(model: nn.Module, x: Tensor, sick_x: Tensor, y: Tensor) -> Run:
 
 def wrong_shape() -> Run:
     X, y, _, _ = _digits(28)
-    return _stopped(MLP(784, 10, seed=0), X, X[:32].reshape(32, 28, 28), y)
+    return _stopped(MLP(784, 10, seed=0).double(), X, X[:32].reshape(32, 28, 28), y)
 
 
 def wrong_device() -> Run:
     X, y, _, _ = _digits(8)
     # Every machine has the device "meta"; on one with a GPU the message names "cuda:0".
-    return _stopped(MLP(64, 32, 10, seed=0), X, X[:32].to("meta"), y)
+    return _stopped(MLP(64, 32, 10, seed=0).double(), X, X[:32].to("meta"), y)
 
 
 _RUNS = (

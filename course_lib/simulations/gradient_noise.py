@@ -182,10 +182,16 @@ def _powers(axes: Axes) -> None:
     axes.set_xticks((1, 4, 16, 64, 256, 1024), ("1", "4", "16", "64", "256", "1024"))
 
 
+def _digits() -> tuple[Tensor, Tensor]:
+    """In float64: what is measured and shown is then the same on every kind of processor."""
+    X, y = digits(size=8)
+    return X.double(), y
+
+
 def _network(trained: bool) -> nn.Module:
-    model = MLP(64, 32, 10, seed=0)
+    model = MLP(64, 32, 10, seed=0).double()
     if trained:
-        X, y = digits(size=8)
+        X, y = _digits()
         optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.01), generator_of(0)
         steps = 0
         while steps < _TRAINED_STEPS:
@@ -214,7 +220,7 @@ def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
 
 @lru_cache
 def _measure(trained: bool) -> Measured:
-    X, y = digits(size=8)
+    X, y = _digits()
     gradients = example_gradients(_network(trained), X, y)
     full = gradients.mean(dim=0)
     length = full.norm()
@@ -226,7 +232,7 @@ def _measure(trained: bool) -> Measured:
     noise, cosine, clouds = [], [], []
     for size in SIZES:
         # A row holds 1 / size at the examples of one batch: the product is the batches' means.
-        weights = torch.zeros(DRAWS, len(X))
+        weights = torch.zeros(DRAWS, len(X), dtype=torch.float64)
         chosen = torch.rand(DRAWS, len(X), generator=generator).topk(size, dim=1).indices
         weights.scatter_(1, chosen, 1 / size)
         means = weights @ gradients
@@ -238,7 +244,7 @@ def _measure(trained: bool) -> Measured:
 
 def _widest_direction(centred: Tensor, along: Tensor, generator: torch.Generator) -> Tensor:
     """The direction perpendicular to ``along`` in which the gradients vary most (power method)."""
-    direction = torch.randn(centred.shape[1], generator=generator)
+    direction = torch.randn(centred.shape[1], generator=generator, dtype=centred.dtype)
     for _ in range(12):
         direction -= (direction @ along) * along
         direction /= direction.norm()

@@ -191,12 +191,13 @@ def _batch_words(run: Run, step: int) -> str:
 def _runs(order: str) -> list[Run]:
     """One run per learning rate, in the order of ``RATES``."""
     X, y = digits(size=8)
+    X = X.double()  # a picture on the border of two classes is not left to the last bit
     counts = torch.bincount(y, minlength=CLASSES)
     n = len(RATES)
     start = MLP(64, 32, CLASSES, seed=0).layers
     # Per network [in, out] for the weights and [1, out] for the biases, as baddbmm takes them.
     W1, b1, W2, b2 = parameters = [
-        tensor.detach().reshape(tensor.shape[0], -1).T.repeat(n, 1, 1).requires_grad_()
+        tensor.detach().double().reshape(tensor.shape[0], -1).T.repeat(n, 1, 1).requires_grad_()
         for tensor in (start[0].weight, start[0].bias, start[2].weight, start[2].bias)
     ]
     lr = torch.tensor(RATES).reshape(n, 1, 1)

@@ -30,7 +30,7 @@ import pixels
 
 from course_lib.panels.canvas import Canvas
 from course_lib.simulations import SIMULATIONS, load
-from course_lib.simulations.base import LiveSimulation, Settings, Simulation, defaults
+from course_lib.simulations.base import LiveSimulation, Simulation, defaults
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CACHE = REPOSITORY / ".cache" / "recordings"

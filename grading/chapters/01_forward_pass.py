@@ -89,7 +89,7 @@ after_relu = model.relu(after_fc1)
 logits = model.fc2(after_relu)
 for name, tensor in (("x", x), ("fc1", after_fc1), ("relu", after_relu), ("fc2", logits)):
     print(f"{name:>4}: {list(tensor.shape)}")
-print("the same as model(x):", torch.equal(logits, model(x)))
+print("the same as model(x):", torch.allclose(logits, model(x), atol=1e-5))
 
 # %% [markdown]
 # `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`. A linear layer changes the last
@@ -199,8 +199,8 @@ numbers = ([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, -2.0], [[1.0, 1.0, 
 for parameter, value in zip(small.parameters(), numbers):
     parameter.data = torch.tensor(value)  # sets the weights and biases
 for row in ([1.0, 2.0], [0.0, 1.0]):
-    sums = small[0](torch.tensor([row]))
-    print(f"{row}: sums {sums.tolist()[0]}, output {small(torch.tensor([row])).item()}")
+    sums, output = small[0](torch.tensor([row])), small(torch.tensor([row]))
+    print(f"{row}: sums {sums.round(decimals=3).tolist()[0]}, output {output.item():.1f}")
 
 # %% [markdown]
 # For [1, 2] the hidden sums are 1, -2 and 1. The ReLU makes them 1, 0, 1, and the output is
@@ -233,8 +233,8 @@ print(f"parameters: 101,770 in two layers, {weight.numel() + bias.numel():,} in 
 # %%
 square = torch.tensor([[1.0, 10.0], [0.0, 1.0]])
 row = torch.tensor([[1.0, 2.0]])
-print("x @ W.T:", (row @ square.T).tolist())
-print("x @ W:  ", (row @ square).tolist())
+print("x @ W.T:", (row @ square.T).round(decimals=3).tolist())
+print("x @ W:  ", (row @ square).round(decimals=3).tolist())
 
 # %% [markdown]
 # Two different answers, no error. A network with equally wide layers would run, and compute

@@ -375,7 +375,7 @@ print("recorded outside:", model(torch.ones(2, 3)).grad_fn is not None)
 # %%
 x = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])  # [N, D] = [3, 2]
 v = torch.tensor([1.0, 0.0, -1.0])  # one number per example
-print("x.T @ v:", (x.T @ v).tolist())
+print("x.T @ v:", (x.T @ v).round(decimals=3).tolist())
 print("by hand:", [1 * 1.0 + 2 * 0.0 + 3 * -1.0, 10 * 1.0 + 20 * 0.0 + 30 * -1.0])
 
 # %% [markdown]

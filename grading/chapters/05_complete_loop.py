@@ -163,7 +163,7 @@ my_prediction = ""  # cleared / never cleared
 # %% panel="zero_grad"
 
 # %% [markdown]
-# At the default rate of 0.1 the uncleared run climbs into the thousands. At 0.001 it is the *better*
+# At the default rate of 0.1 the uncleared run ends hundreds of times higher. At 0.001 it is the *better*
 # one: the plain steps are too small, and accumulating gradients makes them larger. Both have
 # the same cause. This is why "my loss falls, so my loop is right" proves nothing: a loop without
 # `zero_grad` can look fine on easy data at a small rate, and blow up when you raise it.

@@ -227,7 +227,7 @@ for training_mode in (True, False):
             first, second = model(points), model(points)
         row = "model.train()" if training_mode else "model.eval() "
         column = "recording" if recording else "no_grad  "
-        numbers = "same numbers     " if torch.equal(first, second) else "different numbers"
+        numbers = "same numbers     " if torch.allclose(first, second) else "different numbers"
         print(row, column, "->", numbers, "graph" if first.requires_grad else "no graph")
 
 # %% [markdown]
