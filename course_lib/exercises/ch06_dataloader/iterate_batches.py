@@ -1,0 +1,293 @@
+"""``iterate_batches``, public half."""
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import torch
+
+from course_lib.exercises.ch06_dataloader.what_came import described
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+#: Every pass that is made: how, and with which generator. Runs with the same letter share one.
+PASSES: dict[str, dict[str, Any]] = {
+    "plain": {"shuffle": False, "drop_last": False},
+    "plain_drop": {"shuffle": False, "drop_last": True},
+    "first": {"shuffle": True, "drop_last": False, "generator": "a"},
+    "second": {"shuffle": True, "drop_last": False, "generator": "a"},
+    "repeated": {"shuffle": True, "drop_last": False, "generator": "b"},
+    "other_seed": {"shuffle": True, "drop_last": False, "generator": "c"},
+    "shuffled_drop": {"shuffle": True, "drop_last": True, "generator": "c"},
+    "global": {"shuffle": True, "drop_last": False, "seed": 1},
+    "global_next": {"shuffle": True, "drop_last": False},
+    "global_repeated": {"shuffle": True, "drop_last": False, "seed": 1},
+}
+#: No right solution gives more batches than examples.
+_MOST_BATCHES = 400
+
+
+def batches_case(
+    generator: torch.Generator,
+    *,
+    n: int,
+    shape: tuple[int, ...],
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
+    label_dtype: torch.dtype = torch.int64,
+    strided: bool = False,
+) -> dict[str, Any]:
+    """X is ``[n, *shape]``. All labels differ, so that each says which row it belongs to."""
+    X = torch.randn(n, *shape, generator=generator, dtype=torch.float64).to(dtype)
+    y = torch.randperm(n, generator=generator).add(100).to(label_dtype)
+    seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
+    return {
+        "X": X,
+        "y": y,
+        "batch_size": batch_size,
+        "seeds": seeds,
+        "strided": strided,
+        "asks": ("batches", "pairs", "order"),
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    X, y = case["X"], case["y"]
+    if case["strided"]:
+        X = torch.stack([X, -X], dim=-1)[..., 0]
+    X_before, y_before = X.clone(), y.clone()
+    seed, other_seed, global_seed = case["seeds"]
+    generators = {
+        letter: torch.Generator().manual_seed(number)
+        for letter, number in (("a", seed), ("b", seed), ("c", other_seed))
+    }
+    passes: dict[str, Any] = {}
+    notes["passes"] = passes
+    notes["drew_unasked"] = drew_unasked = []
+    torch.manual_seed(global_seed)
+    for label, how in PASSES.items():
+        if "seed" in how:
+            torch.manual_seed(global_seed)
+        before = torch.get_rng_state()
+        result = function(
+            X,
+            y,
+            case["batch_size"],
+            shuffle=how["shuffle"],
+            drop_last=how["drop_last"],
+            generator=generators.get(how.get("generator", "")),
+        )
+        if label == "plain":
+            notes["is_generator"] = inspect.isgenerator(result)
+        passes[label] = _collect(result)
+        drew = not torch.equal(before, torch.get_rng_state())
+        if drew and (not how["shuffle"] or "generator" in how):
+            drew_unasked.append(label)
+    notes["inputs_unchanged"] = torch.equal(X, X_before) and torch.equal(y, y_before)
+
+
+def _collect(result: Any) -> Any:
+    """The batches as a list, or what came when it is not iterable."""
+    if not isinstance(result, Iterable):
+        return result
+    return list(islice(result, _MOST_BATCHES))
+
+
+def _rows_of(case: Case, batches: Any) -> list[list[int]] | None:
+    """Per batch the rows of X that it holds, found by their labels; None when it is no list of
+    pairs of tensors with labels of this case. Whether x fits its y is not looked at."""
+    place = {float(label): row for row, label in enumerate(case["y"].tolist())}
+    if not isinstance(batches, list):
+        return None
+    rows = []
+    for batch in batches:
+        pair = isinstance(batch, tuple | list) and len(batch) == 2
+        if not pair or not all(isinstance(part, torch.Tensor) for part in batch):
+            return None
+        x, y = batch
+        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+            return None
+        labels = [float(label) for label in y.tolist()]
+        if any(label not in place for label in labels):
+            return None
+        rows.append([place[label] for label in labels])
+    return rows
+
+
+def _pairs_fit(case: Case, batches: list[Any], rows: list[list[int]]) -> bool:
+    """Whether each row of x is the one that its label belongs to, with the dtypes kept."""
+    return all(
+        x.dtype == case["X"].dtype
+        and y.dtype == case["y"].dtype
+        and x.shape == case["X"][chosen].shape
+        and torch.equal(x, case["X"][chosen])
+        for (x, y), chosen in zip(batches, rows, strict=True)
+    )
+
+
+def flat(rows: list[list[int]]) -> list[int]:
+    return [row for batch in rows for row in batch]
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """The last four are by pass, and None where the pass is malformed."""
+    passes, drew = observation["passes"], observation["drew_unasked"]
+    rows = {label: _rows_of(case, passes[label]) for label in PASSES}
+    orders = {label: batches and flat(batches) for label, batches in rows.items()}
+    dropped = rows["shuffled_drop"]
+    return {
+        "plain": passes["plain"],
+        "plain_drop": passes["plain_drop"],
+        "shuffled_drop_sizes": None if dropped is None else [len(batch) for batch in dropped],
+        "drew_for_nothing": [label for label in drew if not PASSES[label]["shuffle"]],
+        "drew_from_global": [label for label in drew if PASSES[label]["shuffle"]],
+        "rows": rows,
+        "orders": orders,
+        "complete": {
+            label: None if order is None else sorted(order) == list(range(len(case["X"])))
+            for label, order in orders.items()
+        },
+        "pairs_fit": {
+            label: None if batches is None else _pairs_fit(case, passes[label], batches)
+            for label, batches in rows.items()
+        },
+    }
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    n, size = len(case["X"]), case["batch_size"]
+    rows, orders = observation["rows"], observation["orders"]
+    shaped = all(rows[label] is not None for label in PASSES if label != "plain_drop")
+    text = "a pass gives pairs (x, y) of tensors of equal length"
+    yield Finding(shaped, text, "" if shaped else _first_misfit(case, observation))
+    yield Finding(observation["is_generator"], "the result is a generator: the function yields")
+    if not shaped:
+        return
+    in_order = list(range(n))
+    yield Finding(orders["plain"] == in_order, "shuffle=False gives every example, in order")
+    sizes = [len(batch) for batch in rows["plain"]]
+    yield Finding(
+        sizes == [size] * (n // size) + [n % size] * (n % size > 0),
+        "without shuffling, all batches but the last have batch_size examples",
+        f"{n} examples at batch size {size} came as {_shortened(sizes)}",
+    )
+    kept, come = None, _what_came(case, observation["plain_drop"])
+    if rows["plain_drop"] is not None:
+        kept = [len(batch) for batch in rows["plain_drop"]]
+        come = f"yours {_shortened(kept)}"
+    yield Finding(
+        kept == [size] * (n // size),
+        "drop_last=True leaves out the last batch when it is smaller, and only then",
+        f"{n} examples at batch size {size} make {n // size} batches of {size}, {come}",
+    )
+    yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
+    yield Finding(
+        all(observation["pairs_fit"][label] for label in PASSES if PASSES[label]["shuffle"]),
+        "after shuffling, every x still has its own y, and the dtypes are kept",
+    )
+    first = orders["first"]
+    yield Finding(observation["complete"]["first"], "a shuffled pass has every example once")
+    yield Finding(first != in_order, "shuffle=True changes the order")
+    yield Finding(first != orders["second"], "the next pass has a new order")
+    yield Finding(
+        first == orders["repeated"], "a generator with the same seed gives the same order"
+    )
+    yield Finding(
+        orders["global"] == orders["global_repeated"],
+        "without a generator, torch.manual_seed decides the order",
+    )
+    yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
+
+
+def _first_misfit(case: Case, observation: Observation) -> str:
+    """What came in the first pass that is not made of pairs, and how that pass was asked for."""
+    rows = observation["rows"]
+    label = next(label for label in PASSES if label != "plain_drop" and rows[label] is None)
+    asked = [f"{name}={PASSES[label][name]}" for name in ("shuffle", "drop_last")]
+    return f"with {', '.join(asked)} {_what_came(case, observation['passes'][label])}"
+
+
+def _what_came(case: Case, batches: Any) -> str:
+    """What a pass of the learner's gives, when it is no list of pairs."""
+    if not isinstance(batches, list):
+        return f"yours gives back {type_name(batches)}"
+    if not batches:
+        return "yours gives no batch at all"
+    number = next((i for i, batch in enumerate(batches) if _rows_of(case, [batch]) is None), 0)
+    batch = batches[number]
+    which = "the first thing" if number == 0 else f"thing {number + 1}"
+    if not isinstance(batch, tuple | list):
+        return f"{which} that yours gives is {type_name(batch)}"
+    things = [described(part) for part in batch[:3]] + ["more"] * (len(batch) > 3)
+    what = f"{which} that yours gives is {type_name(batch)} of {' and '.join(things)}"
+    tensors = len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)
+    if tensors and batch[1].ndim == 1 and batch[0].shape[:1] == batch[1].shape:
+        return f"{what}, and the labels are not all from y"
+    return what
+
+
+def _shortened(sizes: list[int]) -> str:
+    return str(sizes) if len(sizes) <= 8 else f"[{', '.join(map(str, sizes[:8]))}, ...]"
+
+
+def _public_batches() -> list[Case]:
+    generator = torch.Generator().manual_seed(60)
+    return [
+        batches_case(generator, n=23, shape=(2,), batch_size=5),
+        batches_case(generator, n=24, shape=(3,), batch_size=6, dtype=torch.float64),
+    ]
+
+
+EXERCISE = Exercise(
+    name="iterate_batches",
+    points=3,
+    task="A data loader from scratch: one pass over X and y in batches.",
+    aspects=(
+        Aspect(
+            "batches",
+            "batches of the right sizes, with drop_last and without; in order unless shuffled",
+            1,
+            ("plain", "plain_drop", "shuffled_drop_sizes", "is_generator", "drew_for_nothing"),
+        ),
+        Aspect(
+            "pairs", "shuffled: every example once, and x with its own y", 1, ("rows", "pairs_fit")
+        ),
+        Aspect(
+            "order",
+            "a new random order each pass, decided by the generator's state",
+            1,
+            ("orders", "drew_from_global"),
+            after=("pairs",),
+        ),
+    ),
+    hints=(
+        "Make one list of row numbers first: torch.arange(n), or torch.randperm(n, generator="
+        "generator). Then walk through it in slices of batch_size, and take the same rows from X "
+        "and from y.",
+        "for start in range(0, n, batch_size): rows = order[start : start + batch_size]; then "
+        "yield X[rows], y[rows]. A slice at the end is shorter by itself: when drop_last is True, "
+        "stop as soon as len(rows) < batch_size.",
+    ),
+    observe=_observe,
+    fields=("passes", "drew_unasked", "is_generator", "inputs_unchanged"),
+    facts=_facts,
+    derived=(
+        "plain",
+        "plain_drop",
+        "shuffled_drop_sizes",
+        "drew_for_nothing",
+        "drew_from_global",
+        "rows",
+        "orders",
+        "complete",
+        "pairs_fit",
+    ),
+    public_cases=_public_batches,
+    properties=_properties,
+    forbidden=(
+        "torch.utils.data.DataLoader",
+        "course_lib.data.loader",
+        "course_lib.data.batches",
+    ),
+)

@@ -1,0 +1,149 @@
+"""``train_val_split``, public half."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from course_lib.exercises.ch06_dataloader.what_came import parts_described
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+#: Splits that are asked for: "continued" by the generator of "first", which has moved on by then.
+SPLITS = (
+    "first",
+    "continued",
+    "repeated",
+    "other_seed",
+    "global",
+    "global_repeated",
+    "other_global",
+)
+
+
+def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[str, Any]:
+    seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
+    asks = ("parts", "chance")
+    return {"n": n, "val_fraction": val_fraction, "seeds": seeds, "asks": asks}
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    seed, other_seed, global_seed = case["seeds"]
+    splits: dict[str, Any] = {}
+    notes["splits"] = splits
+    drew = False
+    generator = torch.Generator()
+    for label in SPLITS:
+        if "global" not in label:
+            before = torch.get_rng_state()
+            if label != "continued":
+                generator.manual_seed(other_seed if label == "other_seed" else seed)
+            splits[label] = function(case["n"], case["val_fraction"], generator=generator)
+            drew = drew or not torch.equal(before, torch.get_rng_state())
+        else:
+            torch.manual_seed(other_seed if label == "other_global" else global_seed)
+            splits[label] = function(case["n"], case["val_fraction"])
+    notes["drew_from_global"] = drew
+
+
+def is_split(value: Any) -> bool:
+    """Whether it is a tuple of two one-dimensional int64 tensors."""
+    return (
+        isinstance(value, tuple)
+        and len(value) == 2
+        and all(
+            isinstance(part, torch.Tensor) and part.dtype == torch.int64 and part.ndim == 1
+            for part in value
+        )
+    )
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """By split: its parts as lists, or None where it is malformed; how many indices are in both;
+    whether every index comes once; whether validation gets as many as were asked for."""
+    splits = observation["splits"]
+    whole = {
+        label: [part.tolist() for part in splits[label]]
+        for label in SPLITS
+        if is_split(splits[label])
+    }
+    n, n_val = case["n"], round(case["n"] * case["val_fraction"])
+    return {
+        "parts": {label: whole.get(label) for label in SPLITS},
+        "shared": {label: len({*train} & {*val}) for label, (train, val) in whole.items()},
+        "complete": {
+            label: sorted(train + val) == list(range(n)) for label, (train, val) in whole.items()
+        },
+        "sized": {label: len(val) == n_val for label, (_, val) in whole.items()},
+    }
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    n, parts = case["n"], observation["parts"]
+    shaped = None not in parts.values()
+    text = "the result is a tuple of two int64 tensors: train, validation"
+    yield Finding(shaped, text, f"yours is {parts_described(observation['splits']['first'])}")
+    if not shaped:
+        return
+    train, val = parts["first"]
+    yield Finding(
+        observation["sized"]["first"],
+        "validation gets round(n * val_fraction) indices, and stands second",
+        f"with n={n} and val_fraction={case['val_fraction']:g} yours gets {len(val)}",
+    )
+    yield Finding(not observation["shared"]["first"], "no index is in both parts")
+    yield Finding(observation["complete"]["first"], "every index is in one of the parts")
+    if min(len(train), len(val)) < 5:
+        return
+    yield Finding(
+        val != sorted(val) and train != sorted(train), "both parts come in a shuffled order"
+    )
+    yield Finding(
+        set(val) != set(parts["other_seed"][1]), "another seed chooses other validation examples"
+    )
+    yield Finding(parts["first"] == parts["repeated"], "the same seed gives the same split")
+    yield Finding(
+        parts["first"] != parts["continued"],
+        "the same generator gives another split the second time, for it has moved on",
+    )
+    yield Finding(
+        parts["global"] == parts["global_repeated"] != parts["other_global"],
+        "without a generator, torch.manual_seed decides the split",
+    )
+
+
+EXERCISE = Exercise(
+    name="train_val_split",
+    points=2,
+    task="Split n examples at random: indices for training, indices for validation.",
+    aspects=(
+        Aspect(
+            "parts",
+            "two parts of the right sizes, disjoint and complete",
+            1,
+            ("shared", "complete", "sized"),
+        ),
+        Aspect(
+            "chance",
+            "which example goes where is random, and decided by the generator's state",
+            1,
+            ("parts", "drew_from_global"),
+        ),
+    ),
+    hints=(
+        "Shuffle first, cut second: one random order of all n indices, cut into two pieces, can "
+        "neither overlap nor lose anything.",
+        "torch.randperm(n, generator=generator) is that order; the last n_val = round(n * "
+        "val_fraction) of it are for validation. order[:-n_val] is empty when n_val is 0, so cut "
+        "at n - n_val.",
+    ),
+    observe=_observe,
+    fields=("splits", "drew_from_global"),
+    facts=_facts,
+    derived=("parts", "shared", "complete", "sized"),
+    public_cases=lambda: [
+        split_case(torch.Generator().manual_seed(62), n, fraction)
+        for n, fraction in ((41, 0.2), (30, 0.25), (27, 0.5), (7, 0.0))
+    ],
+    properties=_properties,
+    forbidden=("torch.utils.data.random_split",),
+)

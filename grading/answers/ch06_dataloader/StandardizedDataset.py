@@ -1,0 +1,280 @@
+"""``StandardizedDataset``, secret half."""
+
+import copy
+from textwrap import dedent, indent
+
+import torch
+from torch.utils.data import Dataset, TensorDataset
+
+from course_lib.exercises.ch06_dataloader.StandardizedDataset import dataset_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FLOAT = "        X = torch.as_tensor(X, dtype=torch.float32)\n"
+MEAN = "X.mean(dim=0)"
+STD = "X.std(dim=0, correction=0)"
+CONSTANT = """\
+            constant = X.amax(dim=0) == X.amin(dim=0)
+            std = torch.where(constant, torch.ones_like(std), std)
+"""
+KEPT = "        self.X, self.y = (X - mean) / std, y\n"
+ITEM = "return self.X[i], self.y[i]"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*given, **settings):
+        return dataset_case(generator, *given, **settings)
+
+    zero_mean = case("mean", n=7, features=3)
+    zero_mean["mean"] = torch.zeros(3)
+    return [
+        case(n=11, features=4),
+        case(n=14, features=3, dtype=torch.float64),
+        case(n=9, features=5, dtype=torch.float64, array=True),
+        case("mean", "std", n=8, features=3, labels="str"),
+        case("mean", "std", n=7, features=6, dtype=torch.float64, labels="float", array=True),
+        case(n=10, features=4, constants=True),
+        case(n=13, features=3, constants=True, labels="float"),
+        case("mean", n=9, features=4),
+        case("std", n=12, features=5, dtype=torch.float64, array=True),
+        # Given statistics hold, also for a feature that is constant here, and also when they are 0.
+        case("mean", "std", n=6, features=3, constants=True),
+        zero_mean,
+    ]
+
+
+def _needs_numbers(case: Case, got: Observation) -> bool:
+    """Stops at labels that are words, and nowhere else."""
+    words = isinstance(case["y"], list)
+    return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
+
+
+class _OnTheFly(Dataset):
+    def __init__(self, X, y, mean=None, std=None):
+        self.X, self.y = (
+            torch.tensor(X, dtype=torch.float32) if not isinstance(X, torch.Tensor) else X.clone(),
+            y,
+        )
+        if mean is None:
+            mean = self.X.double().mean(0).float()
+        if std is None:
+            centred = self.X.double() - self.X.double().mean(0)
+            std = centred.pow(2).mean(0).sqrt().float()
+            for d in range(self.X.shape[1]):
+                if self.X[:, d].max() == self.X[:, d].min():
+                    std[d] = 1
+        self.mean, self.std = mean, std
+
+    def __len__(self):
+        return self.X.shape[0]
+
+    def __getitem__(self, index):
+        x = self.X[index].to(torch.float32)
+        return x.sub(self.mean).div(self.std), self.y[index]
+
+
+class _WithProperties(Dataset):
+    def __init__(self, X, y, mean=None, std=None):
+        import numpy as np
+
+        array = np.asarray(X).astype(np.float64)
+        constant = np.ptp(array, axis=0) == 0
+        self._mean = torch.from_numpy(array.mean(axis=0)).float() if mean is None else mean
+        fresh = np.where(constant, 1.0, array.std(axis=0))
+        self._std = torch.from_numpy(fresh).float() if std is None else std
+        self.pairs = [
+            ((torch.from_numpy(row).float() - self._mean) / self._std, label)
+            for row, label in zip(array, y, strict=True)
+        ]
+
+    mean = property(lambda self: self._mean)
+    std = property(lambda self: self._std)
+
+    def __len__(self):
+        return len(self.pairs)
+
+    def __getitem__(self, i):
+        return self.pairs[i]
+
+
+class _ThroughTensorDataset(TensorDataset):
+    """A subclass of a subclass, with the unique values as the test for constancy."""
+
+    def __init__(self, X, y, mean=None, std=None):
+        table = copy.deepcopy(torch.as_tensor(X)).float()
+        self.mean = table.mean(0) if mean is None else mean
+        self.std = table.std(0, unbiased=False) if std is None else std
+        if std is None:
+            for d, column in enumerate(table.T):
+                if len(column.unique()) == 1:
+                    self.std[d] = 1.0
+        super().__init__((table - self.mean) / self.std)
+        self.y = y
+
+    def __getitem__(self, i):
+        return super().__getitem__(i)[0], self.y[i]
+
+
+ANSWER = Answer(
+    exercise="StandardizedDataset",
+    cases=_cases,
+    tolerance=(1e-4, 5e-5),
+    variants=(_OnTheFly, _WithProperties, _ThroughTensorDataset),
+    misconceptions=(
+        wrong(
+            "one mean for all features",
+            edit(MEAN, "X.mean().repeat(X.shape[1])")
+            .edit(STD, "X.std(correction=0).repeat(X.shape[1])")
+            .edit(CONSTANT, ""),
+            "You take one mean and one standard deviation over the whole table. Features have "
+            "different scales: compute along dim=0, one value per feature.",
+        ),
+        wrong(
+            "one mean for all features",
+            edit(MEAN, "X.mean()").edit(STD, "X.std(correction=0)").edit(CONSTANT, ""),
+            "You take one mean and one standard deviation over the whole table. Features have "
+            "different scales: compute along dim=0, one value per feature.",
+        ),
+        wrong(
+            "statistics recomputed for validation",
+            edit("if mean is None", "if True").edit("if std is None", "if True"),
+            "A mean and std that are given are not used: each dataset is standardised by its own "
+            "statistics, so the same picture becomes other numbers in validation. Compute them "
+            "only when they are None.",
+        ),
+        wrong(
+            "a given std overruled",
+            edit(CONSTANT, indent(dedent(CONSTANT), " " * 8)),
+            "A feature that is constant in these data gets the std 1 although a std was given. The "
+            "rule for constant features belongs to the std that you compute; a given one holds.",
+        ),
+        wrong(
+            "a mean of zeros taken for none",
+            edit("if mean is None", "if mean is None or not mean.any()"),
+            "A mean that holds zeros only is not used, as if none was given. Ask `mean is None`: "
+            "zeros are numbers like others.",
+        ),
+        wrong(
+            "both recomputed when one is missing",
+            edit(
+                FLOAT,
+                FLOAT
+                + """\
+        if mean is None or std is None:
+            mean = std = None
+""",
+            ),
+            "When only one of mean and std is given, you compute both. Decide for each of them on "
+            "its own.",
+        ),
+        wrong(
+            "division by zero",
+            edit(CONSTANT, ""),
+            "A constant feature has the standard deviation 0, and dividing by it gives NaN or "
+            "noise. Put a 1 there.",
+        ),
+        wrong(
+            "constant feature missed by rounding",
+            edit(STD, "(X - X.mean(dim=0)).square().mean(dim=0).sqrt()").edit(
+                "X.amax(dim=0) == X.amin(dim=0)", "std == 0"
+            ),
+            "You look for a standard deviation of exactly 0. In a column of, say, 0.1 rounding "
+            "leaves a tiny positive number, and dividing by that blows up the rounding. A feature "
+            "is constant when its largest value equals its smallest.",
+        ),
+        wrong(
+            "epsilon instead of 1",
+            edit(CONSTANT, "").edit("/ std, y", "/ (std + 1e-8), y"),
+            "You add a small epsilon to the standard deviation. A constant feature is then divided "
+            "by almost nothing, which blows up its rounding: give it the std 1.",
+        ),
+        wrong(
+            "sample standard deviation",
+            edit(STD, "X.std(dim=0)"),
+            "Tensor.std divides by N - 1 unless told otherwise. Asked for is the population's: "
+            "std(dim=0, correction=0) divides by N.",
+        ),
+        wrong(
+            "variance instead of standard deviation",
+            edit(STD, "X.var(dim=0, correction=0)"),
+            "You divide by the variance. The standard deviation is its square root.",
+        ),
+        wrong(
+            "labels standardised too",
+            edit(
+                FLOAT,
+                FLOAT
+                + """\
+        if isinstance(y, torch.Tensor):
+            y = (y.float() - y.float().mean()) / y.float().std(correction=0)
+""",
+            ),
+            "The labels are standardised as well. A class number is a name, not a measurement: "
+            "hand it back as it came.",
+        ),
+        wrong(
+            "caller's data changed in place",
+            edit(
+                KEPT,
+                """\
+        X -= mean
+        X /= std
+        self.X, self.y = X, y
+""",
+            ),
+            "You change the X that came in: as_tensor does not copy, and -= writes into the caller's "
+            "own memory. Compute a new tensor, (X - mean) / std.",
+        ),
+        wrong(
+            "labels turned into a tensor",
+            edit("/ std, y", "/ std, torch.as_tensor(y)"),
+            "You turn the labels into a tensor, which fails for a list of words. They come back as "
+            "they are: keep y, and return y[i].",
+            recognise=_needs_numbers,
+        ),
+        wrong(
+            "statistics not kept as mean and std",
+            edit("self.mean, self.std = mean", "self.m, self.s = mean"),
+            "The statistics are not found under self.mean and self.std, so validation data cannot "
+            "reuse them.",
+        ),
+        wrong(
+            "mean or ... for a missing mean",
+            edit("        if mean is None:\n            mean =", "        mean = mean or").edit(
+                "if std is None", "if not std"
+            ),
+            "`mean or ...` asks whether a tensor is true, which raises for more than one entry. Ask "
+            "`mean is None`.",
+        ),
+        wrong(
+            "item is a list",
+            edit(ITEM, "return [self.X[i], self.y[i]]"),
+            "An item is a tuple, (x, label); yours is a list.",
+        ),
+        wrong(
+            "one mean per example",
+            edit(MEAN, "X.mean(dim=1, keepdim=True)")
+            .edit(STD, "X.std(dim=1, correction=0, keepdim=True)")
+            .edit(CONSTANT, ""),
+            "You take mean and standard deviation along dim=1, one per example. A feature's "
+            "statistics run down the examples: dim=0.",
+        ),
+        wrong(
+            "scaled from smallest to largest",
+            edit(MEAN, "X.amin(dim=0)").edit(STD, "X.amax(dim=0) - X.amin(dim=0)"),
+            "You scale each feature to 0 to 1 by its smallest and largest value. Asked for are the "
+            "mean and the standard deviation.",
+        ),
+        wrong(
+            "label before features",
+            edit(ITEM, "return self.y[i], self.X[i]"),
+            "An item is (x, label); yours is (label, x).",
+        ),
+        wrong(
+            "items in float64",
+            edit("(X - mean) / std", "((X - mean) / std).double()"),
+            "Your items are float64, and a model in float32 will refuse them. Turn X into float32.",
+        ),
+    ),
+)

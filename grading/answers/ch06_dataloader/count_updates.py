@@ -1,0 +1,99 @@
+"""``count_updates``, secret half."""
+
+import torch
+from torch.utils.data import BatchSampler, SequentialSampler
+
+from course_lib.exercises.checking.model import Case
+from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+ONE_MORE = "rest > 0 and not drop_last"  # when the smaller last batch counts
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    questions: list[tuple[int, int, bool]] = []
+    for drop_last in (False, True):
+        size = whole_number(generator, 7, 60)
+        full = whole_number(generator, 3, 40)
+        questions += [
+            (full * size, size, drop_last),
+            (full * size + 1, size, drop_last),
+            (full * size + size - 1, size, drop_last),
+            (size - 2, size, drop_last),
+            (size, size, drop_last),
+            (0, size, drop_last),
+            (full, 1, drop_last),
+        ]
+    return [{"questions": questions, "asks": ("count",)}]
+
+
+def _by_negation(n_examples, batch_size, drop_last=False):
+    return -(-n_examples // batch_size) if not drop_last else n_examples // batch_size
+
+
+def _by_walking(n_examples, batch_size, drop_last=False):
+    count = 0
+    while n_examples >= (batch_size if drop_last else 1):
+        n_examples -= batch_size
+        count += 1
+    return count
+
+
+def _by_range(n_examples, batch_size, drop_last=False):
+    starts = range(0, n_examples, batch_size)
+    return sum(1 for start in starts if not drop_last or start + batch_size <= n_examples)
+
+
+def _by_asking_torch(n_examples, batch_size, drop_last=False):
+    return len(BatchSampler(SequentialSampler(range(n_examples)), batch_size, drop_last))
+
+
+ANSWER = Answer(
+    exercise="count_updates",
+    cases=_cases,
+    variants=(_by_negation, _by_walking, _by_range, _by_asking_torch),
+    misconceptions=(
+        wrong(
+            "last batch lost",
+            edit("return full + 1", "return full"),
+            "You count full batches only. Without drop_last a smaller last batch is trained on "
+            "too: one update more when something is left over.",
+        ),
+        wrong(
+            "drop_last ignored",
+            edit(ONE_MORE, "rest > 0"),
+            "You count the smaller last batch always. With drop_last=True it is left out.",
+        ),
+        wrong(
+            "one update too many when nothing is left over",
+            edit(ONE_MORE, "not drop_last"),
+            "You add one for a last batch even when the batch size divides the number of examples "
+            "and nothing is left over.",
+        ),
+        wrong(
+            "one update added always",
+            edit(ONE_MORE, "True"),
+            "You add one update whatever is left over. Add it only when n_examples % batch_size is "
+            "not 0, and drop_last is False.",
+        ),
+        wrong(
+            "drop_last reversed",
+            edit(ONE_MORE, "rest > 0 and drop_last"),
+            "drop_last=True leaves the smaller batch out, False keeps it: you have it the other "
+            "way round.",
+        ),
+        wrong(
+            "fraction of an update",
+            edit("full, rest = divmod(n_examples, batch_size)", "return n_examples / batch_size"),
+            "You divide, and get fractions. There is no quarter of an update: a smaller batch is "
+            "a whole update, or none.",
+        ),
+        wrong(
+            "rounded instead of rounded up",
+            edit(ONE_MORE, "round(rest / batch_size) and not drop_last"),
+            "You round to the nearest whole number, so a small last batch gets lost. However "
+            "small, it is an update: round up.",
+        ),
+    ),
+)

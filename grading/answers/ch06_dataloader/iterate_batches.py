@@ -1,0 +1,436 @@
+"""``iterate_batches``, secret half.
+
+Long, because many orders are right: the judge compares patterns, and each mistake has its own.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch.utils.data import BatchSampler
+
+from course_lib.exercises.ch06_dataloader.iterate_batches import PASSES, batches_case, flat
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+DRAW = "torch.randperm(n, generator=generator)"
+ORDER = f"    order = {DRAW} if shuffle else torch.arange(n)\n"
+UNSHUFFLED = "    order = torch.arange(n)\n"
+LOOP = "    for start in range(0, n, batch_size):\n"
+ROWS = "        rows = order[start : start + batch_size]\n"
+YIELD = "        yield X[rows], y[rows]\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(**settings):
+        return batches_case(generator, **settings)
+
+    return [
+        case(n=26 + 4 * whole_number(generator, 0, 3), shape=(3,), batch_size=4),
+        case(n=31, shape=(2, 4), batch_size=7, dtype=torch.float64, strided=True),
+        case(n=24, shape=(5,), batch_size=6, label_dtype=torch.float32),
+        # Enough full batches that their order, shuffled, is hardly ever the old one.
+        case(n=47, shape=(), batch_size=whole_number(generator, 6, 9), dtype=torch.float64),
+    ]
+
+
+def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str | None:
+    n, size = len(case["X"]), case["batch_size"]
+    for label in (label for label, how in PASSES.items() if how["shuffle"]):
+        rows, order = got["rows"][label], got["orders"][label]
+        if rows is None:
+            return "a shuffled pass does not give pairs (x, y) of tensors"
+        if len(set(order)) != len(order):
+            return "an example comes more than once in a shuffled pass"
+        # With drop_last the sizes belong to the aspect before this one.
+        sizes, right = (
+            [len(batch) for batch in rows],
+            [size] * (n // size) + [n % size] * (n % size > 0),
+        )
+        if sizes != right and not PASSES[label]["drop_last"]:
+            return f"{n} examples at batch size {size}, shuffled, come in batches of {sizes}"
+        if not got["pairs_fit"][label]:
+            return "after shuffling, x and y do not belong together or have another dtype"
+    return None if got["inputs_unchanged"] else "X or y was changed in place"
+
+
+#: Shuffled passes of all examples. Left out: a repeated one, which has no order of its own.
+_SHUFFLED = ("first", "second", "repeated", "other_seed", "global", "global_next")
+
+
+def _blocks_moved(rows: list[list[int]]) -> bool:
+    """Whether each batch is a run of neighbours in the data, in order."""
+    return all(b == a + 1 for batch in rows for a, b in pairwise(batch))
+
+
+def _blocks_stay(rows: list[list[int]]) -> bool:
+    """Whether each batch holds the same examples as without shuffling."""
+    return flat([sorted(batch) for batch in rows]) == sorted(flat(rows))
+
+
+def _rotated(rows: list[list[int]]) -> bool:
+    order = flat(rows)
+    return len({(b - a) % len(order) for a, b in pairwise(order)}) == 1
+
+
+def _in_order(rows: list[list[int]]) -> bool:
+    order = flat(rows)
+    return order == list(range(len(order)))
+
+
+def _shuffled_are(pattern: Callable[[list[list[int]]], bool], got: Observation) -> bool:
+    return all(pattern(got["rows"][label]) for label in _SHUFFLED)
+
+
+def _compare_order(case: Case, expected: Observation, got: Observation) -> str | None:
+    order = got["orders"]
+    if None in order.values():
+        return "a pass does not give pairs (x, y) of tensors"
+    if order["first"] == order["second"] or order["global"] == order["global_next"]:
+        return "two passes in a row have the same order"
+    if order["first"] != order["repeated"]:
+        return "generators in the same state give different orders"
+    if order["first"] == order["other_seed"]:
+        return "generators with different seeds give the same order"
+    if order["global"] != order["global_repeated"]:
+        return "without a generator, torch.manual_seed does not decide the order"
+    if got["drew_from_global"]:
+        return "a pass with a generator draws from the global random state all the same"
+    if any(_shuffled_are(pattern, got) for pattern in (_blocks_moved, _blocks_stay, _rotated)):
+        return "not every order of the examples can come: neighbours stay together"
+    return None
+
+
+def _well_formed(test: Callable[[Case, Observation], bool]) -> Callable[[Case, Observation], bool]:
+    """A ``recognise`` that is False where a pass is not made of pairs."""
+    return lambda case, got: (
+        got.error is None and None not in got["orders"].values() and test(case, got)
+    )
+
+
+def _complete(got: Observation) -> bool:
+    """Whether every pass that should have each example once has it."""
+    return all(got["complete"][label] for label in ("plain", *_SHUFFLED))
+
+
+def _pairs_fit(got: Observation) -> bool:
+    return all(got["pairs_fit"][label] for label in _SHUFFLED)
+
+
+@_well_formed
+def _pairs_torn(case, got):
+    return _complete(got) and not _pairs_fit(got)
+
+
+@_well_formed
+def _last_batch_lost(case, got):
+    kept = len(case["X"]) // case["batch_size"] * case["batch_size"]
+    orders = [got["orders"][label] for label in ("plain", *_SHUFFLED)]
+    return all(len(set(order)) == kept == len(order) for order in orders)
+
+
+@_well_formed
+def _drop_last_ignored(case, got):
+    return _complete(got) and got["complete"]["plain_drop"] and got["complete"]["shuffled_drop"]
+
+
+@_well_formed
+def _drawn_with_replacement(case, got):
+    repeats = _shuffled_are(lambda rows: len(set(flat(rows))) < len(flat(rows)), got)
+    return repeats and got["complete"]["plain"] and _pairs_fit(got)
+
+
+def _one_pair(case: Case, got: Observation) -> bool:
+    plain = got.get("plain")
+    return (
+        got.error is None
+        and isinstance(plain, list)
+        and len(plain) == 2
+        and all(isinstance(part, torch.Tensor) for part in plain)
+    )
+
+
+def _never_ends(case: Case, got: Observation) -> bool:
+    plain = got.get("plain")
+    return isinstance(plain, list) and len(plain) > 2 * len(case["X"])
+
+
+@_well_formed
+def _full_batch_dropped(case, got):
+    n, size = len(case["X"]), case["batch_size"]
+    return _complete(got) and len(got["orders"]["plain_drop"]) == n - (n % size or size)
+
+
+@_well_formed
+def _drew_for_nothing(case, got):
+    return (
+        bool(got["drew_for_nothing"])
+        and _complete(got)
+        and _in_order(got["rows"]["plain"])
+        and _compare_order(case, got, got) is None
+    )
+
+
+@_well_formed
+def _order_stays(case, got):
+    order = got["orders"]
+    return (
+        _complete(got)
+        and order["first"] == order["second"] == order["repeated"]
+        and order["global"] == order["global_next"]
+        and not _in_order(got["rows"]["first"])
+    )
+
+
+@_well_formed
+def _generator_ignored(case, got):
+    order = got["orders"]
+    return (
+        _complete(got)
+        and _pairs_fit(got)
+        and order["first"] not in (order["repeated"], order["second"])
+    )
+
+
+@_well_formed
+def _changed_in_place(case, got):
+    return not got["inputs_unchanged"] and got["complete"]["plain"]
+
+
+@_well_formed
+def _never_shuffled(case, got):
+    return _in_order(got["rows"]["plain"]) and _shuffled_are(_in_order, got)
+
+
+@_well_formed
+def _always_shuffled(case, got):
+    return _complete(got) and not _in_order(got["rows"]["plain"])
+
+
+def _shuffled_like(pattern: Callable[[list[list[int]]], bool]):
+    """Recognises passes that all have the pattern, and are shuffled by it."""
+    return _well_formed(
+        lambda case, got: (
+            _complete(got) and _shuffled_are(pattern, got) and not _shuffled_are(_in_order, got)
+        )
+    )
+
+
+@_well_formed
+def _no_generator_but_right(case, got):
+    return (
+        not got["is_generator"]
+        and _complete(got)
+        and _pairs_fit(got)
+        and _compare_order(case, got, got) is None
+    )
+
+
+def _split_the_order(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    order = torch.randperm(len(y), generator=generator) if shuffle else torch.arange(len(y))
+    for rows in order.split(batch_size):
+        if len(rows) == batch_size or not drop_last:
+            yield X.index_select(0, rows), y.index_select(0, rows)
+
+
+def _sort_random_keys(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    order = list(range(X.shape[0]))
+    if shuffle:
+        order = torch.rand(len(order), generator=generator, dtype=torch.float64).argsort().tolist()
+    while order and not (drop_last and len(order) < batch_size):
+        rows, order = order[:batch_size], order[batch_size:]
+        yield torch.stack([X[row] for row in rows]), torch.stack([y[row] for row in rows])
+
+
+def _deal_cards(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    """Fisher and Yates, card by card; the whole is a generator expression."""
+    order = list(range(len(X)))
+    if shuffle:
+        for i in range(len(order) - 1, 0, -1):
+            j = int(torch.randint(i + 1, (1,), generator=generator))
+            order[i], order[j] = order[j], order[i]
+    n_batches = len(order) // batch_size if drop_last else math.ceil(len(order) / batch_size)
+    X, y = X.clone(), y.clone()
+    starts = [batch_size * i for i in range(n_batches)]
+    return ((X[order[s : s + batch_size]], y[order[s : s + batch_size]]) for s in starts)
+
+
+def _with_samplers(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    places: Any = range(len(X))
+    if shuffle:
+        places = torch.randperm(len(X), generator=generator).tolist()
+    yield from ((X[rows], y[rows]) for rows in BatchSampler(places, batch_size, drop_last))
+
+
+ANSWER = Answer(
+    exercise="iterate_batches",
+    cases=_cases,
+    compare={"pairs": _compare_pairs, "order": _compare_order},
+    variants=(_split_the_order, _sort_random_keys, _deal_cards, _with_samplers),
+    misconceptions=(
+        wrong(
+            "input changed in place",
+            edit(LOOP, "    X[:], y[:] = X[order], y[order]\n" + LOOP).edit(
+                ROWS, ROWS.replace("order", "torch.arange(n)")
+            ),
+            "You shuffle the caller's own X and y. Whoever keeps indices into them now has other "
+            "examples. Shuffle row numbers, and leave the data alone.",
+            recognise=_changed_in_place,
+        ),
+        wrong(
+            "X and y shuffled apart",
+            edit(LOOP, ORDER.replace("order", "other", 1) + LOOP).edit(
+                "y[rows]", "y[other[start : start + batch_size]]"
+            ),
+            "X and y are not shuffled alike: they have two different orders, or one of them stays as "
+            "it was. So an example meets another example's label. Draw one order and use it for "
+            "both.",
+            recognise=_pairs_torn,
+        ),
+        wrong(
+            "last batch lost",
+            edit("if drop_last and", "if"),
+            "The last batch is left out although drop_last is False: its examples are never "
+            "trained on. A slice that reaches past the end is shorter by itself; yield it.",
+            recognise=_last_batch_lost,
+        ),
+        wrong(
+            "drop_last ignored",
+            edit("if drop_last and", "if False and"),
+            "With drop_last=True a smaller last batch still comes. Stop when fewer than "
+            "batch_size rows are left.",
+            recognise=_drop_last_ignored,
+        ),
+        wrong(
+            "sampling with replacement",
+            edit(DRAW, "torch.randint(n, (n,), generator=generator)"),
+            "Some examples come twice in an epoch and others never: rows are drawn anew as you go, "
+            "with torch.randint or with a new permutation for each batch. An epoch shows each "
+            "example once: draw one permutation, before the loop.",
+            recognise=_drawn_with_replacement,
+        ),
+        wrong(
+            "sampling with replacement",
+            edit(ORDER, "").edit(ROWS, f"    {ORDER}{ROWS}"),
+            "You draw a new permutation for each batch, so some examples come twice in an epoch "
+            "and others never. Draw one, before the loop, and cut it into batches.",
+            recognise=_drawn_with_replacement,
+        ),
+        wrong(
+            "return instead of yield",
+            edit("yield X", "return X"),
+            "return ends the function with its first batch. yield hands a batch out and goes on "
+            "with the next one when it is asked for.",
+            recognise=_one_pair,
+        ),
+        wrong(
+            "the pass never ends",
+            edit(
+                YIELD,
+                f"{YIELD}    yield from iterate_batches(X, y, batch_size, shuffle, drop_last, generator)\n",
+            ),
+            "After the last batch yours starts again. One call is one pass over the data: let the "
+            "function end, and whoever wants another epoch calls it again.",
+            recognise=_never_ends,
+        ),
+        wrong(
+            "drop_last one batch too eager",
+            edit("len(rows) < batch_size", "start + batch_size >= n"),
+            "With drop_last=True a last batch that is full goes missing. Only a smaller one is "
+            "left out: a batch that ends exactly at the end of the data is full.",
+            recognise=_full_batch_dropped,
+        ),
+        wrong(
+            "random numbers drawn without need",
+            edit(ORDER, f"    order = {DRAW}\n    order = order if shuffle else torch.arange(n)\n"),
+            "With shuffle=False you draw an order all the same, and do not use it. That moves the "
+            "random state on, so everything drawn afterwards changes. Draw only when you shuffle.",
+            recognise=_drew_for_nothing,
+        ),
+        wrong(
+            "never shuffled",
+            edit(ORDER, UNSHUFFLED),
+            "shuffle=True changes nothing: the examples come in the order of the data.",
+            recognise=_never_shuffled,
+        ),
+        wrong(
+            "same order every pass",
+            edit("generator=generator", "generator=torch.Generator().manual_seed(0)"),
+            "Every pass has the same order: the seed is set anew inside the function. Draw from "
+            "the generator that was given, and let its state move on.",
+            recognise=_order_stays,
+        ),
+        wrong(
+            "same order every pass",
+            edit(ORDER, "    state = torch if generator is None else generator\n" + ORDER).edit(
+                "generator=generator",
+                "generator=torch.Generator().manual_seed(state.initial_seed())",
+            ),
+            "Every pass has the same order: you start a new generator from the old one's seed. "
+            "Draw from the generator itself, and its state moves on.",
+            recognise=_order_stays,
+        ),
+        wrong(
+            "generator ignored",
+            edit(DRAW, "torch.randperm(n)"),
+            "The order does not come from the generator that was given, so it cannot be repeated. "
+            "Hand it on: torch.randperm(n, generator=generator).",
+            recognise=_generator_ignored,
+        ),
+        wrong(
+            "generator ignored",
+            edit(ORDER, "    import random\n\n" + ORDER).edit(
+                DRAW, "torch.tensor(random.sample(range(n), n))"
+            ),
+            "The order comes from another source of chance than the generator that was given. "
+            "Hand it on: torch.randperm(n, generator=generator).",
+            recognise=_generator_ignored,
+        ),
+        wrong(
+            "always shuffled",
+            edit(" if shuffle else torch.arange(n)", ""),
+            "shuffle=False shuffles too. For validation the order must stay: use torch.arange(n) "
+            "then.",
+            recognise=_always_shuffled,
+        ),
+        wrong(
+            "batches shuffled, not examples",
+            edit("range(0, n, batch_size)", "starts").edit(
+                ORDER,
+                UNSHUFFLED
+                + """\
+    starts, full = list(range(0, n, batch_size)), n // batch_size
+    if shuffle:
+        starts[:full] = [starts[i] for i in torch.randperm(full, generator=generator)]
+""",
+            ),
+            "You shuffle the order of the batches, but a batch always holds the same neighbours. "
+            "In sorted data it then holds one class only. Shuffle the examples, then cut.",
+            recognise=_shuffled_like(_blocks_moved),
+        ),
+        wrong(
+            "shuffled inside the batches only",
+            edit(ORDER, UNSHUFFLED).edit(
+                YIELD,
+                "        if shuffle:\n            rows = rows[torch.randperm(len(rows), generator=generator)]\n"
+                + YIELD,
+            ),
+            "You cut first and shuffle inside each batch, so a batch always holds the same "
+            "examples. Shuffle all rows first, then cut.",
+            recognise=_shuffled_like(_blocks_stay),
+        ),
+        wrong(
+            "a list instead of a generator",
+            edit(LOOP, "    batches = []\n" + LOOP)
+            .edit("            return\n", "            break\n")
+            .edit(YIELD, "        batches.append((X[rows], y[rows]))\n    return batches\n"),
+            "You build all batches and return them in a list: a second copy of the whole data in "
+            "memory. Use yield, and each batch is made when it is asked for.",
+            recognise=_no_generator_but_right,
+        ),
+    ),
+)

@@ -1,0 +1,381 @@
+"""``train_val_split``, secret half.
+
+Long, because every random split is right: each mistake is recognised by its own pattern.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from course_lib.exercises.ch06_dataloader.train_val_split import SPLITS, is_split, split_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+DRAW = "torch.randperm(n, generator=generator)"
+ORDER = f"    order = {DRAW}\n"
+N_TRAIN = "n - round(n * val_fraction)"
+RETURN = "return order[:n_train], order[n_train:]"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    fives = [5 * whole_number(generator, 8, 16) for _ in range(2)]
+    return [
+        split_case(generator, fives[0] + 3, 0.2),  # x.6
+        split_case(generator, fives[1] + 1, 0.2),  # x.2
+        split_case(generator, 50, 0.35 + 0.02 * whole_number(generator, 0, 3)),  # x.5
+        split_case(generator, 46, 0.75),  # 34.5, which rounds to the even 34
+        # x.5 on both sides: here it shows which of the two parts was rounded.
+        split_case(generator, 4 * whole_number(generator, 7, 13) + 1, 0.5),
+        split_case(generator, 4 * whole_number(generator, 7, 13) + 3, 0.5),
+        split_case(generator, 33, 0.0),
+        split_case(generator, 37, 1.0),
+    ]
+
+
+def _compare_parts(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _no_split(got)
+    if problem:
+        return problem
+    n = case["n"]
+    n_val = round(n * case["val_fraction"])
+    for label in SPLITS:
+        if not got["sized"][label]:
+            train, val = got["parts"][label]
+            sizes = f"{len(train)} and {len(val)}, not {n - n_val} and {n_val}"
+            return f"n={n}, val_fraction={case['val_fraction']:g}: the parts have {sizes} entries"
+    return None
+
+
+def _no_split(got: Observation) -> str | None:
+    """What keeps the results from being splits of any size: their form, an overlap, a gap."""
+    for label in SPLITS:
+        if got["parts"][label] is None:
+            return "the result is not a tuple of two one-dimensional int64 tensors"
+        if got["shared"][label]:
+            return f"{got['shared'][label]} indices are in both parts"
+        if not got["complete"][label]:
+            return "the parts together do not hold every index once"
+    return None
+
+
+def _compare_chance(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _no_split(got)
+    if problem:
+        return problem
+    parts = got["parts"]
+    if parts["first"] != parts["repeated"]:
+        return "generators in the same state give different splits"
+    if not parts["global"] == parts["global_repeated"] != parts["other_global"]:
+        return "without a generator, torch.manual_seed does not decide the split"
+    if parts["first"] == parts["continued"]:
+        return "a generator that has moved on gives the same split again"
+    if parts["first"] == parts["other_seed"]:
+        return "generators with different seeds give the same split"
+    if got["drew_from_global"]:
+        return "a split with a generator draws from the global random state all the same"
+    for part in parts["first"]:
+        if len(part) > 3 and part == sorted(part):
+            return "a part comes in sorted order"
+    train, val = parts["first"]
+    if train and val and set(val) == set(parts["other_seed"][1]) == set(parts["global"][1]):
+        return "the same examples are chosen for validation whatever the seed"
+    return None
+
+
+def _right_parts(got: Observation) -> bool:
+    return all((*got["complete"].values(), *got["sized"].values()))
+
+
+def _splits(test: Callable[[Case, Observation], bool]) -> Callable[[Case, Observation], bool]:
+    """A ``recognise`` that is False where a result is not two tensors of indices."""
+    return lambda case, got: (
+        got.error is None and None not in got["parts"].values() and test(case, got)
+    )
+
+
+def _each(test: Callable[[Case, list[int], list[int]], bool]):
+    """The same for what holds of each split alone: it gets the two parts."""
+    return _splits(lambda case, got: all(test(case, *pair) for pair in got["parts"].values()))
+
+
+@_each
+def _overlaps(case, train, val):
+    """In the extreme splits one part is empty or holds everything, so they say nothing."""
+    return case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
+
+
+@_each
+def _tail_is_validation(case, train, val):
+    return sorted(train) + sorted(val) == list(range(case["n"]))
+
+
+@_each
+def _head_is_validation(case, train, val):
+    return sorted(val) + sorted(train) == list(range(case["n"]))
+
+
+def _counted(count: Callable[[float], int]):
+    """Recognises complete splits of which validation gets ``count(n * val_fraction)``."""
+
+    @_each
+    def recognise(case, train, val):
+        n = case["n"]
+        counted = len(val) == count(n * case["val_fraction"])
+        return counted and sorted(train + val) == list(range(n))
+
+    return recognise
+
+
+@_each
+def _rest_rounded(case, train, val):
+    n = case["n"]
+    counted = len(train) == round(n * (1 - case["val_fraction"]))
+    return counted and sorted(train + val) == list(range(n))
+
+
+@_splits
+def _parts_sorted(case, got):
+    return _right_parts(got) and all(
+        part == sorted(part) for pair in got["parts"].values() for part in pair
+    )
+
+
+@_splits
+def _validation_first(case, got):
+    n_val = round(case["n"] * case["val_fraction"])
+    return all(got["complete"].values()) and all(
+        len(first) == n_val for first, _ in got["parts"].values()
+    )
+
+
+@_splits
+def _nothing_became_everything(case, got):
+    if case["val_fraction"] == 0:
+        return all(not train and len(val) == case["n"] for train, val in got["parts"].values())
+    return _right_parts(got)
+
+
+@_splits
+def _global_never_changes(case, got):
+    parts = got["parts"]
+    return (
+        _right_parts(got)
+        and parts["global"] == parts["other_global"]
+        and parts["first"] != parts["other_seed"]
+    )
+
+
+@_splits
+def _starts_again(case, got):
+    parts = got["parts"]
+    return _right_parts(got) and parts["first"] == parts["continued"] != parts["other_seed"]
+
+
+@_splits
+def _generator_ignored(case, got):
+    return _right_parts(got) and got["parts"]["first"] != got["parts"]["repeated"]
+
+
+@_splits
+def _never_changes(case, got):
+    parts = got["parts"]
+    return (
+        _right_parts(got)
+        and parts["first"] == parts["other_seed"] == parts["global"]
+        and any(part != sorted(part) for part in parts["first"])
+    )
+
+
+def _all_splits(test: Callable[[Any], bool]) -> Callable[[Case, Observation], bool]:
+    """Recognises results of another type, as they came."""
+    return lambda case, got: got.error is None and all(map(test, got["splits"].values()))
+
+
+@_all_splits
+def _in_a_list(split):
+    return isinstance(split, list) and is_split(tuple(split))
+
+
+@_all_splits
+def _lists(split):
+    pair = isinstance(split, tuple | list) and len(split) == 2
+    return pair and all(isinstance(part, list) for part in split)
+
+
+def _half_up(value: float) -> int:
+    return math.floor(value + 0.5)
+
+
+def _validation_cut_first(n, val_fraction, generator=None):
+    rows = torch.randperm(n, generator=generator)
+    n_val = round(n * val_fraction)
+    return rows[n_val:], rows[:n_val]
+
+
+def _split_sizes(n, val_fraction, generator=None):
+    n_val = round(val_fraction * n)
+    train, val = (
+        torch.rand(n, generator=generator, dtype=torch.float64).argsort().split([n - n_val, n_val])
+    )
+    return train.clone(), val.clone()
+
+
+def _mask_then_shuffle(n, val_fraction, generator=None):
+    """Chooses the validation set first, and shuffles each part afterwards."""
+    chosen = torch.zeros(n, dtype=torch.bool)
+    chosen[torch.randperm(n, generator=generator)[: round(n * val_fraction)]] = True
+    train, val = (~chosen).nonzero().flatten(), chosen.nonzero().flatten()
+    return (
+        train[torch.randperm(len(train), generator=generator)],
+        val[torch.randperm(len(val), generator=generator)],
+    )
+
+
+ANSWER = Answer(
+    exercise="train_val_split",
+    cases=_cases,
+    compare={"parts": _compare_parts, "chance": _compare_chance},
+    variants=(_validation_cut_first, _split_sizes, _mask_then_shuffle),
+    misconceptions=(
+        wrong(
+            "overlap",
+            edit("order[n_train:]", DRAW + "[n_train:]"),
+            "The two parts are drawn independently, so some examples are in both: the model is "
+            "validated on what it was trained on. Draw one order and cut it.",
+            recognise=_overlaps,
+        ),
+        wrong(
+            "overlap",
+            edit("order[:n_train]", "order"),
+            "The validation examples are still in the training part. Cut the order in two: what "
+            "goes to validation leaves training.",
+            recognise=_overlaps,
+        ),
+        wrong(
+            "unshuffled tail",
+            edit(DRAW, "torch.arange(n)"),
+            "The last examples become the validation part, whatever they are. In sorted data that "
+            "is one class. Shuffle all indices before you cut.",
+            recognise=_tail_is_validation,
+        ),
+        wrong(
+            "unshuffled tail",
+            edit(DRAW, "torch.arange(n)").edit(
+                RETURN,
+                """train, val = order[:n_train], order[n_train:]
+    train = train[torch.randperm(n_train, generator=generator)]
+    return train, val[torch.randperm(n - n_train, generator=generator)]""",
+            ),
+            "The last examples always become the validation part: you shuffle after the cut. In "
+            "sorted data that part holds one class. Shuffle all indices before you cut.",
+            recognise=_tail_is_validation,
+        ),
+        wrong(
+            "unshuffled head",
+            edit(DRAW, "torch.arange(n)").edit(
+                RETURN, "return order[n - n_train :], order[: n - n_train]"
+            ),
+            "The first examples become the validation part, whatever they are. Shuffle all indices "
+            "before you cut.",
+            recognise=_head_is_validation,
+        ),
+        wrong(
+            "parts sorted",
+            edit(RETURN, "return order[:n_train].sort().values, order[n_train:].sort().values"),
+            "Both parts are sorted. Asked for is a shuffled order, so that whoever reads them in "
+            "turn does not meet sorted data again.",
+            recognise=_parts_sorted,
+        ),
+        wrong(
+            "rounded down",
+            edit(N_TRAIN, "n - int(n * val_fraction)"),
+            "int() cuts off: 0.9 becomes 0. The size of the validation part is rounded, "
+            "round(n * val_fraction).",
+            recognise=_counted(int),
+        ),
+        wrong(
+            "rounded up",
+            edit(N_TRAIN, "int(n - n * val_fraction)"),
+            "Your validation part is rounded up: math.ceil does that, and so does int() when it cuts "
+            "off the training part. Its size is round(n * val_fraction).",
+            recognise=_counted(math.ceil),
+        ),
+        wrong(
+            "halves rounded up",
+            edit(N_TRAIN, "n - int(n * val_fraction + 0.5)"),
+            "You round halves up; Python's round takes halves to the even neighbour. Use "
+            "round(n * val_fraction).",
+            recognise=_counted(_half_up),
+        ),
+        wrong(
+            "training part rounded instead",
+            edit(N_TRAIN, "round(n * (1 - val_fraction))"),
+            "You round the size of the training part. Round that of the validation part, "
+            "round(n * val_fraction), and give the rest to training.",
+            recognise=_rest_rounded,
+        ),
+        wrong(
+            "everything for validation when it should get nothing",
+            edit("n_train = n - ", "n_val = ").edit(
+                RETURN, "return order[:-n_val], order[-n_val:]"
+            ),
+            "With n_val = 0 your cut goes wrong: order[:-0] is order[:0], which is empty. Cut at "
+            "n - n_val.",
+            recognise=_nothing_became_everything,
+        ),
+        wrong(
+            "a list of two tensors",
+            edit(RETURN, "return [order[:n_train], order[n_train:]]"),
+            "The two parts come in a list. Return a tuple: train, val.",
+            recognise=_in_a_list,
+        ),
+        wrong(
+            "validation first",
+            edit(RETURN, "return order[n_train:], order[:n_train]"),
+            "The parts are swapped: training comes first, validation second.",
+            recognise=_validation_first,
+        ),
+        wrong(
+            "generator ignored",
+            edit(DRAW, "torch.randperm(n)"),
+            "The split does not come from the generator that was given, so nobody can repeat it. "
+            "Hand it on: torch.randperm(n, generator=generator).",
+            recognise=_generator_ignored,
+        ),
+        wrong(
+            "global state seeded",
+            edit(ORDER, "    if generator is None:\n        torch.manual_seed(0)\n" + ORDER),
+            "Without a generator you set a seed yourself, so every split is the same one, and "
+            "whoever draws after you is not random any more. Leave torch.manual_seed to the caller.",
+            recognise=_global_never_changes,
+        ),
+        wrong(
+            "generator started again",
+            edit(
+                ORDER,
+                "    if generator is not None:\n        generator.manual_seed(generator.initial_seed())\n"
+                + ORDER,
+            ),
+            "You set the generator back to its seed, so a second split is the first one again. "
+            "Draw from the state in which it comes; it moves on by itself.",
+            recognise=_starts_again,
+        ),
+        wrong(
+            "one split for all seeds",
+            edit("generator=generator", "generator=torch.Generator().manual_seed(42)"),
+            "Every seed gives the same split: the function sets a seed of its own. Use the "
+            "generator that was given.",
+            recognise=_never_changes,
+        ),
+        wrong(
+            "lists instead of tensors",
+            edit(RETURN, "return order[:n_train].tolist(), order[n_train:].tolist()"),
+            "The parts are Python lists. Return int64 tensors, which index X and y directly.",
+            recognise=_lists,
+        ),
+    ),
+)
