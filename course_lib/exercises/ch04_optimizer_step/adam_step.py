@@ -1,0 +1,93 @@
+"""``adam_step``, public half."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch04_optimizer_step.steps import (
+    ANY_TEXT,
+    OPTIMIZERS,
+    PUBLIC_SHAPES,
+    SIDE_FIELDS,
+    after_steps,
+    has_gaps,
+    leaves,
+    path_findings,
+    run_steps,
+    side_findings,
+    steps_case,
+)
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    state: dict = {}
+
+    def step(params: Iterable[Tensor], lr: float) -> None:
+        function(params, state, lr, **case["settings"])
+
+    # Rounding in single precision needs a tolerance of its own.
+    single = case["parameters"][0].dtype == torch.float32
+    run_steps(case, notes, leaves(case), step, "single_parameters" if single else "parameters")
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(43)
+
+    def case(steps: int, *asks: str, **settings: Any) -> Case:
+        return steps_case(generator, PUBLIC_SHAPES, steps, asks=asks, **settings)
+
+    return [
+        case(1, "first", lr=0.1),
+        case(1, "first", lr=0.1, eps=0.1),
+        case(12, "many", lr=0.05),
+        case(8, "many", lr=0.05, betas=(0.6, 0.8), eps=0.01),
+        case(5, "any", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
+    ]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    where = "when some have no gradient at some step" if has_gaps(case) else ""
+    if case["settings"]:
+        named = ", ".join(f"{name}={value}" for name, value in case["settings"].items())
+        where = f"with {named}, {after_steps(case)}"
+    yield from path_findings(case, observation, torch.optim.Adam, "torch.optim.Adam", where)
+    if "first" not in case["asks"]:
+        yield from side_findings(case, observation)
+
+
+EXERCISE = Exercise(
+    name="adam_step",
+    points=4,
+    task="One step of Adam.",
+    aspects=(
+        Aspect("first", "the first step is right: both moments are corrected", 1, ("parameters",)),
+        Aspect(
+            "many",
+            "many steps are right: the moments are kept",
+            2,
+            ("parameters", "single_parameters"),
+        ),
+        Aspect(
+            "any",
+            f"{ANY_TEXT}; nothing else changes",
+            1,
+            ("parameters", *SIDE_FIELDS),
+            after=("first", "many"),
+        ),
+    ),
+    hints=(
+        "Per parameter, keep three things in state: the number of its steps, and two tensors of "
+        "its shape that start at zero. Then write the five lines of the text one after another.",
+        "state.setdefault(i, [0, torch.zeros_like(p), torch.zeros_like(p)]) gives parameter number "
+        "i its own entry. Raise its counter before you use it, so that the first step has t = 1, "
+        "and add eps after the root.",
+    ),
+    observe=_observe,
+    fields=("parameters", "single_parameters", *SIDE_FIELDS),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=OPTIMIZERS,
+)

@@ -1,0 +1,158 @@
+"""``clip_gradients``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch04_optimizer_step.steps import (
+    PUBLIC_SHAPES,
+    copies,
+    handed_over,
+    same_gradients,
+)
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def clip_case(
+    generator: torch.Generator,
+    shapes: tuple[tuple[int, ...], ...],
+    *,
+    asks: tuple[str, ...],
+    norm: float,
+    max_norm: float,
+    without: tuple[int, ...] = (),
+    dtype: str = "float64",
+    through: str = "list",
+) -> dict[str, Any]:
+    """A case: gradients whose common norm is ``norm``; parameters in ``without`` have none."""
+    kind = getattr(torch, dtype)
+
+    def normal(shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    numbers = [None if i in without else normal(shape) for i, shape in enumerate(shapes)]
+    total = _common_norm(numbers)
+    return {
+        "asks": asks,
+        "parameters": [normal(shape).to(kind) for shape in shapes],
+        "gradients": [None if g is None else (g * (norm / total)).to(kind) for g in numbers],
+        "max_norm": max_norm,
+        "norm": norm if total else 0.0,
+        "through": through,
+    }
+
+
+def _common_norm(gradients: list[Tensor | None]) -> float:
+    return math.sqrt(sum(float((g**2).sum()) for g in gradients if g is not None))
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    parameters = [value.clone().requires_grad_() for value in case["parameters"]]
+    given = copies(case["gradients"])
+    for p, gradient in zip(parameters, given, strict=True):
+        p.grad = gradient
+    notes["returned"] = function(handed_over(parameters, case["through"]), case["max_norm"])
+    notes["gradients"] = copies(p.grad for p in parameters)
+    notes["aliases"] = copies(given)
+    notes["values"] = copies(parameters)
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned, gradients = observation["returned"], observation["gradients"]
+    norm, max_norm = case["norm"], case["max_norm"]
+    is_float = isinstance(returned, float)
+    shown = f"yours is a {type(returned).__name__}"
+    yield Finding(is_float, "the result is a Python float", shown)
+    if is_float:
+        yield Finding(
+            math.isclose(returned, norm, rel_tol=1e-5, abs_tol=1e-9),
+            "the result is the common norm before clipping (0.0 without any gradient)",
+            f"that is {norm:.4f}, yours is {returned:.4f}",
+        )
+    after = _common_norm(gradients)
+    if norm <= max_norm:
+        yield Finding(
+            same_gradients(case["gradients"], gradients),
+            "gradients whose norm is at most max_norm stay as they are",
+            f"their norm was {norm:g}, yours is {after:.4f} now",
+        )
+        return
+    generator = case["through"] == "generator"
+    how = " (params is a generator here, like model.parameters())" if generator else ""
+    yield Finding(
+        math.isclose(after, max_norm, rel_tol=1e-4),
+        "large gradients have the common norm max_norm afterwards",
+        f"max_norm is {max_norm:g}, the norm of yours is {after:.4f}{how}",
+    )
+    yield Finding(
+        _same_direction(case["gradients"], gradients),
+        "they keep their direction: all entries shrink by one factor",
+    )
+    in_place = same_gradients(gradients, observation["aliases"])
+    yield Finding(in_place, "the gradients are scaled in place")
+
+
+def _same_direction(before: list[Tensor | None], after: list[Tensor | None]) -> bool:
+    ratios = [
+        (b / a).flatten()
+        for a, b in zip(before, after, strict=True)
+        if a is not None and b is not None
+    ]
+    ratio = torch.cat(ratios) if ratios else torch.ones(1)
+    return bool((ratio > 0).all()) and bool(ratio.max() - ratio.min() < 1e-4 * ratio.max())
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(44)
+
+    def case(*asks: str, **settings: Any) -> Case:
+        return clip_case(generator, PUBLIC_SHAPES, asks=asks, **settings)
+
+    return [
+        case("scaled", "norm", norm=8.0, max_norm=2.0),
+        case("careful", norm=0.5, max_norm=2.0),
+        case("careful", norm=1.8, max_norm=2.0),
+        case("careful", norm=30.0, max_norm=1.5, without=(1,), through="generator"),
+        case("careful", norm=0.0, max_norm=1.0),
+        case("careful", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
+    ]
+
+
+EXERCISE = Exercise(
+    name="clip_gradients",
+    points=2,
+    task="Scale all gradients down together when their common norm is too large.",
+    aspects=(
+        Aspect(
+            "scaled", "all gradients shrink by one factor, to the norm max_norm", 1, ("gradients",)
+        ),
+        Aspect("norm", "the result is the norm before clipping, a float", 0.5, ("returned",)),
+        Aspect(
+            "careful",
+            "small or missing gradients stay as they are; scaling is in place; any iterable will do",
+            0.5,
+            ("gradients", "returned", "aliases", "values"),
+            after=("scaled",),
+        ),
+    ),
+    hints=(
+        "The common norm is that of all gradients laid end to end: the root of the sum of all "
+        "squares, over all parameters. One factor for all of them follows from it.",
+        "params may be a generator, which can be read once: collect the gradients that exist in a "
+        "list first. Scale only when the norm is larger than max_norm, with g.mul_(factor).",
+    ),
+    observe=_observe,
+    fields=("returned", "gradients", "aliases", "values"),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=(
+        "torch.nn.utils.clip_grad_norm_",
+        "torch.nn.utils.clip_grad.clip_grad_norm_",
+        "torch.nn.utils.clip_grads_with_norm_",
+        "torch.nn.utils.clip_grad_norm",
+        "course_lib.training.clip_or_measure",
+    ),
+)

@@ -1,0 +1,101 @@
+"""``momentum_step``, public half."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch04_optimizer_step.steps import (
+    ANY_TEXT,
+    OPTIMIZERS,
+    PUBLIC_SHAPES,
+    SIDE_FIELDS,
+    has_gaps,
+    leaves,
+    path_findings,
+    run_steps,
+    side_findings,
+    steps_case,
+)
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    parameters = leaves(case)
+    velocities = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+
+    def step(params: Iterable[Tensor], lr: float) -> None:
+        function(params, velocities, lr, **case["settings"])
+
+    run_steps(case, notes, parameters, step)
+    notes["velocities"] = [v.detach().clone() if isinstance(v, Tensor) else v for v in velocities]
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(42)
+
+    def case(steps: int, *asks: str, **settings: Any) -> Case:
+        return steps_case(generator, PUBLIC_SHAPES, steps, asks=asks, **settings)
+
+    return [
+        case(1, "momentum", "changing", lr=0.1),
+        case(4, "momentum", "changing", lr=0.1, momentum=0.5),
+        case(4, "changing", lr=(0.1, 0.02, 0.2, 0.05)),
+        case(3, "any", lr=0.1, skip=((1, 0), (2, 1)), through="generator"),
+    ]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    where = "when lr changes from step to step" if len(set(case["lr"])) > 1 else ""
+    if has_gaps(case):
+        where = "when some have no gradient at some step"
+    yield from path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
+    yield from side_findings(case, observation)
+
+
+def _sgd_with_momentum(
+    params: list[Tensor], lr: float, momentum: float = 0.9
+) -> torch.optim.Optimizer:
+    return torch.optim.SGD(params, lr=lr, momentum=momentum)
+
+
+EXERCISE = Exercise(
+    name="momentum_step",
+    points=2,
+    task="One step of gradient descent with momentum.",
+    aspects=(
+        Aspect(
+            "momentum",
+            "the velocities gather the gradients and move the parameters",
+            1,
+            ("parameters",),
+        ),
+        Aspect(
+            "changing",
+            "the velocity holds gradients alone: a new lr acts at once",
+            0.5,
+            ("parameters", "velocities"),
+            after=("momentum",),
+        ),
+        Aspect(
+            "any",
+            f"{ANY_TEXT}; nothing else changes",
+            0.5,
+            ("parameters", "velocities", *SIDE_FIELDS),
+            after=("momentum",),
+        ),
+    ),
+    hints=(
+        "Two lines per parameter: first the velocity becomes momentum times itself plus the "
+        "gradient, then the parameter moves by lr times the velocity.",
+        "Walk over params and velocities side by side with enumerate or zip. v = 0.9 * v + g gives "
+        "a new tensor that the list does not know: write it back with velocities[i] = v, or change "
+        "v in place.",
+    ),
+    observe=_observe,
+    fields=("parameters", "velocities", *SIDE_FIELDS),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=OPTIMIZERS,
+)

@@ -1,0 +1,307 @@
+"""``adam_step``, secret half. Long: there are 34 ways to get Adam wrong."""
+
+import math
+
+import torch
+
+from course_lib.exercises.ch04_optimizer_step.steps import steps_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.ch04_optimizer_step.step_mistakes import (
+    NEW_MEMORY,
+    REBINDING,
+    RECORDED,
+    SHAPES,
+    crash_without_gradient,
+    truth_of_a_tensor,
+)
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+NO_GRADIENT = "if p.grad is None:"
+READ, WRITE = "state.get(i, ", "state[i] = "
+KEEP = "            state[i] = (t, m, v)\n"
+MOVE = "            p -= lr * m_hat"
+FIRST, SECOND = "beta1 * m + (1 - beta1) * p.grad", "beta2 * v + (1 - beta2) * p.grad**2"
+CORRECT_FIRST, CORRECT_SECOND = "m / (1 - beta1**t)", "v / (1 - beta2**t)"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(steps, *asks, shapes=SHAPES, **settings):
+        return steps_case(generator, shapes, steps, asks=asks, **settings)
+
+    rates = (0.1, 0.02, 0.05, 0.2, 0.01, 0.1, 0.3, 0.04, 0.1, 0.06)
+    gaps = ((0, 0), (2, 1), (3, 0), (3, 2), (5, 1))
+    return [
+        case(1, "first", lr=0.1),
+        case(1, "first", lr=0.05, shapes=((2, 5), (3,)), eps=0.1, scale=0.01),
+        case(1, "first", lr=0.2, betas=(0.5, 0.7), scale=100.0),
+        case(40, "many", lr=0.01),
+        case(25, "many", lr=0.05, betas=(0.7, 0.85), eps=0.05, shapes=((4,), (2, 3, 2))),
+        # Tiny gradients, beside which eps is large.
+        case(12, "many", lr=0.1, scale=1e-7, through="tuple"),
+        case(10, "many", lr=rates),
+        case(30, "many", lr=0.02, dtype="float32"),
+        case(7, "any", lr=0.1, skip=gaps, through="generator"),
+        case(5, "any", lr=0.05, shapes=((4, 3), (2,)), transposed=True, betas=(0.8, 0.9)),
+        # Equal shapes: a state that is found by shape is shared.
+        case(4, "any", lr=0.1, shapes=((3,), (2, 2), (3,), (2, 2))),
+    ]
+
+
+def _torch_adam(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    params = list(params)
+    if "optimizer" not in state:
+        state["optimizer"] = torch.optim.Adam(params, lr=lr, betas=betas, eps=eps)
+    state["optimizer"].param_groups[0]["lr"] = lr
+    state["optimizer"].step()
+
+
+def _shapes_meet(case: Case, got: Observation) -> bool:
+    """The second parameter meets the moments of the first."""
+    message = "" if got.error is None else got.error.message
+    return "must match the size" in message or "match the broadcast shape" in message
+
+
+def _like_the_documentation(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    b1, b2 = betas
+    for p in params:
+        if p.grad is None:
+            continue
+        own = state.setdefault(id(p), {"t": 0, "m": 0.0, "v": 0.0})
+        own["t"] += 1
+        own["m"] = b1 * own["m"] + (1 - b1) * p.grad
+        own["v"] = b2 * own["v"] + (1 - b2) * p.grad.square()
+        step_size = lr / (1 - b1 ** own["t"])
+        root = own["v"].sqrt() / math.sqrt(1 - b2 ** own["t"])
+        p.data -= step_size * own["m"] / (root + eps)
+
+
+@torch.no_grad()
+def _keyed_by_the_tensor(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    """Moments are changed in place, the tensors themselves are the keys."""
+    for p in list(params):
+        g = p.grad
+        if g is not None:
+            if p not in state:
+                state[p] = [torch.zeros((), dtype=torch.int64), *torch.zeros(2, *p.shape).to(p)]
+            count, m, v = state[p]
+            count += 1
+            m.lerp_(g, 1 - betas[0])
+            v.mul_(betas[1]).addcmul_(g, g, value=1 - betas[1])
+            t = count.item()
+            p.addcdiv_(
+                m / (1 - betas[0] ** t), (v / (1 - betas[1] ** t)).sqrt_().add_(eps), value=-lr
+            )
+
+
+def _from_the_whole_history(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    """Keeps all gradients, and computes the corrected moments as weighted means of them."""
+    for i, p in enumerate(params):
+        if p.grad is None:
+            continue
+        history = state.setdefault(i, [])
+        history.append(p.grad.clone())
+        powers = torch.arange(len(history) - 1, -1, -1, dtype=torch.float64)
+
+        def mean(values, beta, powers=powers):
+            weights = beta**powers
+            stacked = torch.stack(values)
+            shape = (-1, *[1] * (stacked.dim() - 1))
+            return ((weights / weights.sum()).to(stacked.dtype).reshape(shape) * stacked).sum(dim=0)
+
+        m, v = mean(history, betas[0]), mean([g * g for g in history], betas[1])
+        with torch.no_grad():
+            p.copy_(p - lr * m / (v.sqrt() + eps))
+
+
+ANSWER = Answer(
+    exercise="adam_step",
+    cases=_cases,
+    oracle=_torch_adam,
+    tolerance=(1e-6, 1e-9),
+    tolerances={"single_parameters": (1e-4, 1e-5)},
+    variants=(_like_the_documentation, _keyed_by_the_tensor, _from_the_whole_history),
+    misconceptions=(
+        wrong(
+            "no bias correction",
+            edit(CORRECT_FIRST, "m").edit(CORRECT_SECOND, "v"),
+            "You use the moments as they are. They start at zero and are far too small at first: "
+            "divide m by 1 - beta1**t and v by 1 - beta2**t.",
+        ),
+        wrong(
+            "first moment not corrected",
+            edit(CORRECT_FIRST, "m"),
+            "You correct v, and not m. Both start at zero: divide m by 1 - beta1**t too.",
+        ),
+        wrong(
+            "second moment not corrected",
+            edit(CORRECT_SECOND, "v"),
+            "You correct m, and not v. Both start at zero: divide v by 1 - beta2**t too.",
+        ),
+        wrong(
+            "eps inside the root",
+            edit("v_hat.sqrt() + eps", "(v_hat + eps).sqrt()"),
+            "You add eps under the root, where its effect is much larger. Take the root first, then "
+            "add eps.",
+        ),
+        wrong(
+            "eps added before the correction",
+            edit(CORRECT_FIRST, f"{CORRECT_FIRST} * (1 - beta2**t) ** 0.5").edit(
+                f"= {CORRECT_SECOND}", "= v"
+            ),
+            "You correct the finished quotient, so eps is scaled with it. Correct v, take its root, "
+            "then add eps.",
+        ),
+        wrong(
+            "root missing",
+            edit("v_hat.sqrt()", "v_hat"),
+            "You divide by the second moment itself. It is a mean of squares: take its root.",
+        ),
+        wrong(
+            "betas swapped",
+            edit("beta1, beta2 = betas", "beta2, beta1 = betas"),
+            "You use the first beta for the second moment and the other way round: beta1 belongs to "
+            "the mean of the gradients, beta2 to the mean of their squares.",
+        ),
+        wrong(
+            "one step counter raised by every parameter",
+            edit("t = t + 1", 't = state["t"] = state.get("t", 0) + 1'),
+            "One counter is raised once per parameter, so with three parameters it runs three times "
+            "too fast, and the corrections are too weak. Each parameter counts its own steps.",
+        ),
+        wrong(
+            "one counter for all parameters",
+            edit("= betas\n", '= betas\n    state["t"] = state.get("t", 0) + 1\n').edit(
+                "t = t + 1", 't = state["t"]'
+            ),
+            "You count calls. A parameter without a gradient makes no step in that call, so its own "
+            "count is lower: each parameter counts its own steps.",
+        ),
+        wrong(
+            "step counter stuck at 1",
+            edit("t = t + 1", "t = 1"),
+            "Your counter is 1 at every step, so the corrections of the first step are applied for "
+            "ever. Keep it in state and raise it.",
+        ),
+        wrong(
+            "counter one step ahead",
+            edit("(0, torch", "(1, torch"),
+            "Your counter is one step ahead: the correction of the first step divides by "
+            "1 - beta ** 2. Start it at 0 and raise it once, before its use.",
+        ),
+        wrong(
+            "counter raised after its use",
+            edit("            t = t + 1\n", "").edit("(t, m, v)", "(t + 1, m, v)"),
+            "At the first step your t is 0, and 1 - beta**0 is 0: you divide by zero, and every "
+            "weight becomes nan. Raise t first, so that it begins at 1.",
+        ),
+        wrong(
+            "corrected moments kept",
+            edit(KEEP, "").edit(MOVE, "            state[i] = (t, m_hat, v_hat)\n" + MOVE),
+            "You put the corrected moments back into state, so they are corrected again at each "
+            "step. Keep m and v as they are; m-hat and v-hat are for this step only.",
+        ),
+        wrong(
+            "one state for all parameters",
+            edit(READ, "state.get(0, ").edit(WRITE, "state[0] = "),
+            "All parameters share one entry of state, so the second meets the moments of the first. "
+            "Give each parameter its own entry: its number is a good key.",
+            recognise=_shapes_meet,
+        ),
+        wrong(
+            "one state for all parameters",
+            edit(READ, "state.get(p.shape, ").edit(WRITE, "state[p.shape] = "),
+            "You find a parameter's moments by its shape, so two parameters of one shape share "
+            "them. Give each parameter its own entry: its number is a good key.",
+        ),
+        wrong(
+            "both moments in one tensor",
+            edit("torch.zeros_like(p), torch.zeros_like(p)", "*[torch.zeros_like(p)] * 2")
+            .edit(f"m = {FIRST}", "m.mul_(beta1).add_((1 - beta1) * p.grad)")
+            .edit(f"v = {SECOND}", "v.mul_(beta2).add_((1 - beta2) * p.grad**2)"),
+            "Both moments start as one and the same tensor, and what is changed in place in one "
+            "changes in the other. Make two: torch.zeros_like(p) for each.",
+        ),
+        wrong(
+            "sums instead of means",
+            edit("(1 - beta1) * p.grad", "p.grad").edit("(1 - beta2) * p.grad", "p.grad"),
+            "You add the whole gradient, as momentum does. Adam's moments are means: the new value "
+            "comes in with the weight 1 - beta.",
+        ),
+        wrong(
+            "weights of old and new swapped",
+            edit(FIRST, "(1 - beta1) * m + beta1 * p.grad").edit(
+                SECOND, "(1 - beta2) * v + beta2 * p.grad**2"
+            ),
+            "You give the new gradient the weight beta and the old mean what is left. It is the "
+            "other way round: beta is what remains of the old.",
+        ),
+        wrong(
+            "multiplied by the correction",
+            edit("m / (", "m * (").edit("v / (", "v * ("),
+            "You multiply by 1 - beta**t, which makes moments that are too small smaller still. "
+            "Divide by it.",
+        ),
+        wrong(
+            "beta times t",
+            edit("beta1**t", "beta1 * t").edit("beta2**t", "beta2 * t"),
+            "You compute beta * t. The correction needs a power: beta**t.",
+        ),
+        wrong(
+            "gradient not squared",
+            edit("p.grad**2", "p.grad"),
+            "Your second moment averages the gradients themselves, and the root of a negative "
+            "number is nan. It averages their squares.",
+        ),
+        wrong(
+            "learning rate left out",
+            edit("p -= lr * ", "p -= "),
+            "Each step has a length of about 1. Multiply by lr.",
+        ),
+        truth_of_a_tensor(edit(NO_GRADIENT, "if not p.grad:")),
+        wrong(
+            "moments not kept",
+            edit(KEEP, ""),
+            "Your moments start from zero at every step, so each step is a first step, of length lr "
+            "whatever the gradient. Keep them in state.",
+        ),
+        wrong(
+            "eps left out",
+            edit(" + eps", ""),
+            "You leave eps out. It keeps the step small where the gradients are smaller than eps, "
+            "and the division possible where they are zero.",
+        ),
+        wrong(
+            "eps ignored",
+            edit(" + eps", " + 1e-8"),
+            "You always use 1e-8. The caller may pass another eps.",
+        ),
+        wrong(
+            "betas ignored",
+            edit("= betas\n", "= 0.9, 0.999\n"),
+            "You always use 0.9 and 0.999. The caller may pass other betas.",
+        ),
+        wrong("wrong sign", edit("p -= ", "p += "), "You move uphill: subtract the step."),
+        wrong(
+            "absolute value for square",
+            edit("p.grad**2", "p.grad.abs()"),
+            "Your second moment averages the absolute values. It averages the squares of the "
+            "gradients, and the root comes at the end.",
+        ),
+        REBINDING,
+        NEW_MEMORY,
+        RECORDED,
+        crash_without_gradient(edit(NO_GRADIENT, "if False:")),
+        wrong(
+            "moved without a gradient",
+            edit(
+                NO_GRADIENT + "\n                continue\n",
+                "g = p.grad if p.grad is not None else 0 * p\n",
+            )
+            .edit("(1 - beta1) * p.grad", "(1 - beta1) * g")
+            .edit("(1 - beta2) * p.grad", "(1 - beta2) * g"),
+            "You treat a missing gradient as zero, so the parameter rolls on. Without a gradient it "
+            "keeps its value, its moments and its step count.",
+        ),
+    ),
+)

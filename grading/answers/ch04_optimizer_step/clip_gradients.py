@@ -1,0 +1,242 @@
+"""``clip_gradients``, secret half."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch04_optimizer_step.clip_gradients import clip_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.ch04_optimizer_step.step_mistakes import SHAPES, crash_without_gradient
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+COLLECT = "    gradients = "
+NORM = "sum((g**2).sum().item() for g in gradients) ** 0.5"
+SCALE = "        for g in gradients:\n            g.mul_("
+IF_LARGE = "    if norm > max_norm:\n"
+CLIP = f"{IF_LARGE}{SCALE}max_norm / norm)\n"
+RETURN = "    return float(norm)\n"
+PARAMETERS = edit(COLLECT, f"    params = [p for p in params if p.grad is not None]\n{COLLECT}")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, shapes=SHAPES, **settings):
+        return clip_case(generator, shapes, asks=asks, **settings)
+
+    shapes = ((3,), (2, 2), (4,), ())
+    return [
+        case("scaled", "norm", norm=12.0, max_norm=3.0),
+        case("scaled", "norm", norm=2.0, max_norm=0.5, shapes=((4,), (2, 3, 2)), through="tuple"),
+        case("scaled", "norm", norm=500.0, max_norm=1.0, dtype="float32"),
+        case("careful", norm=0.4, max_norm=2.5),
+        # A square above max_norm whose root is not.
+        case("careful", norm=2.2, max_norm=2.5),
+        case("careful", norm=0.0, max_norm=1.5),
+        case("careful", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
+        case("careful", norm=9.0, max_norm=1.2, without=(1,), through="generator"),
+        case("careful", norm=6.0, max_norm=2.0, shapes=shapes, without=(0, 3)),
+    ]
+
+
+def _torch_clip(params, max_norm):
+    return float(torch.nn.utils.clip_grad_norm_(list(params), max_norm))
+
+
+def _by_running_total(params, max_norm):
+    total = 0.0
+    for p in params:
+        if p.grad is not None:
+            total = math.hypot(total, p.grad.norm().item())
+            if total > max_norm:
+                p.grad.mul_(max_norm / total)
+    return total
+
+
+def _one_long_vector(params, max_norm):
+    gradients = [p.grad for p in params if p.grad is not None]
+    if not gradients:
+        return 0.0
+    norm = torch.cat([g.reshape(-1) for g in gradients]).norm()
+    factor = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for g in gradients:
+        g *= factor
+    return norm.item()
+
+
+def _norm_of_norms(params, max_norm):
+    params = list(params)
+    norms = [p.grad.norm().item() for p in params if p.grad is not None]
+    norm = math.hypot(*norms)
+    if norm > max_norm:
+        for p in params:
+            if p.grad is not None:
+                p.grad.copy_(p.grad / norm * max_norm)
+    return float(norm)
+
+
+@torch.no_grad()
+def _with_foreach(params, max_norm):
+    gradients: list[Tensor] = [p.grad for p in params if p.grad is not None]
+    norm = sum(torch.sum(g * g) for g in gradients) ** 0.5
+    if norm > max_norm:
+        torch._foreach_mul_(gradients, float(max_norm / norm))
+    return float(norm)
+
+
+ANSWER = Answer(
+    exercise="clip_gradients",
+    cases=_cases,
+    oracle=_torch_clip,
+    # PyTorch adds 1e-6 to the norm that it divides by; leaving that out is right too.
+    tolerance=(1e-5, 1e-7),
+    variants=(_one_long_vector, _norm_of_norms, _with_foreach),
+    misconceptions=(
+        wrong(
+            "each gradient clipped alone",
+            edit(
+                CLIP,
+                "    for g in gradients:\n"
+                "        if g.norm() > max_norm:\n"
+                "            g.mul_(max_norm / g.norm())\n",
+            ),
+            "You clip each parameter's gradient by its own norm. That turns the common direction, "
+            "and the common norm can still be too large. One norm and one factor for all.",
+        ),
+        wrong(
+            "small gradients scaled up",
+            edit(IF_LARGE, "    if norm > 0:\n"),
+            "Gradients that were small enough have been made larger. Clipping only ever shrinks: "
+            "the factor is at most 1.",
+        ),
+        wrong(
+            "values clamped",
+            edit(CLIP, "    for g in gradients:\n        g.clamp_(-max_norm, max_norm)\n"),
+            "You clamp each entry to the range from -max_norm to max_norm. That turns the direction. "
+            "Scale all entries by one factor.",
+        ),
+        wrong(
+            "norm after clipping returned",
+            edit("float(norm)", "float(min(norm, max_norm))"),
+            "You return the norm after clipping. Return the one before: it shows in a log how large "
+            "the gradients really were.",
+        ),
+        wrong(
+            "nothing returned for small gradients",
+            edit(RETURN, "    " + RETURN),
+            "When nothing has to be clipped you return nothing. The norm is of interest then, too: "
+            "return it in every case.",
+        ),
+        wrong(
+            "factor returned",
+            edit("float(norm)", "min(1.0, max_norm / norm) if norm else 1.0"),
+            "You return the factor. Return the norm before clipping.",
+        ),
+        wrong(
+            "nothing returned",
+            edit(RETURN, ""),
+            "The gradients are right, but you return nothing. Return the norm before clipping.",
+        ),
+        wrong(
+            "root missing",
+            edit(" ** 0.5", ""),
+            "You add up the squares and take no root.",
+        ),
+        wrong(
+            "norms added",
+            edit(NORM, "sum(g.norm().item() for g in gradients)"),
+            "You add up the norms of the parameters. The common norm is the root of the sum of their "
+            "squares.",
+        ),
+        wrong(
+            "largest norm for the common one",
+            edit(NORM, "max((g.norm().item() for g in gradients), default=0.0)"),
+            "You take the largest of the parameters' norms. The common norm is that of all "
+            "gradients laid end to end: the root of the sum of all squares.",
+        ),
+        wrong(
+            "mean of the norms",
+            edit(NORM, "sum(g.norm().item() for g in gradients) / max(len(gradients), 1)"),
+            "You average the parameters' norms. The common norm is that of all gradients laid end "
+            "to end: the root of the sum of all squares.",
+        ),
+        wrong(
+            "L1",
+            edit(NORM, "sum(g.abs().sum().item() for g in gradients)"),
+            "You add up the absolute values: that is the L1 norm. The L2 norm is the root of the "
+            "sum of squares.",
+        ),
+        wrong(
+            "scaled to norm 1",
+            edit("mul_(max_norm / norm)", "mul_(1 / norm)"),
+            "You divide by the norm, so the gradients end at norm 1. They should end at max_norm: "
+            "multiply by max_norm / norm.",
+        ),
+        wrong(
+            "factor turned round",
+            edit("mul_(max_norm / norm)", "mul_(norm / max_norm)"),
+            "You multiply by norm / max_norm, which makes large gradients larger. Turn it round: "
+            "max_norm / norm.",
+        ),
+        wrong(
+            "small gradients scaled up",
+            edit("if norm > max_norm", "if norm**2 > max_norm"),
+            "You compare the sum of squares with max_norm, without the root. Where the sum is above "
+            "max_norm and the norm is not, gradients that were small enough are made larger.",
+        ),
+        wrong(
+            "division by a norm of 0",
+            edit(
+                CLIP,
+                "    factor = min(1.0, max_norm / norm)\n"
+                "    for g in gradients:\n"
+                "        g.mul_(factor)\n",
+            ),
+            "When all gradients are zero, or there are none, the norm is 0, and you divide by it. "
+            "Divide only when the norm is larger than max_norm.",
+        ),
+        wrong(
+            "gradients not scaled",
+            edit("g.mul_(", "g = g * ("),
+            "g = g * factor makes a new tensor and gives it the name g; the gradients stay as they "
+            "were. Scale in place: g.mul_(factor) or g *= factor.",
+        ),
+        wrong(
+            "parameters scaled",
+            PARAMETERS.edit(SCALE, "        for p in params:\n            p.data.mul_("),
+            "You scale the parameters themselves. Clipping is about the gradients: p.grad.",
+        ),
+        wrong(
+            "scaled before all are measured",
+            _by_running_total,
+            "You scale each gradient as soon as it is added, so each gets another factor. Measure "
+            "all of them first, then scale all by one factor.",
+        ),
+        wrong(
+            "0 for 0.0",
+            edit("    norm = ", "    if not gradients:\n        return 0\n    norm = "),
+            "Without any gradient you return the int 0. A float is asked for in every case: 0.0.",
+        ),
+        wrong(
+            "tensor returned",
+            edit("float(norm)", "torch.tensor(norm)"),
+            "The norm is a tensor. A number for a log is a Python float: call .item().",
+        ),
+        wrong(
+            "gradients replaced",
+            PARAMETERS.edit(SCALE, "        for p in params:\n            p.grad = p.grad * ("),
+            "The values are right, but each .grad is a new tensor. Scale in place: p.grad.mul_(...) "
+            "or p.grad *= ...",
+        ),
+        wrong(
+            "parameters read twice",
+            edit(
+                SCALE,
+                "        for g in [p.grad for p in params if p.grad is not None]:\n            g.mul_(",
+            ),
+            "model.parameters() is a generator: it can be read once. Your second loop finds nothing "
+            "left, so the gradients are measured and not scaled. Make a list first.",
+        ),
+        crash_without_gradient(edit(" if p.grad is not None", "")),
+    ),
+)

@@ -1,0 +1,216 @@
+"""``momentum_step``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch04_optimizer_step.steps import steps_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.ch04_optimizer_step.step_mistakes import (
+    ANY_GRADIENT,
+    NEW_MEMORY,
+    REBINDING,
+    RECORDED,
+    SHAPES,
+    crash_without_gradient,
+    truth_of_a_tensor,
+)
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+GATHER = "                velocities[i] = momentum * velocities[i] + p.grad\n"
+MOVE = "                p -= lr * velocities[i]\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(steps, *asks, shapes=SHAPES, **settings):
+        return steps_case(generator, shapes, steps, asks=asks, **settings)
+
+    rates, others = (0.1, 0.01, 0.2, 0.05, 0.15), (0.2, 0.03, 0.1, 0.3)
+    gaps = ((0, 1), (2, 0), (3, 2))
+    steady = ("momentum", "changing")
+    return [
+        case(5, *steady, lr=0.1),
+        case(4, *steady, lr=0.05, shapes=((2, 3, 2), (4,)), momentum=0.6, through="tuple"),
+        case(3, *steady, lr=0.02, dtype="float32", momentum=0.8),
+        case(5, "changing", lr=rates),
+        case(4, "changing", lr=others, shapes=((5,), (2, 4)), momentum=0.5),
+        case(4, "any", lr=0.1, skip=gaps, through="generator"),
+        case(3, "any", lr=0.1, shapes=((4, 2), (3,)), transposed=True, momentum=0.7),
+    ]
+
+
+def _torch_momentum(params, velocities, lr, momentum=0.9):
+    optimizer = torch.optim.SGD(list(params), lr=lr, momentum=momentum)
+    for p, v in zip(optimizer.param_groups[0]["params"], velocities, strict=True):
+        optimizer.state[p]["momentum_buffer"] = v
+    optimizer.step()
+
+
+def _velocity_in_place(params, velocities, lr, momentum=0.9):
+    with torch.no_grad():
+        for p, v in zip(params, velocities, strict=True):
+            if p.grad is not None:
+                v.mul_(momentum).add_(p.grad)
+                p.sub_(v, alpha=lr)
+
+
+def _new_velocities(params, velocities, lr, momentum=0.9):
+    params = list(params)
+    for i in range(len(params)):
+        if params[i].grad is None:
+            continue
+        velocities[i] = params[i].grad + velocities[i] * momentum
+        params[i].data -= velocities[i] * lr
+
+
+@torch.no_grad()
+def _whole_list_replaced(params, velocities, lr, momentum=0.9):
+    """Slice assignment: all entries of the list at once."""
+    pairs = list(zip(params, velocities, strict=True))
+    velocities[:] = [
+        v if p.grad is None else torch.add(p.grad, v, alpha=momentum) for p, v in pairs
+    ]
+    for (p, _), v in zip(pairs, velocities, strict=True):
+        p.copy_(p if p.grad is None else p - lr * v)
+
+
+ANSWER = Answer(
+    exercise="momentum_step",
+    cases=_cases,
+    oracle=_torch_momentum,
+    variants=(_velocity_in_place, _new_velocities, _whole_list_replaced),
+    misconceptions=(
+        wrong(
+            "damped gradient",
+            edit("+ p.grad", "+ (1 - momentum) * p.grad"),
+            "You weigh the gradient with 1 - momentum: that is an average, as in Adam. Momentum in "
+            "torch.optim.SGD adds the whole gradient: v = momentum * v + g.",
+        ),
+        wrong(
+            "learning rate inside the velocity",
+            edit("+ p.grad", "+ lr * p.grad").edit("p -= lr * ", "p -= "),
+            "Your velocity contains the learning rate. As long as lr stays the same nobody notices; "
+            "when it changes, old gradients keep their old rate. Keep gradients in the velocity "
+            "and multiply by lr when you move.",
+        ),
+        wrong(
+            "learning rate inside the velocity",
+            edit("+ p.grad", "- lr * p.grad").edit("p -= lr * ", "p += "),
+            "Your velocity contains the learning rate, and a minus sign. When lr changes, old "
+            "gradients keep their old rate. Keep gradients in the velocity, v = momentum * v + g, "
+            "and multiply by lr when you move.",
+        ),
+        wrong(
+            "learning rate twice",
+            edit("+ p.grad", "+ lr * p.grad"),
+            "The learning rate comes in twice: in the velocity and in the move. The velocity holds "
+            "plain gradients.",
+        ),
+        wrong(
+            "moved by the old velocity",
+            edit(GATHER + MOVE, MOVE + GATHER),
+            "You move first and update the velocity after, so each gradient acts one step late. "
+            "Update the velocity, then move by it.",
+        ),
+        wrong(
+            "gradients changed by the step",
+            edit(
+                "velocities[i] = momentum * velocities[i] + p.grad",
+                "velocities[i] = p.grad.add_(momentum * velocities[i]).clone()",
+            ),
+            "You add the velocity to p.grad itself, so .grad is no gradient any more. Compute "
+            "momentum * v + g, which is a new tensor.",
+        ),
+        truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
+        wrong(
+            "velocity not kept",
+            edit("velocities[i] = ", "v = ").edit("lr * velocities[i]", "lr * v"),
+            "Your velocity is forgotten after each step, so nothing gathers: this is plain SGD. "
+            "Write the new velocity back into the list, or change its tensor in place.",
+        ),
+        wrong(
+            "new gradient weakened too",
+            edit("momentum * velocities[i] + p.grad", "momentum * (velocities[i] + p.grad)"),
+            "You multiply the new gradient by momentum as well. Only what was gathered before loses "
+            "some: v = momentum * v + g.",
+        ),
+        wrong(
+            "new memory for the parameters",
+            NEW_MEMORY.solution,
+            "The values are right, but you gave the parameters new memory (p.data = ...). Whatever "
+            "shared the old memory still sees the old values. Change it in place: p -= ...",
+        ),
+        wrong(
+            "parameters read twice",
+            edit(
+                MOVE,
+                "        for i, p in enumerate(params):\n            if p.grad is not None:\n"
+                + MOVE,
+            ),
+            "You loop over params twice. model.parameters() can be read once, so the second loop "
+            "finds nothing and no parameter moves. Do both in one loop, or make a list first.",
+        ),
+        wrong(
+            "velocity fades without a gradient",
+            edit("momentum * velocities[i] + p.grad", "velocities[i] + p.grad").edit(
+                ANY_GRADIENT,
+                f"velocities[i] = momentum * velocities[i]\n            {ANY_GRADIENT}",
+            ),
+            "You weaken the velocity of a parameter that has no gradient. It keeps its velocity as it "
+            "is: leave such a parameter out of everything.",
+        ),
+        wrong(
+            "moved by an old velocity without a gradient",
+            edit(MOVE, MOVE.removeprefix("    ")),
+            "A parameter without gradient goes on moving by its old velocity. It is to stay where it "
+            "is: put the update under the same question as the velocity.",
+        ),
+        wrong(
+            "momentum at the gradient",
+            edit("momentum * velocities[i] + p.grad", "velocities[i] + momentum * p.grad"),
+            "momentum stands at the gradient: v + 0.9 g never forgets. It belongs to the old velocity: "
+            "0.9 v + g.",
+        ),
+        wrong(
+            "moved by the look-ahead",
+            edit("lr * velocities[i]", "lr * (p.grad + momentum * velocities[i])"),
+            "You move by gradient plus momentum times the new velocity: that is Nesterov's form. "
+            "Here the parameter moves by lr times the velocity.",
+        ),
+        wrong(
+            "wrong sign",
+            edit("p -= ", "p += "),
+            "You add the velocity to the parameters. It gathers gradients, which point uphill: "
+            "subtract it.",
+        ),
+        wrong(
+            "wrong sign",
+            edit("+ p.grad", "- p.grad"),
+            "Your velocity gathers the gradients with a minus sign, and you subtract it: you move "
+            "uphill. One minus is enough.",
+        ),
+        wrong(
+            "momentum ignored",
+            edit("= momentum * ", "= 0.9 * "),
+            "You always use 0.9. The caller may pass another momentum.",
+        ),
+        REBINDING,
+        RECORDED,
+        crash_without_gradient(edit(ANY_GRADIENT, "if True:")),
+        wrong(
+            "moved without a gradient",
+            edit(ANY_GRADIENT, "if True:").edit("+ p.grad", "+ (0 if p.grad is None else p.grad)"),
+            "You treat a missing gradient as zero, so the parameter rolls on and its velocity "
+            "decays. Without a gradient both stay as they are.",
+        ),
+        wrong(
+            "velocities of the wrong parameters",
+            edit("enumerate(params)", "enumerate(p for p in params if p.grad is not None)").edit(
+                GATHER,
+                "                if velocities[i].shape != p.shape:\n"
+                "                    velocities[i] = torch.zeros_like(p)\n" + GATHER,
+            ),
+            "You count only the parameters that have a gradient, so after a gap the others meet "
+            "their neighbours' velocities. Entry i belongs to parameter i, gap or not.",
+        ),
+    ),
+)

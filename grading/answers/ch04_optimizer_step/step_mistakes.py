@@ -1,0 +1,64 @@
+"""The mistakes that a step of gradient descent, of momentum and of Adam invite alike."""
+
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import Edit, edit
+from grading.answers.model import Misconception, wrong
+
+SHAPES = ((3, 2), (5,), ())
+ANY_GRADIENT = "if p.grad is not None:"
+GUARD = "with torch.no_grad():"
+
+
+def raised(words: str):
+    """Recognises an error of the learner's code by words of its message."""
+    return lambda case, got: got.error is not None and words in got.error.message
+
+
+def _crashes_on_none(case: Case, got: Observation) -> bool:
+    """The code fails on exactly those cases in which a gradient is missing."""
+    gradients = case["gradients"]
+    steps = [each if isinstance(each, list) else [each] for each in gradients]
+    if all(g is not None for step in steps for g in step):
+        return got.error is None
+    return got.error is not None and "None" in got.error.message
+
+
+def crash_without_gradient(solution: Edit) -> Misconception:
+    return wrong(
+        "crash on a parameter without gradient",
+        solution,
+        "A parameter that took no part in the loss has .grad None, and nothing can be computed with "
+        "None. Skip such parameters.",
+        recognise=_crashes_on_none,
+    )
+
+
+def truth_of_a_tensor(solution: Edit) -> Misconception:
+    return wrong(
+        "truth of a tensor",
+        solution,
+        "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
+        "`if p.grad is not None`.",
+        recognise=raised("Boolean value of Tensor"),
+    )
+
+
+RECORDED = wrong(
+    "update recorded in the graph",
+    edit(GUARD, "if True:"),
+    "You update a parameter while autograd records, and it refuses: a leaf that requires gradients "
+    "must not be changed in place inside a graph. Put the update under torch.no_grad().",
+    recognise=raised("leaf Variable"),
+)
+REBINDING = wrong(
+    "rebinding instead of in place",
+    edit("p -= ", "p = p - "),
+    "No parameter has moved. p = p - ... makes a new tensor and gives it the name p; the model "
+    "still holds the old one. Change it in place: p -= ... or p.sub_(...).",
+)
+NEW_MEMORY = wrong(
+    "new memory for the parameters",
+    edit("p -= ", "p.data = p.data - "),
+    "The values are right, but you gave the parameters new memory (p.data = ...). Whatever shared "
+    "the old memory still sees the old values. Change it in place: p -= ... or p.sub_(...).",
+)
