@@ -7,7 +7,7 @@
     recorder.sequence     # "FLZBSFLZBS..."
     recorder.events[3]    # backward of batch 0, with the gradient norm of each layer
 
-Used by the chapters and by ``run_gone_wrong``. What it cannot see is a loop that clears gradients
+For learners who want to look into a loop of their own. It cannot see a loop that clears gradients
 by hand (``p.grad = None``) or moves weights without the optimizer.
 """
 

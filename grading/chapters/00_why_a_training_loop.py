@@ -39,7 +39,8 @@
 # | **backward** | for each weight, in which direction would the loss fall? | find the directions |
 # | **step** | every weight moves a little in its direction | move |
 #
-# The directions that backward finds have a name: they are the **gradients**, one per weight.
+# What backward finds has a name: the **gradients**, one per weight. A gradient points to where the loss
+# rises, so the step goes the other way.
 #
 # Then comes the next batch, and the next, until the loss stops falling: the weights have
 # *converged*.

@@ -446,7 +446,7 @@ print("images:", list(images.shape), "labels:", list(labels.shape))
 # correctly after five epochs?
 
 # %%
-loss_of_a_guess, read_rightly = "", ""
+loss_of_a_guess, classified_correctly = "", ""
 
 
 # %%

@@ -813,7 +813,7 @@ print("more than 90 % of the sequences right:", right > 0.9)
 #   instead of time. When the model does not fit on one GPU, FSDP splits the weights and the
 #   optimizer's state as well.
 # - **Autograd in depth.** Custom `torch.autograd.Function`s, gradients of gradients, `torch.func`,
-#   checkpointing that trades time for memory. Chapter 03's scalar engine is the seed of all of it.
+#   checkpointing that trades time for memory. Chapter 03's walk backwards by hand is the seed of all of it.
 # - **RLHF.** For a chat model no target says which answer is right. A second network, trained on
 #   people's choices between two answers, gives a score, and the loss is computed from that score.
 #   Forward, loss, backward, step: only the loss comes from somewhere else.

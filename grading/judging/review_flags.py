@@ -26,5 +26,5 @@ def worth_a_look(notebook: NotebookNode) -> list[str]:
         own = cell.cell_type == "code" and not is_locked(cell) and "setup" not in tags_of(cell)
         found = _REACHES.search(cell.source) if own else None
         if found:
-            notes.append(f"Cell {number} mentions {found[0][:60]}: worth a look by a person.")
+            notes.append(f"Cell {number} mentions {found[0][:60]}: please review manually.")
     return notes[:_CELLS_NAMED]
