@@ -25,6 +25,7 @@ _JUDGING = (
     "grading/judging",
     "grading/nbgrader",
 )
+_CODE = (".py", ".jinja")
 #: Where each chapter has a file or folder of its own.
 _BY_CHAPTER = ("course_lib/exercises", "grading/answers", "grading/chapters")
 
@@ -55,7 +56,7 @@ def judge_version(chapter: Chapter) -> str:
 
 
 def _contents(places: tuple[str, ...], chapter_id: str) -> Iterator[bytes | str]:
-    """Name and text of every module in the places, without those of other chapters."""
+    """Name and text of all code in the places, without those of other chapters."""
     foreign = {
         REPOSITORY / folder / name
         for folder in _BY_CHAPTER
@@ -65,7 +66,7 @@ def _contents(places: tuple[str, ...], chapter_id: str) -> Iterator[bytes | str]
     }
     for place in places:
         path = REPOSITORY / place
-        for module in [path] if path.is_file() else sorted(path.rglob("*.py")):
-            if foreign.isdisjoint((module, *module.parents)):
-                yield str(module.relative_to(REPOSITORY))
-                yield module.read_bytes()
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.suffix in _CODE and foreign.isdisjoint((file, *file.parents)):
+                yield str(file.relative_to(REPOSITORY))
+                yield file.read_bytes()

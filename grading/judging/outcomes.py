@@ -42,7 +42,7 @@ class ItemOutcome:
 
 @dataclass(frozen=True)
 class NotebookOutcome:
-    """The verdicts on one notebook; ``problems`` lists what was mended or could not be graded."""
+    """The verdicts on one notebook; ``problems`` lists what was repaired or could not be graded."""
 
     notebook: str
     items: tuple[ItemOutcome, ...]

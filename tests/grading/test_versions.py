@@ -48,6 +48,7 @@ RUN_ONE, JUDGE_ONE = (True, False, True, False), (False, False, True, False)
         ("grading/chapter_text/reference.py", JUDGE_ALL),
         ("grading/classroom/pipeline.py", JUDGE_ALL),
         ("grading/nbgrader/verdict.py", JUDGE_ALL),
+        ("grading/nbgrader/templates/verdict.html.jinja", JUDGE_ALL),
         (f"course_lib/exercises/{CHAPTER.module}/a_new_one.py", RUN_ONE),
         (f"grading/answers/{CHAPTER.module}/a_new_one.py", JUDGE_ONE),
         (f"grading/chapters/{CHAPTER.id}.py", JUDGE_ONE),
