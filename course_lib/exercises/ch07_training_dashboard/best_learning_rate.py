@@ -1,0 +1,102 @@
+"""``best_learning_rate``, public half."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+
+def rates_case(results: dict[float, list[float]], best: float | None = None) -> dict[str, Any]:
+    """A case; ``best`` is the rate to choose, where the check is to know it."""
+    diverged = [not all(map(math.isfinite, losses)) for losses in results.values()]
+    return {
+        "results": results,
+        "best": best,
+        "diverged": any(diverged),
+        "hopeless": all(diverged),
+        "asks": ("diverged",) if any(diverged) else ("final", "diverged"),
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    results = case["results"]
+    if case["hopeless"]:
+        notes["returned"], notes["refused"] = None, False
+        try:
+            returned = function(results)
+            is_error = isinstance(returned, BaseException)
+            notes["returned"] = f"a {type_name(returned)} object" if is_error else returned
+        except ValueError:
+            notes["refused"] = True
+    else:
+        notes["returned"] = function(results)
+    notes["results"] = results
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    return {"choice_of_stable": observation["returned"]} if case["diverged"] else {}
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    got = observation["returned"]
+    if case["hopeless"]:
+        yield Finding(observation["refused"], "ValueError is raised when every run diverged")
+    else:
+        # The public cases say which rate is best: no code that finds it is needed here.
+        words = "a run with a NaN or an infinity anywhere in it is never chosen"
+        if not case["diverged"]:
+            words = "the rate with the lowest final loss is chosen"
+            yield Finding(type(got) is float, "the result is a learning rate, a float")
+        right = type(got) is float and got == case["best"]
+        yield Finding(right, words, f"expected {case['best']:g}, yours is {got!r:.20}")
+    unchanged = _same_results(case["results"], observation["results"])
+    yield Finding(unchanged, "results is left as it was")
+
+
+def _same_results(one: dict, other: Any) -> bool:
+    return isinstance(other, dict) and repr(one) == repr(other)
+
+
+_NAN, _INF = math.nan, math.inf
+
+EXERCISE = Exercise(
+    name="best_learning_rate",
+    points=2,
+    task="Choose the learning rate with the lowest final loss among the runs that stayed finite.",
+    aspects=(
+        Aspect("final", "the rate with the lowest final loss wins", 1, ("returned",)),
+        Aspect(
+            "diverged",
+            "diverged runs are out; ValueError when all diverged; results stays as it is",
+            1,
+            ("choice_of_stable", "refused", "results"),
+        ),
+    ),
+    hints=(
+        "Two steps: first keep the runs in which every entry is finite, then choose among those. "
+        "math.isfinite(value) is False for NaN and for both infinities.",
+        "all(math.isfinite(value) for value in history) tests one history. Build a new dict of the "
+        "runs that pass, raise ValueError if it is empty, and use min(..., key=...) over its "
+        "rates with the last loss as the key.",
+    ),
+    observe=_observe,
+    fields=("returned", "refused", "results"),
+    facts=_facts,
+    derived=("choice_of_stable",),
+    public_cases=lambda: [
+        rates_case({0.3: [0.7, 0.1, 0.5], 0.01: [0.7, 0.6, 0.4], 0.001: [0.6, 0.55, 0.52]}, 0.01),
+        rates_case(
+            {
+                10.0: [0.7, 90.0, _NAN],
+                1.0: [0.6, _INF, 0.1],
+                0.1: [0.7, 0.5, 0.2],
+                0.01: [0.7, 0.6, 0.5],
+            },
+            0.1,
+        ),
+        rates_case({1.0: [0.7, _NAN], 3.0: [_INF, 0.2]}),
+    ],
+    properties=_properties,
+)

@@ -1,0 +1,231 @@
+"""``run_experiment``, public half."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+_RUN_KEYS = ("optimizer_name", "lr", "batch_size", "epochs", "seed")
+
+
+def experiment_case(
+    *,
+    seed: int,
+    other_seed: int,
+    epochs: int = 3,
+    batch_size: int = 16,
+    other_batch_size: int = 40,
+    lr: float = 0.01,
+    other_lr: float = 0.02,
+    unknown: str = "rmsprop",
+) -> dict[str, Any]:
+    """One long run that must fit, and short ones that differ from "base" in a single setting.
+
+    The label of a run says what it is compared with. ``noise`` seeds the global random state before
+    each run: what a result must not depend on.
+    """
+    base = dict(zip(_RUN_KEYS, ("adam", lr, batch_size, epochs, seed), strict=True))
+    changes: tuple[tuple[str, dict[str, Any]], ...] = (
+        ("fit", {"lr": 0.01, "batch_size": 16, "epochs": 50}),
+        ("base", {}),
+        ("again", {}),
+        ("seed", {"seed": other_seed}),
+        ("lr", {"lr": other_lr}),
+        ("batch_size", {"batch_size": other_batch_size}),
+        ("optimizer", {"optimizer_name": "sgd"}),
+        ("slow", {"lr": 1e-6, "batch_size": 160}),
+    )
+    return {
+        "runs": [
+            base | change | {"label": label, "noise": 900 + i}
+            for i, (label, change) in enumerate(changes)
+        ],
+        "refused": base | {"optimizer_name": unknown},
+        "asks": ("history", "seed", "settings"),
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    outcomes: dict[str, Any] = {}
+    notes["runs"] = outcomes
+    kept: list[Any] = []
+    for run in case["runs"]:
+        torch.manual_seed(run["noise"])
+        returned = function(*_arguments(run))
+        outcomes[run["label"]] = _snapshot(returned)
+        kept += returned.values() if isinstance(returned, dict) else []
+    lists = [value for value in kept if isinstance(value, list)]
+    notes["raised"] = _raised_by(function, _arguments(case["refused"]))
+    notes["lists_shared"] = len({id(value) for value in lists}) < len(lists)
+
+
+def _arguments(run: Mapping[str, Any]) -> list[Any]:
+    return [run[key] for key in _RUN_KEYS]
+
+
+def _raised_by(function: Any, arguments: list[Any]) -> str | None:
+    try:
+        function(*arguments)
+    except ValueError:
+        return "ValueError"
+    except Exception as error:
+        return type(error).__name__
+    return None
+
+
+def _snapshot(returned: Any) -> Any:
+    """The result as it is now: later runs may go on writing into the same lists."""
+    if not isinstance(returned, dict):
+        return returned
+    return {
+        key: list(value) if isinstance(value, list) else value for key, value in returned.items()
+    }
+
+
+def _is_history(result: Any, epochs: int) -> bool:
+    """Whether ``result`` is a dict of two lists of finite Python floats, one per epoch."""
+    if not isinstance(result, Mapping) or set(result) != {"loss", "accuracy"}:
+        return False
+    return all(
+        isinstance(values, list)
+        and len(values) == epochs
+        and all(type(value) is float and math.isfinite(value) for value in values)
+        for values in result.values()
+    )
+
+
+def _what_is_odd(result: Any, epochs: int) -> str:
+    """What keeps a result from being a history; the first thing only."""
+    if not isinstance(result, Mapping):
+        return f"yours is {type_name(result)}"
+    if set(result) != {"loss", "accuracy"}:
+        return f"your keys are {', '.join(repr(key) for key in list(result)[:4]) or 'none'}"
+    for key, values in result.items():
+        if not isinstance(values, list):
+            return f'your "{key}" is {type_name(values)}'
+        if len(values) != epochs:
+            return f'your "{key}" has {len(values)} entries after {epochs} epochs'
+        for value in values:
+            if type(value) is not float:
+                return f'your "{key}" holds {type_name(value)}'
+            if not math.isfinite(value):
+                return f'your "{key}" holds {value}'
+    return ""
+
+
+def _same_history(one: Any, other: Any) -> bool:
+    """Whether two histories hold the same numbers, up to rounding."""
+    return all(
+        len(one[key]) == len(other[key])
+        and all(
+            math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
+            for a, b in zip(one[key], other[key], strict=True)
+        )
+        for key in ("loss", "accuracy")
+    )
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """``is_history`` and ``accuracies_fit`` are by run; ``same`` says which runs equal the base run,
+    ``reached`` is the best accuracy of the long one, both once all runs are histories."""
+    runs = {run["label"]: observation["runs"][run["label"]] for run in case["runs"]}
+    is_history = {
+        run["label"]: _is_history(runs[run["label"]], run["epochs"]) for run in case["runs"]
+    }
+    facts: dict[str, Any] = {
+        "is_history": is_history,
+        "accuracies_fit": {
+            label: all(0 <= value <= 1 for value in runs[label]["accuracy"])
+            for label, well_formed in is_history.items()
+            if well_formed
+        },
+    }
+    if all(is_history.values()):
+        facts["reached"] = max(runs["fit"]["accuracy"])
+        facts["same"] = {
+            label: _same_history(runs["base"], runs[label])
+            for label in ("again", "seed", "lr", "batch_size", "optimizer")
+        }
+    return facts
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    runs = observation["runs"]
+    complete = all(observation["is_history"].values())
+    yield Finding(
+        complete,
+        'the result has the keys "loss" and "accuracy": a list of floats, one per epoch',
+        next((_what_is_odd(runs[run["label"]], run["epochs"]) for run in case["runs"]), ""),
+    )
+    raised = observation["raised"] or "nothing"
+    text = "an unknown optimizer raises ValueError"
+    yield Finding(raised == "ValueError", text, f"yours raises {raised}")
+    if not complete:
+        return
+    yield Finding(not observation["lists_shared"], "each run returns lists of its own")
+    yield Finding(
+        all(observation["accuracies_fit"].values()),
+        "accuracies lie between 0 and 1",
+    )
+    yield Finding(
+        observation["reached"] >= 0.9,
+        "adam at 0.01 with batches of 16 reaches an accuracy of 0.9 in 50 epochs",
+        f"the best of yours is {observation['reached']:.2f}",
+    )
+    same = observation["same"]
+    yield Finding(same["again"], "the same seed gives the same numbers")
+    for label, words in (
+        ("seed", "another seed gives other numbers"),
+        ("lr", "another learning rate gives other numbers"),
+        ("batch_size", "another batch size gives other numbers"),
+        ("optimizer", '"sgd" and "adam" give different numbers'),
+    ):
+        yield Finding(not same[label], words)
+
+
+EXERCISE = Exercise(
+    name="run_experiment",
+    points=3,
+    task="One run from start to end: fresh data, fresh model, one loss and accuracy per epoch.",
+    aspects=(
+        Aspect(
+            "history",
+            "the run trains, with one loss and one accuracy per epoch",
+            1,
+            ("is_history", "accuracies_fit", "lists_shared", "reached"),
+        ),
+        Aspect(
+            "seed",
+            "the seed decides the numbers, and nothing else does",
+            1,
+            ("same",),
+            after=("history",),
+        ),
+        Aspect(
+            "settings",
+            "optimizer, learning rate and batch size count; an unknown optimizer is refused",
+            1,
+            ("same", "raised"),
+            after=("history",),
+        ),
+    ),
+    hints=(
+        "Call torch.manual_seed(seed) first, then build everything inside the function: data, "
+        "model, optimizer. Whatever is built outside is shared by all runs. Each epoch has a new "
+        "order: torch.randperm(160).split(batch_size) gives the rows of its batches.",
+        "After the loop over an epoch's batches, evaluate(model, [(points, labels)], loss_fn) "
+        "measures all points at once: a list of one batch is a loader too. Choose the optimizer "
+        "with if / elif, and raise ValueError in the else branch.",
+    ),
+    observe=_observe,
+    fields=("runs", "raised", "lists_shared"),
+    facts=_facts,
+    derived=("is_history", "accuracies_fit", "reached", "same"),
+    public_cases=lambda: [experiment_case(seed=3, other_seed=4)],
+    properties=_properties,
+    forbidden=("course_lib.training.Trainer",),
+)

@@ -1,0 +1,192 @@
+"""``best_learning_rate``, secret half."""
+
+import math
+
+import torch
+
+from course_lib.exercises.ch07_training_dashboard.best_learning_rate import rates_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FINITE = "all(math.isfinite(loss) for loss in losses)"
+FINAL = "finite[lr][-1]"
+CHOICE = f"min(finite, key=lambda lr: {FINAL})"
+
+
+def _history(generator: torch.Generator, final: float, epochs: int) -> list[float]:
+    """A loss that falls to ``final``, its lowest."""
+    fall = torch.rand(epochs, generator=generator, dtype=torch.float64).sort(descending=True).values
+    return [round(final + 0.1 + 0.5 * value, 4) for value in fall[:-1].tolist()] + [final]
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def draw(*finals: float) -> dict[float, list[float]]:
+        """Rates in a mixed order, one history for each final loss."""
+        rates = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
+        order = torch.randperm(len(rates), generator=generator).tolist()
+        epochs = 4 + int(torch.randint(4, (1,), generator=generator))
+        return {
+            rates[place]: _history(generator, final, epochs)
+            for place, final in zip(order, finals, strict=False)
+        }
+
+    # The lowest value ever and the lowest mean belong to other rates than the lowest final loss.
+    finite = draw(0.41, 0.22, 0.37, 0.3)
+    rates = list(finite)
+    finite[rates[0]][-2] = 0.05
+    finite[rates[0]][0] = finite[rates[1]][0] = 9.0
+    plain = draw(0.33, 0.35, 0.21, 0.52, 0.44)
+
+    nan_first = draw(0.9, 0.25, 0.31, 0.6)
+    nan_first[next(iter(nan_first))][-1] = math.nan
+    inside = draw(0.35, 0.01, 0.28, 0.02, 0.5)
+    keys = list(inside)
+    inside[keys[1]][1] = math.inf
+    inside[keys[3]][2] = math.nan
+    falling = draw(0.4, 0.3, 0.6)
+    falling[list(falling)[2]][-1] = -math.inf
+
+    hopeless = draw(0.3, 0.2, 0.4)
+    for value, history in zip((math.nan, math.inf, math.nan), hopeless.values(), strict=True):
+        history[1] = value
+    lost = draw(0.5, 0.6)
+    for history in lost.values():
+        history[-1] = math.nan
+    drawn = (finite, plain, nan_first, inside, falling, hopeless, lost)
+    return [rates_case(results) for results in drawn]
+
+
+def _best_by_looping(results):
+    best, best_loss = None, math.inf
+    for lr, losses in results.items():
+        if not losses[-1] >= best_loss:
+            best, best_loss = lr, losses[-1]
+    return best
+
+
+def _running_best(results):
+    best = None
+    for lr, losses in results.items():
+        diverged = any(math.isnan(loss) or math.isinf(loss) for loss in losses)
+        if not diverged and (best is None or losses[-1] < results[best][-1]):
+            best = lr
+    if best is None:
+        raise ValueError("no run stayed finite")
+    return best
+
+
+def _sorted_pairs(results):
+    pairs = sorted((v[-1], lr) for lr, v in results.items() if all(map(math.isfinite, v)))
+    try:
+        return pairs[0][1]
+    except IndexError:
+        raise ValueError("all diverged") from None
+
+
+def _with_tensors(results):
+    rates = list(results)
+    losses = torch.tensor([results[lr] for lr in rates], dtype=torch.float64)
+    stable = losses.isfinite().all(dim=1)
+    if not stable.any():
+        raise ValueError("all diverged")
+    return rates[torch.where(stable, losses[:, -1], math.inf).argmin().item()]
+
+
+def _min_raises_by_itself(results):
+    stayed = [lr for lr in results if math.isfinite(sum(map(abs, results[lr])))]
+    return min(stayed, key=lambda lr: results[lr][-1])
+
+
+ANSWER = Answer(
+    exercise="best_learning_rate",
+    cases=_cases,
+    variants=(_running_best, _sorted_pairs, _with_tensors, _min_raises_by_itself),
+    misconceptions=(
+        wrong(
+            "NaN wins",
+            edit(FINITE, "True"),
+            "A run that ended in NaN is chosen. Every comparison with NaN is False, so min() "
+            "keeps a NaN that comes first. Take diverged runs out before you compare.",
+        ),
+        wrong(
+            "NaN wins",
+            _best_by_looping,
+            "A run that ended in NaN is chosen: `not loss >= best` is True for NaN. Take diverged "
+            "runs out before you compare.",
+        ),
+        wrong(
+            "lowest ever instead of final",
+            edit(FINAL, "min(finite[lr])"),
+            "You compare the lowest loss of each run. A run that passed a low point and rose "
+            "again does not end there: compare the last entries.",
+        ),
+        wrong(
+            "mean instead of final",
+            edit(FINAL, "sum(finite[lr]) / len(finite[lr])"),
+            "You compare the mean loss of each run, which punishes a bad start. Compare the last "
+            "entries.",
+        ),
+        wrong(
+            "loss instead of learning rate",
+            edit(CHOICE, "min(losses[-1] for losses in finite.values())"),
+            "You return the lowest loss. The result is the learning rate that reached it: the key, "
+            "not the value.",
+        ),
+        wrong(
+            "rate and loss returned",
+            edit(f"return {CHOICE}", f"best = {CHOICE}\n    return best, finite[best][-1]"),
+            "You return the rate together with its loss. Asked for is the rate alone.",
+        ),
+        wrong(
+            "error as soon as one run diverged",
+            edit("if not finite", "if len(finite) < len(results)"),
+            "You raise ValueError when any run diverged. Leave that run out and choose among the "
+            "others; the error is for the case that none is left.",
+        ),
+        wrong(
+            "error returned, not raised",
+            edit("raise ValueError", "return ValueError"),
+            "You return a ValueError object, and the caller goes on with it as if it were a rate. "
+            "`raise` stops.",
+        ),
+        wrong(
+            "only the last entry checked",
+            edit(FINITE, "math.isfinite(losses[-1])"),
+            "A run that was infinite or NaN on its way counts as finite, because its last entry "
+            "is. Any such entry means that the run diverged: look at all of them.",
+        ),
+        wrong(
+            "infinity taken for finite",
+            edit("math.isfinite(loss)", "not math.isnan(loss)"),
+            "You look for NaN only, so a run with an infinite loss stays in. math.isfinite is "
+            "False for both.",
+        ),
+        wrong(
+            "no error when all diverged",
+            edit('raise ValueError("every run diverged")', "return None"),
+            "When every run diverged you return None, and the caller would train with that. Raise "
+            "ValueError.",
+        ),
+        wrong(
+            "largest stable learning rate",
+            edit(CHOICE, "max(finite)"),
+            "You choose the largest rate that stayed finite. Finite is not yet good: choose by the "
+            "final loss.",
+        ),
+        wrong(
+            "highest instead of lowest",
+            edit("return min(", "return max("),
+            "You choose the run with the highest final loss. A loss is better when it is lower.",
+        ),
+        wrong(
+            "results changed",
+            edit(
+                "    if not finite",
+                "    for lr in results.keys() - finite.keys():\n        del results[lr]\n    if not finite",
+            ),
+            "Your function removes the diverged runs from the caller's dict, who can no longer "
+            "plot them. Collect the good ones in a new dict.",
+        ),
+    ),
+)

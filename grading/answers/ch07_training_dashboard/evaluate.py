@@ -1,0 +1,270 @@
+"""``evaluate``, secret half."""
+
+import copy
+import math
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.ch07_training_dashboard.evaluate import evaluate_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+EVAL = "    model.eval()\n"
+RIGHT = "(logits.argmax(dim=1) == y).sum().item()"
+RESTORE = "    model.train(was_training)\n"
+LOSS = "total_loss / n_examples"
+ACCURACY = "n_right / n_examples"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(**settings):
+        return evaluate_case(generator, **settings)
+
+    return [
+        case(n=22, sizes=(3, 6, 4), batch_size=8),
+        case(n=31, sizes=(5, 4, 3), batch_size=7, training=False, strided=True),
+        case(n=13, sizes=(2, 7, 5), batch_size=4, loss="margin", dtype=torch.float32),
+        case(n=23, sizes=(4, 9, 3), layers=True),
+        case(n=14, sizes=(3, 8, 5), layers=True, training=False, loss="smoothed"),
+        case(n=13, sizes=(4, 5, 3), stale=True),
+        case(n=11, sizes=(2, 6, 4), stale=True, training=False),
+    ]
+
+
+@torch.inference_mode()
+def _all_logits_at_once(model, loader, loss_fn):
+    was_training = model.training
+    model.train(mode=False)
+    logits, labels = [], []
+    for x, y in loader:
+        logits += model(x)
+        labels += y
+    logits, labels = torch.stack(logits), torch.stack(labels)
+    model.train(was_training)
+    right = logits.max(dim=-1).indices.eq(labels)
+    return float(loss_fn(logits, labels)), float(right.double().mean())
+
+
+def _on_a_copy(model, loader, loss_fn):
+    twin = copy.deepcopy(model).eval().requires_grad_(False)
+    total = torch.zeros((), dtype=torch.float64)
+    right = seen = 0
+    for x, y in loader:
+        predictions = twin(x)
+        total += loss_fn(predictions, y) * y.shape[0]
+        right += int(torch.eq(predictions.argmax(-1), y).sum())
+        seen += y.shape[0]
+    return (total / seen).item(), right / seen
+
+
+def _example_by_example(model, loader, loss_fn):
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    losses, hits = [], []
+    try:
+        with torch.no_grad():
+            for x, y in loader:
+                for i in range(len(y)):
+                    scores = model(x[i : i + 1])
+                    losses.append(loss_fn(scores, y[i : i + 1]).item())
+                    hits.append(scores[0].tolist().index(scores.max().item()) == y[i].item())
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return math.fsum(losses) / len(losses), sum(hits) / len(hits)
+
+
+def _switch_by_hand(model, loader, loss_fn):
+    before, mode = torch.is_grad_enabled(), model.training
+    torch.set_grad_enabled(False)
+    model.eval()
+    n = sum(y.numel() for _, y in loader)
+    loss = sum(loss_fn(model(x), y).item() * y.numel() for x, y in loader)
+    right = sum((F.softmax(model(x), 1).argmax(1) == y).sum().item() for x, y in loader)
+    torch.set_grad_enabled(before)
+    if mode:
+        model.train()
+    return loss / n, right / n
+
+
+def _measured_as_in_training(case: Case, got: Observation) -> bool:
+    return (
+        got.error is None
+        and isinstance(got.get("returned"), tuple)
+        and got["evaluated_in_train_mode"] is case["training"]
+        and got.get("recorded", True)
+    )
+
+
+def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> bool:
+    """Dropout draws its own numbers, so the wrong loss itself cannot be compared."""
+    if got.error is not None or not isinstance(got.get("returned"), tuple):
+        return False
+    if restored and got.get("training", case["training"]) != case["training"]:
+        return False
+    return got["evaluated_in_train_mode"] is case["training"] and not got.get("recorded", False)
+
+
+ANSWER = Answer(
+    exercise="evaluate",
+    cases=_cases,
+    variants=(_all_logits_at_once, _on_a_copy, _example_by_example, _switch_by_hand),
+    misconceptions=(
+        wrong(
+            "dropout left on",
+            edit(EVAL, ""),
+            "The model keeps its train mode while you measure: dropout throws away activations "
+            "and batch norm updates its statistics from the data you only wanted to look at. "
+            "Call model.eval() first; no_grad() does not do this.",
+            recognise=lambda case, got: _measured_in_train_mode(case, got, restored=True),
+        ),
+        wrong(
+            "mode not restored",
+            edit(RESTORE, ""),
+            "You leave the model in eval mode, so a training loop that goes on afterwards trains "
+            "without dropout. Remember model.training before, and set it again at the end.",
+        ),
+        wrong(
+            "always back to train mode",
+            edit("train(was_training)", "train()"),
+            "You end with model.train() whatever the mode was before. A model that came in eval "
+            "mode must leave in eval mode: remember model.training, and set that again.",
+        ),
+        wrong(
+            "mode restored the wrong way round",
+            edit("train(was_training)", "train(not was_training)"),
+            "A model that came in train mode leaves in eval mode, and the other way round. "
+            "model.train(was_training) sets what you remembered.",
+        ),
+        wrong(
+            "neither eval() nor no_grad()",
+            edit(EVAL, "").edit("torch.no_grad()", "torch.enable_grad()"),
+            "You measure as if you were training: dropout and batch norm are in train mode, and "
+            "every forward pass records a graph. Call model.eval(), and loop under torch.no_grad().",
+            recognise=_measured_as_in_training,
+        ),
+        wrong(
+            "mean of batch means",
+            edit(" * len(y)", "").edit(RIGHT, f"{RIGHT} / len(y)").edit("+= len(y)", "+= 1"),
+            "You average the batches' means. The last batch is smaller, so its examples count too "
+            "much: add up over examples and divide by the number of examples.",
+        ),
+        wrong(
+            "mean of batch means",
+            edit(" * len(y)", "").edit(LOSS, "total_loss / len(loader)"),
+            "You average the batches' mean losses. The last batch is smaller, so its examples "
+            "count too much: weigh each mean loss by its batch's size.",
+        ),
+        wrong(
+            "mean of batch means",
+            edit(RIGHT, f"{RIGHT} / len(y)").edit(ACCURACY, "n_right / len(loader)"),
+            "You average the batches' accuracies. The last batch is smaller, so its examples "
+            "count too much: count the right ones and divide by the number of examples.",
+        ),
+        wrong(
+            "gradients recorded",
+            edit("torch.no_grad()", "torch.enable_grad()"),
+            "The forward passes record a graph that nobody uses: time and memory for nothing. "
+            "eval() does not switch that off; wrap the loop in torch.no_grad().",
+        ),
+        wrong(
+            "gradients off for good",
+            edit("    return", "    torch.set_grad_enabled(False)\n    return"),
+            "torch.set_grad_enabled(False) stays in force after your function, so the training "
+            "that follows fails. The block `with torch.no_grad():` ends by itself.",
+        ),
+        wrong(
+            "gradients switched on afterwards",
+            edit("    return", "    torch.set_grad_enabled(True)\n    return"),
+            "You switch gradients off and, at the end, on, also where they were off before. The "
+            "block `with torch.no_grad():` brings back what was there.",
+        ),
+        wrong(
+            "parameters left frozen",
+            edit(EVAL, f"{EVAL}    model.requires_grad_(False)\n"),
+            "You set requires_grad to False on the parameters, and they stay frozen afterwards. "
+            "`with torch.no_grad():` needs no change to the model.",
+        ),
+        wrong(
+            "accuracy in percent",
+            edit(ACCURACY, f"100 * {ACCURACY}"),
+            "Your accuracy runs from 0 to 100. It is asked for as a fraction between 0 and 1.",
+        ),
+        wrong(
+            "right answers counted, not divided",
+            edit(ACCURACY, "float(n_right)"),
+            "You return how many predictions are right. Divide by the number of examples.",
+        ),
+        wrong(
+            "batch losses added",
+            edit(" * len(y)", "").edit(LOSS, "total_loss"),
+            "You add up the batches' mean losses, so the result grows with the number of batches. "
+            "Weigh each by its batch's size and divide by the number of examples.",
+        ),
+        wrong(
+            "last batch only",
+            edit(
+                "            logits =",
+                "            total_loss, n_right, n_examples = 0.0, 0, 0\n            logits =",
+            ),
+            "Your result is that of the last batch. Add up over all batches.",
+        ),
+        wrong(
+            "first batch only",
+            edit("+= len(y)\n", "+= len(y)\n            break\n"),
+            "Your result is that of the first batch: the return stands inside the loop. Move it "
+            "out by one indentation.",
+        ),
+        wrong(
+            "a list instead of a tuple",
+            edit(f"{LOSS}, {ACCURACY}", f"[{LOSS}, {ACCURACY}]"),
+            "You return a list. Return the two numbers themselves, loss, accuracy: a tuple.",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got["returned"], list)
+                and len(got["returned"]) == 2
+            ),
+        ),
+        wrong(
+            "tensors instead of floats",
+            edit(ACCURACY, f"torch.tensor({ACCURACY})"),
+            "The accuracy comes as a tensor. Take the number out with .item().",
+            recognise=lambda case, got: (
+                got.error is None
+                and isinstance(got["returned"], tuple)
+                and any(isinstance(value, torch.Tensor) for value in got["returned"])
+            ),
+        ),
+        wrong(
+            "argmax over the batch",
+            edit("argmax(dim=1)", "argmax(dim=0)"),
+            "You take the largest entry down the batch, argmax(dim=0). The classes lie along "
+            "dim=1: each row of logits has one prediction.",
+            recognise=lambda case, got: (
+                got.error is not None and "size of tensor" in got.error.message
+            ),
+        ),
+        wrong(
+            "one argmax for the whole batch",
+            edit("argmax(dim=1)", "argmax()"),
+            "argmax() without a dimension gives one number for the whole batch. argmax(dim=1) gives "
+            "one prediction per example.",
+        ),
+        wrong(
+            "examples counted by loader.dataset",
+            edit(LOSS, "total_loss / len(loader.dataset)"),
+            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
+            "not every one has that attribute: count the examples as they come, with len(y).",
+            recognise=lambda case, got: (
+                got.error is not None and "no attribute 'dataset'" in got.error.message
+            ),
+        ),
+        wrong(
+            "accuracy before loss",
+            edit(f"{LOSS}, {ACCURACY}", f"{ACCURACY}, {LOSS}"),
+            "The two results are swapped: the loss comes first, then the accuracy.",
+        ),
+    ),
+)

@@ -1,0 +1,432 @@
+"""``run_experiment``, secret half.
+
+Right runs differ in their numbers, so mistakes are recognised by how the losses behave.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from textwrap import indent
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+
+from course_lib.data import circles
+from course_lib.exercises.ch07_training_dashboard.run_experiment import experiment_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+SEED = "    torch.manual_seed(seed)  # before anything is drawn\n"
+MODEL = "    model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))\n"
+HISTORY = '    history = {"loss": [], "accuracy": []}\n'
+EPOCHS = "    for _ in range(epochs):\n"
+MEASURE = """\
+        mean_loss, accuracy = evaluate(model, [(points, labels)], loss_fn)
+        history["loss"].append(mean_loss)
+        history["accuracy"].append(accuracy)
+"""
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def number(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (1,), generator=generator))
+
+    return [
+        experiment_case(seed=number(10, 100), other_seed=number(100, 1000)),
+        experiment_case(
+            seed=number(1000, 2000),
+            other_seed=number(2000, 3000),
+            epochs=4,
+            batch_size=32,
+            other_batch_size=24,
+            lr=0.02,
+            other_lr=0.005,
+            unknown="adamw",
+        ),
+    ]
+
+
+def _compare_history(case: Case, expected: Observation, got: Observation) -> str | None:
+    for run in case["runs"]:
+        if not got["is_history"][run["label"]]:
+            return (
+                f"with epochs={run['epochs']}, the result is not two lists of {run['epochs']} "
+                'finite floats under "loss" and "accuracy"'
+            )
+        if not got["accuracies_fit"][run["label"]]:
+            return "an accuracy lies outside 0 to 1"
+    if got["lists_shared"]:
+        return "two runs return the same list object"
+    if not _fits(got):
+        return f"adam at 0.01 with batches of 16 reaches {got['reached']:.3f} in 50 epochs, not 0.9"
+    losses = got["runs"]["fit"]["loss"]
+    return None if losses[-1] < losses[0] else "the loss of adam at 0.01 does not fall"
+
+
+def _compare_seed(case: Case, expected: Observation, got: Observation) -> str | None:
+    if not got["same"]["again"]:
+        return "two runs with the same seed and settings give different numbers"
+    if got["same"]["seed"]:
+        return "two runs with different seeds give the same numbers"
+    return None
+
+
+def _compare_settings(case: Case, expected: Observation, got: Observation) -> str | None:
+    for label, words in _SETTINGS.items():
+        if got["same"][label]:
+            return f"another {words} gives the same numbers"
+    losses = got["runs"]["slow"]["loss"]
+    if max(losses) - min(losses) > 0.01:
+        return "at a learning rate of 0.000001 the loss moves as if the rate were larger"
+    if got["raised"] != "ValueError":
+        return f"an unknown optimizer raises {got['raised'] or 'nothing'}, not ValueError"
+    return None
+
+
+_SETTINGS = {"lr": "learning rate", "batch_size": "batch size", "optimizer": "optimizer"}
+
+
+def _fits(got: Observation) -> bool:
+    return got["reached"] >= 0.9
+
+
+def _finished(test: Callable[[Case, Observation], bool]) -> Callable[[Case, Observation], bool]:
+    """A ``recognise`` that is False where a run raised."""
+    return lambda case, got: got.error is None and test(case, got)
+
+
+def _histories(test: Callable[[Observation], bool]) -> Callable[[Case, Observation], bool]:
+    """A ``recognise`` that is False where a run gave no history."""
+    return lambda case, got: got.error is None and "same" in got.values and test(got)
+
+
+def _only_same(*labels: str) -> Callable[[Case, Observation], bool]:
+    """Recognises that exactly the runs ``labels`` equal the base run, although they should not."""
+    return _histories(
+        lambda got: (
+            got["same"]["again"]
+            and {label for label in ("seed", *_SETTINGS) if got["same"][label]} == {*labels}
+        )
+    )
+
+
+@_histories
+def _depends_on_global_state(got):
+    return _fits(got) and not got["same"]["again"]
+
+
+@_histories
+def _starts_trained(got):
+    """After the long run, even a run that hardly learns starts where that one ended."""
+    slow = got["runs"]["slow"]
+    return max(slow["loss"]) < 0.5 and slow["accuracy"][0] >= 0.85
+
+
+def _swing(losses: list[float]) -> float:
+    """How far the loss of the long run still moves in its last 30 epochs.
+
+    Over 90 seeds a straight line's moved by at most 0.0076, a network's that is built anew in each
+    epoch by at least 0.0134.
+    """
+    return max(losses[-30:]) - min(losses[-30:])
+
+
+@_histories
+def _one_straight_line(got):
+    """At the level of guessing to the end, and calm: the best that a straight line can do."""
+    losses = got["runs"]["fit"]["loss"]
+    at_guessing = all(0.64 < value < 0.74 for value in losses[5:]) and len(set(losses)) > 1
+    return not _fits(got) and at_guessing and _swing(losses) < 0.0105
+
+
+@_histories
+def _never_gets_on(got):
+    """At the level of guessing to the end, and jumping about: each epoch starts afresh."""
+    losses = got["runs"]["fit"]["loss"]
+    at_guessing = min(losses) > 0.55 and max(losses) < 1.5
+    return not _fits(got) and got["same"]["again"] and at_guessing and _swing(losses) > 0.0105
+
+
+@_histories
+def _stands_still(got):
+    losses = got["runs"]["fit"]["loss"]
+    return not _fits(got) and max(losses) - min(losses) < 1e-4
+
+
+@_histories
+def _refuses_otherwise(got):
+    return _fits(got) and got["raised"] not in (None, "ValueError")
+
+
+@_finished
+def _accepts_any_name(case, got):
+    return (
+        _compare_history(case, got, got) is None
+        and got["raised"] is None
+        and not any(got["same"][label] for label in _SETTINGS)
+    )
+
+
+@_finished
+def _not_a_dict(case, got):
+    return all(isinstance(got["runs"][run["label"]], tuple) for run in case["runs"])
+
+
+def _dicts(case: Case, got: Observation) -> list[dict]:
+    """What the runs returned; ``ValueError`` where it is not always a dict."""
+    returned = [got["runs"][run["label"]] for run in case["runs"]]
+    if not all(isinstance(each, dict) for each in returned):
+        raise ValueError("not dicts")
+    return returned
+
+
+@_finished
+def _other_keys(case, got):
+    return all(set(each) != {"loss", "accuracy"} for each in _dicts(case, got))
+
+
+@_finished
+def _holds_tensors(case, got):
+    def held(run: dict) -> list:
+        return [value for values in run.values() if isinstance(values, list) for value in values]
+
+    return all(
+        any(isinstance(value, torch.Tensor) for value in held(each)) for each in _dicts(case, got)
+    )
+
+
+def _lengths(case: Case, got: Observation) -> list[int | None]:
+    """How many losses each run has, None where they are not in a list."""
+    lists = [each.get("loss") for each in _dicts(case, got)]
+    return [len(losses) if isinstance(losses, list) else None for losses in lists]
+
+
+@_finished
+def _one_entry_per_batch(case, got):
+    return _lengths(case, got) == [
+        run["epochs"] * math.ceil(160 / run["batch_size"]) for run in case["runs"]
+    ]
+
+
+@_finished
+def _lists_grow(case, got):
+    return got["lists_shared"] and all(b > a for a, b in pairwise(_lengths(case, got)))
+
+
+#: Draws from a generator of its own, weights too.
+_generator_of_its_own = (
+    edit(SEED, "    generator = torch.Generator().manual_seed(seed)\n")
+    .edit(
+        MODEL,
+        MODEL
+        + """\
+    for parameter in model.parameters():
+        bound = 0.7 if parameter.shape == (16, 2) else 0.25
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+""",
+    )
+    .edit("randperm(len(points))", "randperm(len(points), generator=generator)")
+)
+
+
+def _with_a_dataloader(optimizer_name, lr, batch_size, epochs, seed):
+    X, y = circles(160, seed=seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))
+        match optimizer_name:
+            case "sgd":
+                optimizer = torch.optim.SGD(model.parameters(), lr)
+            case "adam":
+                optimizer = torch.optim.Adam(model.parameters(), lr)
+            case _:
+                raise ValueError(optimizer_name)
+        loader = DataLoader(TensorDataset(X, y), batch_size, shuffle=True)
+        history = {"accuracy": [], "loss": []}
+        for _ in range(epochs):
+            total = right = 0.0
+            for x, labels in loader:  # measured while training, as train_one_epoch does
+                logits = model(x)
+                loss = F.cross_entropy(logits, labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(x)
+                right += (logits.argmax(1) == labels).sum().item()
+            history["loss"].append(total / len(X))
+            history["accuracy"].append(right / len(X))
+    return history
+
+
+def _by_hand(optimizer_name, lr, batch_size, epochs, seed):
+    """No nn and no torch.optim: parameters, forward pass and update rules written out."""
+    if optimizer_name != "sgd" and optimizer_name != "adam":
+        raise ValueError
+    torch.manual_seed(seed)
+    X, y = circles(160)
+    W1, b1, W2 = torch.randn(2, 16), torch.zeros(16), torch.randn(16, 2) / 4
+    params = [p.requires_grad_() for p in (W1, b1, W2, torch.zeros(2))]
+    m, v = [0.0] * 4, [0.0] * 4
+    t = 0
+
+    def forward(x):
+        return torch.tanh(x @ params[0] + params[1]) @ params[2] + params[3]
+
+    losses, accuracies = [], []
+    for _ in range(epochs):
+        with torch.no_grad():
+            accuracies.append(forward(X).argmax(1).eq(y).double().mean().item())
+            losses.append(float(F.cross_entropy(forward(X), y)))
+        order = torch.randperm(160)
+        for start in range(0, 160, batch_size):
+            rows = order[start : start + batch_size]
+            grads = torch.autograd.grad(F.cross_entropy(forward(X[rows]), y[rows]), params)
+            t += 1
+            with torch.no_grad():
+                for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+                    if optimizer_name == "sgd":
+                        p -= lr * g
+                        continue
+                    m[i] = 0.9 * m[i] + 0.1 * g
+                    v[i] = 0.999 * v[i] + 0.001 * g**2
+                    root = (v[i] / (1 - 0.999**t)).sqrt() + 1e-8
+                    p -= lr * m[i] / (1 - 0.9**t) / root
+    return {"loss": losses, "accuracy": accuracies}
+
+
+ANSWER = Answer(
+    exercise="run_experiment",
+    cases=_cases,
+    compare={"history": _compare_history, "seed": _compare_seed, "settings": _compare_settings},
+    variants=(_with_a_dataloader, _generator_of_its_own, _by_hand),
+    misconceptions=(
+        wrong(
+            "model reused between runs",
+            edit(
+                MODEL,
+                MODEL.replace("= ", "= globals().setdefault('shared', ").replace("))\n", ")))\n"),
+            ),
+            "The model lives outside the function, so each run goes on where the last one ended. "
+            "Build data, model and optimizer inside the function.",
+            recognise=_starts_trained,
+        ),
+        wrong(
+            "seed ignored",
+            edit("manual_seed(seed)", "manual_seed(0)"),
+            "Every seed gives the same numbers: the function sets a seed of its own. Pass the "
+            "argument on: torch.manual_seed(seed).",
+            recognise=_only_same("seed"),
+        ),
+        wrong(
+            "seed ignored",
+            edit(SEED, ""),
+            "The same seed gives different numbers: weights or batches are drawn from whatever "
+            "random state happens to be there. Call torch.manual_seed(seed) before anything is "
+            "drawn, so before the model is built.",
+            recognise=_depends_on_global_state,
+        ),
+        wrong(
+            "seed ignored",
+            edit(SEED, "").edit(MODEL, MODEL + SEED),
+            "The same seed gives different numbers: the weights are drawn before the seed is set. "
+            "Call torch.manual_seed(seed) before the model is built.",
+            recognise=_depends_on_global_state,
+        ),
+        wrong(
+            "optimizer name ignored",
+            edit("optimizer = torch.optim.SGD", "optimizer = torch.optim.Adam"),
+            '"sgd" and "adam" give the same numbers: the same optimizer is built for both.',
+            recognise=_only_same("optimizer"),
+        ),
+        wrong(
+            "learning rate ignored",
+            edit(SEED, f"{SEED}    lr = 0.01\n"),
+            "The learning rate changes nothing: hand lr to the optimizer.",
+            recognise=_only_same("lr"),
+        ),
+        wrong(
+            "batch size ignored",
+            edit("split(batch_size)", "split(16)"),
+            "The batch size changes nothing: hand batch_size to whatever cuts the batches.",
+            recognise=_only_same("batch_size"),
+        ),
+        wrong(
+            "one entry per batch",
+            edit(MEASURE, indent(MEASURE, "    ")),
+            "Your lists have one entry per batch. Measure after the loop over the batches, once "
+            "per epoch.",
+            recognise=_one_entry_per_batch,
+        ),
+        wrong(
+            "lists shared by all runs",
+            edit(HISTORY, "").edit("seed):", 'seed, history={"loss": [], "accuracy": []}):'),
+            "All runs append to the same lists. Make them inside the function, afresh each time.",
+            recognise=_lists_grow,
+        ),
+        wrong(
+            "tensors instead of floats",
+            edit("(mean_loss)", "(torch.tensor(mean_loss))").edit(
+                "(accuracy)", "(torch.tensor(accuracy))"
+            ),
+            "Your lists hold tensors. Take the plain number out with .item().",
+            recognise=_holds_tensors,
+        ),
+        wrong(
+            "no activation",
+            edit("nn.Tanh(), ", ""),
+            "The loss stays near 0.69: without the tanh between them two linear layers are one, "
+            "and one straight line cannot separate two circles.",
+            recognise=_one_straight_line,
+        ),
+        wrong(
+            "a new model in every epoch",
+            edit(
+                EPOCHS,
+                f"{EPOCHS}    {MODEL}        optimizer = type(optimizer)(model.parameters(), lr=lr)\n",
+            ),
+            "The loss jumps about near 0.69 and never gets on: the model is built inside the loop "
+            "over the epochs, so each epoch starts from new weights. Build it once, before.",
+            recognise=_never_gets_on,
+        ),
+        wrong(
+            "a tuple instead of a dict",
+            edit("return history", 'return history["loss"], history["accuracy"]'),
+            'You return two lists. Asked for is a dict with them under "loss" and "accuracy".',
+            recognise=_not_a_dict,
+        ),
+        wrong(
+            "other names for the lists",
+            edit(
+                "return history",
+                'return {"losses": history["loss"], "accuracies": history["accuracy"]}',
+            ),
+            'The result\'s keys are "loss" and "accuracy", spelled like that: whoever plots your '
+            "history looks for these names.",
+            recognise=_other_keys,
+        ),
+        wrong(
+            "never steps",
+            edit("            optimizer.step()\n", ""),
+            "The loss never changes: no weight moves. Call optimizer.step() for every batch, with "
+            "an optimizer that was given this model's parameters.",
+            recognise=_stands_still,
+        ),
+        wrong(
+            "unknown optimizer accepted",
+            edit('if optimizer_name == "sgd"', 'if optimizer_name != "adam"'),
+            "A name that is neither sgd nor adam is taken all the same, and a typing mistake "
+            "would go unnoticed. Raise ValueError for it.",
+            recognise=_accepts_any_name,
+        ),
+        wrong(
+            "another error for an unknown optimizer",
+            edit("raise ValueError", "raise KeyError"),
+            "An unknown name does raise an error in yours, but not ValueError, which is what a "
+            "caller of this function would catch. Raise ValueError yourself.",
+            recognise=_refuses_otherwise,
+        ),
+    ),
+)
