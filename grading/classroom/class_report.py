@@ -17,7 +17,7 @@ from grading.judging.outcomes import NotebookOutcome
 
 
 @dataclass(frozen=True)
-class Item:
+class ItemSummary:
     """How a class did on one exercise or question. ``misconceptions`` has the most frequent first;
     ``statuses`` counts learners by verdict."""
 
@@ -39,7 +39,7 @@ class ClassReport:
     chapter: Chapter
     scores: tuple[float, ...]
     max_score: float
-    items: tuple[Item, ...]
+    items: tuple[ItemSummary, ...]
     not_graded: dict[str, str]
 
     def bands(self) -> list[tuple[str, int]]:
@@ -77,12 +77,12 @@ def _reason(mark: Mark) -> str:
     return mark.problem or "not graded"
 
 
-def _items(outcomes: list[NotebookOutcome]) -> Iterator[Item]:
+def _items(outcomes: list[NotebookOutcome]) -> Iterator[ItemSummary]:
     names = dict.fromkeys(item.grade_id for outcome in outcomes for item in outcome.items)
     for name in names:
         mine = [item for outcome in outcomes for item in outcome.items if item.grade_id == name]
         named = Counter(item.misconception for item in mine if item.misconception)
-        yield Item(
+        yield ItemSummary(
             name.removesuffix(TEST_SUFFIX),
             statistics.fmean(item.score for item in mine),
             max(item.max_score for item in mine),

@@ -169,7 +169,7 @@ def test_what_was_lost_is_written_again(course, kernels, lost):
 def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     def stopped(job: Job) -> RunRecord:
         late = Failure("timeout", "Your code was called, and it was not done after 60 s.")
-        return RunRecord(dict.fromkeys(job.questions, late), cut_short=True)
+        return RunRecord(dict.fromkeys(job.queries, late), cut_short=True)
 
     stored = set((course / "results" / "runs").rglob("*"))
     # Another cell, not another byte of the file: such a byte may lead to the same cases, and then
