@@ -42,7 +42,7 @@ class Diagnosis:
 
 def examine() -> int:
     """Print the report; 0 when nothing stands in the way of the course, else 1."""
-    print(f"The PyTorch training loop {__version__}: report of this machine\n")
+    print(f"The PyTorch training loop {__version__}: report on this machine\n")
     findings = []
     for check in _CHECKS:
         for finding in _guarded(check):
@@ -50,7 +50,7 @@ def examine() -> int:
             findings.append(finding)
     problems = sum(finding.state == BAD for finding in findings)
     if problems:
-        print(f"\n{problems} problem(s). Put them right from the top, then run this again.")
+        print(f"\n{problems} problem(s). Fix them from the top, then run this again.")
     else:
         print("\nNothing stands in the way of the course.")
     return 1 if problems else 0
@@ -92,7 +92,7 @@ def _package(requirement: Requirement) -> Diagnosis:
         importlib.import_module(_MODULES.get(requirement.name, requirement.name))
     except Exception as error:
         text = f"{requirement.name} {found} is installed but does not start: {_first_line(error)}"
-        return Diagnosis(BAD, text, _mend(requirement.name))
+        return Diagnosis(BAD, text, _remedy(requirement.name))
     return Diagnosis(OK, f"{requirement.name} {found}")
 
 
@@ -104,7 +104,7 @@ def _install(requirement: Requirement) -> str:
     return f'{Path(sys.executable).name} -m pip install "{requirement}"'
 
 
-def _mend(name: str) -> str:
+def _remedy(name: str) -> str:
     """For a package that is there and broken."""
     if name == "matplotlib" and "MPLBACKEND" in os.environ:
         return "remove the environment variable MPLBACKEND, which names a backend for Matplotlib"

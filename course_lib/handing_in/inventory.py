@@ -90,7 +90,7 @@ def _item(name: str, cells: list[Cell], checks: list[Cell], is_question: bool) -
     if len(own) > 1:
         notes.append(f"there are {len(own)} cells for it; the last before the check counts")
     if cell.get("cell_type") != "code":
-        notes.append("its cell is no code cell; grading takes it for one")
+        notes.append("its cell is not a code cell; grading treats it as one")
     if not checks:
         notes.append("its check is missing; grading puts it back")
     if notes and state == ANSWERED:
@@ -125,7 +125,7 @@ def _quiz_answer(name: str, cell: Cell) -> tuple[str, str]:
     if answer is None:
         return UNANSWERED, "not answered yet"
     if not is_letter(answer):
-        return WARNING, f'{answer!r:.40} is no answer: set it to "A", "B", "C" or "D"'
+        return WARNING, f'{answer!r:.40} is not an answer: set it to "A", "B", "C" or "D"'
     return ANSWERED, f"answered {answer.strip().upper()}"
 
 

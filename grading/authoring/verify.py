@@ -107,7 +107,7 @@ def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
     try:
         tree = ast.parse(cut_solutions(solution.text, exercise.name))
     except (RegionError, SyntaxError) as error:
-        return f"the stub is no valid Python: {error}"
+        return f"the stub is not valid Python: {error}"
     defined = {
         node.name: ast.get_docstring(node)
         for node in tree.body

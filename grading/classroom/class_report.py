@@ -94,11 +94,11 @@ def _items(outcomes: list[NotebookOutcome]) -> Iterator[ItemSummary]:
 def summary(found: ClassReport) -> str:
     """The report in one sentence."""
     if not found.scores:
-        return f"Of {len(found.not_graded)} submissions none could be graded."
+        return f"None of the {len(found.not_graded)} submissions could be graded."
     median = statistics.median(found.scores)
     full = sum(score == found.max_score for score in found.scores)
     learners = f"{len(found.scores)} learner{'' if len(found.scores) == 1 else 's'}"
-    return f"{learners}: median {median:g} of {found.max_score:g} points, {full} with all points."
+    return f"{learners}: median {median:g} of {found.max_score:g} points, {full} with full marks."
 
 
 def ranked_misconceptions(found: ClassReport) -> list[tuple[int, str, str]]:

@@ -29,13 +29,13 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
     folder = CourseFolder(course)
     found = [one for one in submissions(folder.submitted, chapter) if one.learner == learner]
     if not found:
-        raise Problem(f"no submission of {learner!r} in {folder.submitted}/.")
+        raise Problem(f"no submission from {learner!r} in {folder.submitted}/.")
     release = read_release(folder.release(chapter))
     try:
         submission = Submission(found[0].notebook(chapter), found[0].companions())
         prepared = prepare(submission, release, course_secret(course))
     except Unreadable as error:
-        raise Problem(f"the submission of {learner} cannot be read: {error}") from None
+        raise Problem(f"the submission from {learner} cannot be read: {error}") from None
     names = [query.name for query in prepared.job.queries.values()]
     if exercise is not None and exercise not in names:
         raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")

@@ -28,7 +28,7 @@ from grading.judging.judge import (
     quiz_answer_from,
 )
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
-from grading.judging.review_flags import worth_a_look
+from grading.judging.review_flags import review_flags
 from grading.runner.limits import Limits
 from grading.runner.replies import Reply
 from grading.runner.run import UNUSABLE, Job, Query, RunRecord
@@ -124,7 +124,7 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
             cell.outputs = [nbformat.from_dict(output) for output in kept]
     order = list(prepared.job.queries)
     items.sort(key=lambda item: order.index(item.grade_id))
-    notes = (*prepared.repaired.mended, *record.notes, *worth_a_look(notebook))
+    notes = (*prepared.repaired.mended, *record.notes, *review_flags(notebook))
     problems = tuple(map(printable, notes))
     return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
 

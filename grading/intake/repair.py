@@ -1,4 +1,4 @@
-"""Puts right what editors, Colab and learners do to notebooks, before anything else reads them.
+"""Repairs what editors, Colab and learners do to notebooks, before anything else reads them.
 
 Called by ``grade`` on the bytes of a submission; pure, no nbgrader. What comes out has the released
 notebook's metadata and checks, and the learner's code; it is what runs and what is graded.
@@ -33,7 +33,7 @@ _NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cel
 class Repaired:
     """A notebook that can be run and graded.
 
-    ``mended`` says in sentences what was put right; ``missing`` names the exercises and questions
+    ``mended`` says in sentences what was repaired; ``missing`` names the exercises and questions
     whose cell was deleted.
     """
 

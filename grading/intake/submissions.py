@@ -117,7 +117,7 @@ def _read(path: Path, most: int) -> bytes:
         try:
             # Asked of what was opened, before it becomes a file: Python makes none of a folder.
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unreadable(f"{name} is no ordinary file")
+                raise Unreadable(f"{name} is not an ordinary file")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(most + 1)
         finally:

@@ -1,7 +1,7 @@
-"""Which cells reach into the machinery that observes them. Called by ``classroom.pipeline``; takes no point.
+"""Review flags: which cells reach into the machinery that observes them. Called by ``classroom.pipeline``; takes no point.
 
 What a learner's process can do to itself cannot be judged from its source: this finds the plain
-cases, for a person to look at. An honest cell may be named too.
+cases, for a person to review. An honest cell may be named too.
 """
 
 import re
@@ -19,12 +19,12 @@ _REACHES = re.compile(
 _CELLS_NAMED = 5
 
 
-def worth_a_look(notebook: NotebookNode) -> list[str]:
+def review_flags(notebook: NotebookNode) -> list[str]:
     """A sentence per cell of the learner's that names parts of the checks or ways to them."""
     notes = []
     for number, cell in enumerate(notebook.cells, 1):
         own = cell.cell_type == "code" and not is_locked(cell) and "setup" not in tags_of(cell)
         found = _REACHES.search(cell.source) if own else None
         if found:
-            notes.append(f"Cell {number} mentions {found[0][:60]}: worth a look by a person.")
+            notes.append(f"Cell {number} mentions {found[0][:60]}: please review manually.")
     return notes[:_CELLS_NAMED]

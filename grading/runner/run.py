@@ -40,7 +40,7 @@ class Query:
     def expression(self, nonce: str, chapter: str) -> str:
         """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way.
 
-        An exercise is observed by modules that are read anew: what a cell put into the loaded ones
+        An exercise is observed by freshly imported modules: what a cell put into the loaded ones
         is gone with them.
         """
         if self.kind == "quiz":
@@ -103,7 +103,7 @@ class RunRecord(msgspec.Struct):
 def run(job: Job) -> RunRecord:
     """Run the notebook; a cell that ends its kernel is left out when the rest runs again.
 
-    Raises ``NoKernel``, a ``Problem``, when no kernel can be had: then nothing is known of the work.
+    Raises ``NoKernel``, a ``Problem``, when no kernel can be started: then nothing is known about the work.
     """
     return _Run(job).record_of_all()
 
@@ -117,7 +117,7 @@ class _Run:
         self.unfinished: dict[str, list[Reply]] = {}
 
     def record_of_all(self) -> RunRecord:
-        reason = Failure("error", "The kernel was ended too often; not reached.")
+        reason = Failure("error", "Not reached: too many cells ended the kernel.")
         sources = [Cell(cell.source, is_solution(cell)) for cell in self.cells]
         history: list[Attempt] = []
         kernels, trial = self.job.limits.replays + 1, None

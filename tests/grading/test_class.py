@@ -578,7 +578,7 @@ def test_report_as_table_csv_and_picture(course, tmp_path):
     arguments = ["report", "00", "--course", str(course), "--csv", files[0], "--png", files[1]]
     result = CliRunner().invoke(app, [str(part) for part in arguments])
     assert result.exit_code == 0, result.output
-    assert "3 learners: median 4 of 6 points, 1 with all points." in result.stdout
+    assert "3 learners: median 4 of 6 points, 1 with full marks." in result.stdout
     assert "loss before forward" in result.stdout
     with files[0].open() as file:
         rows = [tuple(row.values()) for row in csv.DictReader(file)]

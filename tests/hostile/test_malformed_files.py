@@ -272,7 +272,7 @@ CASES = (
     Case("binary", damage=lambda tree: bytes(range(256)) * 40, unreadable="claims to be utf-16"),
     Case("a zip", damage=_zipped, unreadable="not valid JSON"),
     Case(
-        "a list", damage=lambda tree: json.dumps(tree["cells"]).encode(), unreadable="no notebook"
+        "a list", damage=lambda tree: json.dumps(tree["cells"]).encode(), unreadable="not a notebook"
     ),
     Case("a page of HTML", damage=lambda tree: b"<!DOCTYPE html><p>404", unreadable="web page"),
     Case(
@@ -280,8 +280,8 @@ CASES = (
         damage=lambda tree: b"{" + b" " * (51 * 2**20),
         unreadable="larger than 50 MB",
     ),
-    Case("a folder in its place", beside=_beside(_folder), unreadable="no ordinary file"),
-    Case("a named pipe in its place", beside=_beside(_pipe), unreadable="no ordinary file"),
+    Case("a folder in its place", beside=_beside(_folder), unreadable="not an ordinary file"),
+    Case("a named pipe in its place", beside=_beside(_pipe), unreadable="not an ordinary file"),
     Case(
         "a link to a neighbour's file", beside=_beside(_link), unreadable="links are not followed"
     ),

@@ -191,7 +191,7 @@ def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[
 
 
 def _milestone(finding: Finding) -> int:
-    """Of an exercise in milestones, where its finding belongs: an early one is to be mended first."""
+    """Of an exercise in milestones, where its finding belongs: an early one is to be fixed first."""
     found = _MILESTONE.match(finding.text)
     return int(found[1]) if found else 0
 
