@@ -73,7 +73,7 @@ def _check_python() -> Iterator[Diagnosis]:
     if own.is_dir() and Path(sys.prefix).resolve() != own.resolve() and not _conda():
         inside = ".venv/bin/python" if os.name == "posix" else r".venv\Scripts\python"
         text = "this is not the course's own Python, which is in .venv"
-        yield Diagnosis(NOTE, text, f"to ask that one: {inside} -m course_lib doctor")
+        yield Diagnosis(NOTE, text, f"to check that one: {inside} -m course_lib doctor")
 
 
 def _check_packages() -> Iterator[Diagnosis]:
@@ -126,7 +126,7 @@ def _check_torch() -> Iterator[Diagnosis]:
     model(torch.ones(4, 2)).mean().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
     yield Diagnosis(
-        OK, f"torch takes a training step on the CPU, {torch.get_num_threads()} threads"
+        OK, f"torch takes a training step on the CPU ({torch.get_num_threads()} threads)"
     )
     if torch.cuda.is_available():
         yield Diagnosis(OK, f"GPU: {torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")

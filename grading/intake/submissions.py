@@ -73,7 +73,7 @@ class HandedIn:
                 f"{chapter.id}.ipynb is missing"
                 + (f", and {len(named)} notebooks could be meant" if named else "")
             )
-        self.mended.append(f"The notebook was called {named[0].name!r}.")
+        self.mended.append(f"The notebook was named {named[0].name!r}.")
         return named[0]
 
 
