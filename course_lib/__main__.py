@@ -1,6 +1,6 @@
 """``python -m course_lib lab | doctor | status``: the learner's commands.
 
-What a learner can put right ends in one line on stderr and a non-zero exit status. Each command
+What a learner can fix ends in one line on stderr and a non-zero exit status. Each command
 lives in a module of its own, imported when called: ``doctor`` works where torch does not.
 """
 
@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.set_defaults(run=_lab)
 
-    doctor = commands.add_parser("doctor", help="report what works here, and what to do otherwise")
+    doctor = commands.add_parser(
+        "doctor", help="report what works here, and how to fix what does not"
+    )
     doctor.set_defaults(run=_doctor)
 
     status = commands.add_parser("status", help="show which checks you have passed")
@@ -57,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 0 < int(text) < 2**16):
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; ports go from 1 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid port; ports go from 1 to 65535")
     return int(text)
 
 

@@ -1,4 +1,4 @@
-"""What a learner can put right on their machine. Raised by the commands' modules; ``__main__``
+"""What a learner can fix on their machine. Raised by the commands' modules; ``__main__``
 prints it as one line, never as a traceback."""
 
 

@@ -61,11 +61,13 @@ def is_letter(answer: Any) -> bool:
 def check_quiz(id: str, answer: Any) -> None:
     """Say whether ``answer`` is None, one of the letters "A" to "D" in either case, or neither.
 
-    Whether it is right comes with the grading: the key is not here. Raises nothing.
+    Grading decides whether it is correct: the key is not here. Raises nothing.
     """
     if answer is None:
         print(f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.')
     elif is_letter(answer):
-        print(f"\u2713 {id}: {answer.strip().upper()} is noted. Key and reasons come with grading.")
+        print(
+            f"\u2713 {id}: {answer.strip().upper()} is noted. Grading gives the key and the reasons."
+        )
     else:
-        print(f'\u2717 {id}: {answer!r:.40} is no answer. Set it to "A", "B", "C" or "D".')
+        print(f'\u2717 {id}: {answer!r:.40} is not an answer. Set it to "A", "B", "C" or "D".')

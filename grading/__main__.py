@@ -1,7 +1,7 @@
 """``python -m grading``: the commands of authors and instructors.
 
 Each command lives in a module of its own and is imported when it is called, so that ``--help``
-answers at once. What a person can put right ends in one line on stderr and exit status 2.
+answers at once. What a person can fix ends in one line on stderr and exit status 2.
 """
 
 import sys
@@ -30,7 +30,7 @@ app = typer.Typer(
 )
 
 Chapters = Annotated[
-    list[str] | None, typer.Argument(help="Chapters by name or number (05); all when none.")
+    list[str] | None, typer.Argument(help="Chapters by name or number (05); all if none is given.")
 ]
 
 
@@ -118,7 +118,7 @@ WarmKernels = Annotated[
     bool,
     typer.Option(
         "--warm-kernels/--cold-kernels",
-        help="Fork kernels from a sandboxed process, or start each anew: slower.",
+        help="Fork kernels from a sandboxed process, or start a new process for each: slower.",
     ),
 ]
 
@@ -128,7 +128,7 @@ def grade_notebook(
     file: Annotated[Path, typer.Argument(help="A submitted notebook.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     chapter: Annotated[
-        str | None, typer.Option(help="Its chapter; recognised by name or content when left out.")
+        str | None, typer.Option(help="Its chapter; recognised by name or content if left out.")
     ] = None,
     sandbox: Sandbox = True,
     warm_kernels: WarmKernels = True,
@@ -160,7 +160,7 @@ def grade(
 ) -> None:
     """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
 
-    Killed or stopped, it goes on where it was when it is started again.
+    If it is stopped, run it again: it continues where it was.
     """
     if scheduler is None:
         from grading.classroom.prefork import start_server
@@ -178,8 +178,8 @@ def grade(
 def report(
     chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
     course: Course = COURSE_FOLDER,
-    csv: Annotated[Path | None, typer.Option(help="Write the numbers there, too.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Write one picture there, too.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Also write the numbers to this file.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also write one picture to this file.")] = None,
 ) -> None:
     """Instructor: scores, points per exercise and misconceptions of the class, as last graded."""
     from grading.classroom.report import report as report_class

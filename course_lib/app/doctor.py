@@ -28,7 +28,7 @@ _MODULES = {"scikit-learn": "sklearn", "pillow": "PIL"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """``state`` is OK, NOTE (works, but worth knowing) or BAD; ``advice`` says what to do."""
 
     state: str
@@ -42,7 +42,7 @@ class Finding:
 
 def examine() -> int:
     """Print the report; 0 when nothing stands in the way of the course, else 1."""
-    print(f"The PyTorch training loop {__version__}: report of this machine\n")
+    print(f"The PyTorch training loop {__version__}: report on this machine\n")
     findings = []
     for check in _CHECKS:
         for finding in _guarded(check):
@@ -50,50 +50,50 @@ def examine() -> int:
             findings.append(finding)
     problems = sum(finding.state == BAD for finding in findings)
     if problems:
-        print(f"\n{problems} problem(s). Put them right from the top, then run this again.")
+        print(f"\n{problems} problem(s). Fix them from the top, then run this again.")
     else:
         print("\nNothing stands in the way of the course.")
     return 1 if problems else 0
 
 
-def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _guarded(check: Callable[[], Iterator[Diagnosis]]) -> Iterator[Diagnosis]:
     try:
         yield from check()
     except Exception as error:
         name = check.__name__.removeprefix("_check_")
-        yield Finding(BAD, f"{name}: {type(error).__name__}: {_first_line(error)}")
+        yield Diagnosis(BAD, f"{name}: {type(error).__name__}: {_first_line(error)}")
 
 
-def _check_python() -> Iterator[Finding]:
-    yield Finding(
+def _check_python() -> Iterator[Diagnosis]:
+    yield Diagnosis(
         OK, f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
     )
-    yield Finding(OK, f"interpreter {sys.executable}")
+    yield Diagnosis(OK, f"interpreter {sys.executable}")
     own = REPOSITORY / ".venv"
     if own.is_dir() and Path(sys.prefix).resolve() != own.resolve() and not _conda():
         inside = ".venv/bin/python" if os.name == "posix" else r".venv\Scripts\python"
         text = "this is not the course's own Python, which is in .venv"
-        yield Finding(NOTE, text, f"to ask that one: {inside} -m course_lib doctor")
+        yield Diagnosis(NOTE, text, f"to check that one: {inside} -m course_lib doctor")
 
 
-def _check_packages() -> Iterator[Finding]:
+def _check_packages() -> Iterator[Diagnosis]:
     for requirement in RUNTIME:
         yield _package(requirement)
 
 
-def _package(requirement: Requirement) -> Finding:
+def _package(requirement: Requirement) -> Diagnosis:
     found = _version(requirement.name)
     if found is None:
-        return Finding(BAD, f"{requirement.name} is missing", _install(requirement))
+        return Diagnosis(BAD, f"{requirement.name} is missing", _install(requirement))
     if not requirement.allows(found):
         text = f"{requirement.name} {found}, but {requirement} is needed"
-        return Finding(BAD, text, _install(requirement))
+        return Diagnosis(BAD, text, _install(requirement))
     try:
         importlib.import_module(_MODULES.get(requirement.name, requirement.name))
     except Exception as error:
         text = f"{requirement.name} {found} is installed but does not start: {_first_line(error)}"
-        return Finding(BAD, text, _mend(requirement.name))
-    return Finding(OK, f"{requirement.name} {found}")
+        return Diagnosis(BAD, text, _remedy(requirement.name))
+    return Diagnosis(OK, f"{requirement.name} {found}")
 
 
 def _install(requirement: Requirement) -> str:
@@ -104,7 +104,7 @@ def _install(requirement: Requirement) -> str:
     return f'{Path(sys.executable).name} -m pip install "{requirement}"'
 
 
-def _mend(name: str) -> str:
+def _remedy(name: str) -> str:
     """For a package that is there and broken."""
     if name == "matplotlib" and "MPLBACKEND" in os.environ:
         return "remove the environment variable MPLBACKEND, which names a backend for Matplotlib"
@@ -118,23 +118,25 @@ def _conda() -> bool:
     return (Path(sys.prefix) / "conda-meta").is_dir()
 
 
-def _check_torch() -> Iterator[Finding]:
+def _check_torch() -> Iterator[Diagnosis]:
     torch = sys.modules.get("torch")
     if torch is None:
         return  # missing or broken: reported among the packages
     model = torch.nn.Linear(2, 1)
     model(torch.ones(4, 2)).mean().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
-    yield Finding(OK, f"torch takes a training step on the CPU, {torch.get_num_threads()} threads")
+    yield Diagnosis(
+        OK, f"torch takes a training step on the CPU ({torch.get_num_threads()} threads)"
+    )
     if torch.cuda.is_available():
-        yield Finding(OK, f"GPU: {torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")
+        yield Diagnosis(OK, f"GPU: {torch.cuda.get_device_name()} (CUDA {torch.version.cuda})")
     elif torch.backends.mps.is_available():
-        yield Finding(OK, "GPU: Apple, used through mps")
+        yield Diagnosis(OK, "GPU: Apple, used through mps")
     else:
-        yield Finding(OK, "no GPU: every chapter works without one")
+        yield Diagnosis(OK, "no GPU: every chapter works without one")
 
 
-def _check_pictures() -> Iterator[Finding]:
+def _check_pictures() -> Iterator[Diagnosis]:
     if "matplotlib" not in sys.modules or "PIL" not in sys.modules:
         return  # missing or broken: reported among the packages
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -144,28 +146,28 @@ def _check_pictures() -> Iterator[Finding]:
     figure.add_subplot().set_title("loss")
     picture = io.BytesIO()
     FigureCanvasAgg(figure).print_png(picture)
-    yield Finding(OK, f"Matplotlib draws a picture ({len(picture.getvalue())} bytes)")
+    yield Diagnosis(OK, f"Matplotlib draws a picture ({len(picture.getvalue())} bytes)")
 
 
-def _check_front_end() -> Iterator[Finding]:
+def _check_front_end() -> Iterator[Diagnosis]:
     if "google.colab" in sys.modules:
-        yield Finding(OK, "front end: Google Colab")
+        yield Diagnosis(OK, "front end: Google Colab")
         return
     for name in ("jupyterlab", "ipykernel"):
         version = _version(name)
         if version is None:
             lab = _install(Requirement(name, ""))
-            yield Finding(NOTE, f"{name} is missing: needed to open the course here", lab)
+            yield Diagnosis(NOTE, f"{name} is missing: needed to open the course here", lab)
         else:
-            yield Finding(OK, f"{name} {version}")
+            yield Diagnosis(OK, f"{name} {version}")
     if (_version("ipykernel") or "").startswith(("7.0.", "7.1.", "7.2.", "7.3.")):
         advice = 'pip install --upgrade "ipykernel>=7.4"'
-        yield Finding(BAD, "ipykernel 7.0 to 7.3 can garble the sliders' pictures", advice)
+        yield Diagnosis(BAD, "ipykernel 7.0 to 7.3 can garble the sliders' pictures", advice)
     if _version("jupyterlab") and _version("ipywidgets"):
         yield _sliders()
 
 
-def _sliders() -> Finding:
+def _sliders() -> Diagnosis:
     """JupyterLab shows widgets by a package of its own: ipywidgets 8 speaks to its version 3, and
     ipywidgets 7 to version 1 alone, which pip does not know of 7.7."""
     widgets, page = _version("ipywidgets"), _version("jupyterlab_widgets")
@@ -173,22 +175,22 @@ def _sliders() -> Finding:
     advice = f'{python} -m pip install --upgrade "ipywidgets>=8" jupyterlab_widgets'
     if page is None:
         text = "jupyterlab_widgets is missing: JupyterLab would show no sliders"
-        return Finding(BAD, text, advice)
+        return Diagnosis(BAD, text, advice)
     text = f"sliders: ipywidgets {widgets} with jupyterlab_widgets {page}"
     if {"7": "1", "8": "3"}.get(widgets[0], page[0]) != page[0]:
-        return Finding(BAD, f"{text} do not fit together: no slider would show", advice)
-    return Finding(OK, text)
+        return Diagnosis(BAD, f"{text} do not fit together: no slider would show", advice)
+    return Diagnosis(OK, text)
 
 
-def _check_memory() -> Iterator[Finding]:
+def _check_memory() -> Iterator[Diagnosis]:
     free = _free_memory_gb()
     if free is None:
-        yield Finding(NOTE, "free memory could not be read")
+        yield Diagnosis(NOTE, "free memory could not be read")
     elif free < _LOW_MEMORY_GB:
         advice = "close other programs or notebooks: a kernel of this course needs about 0.6 GB"
-        yield Finding(NOTE, f"free memory: {free:.1f} GB", advice)
+        yield Diagnosis(NOTE, f"free memory: {free:.1f} GB", advice)
     else:
-        yield Finding(OK, f"free memory: {free:.1f} GB")
+        yield Diagnosis(OK, f"free memory: {free:.1f} GB")
 
 
 def _free_memory_gb() -> float | None:
@@ -217,14 +219,14 @@ def _container_memory() -> int | None:
     return None
 
 
-def _check_progress() -> Iterator[Finding]:
+def _check_progress() -> Iterator[Diagnosis]:
     place = progress.home()
     existing = next(folder for folder in (place, *place.parents) if folder.exists())
     if os.access(existing, os.W_OK):
-        yield Finding(OK, f"progress is kept in {place}")
+        yield Diagnosis(OK, f"progress is kept in {place}")
     else:
         advice = "set COURSE_HOME to a folder of yours; checks work without it"
-        yield Finding(NOTE, f"progress cannot be kept in {place}", advice)
+        yield Diagnosis(NOTE, f"progress cannot be kept in {place}", advice)
 
 
 def _version(name: str) -> str | None:

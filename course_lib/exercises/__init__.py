@@ -57,6 +57,6 @@ def name_of(given: Any) -> str:
     class itself; ``LookupError`` when ``given`` is none of these, or nothing."""
     name = given if isinstance(given, str) else getattr(given, "__name__", None)
     if not isinstance(name, str) or not name:
-        raise LookupError('of which exercise? Write its name in quotes, like hint("fit").')
+        raise LookupError('Which exercise? Write its name in quotes, like hint("fit").')
     owners = [each.name for each in all_exercises().values() if name in each.subjects]
     return owners[0] if owners else name

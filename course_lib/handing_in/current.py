@@ -73,7 +73,7 @@ def _saved_file(chapter_id: str) -> Path:
         names = ", ".join(path.name for path in copies[:4])
         raise NotFound(f"Several notebooks could be meant ({names}). Name yours: {how}")
     raise NotFound(
-        f"There is no {chapter_id}.ipynb in the folder in which this kernel runs. Save your notebook; "
+        f"There is no {chapter_id}.ipynb in the folder where this kernel runs. Save your notebook; "
         f"if it has another name or place: {how}"
     )
 
@@ -99,9 +99,9 @@ def _read(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise NotFound(f"{path.name} cannot be read: {error.strerror or error}.") from None
     except (ValueError, RecursionError):
-        raise NotFound(f"{path.name} is no readable notebook: save it again.") from None
+        raise NotFound(f"{path.name} cannot be read as a notebook: save it again.") from None
     if not _is_notebook(notebook):
-        raise NotFound(f"{path.name} is no notebook of a current format.")
+        raise NotFound(f"{path.name} is not in a current notebook format.")
     return notebook
 
 

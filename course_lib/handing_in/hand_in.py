@@ -84,7 +84,7 @@ def hand_in(chapter: str, file: str | Path | None = None) -> None:
 
 def _report(name: str, file: str | Path | None) -> Report | Text:
     if os.environ.get("NBGRADER_EXECUTION"):
-        return Text("Nothing to do while the notebook is graded.")
+        return Text("Nothing to do while the notebook is being graded.")
     try:
         chapter = find_chapter(name)
         current = current_notebook(chapter.id, file)
@@ -111,10 +111,10 @@ def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Re
     notes = [*_not_what_ran(current.content), *_mentions(current.content)]
     notes += _write(chapter, current, complete=not open_items)
     if open_items:
-        title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need a look, in {looked_at}"
+        title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need attention in {looked_at}"
         return Report(title, ORANGE, items, tuple(notes))
-    title = f"\u2713 {chapter.id}: all {len(items)} are there and answered, in {looked_at}"
-    return Report(title, GREEN, items, ("Whether they are right, grading says.", *notes))
+    title = f"\u2713 {chapter.id}: all {len(items)} are there and answered in {looked_at}"
+    return Report(title, GREEN, items, ("Grading decides whether they are correct.", *notes))
 
 
 def _line(item: Item) -> str:
@@ -137,7 +137,7 @@ def _not_what_ran(notebook: Mapping[str, Any]) -> list[str]:
     if not names:
         return []
     return [
-        f"! What you ran last of {', '.join(names)} is not what the notebook holds. Save it "
+        f"! What you last ran for {', '.join(names)} is not what is in the notebook. Save it "
         "(Ctrl+S), then run this cell again."
     ]
 
@@ -150,7 +150,9 @@ def _mentions(notebook: Mapping[str, Any]) -> list[str]:
     lines = personal_lines(notebook)
     if not lines:
         return []
-    return [f"! You wrote a folder or address that may name you ({'; '.join(lines[:3])})."]
+    return [
+        f"! Your notebook contains a folder or address that may identify you ({'; '.join(lines[:3])})."
+    ]
 
 
 # --- the copy -----------------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def _item(name: str, cells: list[Cell], checks: list[Cell], is_question: bool) -
         return Item(
             name,
             MISSING,
-            f'its cell is missing. Undo the deletion, or make a cell that begins with "# EXERCISE {name}"',
+            f'its cell is missing. Undo the deletion, or add a cell that begins with "# EXERCISE {name}"',
         )
     own = [cell for cell in cells if not _untouched(cell)]
     cell = (own or cells)[-1]
@@ -88,11 +88,11 @@ def _item(name: str, cells: list[Cell], checks: list[Cell], is_question: bool) -
         state, text = UNANSWERED, "not answered yet" if is_question else "not written yet"
     notes = []
     if len(own) > 1:
-        notes.append(f"there are {len(own)} cells for it; the last before the check counts")
+        notes.append(f"there are {len(own)} cells for it; the last one before the check counts")
     if cell.get("cell_type") != "code":
-        notes.append("its cell is no code cell; grading takes it for one")
+        notes.append("its cell is not a code cell; grading treats it as one")
     if not checks:
-        notes.append("its check is missing; grading puts it back")
+        notes.append("its check is missing; grading restores it")
     if notes and state == ANSWERED:
         state = WARNING
     return Item(name, state, "; ".join([text, *notes]))
@@ -101,11 +101,11 @@ def _item(name: str, cells: list[Cell], checks: list[Cell], is_question: bool) -
 def _code_answer(cell: Cell) -> tuple[str, str]:
     source = source_of(cell)
     if not source.strip() or not top_level(source) and _parses(source):
-        return UNANSWERED, "its cell holds no code"
+        return UNANSWERED, "its cell contains no code"
     if _STUB in source:
-        return UNANSWERED, "not written to its end yet"
+        return UNANSWERED, "not finished yet"
     if not _parses(source):
-        return WARNING, "written, with a syntax error: run its cell to see it"
+        return WARNING, "written, but with a syntax error: run its cell to see it"
     return ANSWERED, "written"
 
 
@@ -120,12 +120,12 @@ def _quiz_answer(name: str, cell: Cell) -> tuple[str, str]:
     if not values:
         return WARNING, f"its cell does not set {name}"
     if not isinstance(values[-1], ast.Constant):
-        return WARNING, "its cell does not say a letter plainly"
+        return WARNING, "its cell does not give a plain letter"
     answer = values[-1].value
     if answer is None:
         return UNANSWERED, "not answered yet"
     if not is_letter(answer):
-        return WARNING, f'{answer!r:.40} is no answer: set it to "A", "B", "C" or "D"'
+        return WARNING, f'{answer!r:.40} is not an answer: set it to "A", "B", "C" or "D"'
     return ANSWERED, f"answered {answer.strip().upper()}"
 
 

@@ -29,7 +29,7 @@ Outcome = Literal["learning", "unchanged", "exploding", "not better", "error"]
 
 
 @dataclass(frozen=True)
-class Failure:
+class RaisedError:
     """The exception that ended a run. ``batch`` counts from 1, ``place`` in the order from 0."""
 
     batch: int
@@ -49,7 +49,7 @@ class Run:
     order: str
     losses: np.ndarray
     change: float
-    failure: Failure | None
+    failure: RaisedError | None
 
     @property
     def first_bad(self) -> int | None:
@@ -88,7 +88,7 @@ def run_order(order: str) -> Run:
             try:
                 exec(code, namespace)
             except Exception as error:
-                failure = Failure(number, place, type(error).__name__, str(error))
+                failure = RaisedError(number, place, type(error).__name__, str(error))
                 break
         if failure is not None:
             break

@@ -18,7 +18,13 @@ from matplotlib.patches import Rectangle
 
 from course_lib.beats import BY_LETTER, GREY, INK, LOOP, LOSS, YELLOW
 from course_lib.simulations.base import Artists, Choice, Preset, Settings, sweep
-from course_lib.simulations.beat_runs import BATCHES, Failure, Run, gradients_per_step, run_order
+from course_lib.simulations.beat_runs import (
+    BATCHES,
+    RaisedError,
+    Run,
+    gradients_per_step,
+    run_order,
+)
 
 SLOTS = 8
 USUAL = "FLZBS"
@@ -190,7 +196,7 @@ def _reason(run: Run) -> str:
     return "Gradients of this batch alone, then one step along them."
 
 
-def _wrapped(failure: Failure) -> str:
+def _wrapped(failure: RaisedError) -> str:
     lines = textwrap.wrap(f"{failure.kind}: {failure.message}", 55)
     return "\n".join(lines if len(lines) <= 8 else [*lines[:7], lines[7] + " \u2026"])
 

@@ -25,7 +25,7 @@ def written_chapters(names: list[str], folder: Path = CHAPTERS_FOLDER) -> list[C
         return chapters
     written = [chapter for chapter in chapters if text_source(chapter, folder).exists()]
     if not written:
-        raise Problem(f"{folder} holds no chapter's text source, such as {chapters[0].id}.py.")
+        raise Problem(f"{folder} holds no text source of a chapter, such as {chapters[0].id}.py.")
     return written
 
 

@@ -31,7 +31,7 @@ def check_points(notebook: NotebookNode, name: str) -> None:
         if points != graded["points"]:
             raise Problem(
                 f"{where}: the solution earns {points:g} of {graded['points']} points: "
-                "mend the solution cell or the answers."
+                "fix the solution cell or the answers."
             )
 
 

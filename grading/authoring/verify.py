@@ -28,7 +28,7 @@ STAGES_OF_HINTS = 2
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintResult:
     """One thing that was checked about one item (an exercise, a question or the chapter)."""
 
     item: str
@@ -42,41 +42,41 @@ def verify(names: list[str], console: Console | None = None) -> bool:
     console = console or Console()
     complete = True
     for chapter in written_chapters(names):
-        findings = list(chapter_findings(chapter))
-        wrong = [finding for finding in findings if not finding.ok]
-        console.print(_table(chapter, findings))
-        for finding in wrong:
-            line = f"{chapter.number} {finding.item}, {finding.check}: {finding.detail}"
+        results = list(chapter_results(chapter))
+        wrong = [result for result in results if not result.ok]
+        console.print(_table(chapter, results))
+        for result in wrong:
+            line = f"{chapter.number} {result.item}, {result.check}: {result.detail}"
             console.print(f"[red]\u2717[/] {escape(line)}")
         complete = complete and not wrong
     return complete
 
 
-def chapter_findings(chapter: Chapter) -> Iterator[Finding]:
+def chapter_results(chapter: Chapter) -> Iterator[LintResult]:
     """Everything that ``verify`` checks about one chapter."""
     cells = read_chapter(text_source(chapter))
     exercises = chapter_exercises(chapter)
-    yield from _cells_findings(chapter, cells, exercises)
+    yield from _cells_results(chapter, cells, exercises)
     stubs = {cell.name: cell for cell in cells if cell.role == "solution"}
     for exercise in exercises:
-        yield from exercise_findings(exercise, stubs.get(exercise.name))
-    yield from _matrix_findings(chapter)
-    yield from quiz_findings(chapter.number, chapter_questions(chapter))
+        yield from exercise_results(exercise, stubs.get(exercise.name))
+    yield from _matrix_results(chapter)
+    yield from quiz_results(chapter.number, chapter_questions(chapter))
 
 
-def _matrix_findings(chapter: Chapter) -> Iterator[Finding]:
+def _matrix_results(chapter: Chapter) -> Iterator[LintResult]:
     try:
         for row in rows(chapter):
             score = f"{row.score:g} of {row.max_score:g} points"
             detail = f"{row.label}: {score}. {row.detail}".strip()
-            yield Finding(row.exercise, row.kind, row.ok, detail)
+            yield LintResult(row.exercise, row.kind, row.ok, detail)
     except Exception as error:  # an author's own code, stub or answers, did not even run
-        yield Finding("chapter", "matrix", False, f"{type(error).__name__}: {error}")
+        yield LintResult("chapter", "matrix", False, f"{type(error).__name__}: {error}")
 
 
-def _cells_findings(
+def _cells_results(
     chapter: Chapter, cells: list[SourceCell], exercises: tuple[Exercise, ...]
-) -> Iterator[Finding]:
+) -> Iterator[LintResult]:
     for role, wanted in (
         ("solution", [exercise.name for exercise in exercises]),
         ("tests", [exercise.name for exercise in exercises]),
@@ -84,22 +84,22 @@ def _cells_findings(
     ):
         found = [cell.name for cell in cells if cell.role == role]
         detail = f"the notebook has {_names(found)}, course_lib has {_names(wanted)}"
-        yield Finding("chapter", f"{role} cells", sorted(found) == sorted(wanted), detail)
+        yield LintResult("chapter", f"{role} cells", sorted(found) == sorted(wanted), detail)
 
 
 def _names(names: list[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def exercise_findings(exercise: Exercise, solution: SourceCell | None) -> Iterator[Finding]:
+def exercise_results(exercise: Exercise, solution: SourceCell | None) -> Iterator[LintResult]:
     """Whether the parts that an author writes by hand are there."""
     hints = [hint for hint in exercise.hints if hint.strip()]
     detail = f"{len(hints)} of {STAGES_OF_HINTS} hints are written"
-    yield Finding(exercise.name, "hints", len(set(hints)) == STAGES_OF_HINTS, detail)
-    yield Finding(exercise.name, "task", bool(exercise.task.strip()), "its task is empty")
+    yield LintResult(exercise.name, "hints", len(set(hints)) == STAGES_OF_HINTS, detail)
+    yield LintResult(exercise.name, "task", bool(exercise.task.strip()), "its task is empty")
     if solution is not None:
         problem = _docstring_problem(exercise, solution)
-        yield Finding(exercise.name, "docstring", not problem, problem)
+        yield LintResult(exercise.name, "docstring", not problem, problem)
 
 
 def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
@@ -107,7 +107,7 @@ def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
     try:
         tree = ast.parse(cut_solutions(solution.text, exercise.name))
     except (RegionError, SyntaxError) as error:
-        return f"the stub is no valid Python: {error}"
+        return f"the stub is not valid Python: {error}"
     defined = {
         node.name: ast.get_docstring(node)
         for node in tree.body
@@ -121,48 +121,48 @@ def _docstring_problem(exercise: Exercise, solution: SourceCell) -> str:
     return ""
 
 
-def quiz_findings(number: str, questions: Sequence[Question]) -> Iterator[Finding]:
+def quiz_results(number: str, questions: Sequence[Question]) -> Iterator[LintResult]:
     """Whether the quiz of chapter ``number`` is complete."""
     detail = f"{len(questions)} questions, not {QUESTIONS_PER_CHAPTER}"
-    yield Finding("chapter", "questions", len(questions) == QUESTIONS_PER_CHAPTER, detail)
+    yield LintResult("chapter", "questions", len(questions) == QUESTIONS_PER_CHAPTER, detail)
     for position, question in enumerate(questions, 1):
         wanted = f"q{number}_{position}"
         detail = f"question {position} of the chapter must be called {wanted}"
-        yield Finding(question.id, "id", question.id == wanted, detail)
+        yield LintResult(question.id, "id", question.id == wanted, detail)
         options = [text.strip() for text in question.options.values()]
         different = all(options) and len(set(options)) == len(options)
-        yield Finding(question.id, "options", different, "options must be four different texts")
+        yield LintResult(question.id, "options", different, "options must be four different texts")
         try:
             key = quiz_key(question.id)
         except LookupError as error:
-            yield Finding(question.id, "key", False, str(error))
+            yield LintResult(question.id, "key", False, str(error))
         else:
-            yield from key_findings(key)
+            yield from key_results(key)
 
 
-def key_findings(key: QuizKey) -> Iterator[Finding]:
+def key_results(key: QuizKey) -> Iterator[LintResult]:
     """Whether a key names an option, explains all of them, and agrees with its proof."""
-    yield Finding(key.id, "key", key.key in LETTERS, f"its key is {key.key!r}")
+    yield LintResult(key.id, "key", key.key in LETTERS, f"its key is {key.key!r}")
     missing = [letter for letter in LETTERS if not key.why.get(letter, "").strip()]
-    yield Finding(key.id, "why", not missing, f"no explanation of {_names(missing)}")
+    yield LintResult(key.id, "why", not missing, f"no explanation of {_names(missing)}")
     if key.proof is not None:
         try:
             proved = key.proof()
         except Exception as error:  # an author's snippet may do anything
             proved = f"{type(error).__name__}: {error}"
         detail = f"the key says {key.key}, running the proof says {proved!r}"
-        yield Finding(key.id, "proof", proved == key.key, detail)
+        yield LintResult(key.id, "proof", proved == key.key, detail)
 
 
-def _table(chapter: Chapter, findings: list[Finding]) -> Table:
+def _table(chapter: Chapter, results: list[LintResult]) -> Table:
     """One line an item; per check, how many of how many are in order."""
     table = Table("item", title=f"{chapter.number}. {chapter.title}", title_justify="left")
     table.add_column("in order")
-    for item in dict.fromkeys(finding.item for finding in findings):
+    for item in dict.fromkeys(result.item for result in results):
         counts: dict[str, list[bool]] = {}
-        for finding in findings:
-            if finding.item == item:
-                counts.setdefault(finding.check, []).append(finding.ok)
+        for result in results:
+            if result.item == item:
+                counts.setdefault(result.check, []).append(result.ok)
         cell = "  ".join(_count(check, oks) for check, oks in counts.items())
         table.add_row(escape(item), cell)
     return table

@@ -80,7 +80,7 @@ def _stub(commented: list[str], indent: str) -> tuple[str, ...]:
             stub.append(indent + text[2:])
         else:
             raise RegionError(
-                f'"{line.strip()}" after "{STUB}" is no comment at the region\'s depth'
+                f'"{line.strip()}" after "{STUB}" is not a comment at the region\'s depth'
             )
     return tuple(stub)
 

@@ -17,7 +17,7 @@ from grading.judging.outcomes import NotebookOutcome
 
 
 @dataclass(frozen=True)
-class Item:
+class ItemSummary:
     """How a class did on one exercise or question. ``misconceptions`` has the most frequent first;
     ``statuses`` counts learners by verdict."""
 
@@ -39,7 +39,7 @@ class ClassReport:
     chapter: Chapter
     scores: tuple[float, ...]
     max_score: float
-    items: tuple[Item, ...]
+    items: tuple[ItemSummary, ...]
     not_graded: dict[str, str]
     unknown_times: dict[str, str]
 
@@ -79,12 +79,12 @@ def _reason(mark: Mark) -> str:
     return mark.problem or "not graded"
 
 
-def _items(outcomes: list[NotebookOutcome]) -> Iterator[Item]:
+def _items(outcomes: list[NotebookOutcome]) -> Iterator[ItemSummary]:
     names = dict.fromkeys(item.grade_id for outcome in outcomes for item in outcome.items)
     for name in names:
         mine = [item for outcome in outcomes for item in outcome.items if item.grade_id == name]
         named = Counter(item.misconception for item in mine if item.misconception)
-        yield Item(
+        yield ItemSummary(
             name.removesuffix(TEST_SUFFIX),
             statistics.fmean(item.score for item in mine),
             max(item.max_score for item in mine),
@@ -96,11 +96,11 @@ def _items(outcomes: list[NotebookOutcome]) -> Iterator[Item]:
 def summary(found: ClassReport) -> str:
     """The report in one sentence."""
     if not found.scores:
-        return f"Of {len(found.not_graded)} submissions none could be graded."
+        return f"None of the {len(found.not_graded)} submissions could be graded."
     median = statistics.median(found.scores)
     full = sum(score == found.max_score for score in found.scores)
     learners = f"{len(found.scores)} learner{'' if len(found.scores) == 1 else 's'}"
-    return f"{learners}: median {median:g} of {found.max_score:g} points, {full} with all points."
+    return f"{learners}: median {median:g} of {found.max_score:g} points, {full} with full marks."
 
 
 def ranked_misconceptions(found: ClassReport) -> list[tuple[int, str, str]]:

@@ -37,7 +37,7 @@ def demo(
     console, start = Console(), time.monotonic()
     chapters = [chapter for chapter in wanted or sampled_chapters() if _is_built(chapter, console)]
     if not chapters:
-        raise Problem("no chapter with samples is built: run `python -m grading build`.")
+        raise Problem("no chapter with samples has been built: run `python -m grading build`.")
     _empty(course)
     names = ", ".join(chapter.number for chapter in chapters)
     console.print(f"Releasing chapter {names} into {_shown(course)}")
@@ -62,7 +62,7 @@ def demo(
     _print_points(chapters, results, console)
     _print_misconceptions(chapters, results, console)
     _print_pages(results, console)
-    console.print(f"Done in {time.monotonic() - start:.0f} s. Look around: {_shown(course)}")
+    console.print(f"Done in {time.monotonic() - start:.0f} s. Look around in {_shown(course)}")
     return results
 
 
@@ -99,7 +99,7 @@ def _is_built(chapter: Chapter, console: Console) -> bool:
     try:
         check_up_to_date(chapter)
     except Problem as problem:
-        console.print(f"Without chapter {chapter.number}: {problem}", highlight=False)
+        console.print(f"Skipping chapter {chapter.number}: {problem}", highlight=False)
         return False
     return True
 
@@ -108,7 +108,7 @@ def _empty(course: Path) -> None:
     """Only what an earlier demo made is removed."""
     if course.exists():
         if any(course.iterdir()) and not CourseFolder(course).config.is_file():
-            raise Problem(f"{course} holds other things than a demo; move it away first.")
+            raise Problem(f"{course} holds files that are not from a demo; move it away first.")
         shutil.rmtree(course)
 
 

@@ -19,7 +19,7 @@ from grading.intake.submissions import submissions
 from grading.judging.cases import case_set
 from grading.paths import CourseFolder
 from grading.runner.replies import Reply
-from grading.runner.run import Question
+from grading.runner.run import Query
 
 _WIDTH = 100
 
@@ -30,14 +30,14 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
     folder = CourseFolder(course)
     found = [one for one in submissions(folder.submitted, chapter) if one.learner == learner]
     if not found:
-        raise Problem(f"no submission of {learner!r} in {folder.submitted}/.")
+        raise Problem(f"no submission from {learner!r} in {folder.submitted}/.")
     release = read_release(folder.release(chapter))
     try:
         submission = Submission(found[0].notebook(chapter), found[0].companions())
         prepared = prepare(submission, release, course_secret(course))
     except Unreadable as error:
-        raise Problem(f"the submission of {learner} cannot be read: {error}") from None
-    names = [question.name for question in prepared.job.questions.values()]
+        raise Problem(f"the submission from {learner} cannot be read: {error}") from None
+    names = [query.name for query in prepared.job.queries.values()]
     if exercise is not None and exercise not in names:
         raise Problem(f"no exercise {exercise!r} in {chapter.id}. It has {', '.join(names)}.")
     record = ResultStore(folder.runs).get(job_key(prepared.job))
@@ -47,21 +47,21 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
             f"`python -m grading grade {chapter.number}` makes "
             "it (a run that a time limit cut short is not kept, nor one without a sandbox)."
         )
-    for grade_id, question in prepared.job.questions.items():
-        if exercise in (None, question.name):
-            yield f"== {question.name}"
-            yield from _of(question, record.answers[grade_id], prepared.seeds.get(grade_id))
+    for grade_id, query in prepared.job.queries.items():
+        if exercise in (None, query.name):
+            yield f"== {query.name}"
+            yield from _of(query, record.answers[grade_id], prepared.seeds.get(grade_id))
 
 
-def _of(question: Question, answer: list[Reply] | Failure, seed: int | None) -> Iterator[str]:
-    observed = evidence(question, answer)
+def _of(query: Query, answer: list[Reply] | Failure, seed: int | None) -> Iterator[str]:
+    observed = evidence(query, answer)
     if seed is None and not isinstance(observed, Failure):
         yield f"   answered {_shown(observed)}"
         return
     if isinstance(observed, Failure):
         yield _said(observed)
         return
-    cases = case_set(question.name, seed)
+    cases = case_set(query.name, seed)
     pairs = zip(cases.cases, cases.expected, observed, strict=True)
     for number, (case, expected, got) in enumerate(pairs, 1):
         yield f"-- case {number}: {_shown(case)}"

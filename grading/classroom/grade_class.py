@@ -226,7 +226,7 @@ class _Grading:
 
     def _unchanged(self, one: HandedIn, key: str) -> Result | None:
         """The result of the last grading, if all that it follows from and all that it wrote is as
-        it was. A page is made anew when scores or comments were given by hand since."""
+        it was. A page is made again when scores or comments were given by hand since."""
         mark = self.marks.get(one.learner)
         if mark is None or mark.key != key or mark.outcome is None:
             return None
@@ -276,7 +276,7 @@ class _Grading:
             said = printable(" ".join(str(again).split()))
             raise Problem(
                 f"{printable(one.learner)} {problem}; and that could not be written down: {said}. "
-                "Once this is mended, `grade` goes on where it was."
+                "Once this is fixed, run `grade` again: it goes on from there."
             ) from None
         return Result(one.learner, problem=problem)
 
@@ -297,7 +297,7 @@ def _with_file_notes(graded: Graded, one: HandedIn) -> Graded:
 
 
 def _is_text(name: str) -> bool:
-    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is no text."""
+    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is not text."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -324,6 +324,6 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
     console.print(table)
     works = [result.work for result in results]
     console.print(
-        f"{len(works)} submissions: {works.count('run')} run, {works.count('judged')} judged anew "
+        f"{len(works)} submissions: {works.count('run')} run, {works.count('judged')} judged again "
         f"from stored runs, {works.count('unchanged')} unchanged."
     )

@@ -19,7 +19,7 @@ from grading.paths import CourseFolder
 
 @dataclass(frozen=True)
 class Mark:
-    """``key`` is the hash of all that led to the result, "" when it is to be found anew; ``by_hand``
+    """``key`` is the hash of all that led to the result, "" when it is to be found again; ``by_hand``
     the hash of the scores and comments by hand on the feedback page; ``problem`` says why there is
     no outcome, ``time_problem`` why it is unknown whether it was late."""
 

@@ -28,10 +28,10 @@ from grading.judging.judge import (
     quiz_answer_from,
 )
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
-from grading.judging.review_flags import worth_a_look
+from grading.judging.review_flags import review_flags
 from grading.runner.limits import Limits
 from grading.runner.replies import Reply
-from grading.runner.run import UNUSABLE, Job, Question, RunRecord
+from grading.runner.run import UNUSABLE, Job, Query, RunRecord
 
 #: The longest message to a learner, in characters.
 _MESSAGE = 1_500
@@ -73,7 +73,7 @@ def prepare(
 ) -> Prepared:
     """Repair a submission and choose its cases. Raises ``Unreadable``."""
     repaired = repair(submission.notebook, release)
-    questions: dict[str, Question] = {}
+    queries: dict[str, Query] = {}
     seeds: dict[str, int] = {}
     for cell in release.cells:
         if not is_test(cell):
@@ -82,11 +82,11 @@ def prepare(
         name = grade_id.removesuffix(TEST_SUFFIX)
         exercise = all_exercises().get(name)
         if exercise is None:
-            questions[grade_id] = Question("quiz", name, (name,))
+            queries[grade_id] = Query("quiz", name, (name,))
             continue
         seeds[grade_id] = choose_seed(secret, name, submission.notebook)
         cases = case_set(name, seeds[grade_id]).cases
-        questions[grade_id] = Question(
+        queries[grade_id] = Query(
             "exercise",
             name,
             exercise.subjects,
@@ -95,14 +95,10 @@ def prepare(
         )
     companions = dict(submission.companions)
     chapter = next(
-        (
-            chapter_of(question.name).id
-            for question in questions.values()
-            if question.kind == "exercise"
-        ),
+        (chapter_of(query.name).id for query in queries.values() if query.kind == "exercise"),
         "",
     )
-    job = Job(repaired.notebook, questions, chapter, companions, limits or Limits(), sandbox, warm)
+    job = Job(repaired.notebook, queries, chapter, companions, limits or Limits(), sandbox, warm)
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 
@@ -116,31 +112,31 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
         elif cell.cell_type == "code":
             kept = record.outputs.get(cell.id, [])
             cell.outputs = [nbformat.from_dict(output) for output in kept]
-    order = list(prepared.job.questions)
+    order = list(prepared.job.queries)
     items.sort(key=lambda item: order.index(item.grade_id))
-    notes = (*prepared.repaired.mended, *record.notes, *worth_a_look(notebook))
+    notes = (*prepared.repaired.mended, *record.notes, *review_flags(notebook))
     problems = tuple(map(printable, notes))
     return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
 
 
 def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutcome:
     grade_id = grade_id_of(cell)
-    question = prepared.job.questions[grade_id]
-    observed = evidence(question, record.answers[grade_id])
+    query = prepared.job.queries[grade_id]
+    observed = evidence(query, record.answers[grade_id])
     first = observed[0] if isinstance(observed, list) else observed
     if isinstance(first, Failure) and first.status == "missing":
-        observed = _why_missing(question.name, first, prepared, record)
-    if question.kind == "quiz":
-        item = judge_quiz(question.name, observed)
+        observed = _why_missing(query.name, first, prepared, record)
+    if query.kind == "quiz":
+        item = judge_quiz(query.name, observed)
     else:
-        item = judge_exercise(question.name, prepared.seeds[grade_id], observed)
+        item = judge_exercise(query.name, prepared.seeds[grade_id], observed)
     points = float(cell.metadata.nbgrader.points)
     if item.max_score != points:
         raise Problem(
-            f"{question.name} has {item.max_score:g} points, the released notebook says "
+            f"{query.name} has {item.max_score:g} points, the released notebook says "
             f"{points:g}: run `python -m grading release`."
         )
-    if question.name in prepared.untouched and item.score == 0:
+    if query.name in prepared.untouched and item.score == 0:
         return replace(item, status="not_attempted", misconception=None, message="Not attempted.")
     aspects = tuple(replace(a, problem=_sayable(a.problem)) for a in item.aspects)
     return replace(item, message=_sayable(item.message), aspects=aspects)
@@ -151,11 +147,11 @@ def _sayable(text: str) -> str:
     return printable(text if len(text) <= _MESSAGE else f"{text[:_MESSAGE]} ...")
 
 
-def evidence(question: Question, answer: list[Reply] | Failure) -> Any:
+def evidence(query: Query, answer: list[Reply] | Failure) -> Any:
     """What the judge takes: a list with an entry per case, a quiz answer, or a ``Failure``."""
     if isinstance(answer, Failure):
         return answer
-    read = observation_from if question.kind == "exercise" else quiz_answer_from
+    read = observation_from if query.kind == "exercise" else quiz_answer_from
     try:
         entries = [
             failure_from(reply.failure, reply.detail) if reply.failure else read(reply.packed)
@@ -163,7 +159,7 @@ def evidence(question: Question, answer: list[Reply] | Failure) -> Any:
         ]
     except WireError:
         return UNUSABLE
-    return entries if question.kind == "exercise" else entries[0]
+    return entries if query.kind == "exercise" else entries[0]
 
 
 def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRecord) -> Failure:

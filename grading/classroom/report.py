@@ -34,7 +34,7 @@ def report(
     found = class_report(chapter, Marks(course, chapter), CourseFolder(course).submitted)
     if found is None:
         raise Problem(
-            f"{course} holds no marks of {chapter.id}: "
+            f"{course} holds no marks for {chapter.id}: "
             f"run `python -m grading grade {chapter.number} --course {course}`."
         )
     console = Console()
@@ -137,5 +137,5 @@ def _misconceptions(found: ClassReport) -> Table:
     for count, misconception, name in ranked_misconceptions(found):
         table.add_row(str(count), escape(misconception), escape(name))
     if not table.row_count:
-        table.add_row("0", "none was recognised", "")
+        table.add_row("0", "none recognised", "")
     return table

@@ -41,7 +41,7 @@ def draw(found: ClassReport) -> Figure:
 def _draw_scores(axes: Axes, found: ClassReport) -> None:
     labels, counts = zip(*found.bands(), strict=True)
     axes.bar(labels, counts, color=FORWARD.color, width=0.8)
-    axes.set_title("How many learners have how many points")
+    axes.set_title("Learners by points")
     axes.set(xlabel="points", ylabel="learners")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=False, axis="x")
@@ -60,9 +60,9 @@ def _draw_points(axes: Axes, found: ClassReport) -> None:
 
 
 def _draw_misconceptions(axes: Axes, rows: list[tuple[int, str, str]]) -> None:
-    axes.set_title("Misconceptions, by how many learners wrote them")
+    axes.set_title("Misconceptions, by number of learners")
     if not rows:
-        axes.text(0.0, 0.8, "None was recognised.", transform=axes.transAxes, color=GREY)
+        axes.text(0.0, 0.8, "None recognised.", transform=axes.transAxes, color=GREY)
         axes.set_axis_off()
         return
     labels = [shorten(text, 48, placeholder="...") for _, text, _ in rows]

@@ -191,7 +191,7 @@ def _leave(*_: object) -> None:
 
 
 class ClusterWorkers:
-    """The workers of a Dask scheduler. Use it in ``with``. ``Problem`` when they cannot be had."""
+    """The workers of a Dask scheduler. Use it in ``with``. ``Problem`` when there are none."""
 
     def __init__(self, address: str) -> None:
         try:
@@ -219,7 +219,7 @@ class ClusterWorkers:
         self._client.close()
 
     def slots(self) -> int:
-        """Counted anew each time: workers come and go."""
+        """Counted each time: workers come and go."""
         return max(1, self._cores())
 
     def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":

@@ -29,7 +29,7 @@ _BOMS = (
 
 
 class Unreadable(Exception):
-    """The file is no notebook that could be graded; the text says why in one line."""
+    """The file is not a notebook that could be graded; the text says why in one line."""
 
 
 @dataclass
@@ -44,7 +44,7 @@ class ReadCell:
 
 @dataclass
 class ReadNotebook:
-    """The cells and metadata of a submitted notebook; ``mended`` says what reading put right."""
+    """The cells and metadata of a submitted notebook; ``mended`` says what was repaired while reading."""
 
     cells: list[ReadCell]
     metadata: dict[str, Any]
@@ -56,17 +56,17 @@ def read_notebook(data: bytes) -> ReadNotebook:
     mended: list[str] = []
     tree = _parse(_decode(data, mended))
     if not isinstance(tree, dict):
-        raise Unreadable("the file is valid JSON, but no notebook")
+        raise Unreadable("the file is valid JSON, but not a notebook")
     tree = _upgrade(tree, mended)
     raw_cells = tree.get("cells")
     if not isinstance(raw_cells, list):
-        raise Unreadable("the file has no list of cells, so it is no notebook")
+        raise Unreadable("the file has no list of cells, so it is not a notebook")
     if len(raw_cells) > MAX_CELLS:
         raise Unreadable(f"the notebook has {len(raw_cells)} cells; at most {MAX_CELLS} are read")
     cells = [_cell(raw) for raw in raw_cells]
     broken = cells.count(None)
     if broken:
-        mended.append(f"{broken} entries that were no cells were left out.")
+        mended.append(f"{broken} entries that were not cells were left out.")
     metadata = tree.get("metadata")
     return ReadNotebook(
         cells=[cell for cell in cells if cell is not None],
@@ -80,13 +80,13 @@ def _decode(data: bytes, mended: list[str]) -> str:
         raise Unreadable("the file is empty")
     if len(data) > MAX_BYTES:
         size = len(data) / 2**20
-        raise Unreadable(f"the file has {size:.0f} MB; at most {MAX_BYTES // 2**20} MB are read")
+        raise Unreadable(f"the file is {size:.0f} MB; at most {MAX_BYTES // 2**20} MB are read")
     for bom, encoding in _BOMS:
         if data.startswith(bom):
             mended.append("The file began with a byte order mark; it was removed.")
             return _decode_as(data, encoding)
     if data[:2].count(0) == 1:  # "{" followed or preceded by a zero byte
-        mended.append("The file was stored as UTF-16; it was read as such.")
+        mended.append("The file was saved as UTF-16; it was read as UTF-16.")
         return _decode_as(data, "utf-16-le" if data[1] == 0 else "utf-16-be")
     try:
         return data.decode("utf-8")
@@ -99,12 +99,12 @@ def _decode_as(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise Unreadable(f"the file claims to be {encoding} and is not ({error.reason})") from None
+        raise Unreadable(f"the file claims to be {encoding} but is not ({error.reason})") from None
 
 
 def _parse(text: str) -> Any:
     if text.count("[") + text.count("{") > MAX_PARTS:
-        raise Unreadable("the file has more lists and objects than a notebook has use for")
+        raise Unreadable("the file has far more lists and objects than any notebook needs")
     try:
         return json.loads(text)
     except RecursionError:

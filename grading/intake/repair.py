@@ -1,4 +1,4 @@
-"""Puts right what editors, Colab and learners do to notebooks, before anything else reads them.
+"""Repairs what editors, Colab and learners do to notebooks, before anything else reads them.
 
 Called by ``grade`` on the bytes of a submission; pure, no nbgrader. What comes out has the released
 notebook's metadata and checks, and the learner's code; it is what runs and what is graded.
@@ -33,7 +33,7 @@ _NEW = {"code": new_code_cell, "markdown": new_markdown_cell, "raw": new_raw_cel
 class Repaired:
     """A notebook that can be run and graded.
 
-    ``mended`` says in sentences what was put right; ``missing`` names the exercises and questions
+    ``mended`` says in sentences what was repaired; ``missing`` names the exercises and questions
     whose cell was deleted.
     """
 
@@ -142,8 +142,8 @@ class _Repair:
         if "setup" in tags_of(target):
             return restored + own
         what = _called(target)
-        kept = "; your lines stand above it" if own else ""
-        self.mended.append(f"The {what} had been changed; the original was put back{kept}.")
+        kept = "; your lines are above it" if own else ""
+        self.mended.append(f"The {what} had been changed; the original was restored{kept}.")
         return own + restored
 
     def _duplicate(self, position: int, read: ReadCell, target: NotebookNode) -> list[_Placed]:
@@ -156,7 +156,7 @@ class _Repair:
         if is_solution(target):
             self.mended.append(
                 f"There were several cells of {_base(target)}; all of them ran, "
-                "the last one before the check counts."
+                "and the last one before the check counts."
             )
         return [_Placed(_scratch(read), None)]
 
@@ -189,7 +189,7 @@ class _Repair:
             item = placed.pop(_position(placed, index))
         else:
             item = _Placed(_pristine(self.index.cells[index]), index)
-            self.mended.append("The set-up cell was missing; it was put back.")
+            self.mended.append("The set-up cell was missing; it was restored.")
         place = placed.index(first_code) if first_code in placed else len(placed)
         placed.insert(place, item)
 
@@ -207,12 +207,10 @@ class _Repair:
                 return
             item = placed.pop(here)
             solution_at -= 1
-            self.mended.append(
-                f"The check of {name} stood before its cell; it was moved behind it."
-            )
+            self.mended.append(f"The check of {name} came before its cell; it was moved after it.")
         else:
             item = _Placed(_pristine(self.index.cells[index]), index)
-            self.mended.append(f"The check of {name} was missing; it was put back.")
+            self.mended.append(f"The check of {name} was missing; it was restored.")
         if solution_at is None:
             earlier = [i for i, p in enumerate(placed) if p.index is not None and p.index < index]
             solution_at = earlier[-1] if earlier else len(placed) - 1
@@ -228,7 +226,9 @@ class _Repair:
         name = kernel.get("name") if isinstance(kernel, dict) else None
         wanted = self.release.metadata.get("kernelspec", {}).get("name", "python3")
         if isinstance(name, str) and name != wanted:
-            self.mended.append(f"The notebook asked for the kernel {name[:40]!r}; {wanted} ran it.")
+            self.mended.append(
+                f"The notebook asked for the kernel {name[:40]!r}; it ran with {wanted}."
+            )
         if any(key in self.read.metadata for key in ("colab", "widgets")):
             self.mended.append("Data that another editor had added to the notebook was removed.")
 
@@ -239,7 +239,9 @@ class _Repair:
             return
         what = _called(target)
         had = "lost" if not nbgrader else "changed"
-        self.mended.append(f"The {what} had {had} its grading data; recognised by its {match.by}.")
+        self.mended.append(
+            f"The {what} had {had} its grading data; it was recognised by its {match.by}."
+        )
 
 
 def _same_flags(nbgrader: dict, target: NotebookNode) -> bool:

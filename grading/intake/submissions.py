@@ -78,7 +78,7 @@ class HandedIn:
                 f"{chapter.id}.ipynb is missing"
                 + (f", and {len(named)} notebooks could be meant" if named else "")
             )
-        self.mended.append(f"The notebook was called {named[0].name!r}.")
+        self.mended.append(f"The notebook was named {named[0].name!r}.")
         return named[0]
 
 
@@ -122,7 +122,7 @@ def _read(path: Path, most: int) -> bytes:
         try:
             # Asked of what was opened, before it becomes a file: Python makes none of a folder.
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unreadable(f"{name} is no ordinary file")
+                raise Unreadable(f"{name} is not an ordinary file")
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(most + 1)
         finally:

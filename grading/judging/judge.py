@@ -35,7 +35,7 @@ def observation_from(packed: bytes) -> Observation:
         and (error is None or (isinstance(error, list) and [type(e) for e in error] == [str] * 3))
     )
     if not well_formed:
-        raise WireError("a result has not the shape of an observation")
+        raise WireError("a result does not have the shape of an observation")
     return Observation(values, tuple(events), ErrorNote(*error) if error else None)
 
 
@@ -335,7 +335,7 @@ def judge_quiz(id: str, answer: Any) -> ItemOutcome:
     if answer is None:
         return item(0.0, "not_attempted", "Not answered.")
     if not is_letter(answer):
-        return item(0.0, "failed", f"{answer!r:.40} is none of A, B, C and D.")
+        return item(0.0, "failed", f"{answer!r:.40} is not one of A, B, C and D.")
     letter = answer.strip().upper()
     if letter == key.key:
         return item(QUIZ_POINTS, "passed", f"{letter} is right. {key.why[letter]}")

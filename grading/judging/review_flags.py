@@ -1,7 +1,7 @@
-"""Which cells reach into the machinery that observes them. Called by ``classroom.pipeline``; takes no point.
+"""Review flags: which cells reach into the machinery that observes them. Called by ``classroom.pipeline``; takes no point.
 
 What a learner's process can do to itself cannot be judged from its source: this finds the plain
-cases, for a person to look at. An honest cell may be named too.
+cases, for a person to review. An honest cell may be named too.
 """
 
 import re
@@ -19,7 +19,7 @@ _REACHES = re.compile(
 _CELLS_NAMED = 5
 
 
-def worth_a_look(notebook: NotebookNode) -> list[str]:
+def review_flags(notebook: NotebookNode) -> list[str]:
     """A sentence per cell of the learner's that names parts of the checks or ways to them."""
     notes = []
     for number, cell in enumerate(notebook.cells, 1):

@@ -42,7 +42,7 @@ def make_course(course: Path) -> None:
     try:
         for path in (folder.source, folder.submitted, folder.exchange):
             path.mkdir(parents=True, exist_ok=True)
-        # nbgrader insists that anyone may leave work in the exchange.
+        # nbgrader requires an exchange that anyone can write to.
         folder.exchange.chmod(0o777)
         if not folder.config.exists():
             folder.config.write_text(
@@ -57,7 +57,7 @@ def load_course(course: Path) -> Config:
     path = CourseFolder(course).config
     if not path.is_file():
         raise Problem(
-            f"{course} is no course directory (it has no {path.name}): "
+            f"{course} is not a course directory (it has no {path.name}): "
             "make one with `python -m grading release --course DIR`."
         )
     prepare_process()

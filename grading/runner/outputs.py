@@ -112,7 +112,7 @@ class CellOutputs:
             self._keep({"output_type": "display_data", "data": data, "metadata": {}})
 
     def _picture(self, value: Any) -> str:
-        """Base64 text of a true PNG, written anew; "" for anything else."""
+        """Base64 text of a true PNG, encoded again; "" for anything else."""
         if not isinstance(value, str):
             return ""
         try:

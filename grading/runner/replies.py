@@ -2,7 +2,7 @@
 stays packed as it came, and only the judge unpacks it.
 
 Called by ``run``. Everything here was written by a hostile process: sizes are bounded before anything is
-read, and what is not exactly of this form is no answer.
+read, and anything not exactly of this form is discarded.
 """
 
 import base64

@@ -28,7 +28,7 @@ _FORGET = f"[{_MODULES}.pop(n) for n in [*{_MODULES}] if n.startswith('course_li
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """What is asked at one test cell. ``payload`` is the packed cases, ``names`` what they need."""
 
     kind: Literal["exercise", "quiz"]
@@ -40,7 +40,7 @@ class Question:
     def expression(self, nonce: str, chapter: str) -> str:
         """What the kernel evaluates. ``__import__``, for no name of the learner's is in the way.
 
-        An exercise is observed by modules that are read anew: what a cell put into the loaded ones
+        An exercise is observed by freshly imported modules: what a cell put into the loaded ones
         is gone with them.
         """
         if self.kind == "quiz":
@@ -52,11 +52,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a run depends on. ``questions`` are by the grade id of the test cell, ``chapter`` is
+    """All that a run depends on. ``queries`` are by the grade id of the test cell, ``chapter`` is
     the id of theirs."""
 
     notebook: NotebookNode
-    questions: Mapping[str, Question]
+    queries: Mapping[str, Query]
     chapter: str = ""
     companions: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
@@ -66,7 +66,7 @@ class Job:
 
 
 class RunRecord(msgspec.Struct):
-    """What came back: for each question a reply a case, or why there are none; the kept outputs of
+    """What came back: for each query a reply a case, or why there are none; the kept outputs of
     each cell by cell id; sentences about cells that were stopped; whether a limit cut it short.
 
     It crosses processes and machines, and is stored, as ``packed`` data: part of it was written by a
@@ -103,7 +103,7 @@ class RunRecord(msgspec.Struct):
 def run(job: Job) -> RunRecord:
     """Run the notebook; a cell that ends its kernel is left out when the rest runs again.
 
-    Raises ``NoKernel``, a ``Problem``, when no kernel can be had: then nothing is known of the work.
+    Raises ``NoKernel``, a ``Problem``, when no kernel can be started: then nothing is known about the work.
     """
     return _Run(job).record_of_all()
 
@@ -117,7 +117,7 @@ class _Run:
         self.unfinished: dict[str, list[Reply]] = {}
 
     def record_of_all(self) -> RunRecord:
-        reason = Failure("error", "The kernel was ended too often; not reached.")
+        reason = Failure("error", "Not reached: too many cells ended the kernel.")
         sources = [Cell(cell.source, is_solution(cell)) for cell in self.cells]
         history: list[Attempt] = []
         kernels, trial = self.job.limits.replays + 1, None
@@ -137,12 +137,12 @@ class _Run:
                 break
         for grade_id in self._open():
             self.record.answers[grade_id] = self.unfinished.get(grade_id, reason)
-        for grade_id, question in self.job.questions.items():
-            self._explain_missing(grade_id, question)
+        for grade_id, query in self.job.queries.items():
+            self._explain_missing(grade_id, query)
         return self.record
 
     def _open(self) -> list[str]:
-        return [name for name in self.job.questions if name not in self.record.answers]
+        return [name for name in self.job.queries if name not in self.record.answers]
 
     def _ran_to_the_end(self, attempt: Attempt) -> bool:
         job, began = self.job, time.monotonic()
@@ -190,13 +190,13 @@ class _Run:
                 for guilty in sorted(trial.absent):
                     self._leave_out(guilty, "error", reason)
 
-    # --- questions ----------------------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------------
 
     def _ask(self, kernel: Kernel, grade_id: str) -> None:
-        question = self.job.questions.get(grade_id)
-        if question is None or grade_id in self.record.answers:
+        query = self.job.queries.get(grade_id)
+        if query is None or grade_id in self.record.answers:
             return
-        replies = self._answer(kernel, question)
+        replies = self._answer(kernel, query)
         if isinstance(replies, list) and _lacks_names(replies):
             self.unfinished[grade_id] = replies  # what it needs may be defined further down
         else:
@@ -206,18 +206,18 @@ class _Run:
         """Ask at the end what had no definition at its place: the order of cells may be another."""
         for grade_id in self._open():
             attempt.at = self._index_of(grade_id)
-            self.record.answers[grade_id] = self._answer(kernel, self.job.questions[grade_id])
+            self.record.answers[grade_id] = self._answer(kernel, self.job.queries[grade_id])
 
-    def _answer(self, kernel: Kernel, question: Question) -> list[Reply] | Failure:
+    def _answer(self, kernel: Kernel, query: Query) -> list[Reply] | Failure:
         nonce = secrets.token_hex(16)
-        text = kernel.ask(question.expression(nonce, self.job.chapter))
-        replies = replies_from(text, nonce, question.name, question.count)
+        text = kernel.ask(query.expression(nonce, self.job.chapter))
+        replies = replies_from(text, nonce, query.name, query.count)
         return UNUSABLE if replies is None else replies
 
     # --- what went wrong ------------------------------------------------------------------------------
 
     def _blame(self, index: int | None, attempt: Attempt) -> None:
-        """Note what ended the kernel: a cell is left out from now on, a question is answered."""
+        """Note what ended the kernel: a cell is left out from now on, a query is answered."""
         self.record.cut_short |= index is None or attempt.status == "timeout"
         if index is None:
             return
@@ -246,15 +246,15 @@ class _Run:
         name = grade_id_of(self.cells[index])
         return f"The cell of {name}" if name else f"Cell {index + 1}"
 
-    def _explain_missing(self, grade_id: str, question: Question) -> None:
+    def _explain_missing(self, grade_id: str, query: Query) -> None:
         """A name is missing because the cell that would define it was stopped: say that instead."""
         replies = self.record.answers[grade_id]
         if isinstance(replies, Failure) or not _lacks_names(replies):
             return
         for index, failure in self.left_out.items():
             cell = self.cells[index]
-            mine = grade_id_of(cell) == question.name
-            if mine or any(name in cell.source for name in question.names):
+            mine = grade_id_of(cell) == query.name
+            if mine or any(name in cell.source for name in query.names):
                 self.record.answers[grade_id] = failure
                 return
 

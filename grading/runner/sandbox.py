@@ -45,7 +45,7 @@ UNPROTECTED = (
 
 
 class NoKernel(Problem):
-    """A kernel did not come up. Nothing of the submission had run: this is no fault of its own."""
+    """A kernel did not come up. Nothing of the submission had run: this is not the submission's fault."""
 
 
 @dataclass
@@ -98,7 +98,7 @@ def last_words(box: Box) -> str:
 
 
 def check_protection(sandbox: bool) -> None:
-    """``Problem`` when a sandbox is wanted and cannot be had."""
+    """``Problem`` when a sandbox is wanted and there is none."""
     if not sandbox:
         return
     reason = unavailable()

@@ -230,7 +230,7 @@ def close_idle() -> None:
 
 @contextlib.contextmanager
 def lease(limits: Limits) -> Iterator[Zygote]:
-    """A clean zygote for one kernel at a time. Raises ``NoKernel`` when none can be had, and
+    """A clean zygote for one kernel at a time. Raises ``NoKernel`` when there is none, and
     ``CannotFork`` where kernels have to be started one by one."""
     zygote = _take(limits)
     try:
@@ -261,5 +261,7 @@ def _take(limits: Limits) -> Zygote:
         return Zygote(limits)
     except CannotFork as error:
         idle.cannot_fork = str(error)
-        warnings.warn(f"Each kernel is started anew, which takes longer: {error}.", stacklevel=2)
+        warnings.warn(
+            f"Each kernel is started from scratch, which takes longer: {error}.", stacklevel=2
+        )
         raise

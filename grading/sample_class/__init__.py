@@ -65,7 +65,7 @@ def _write_cell(notebook: NotebookNode, name: str, source: str) -> None:
 
 def _through_colab(notebook: NotebookNode, learner: str) -> bytes:
     """What Colab's editor makes of a notebook: ids in the metadata, data of its own, widgets without
-    their state. The cell of the second exercise was typed anew, so nothing knows it but its marker."""
+    their state. The cell of the second exercise was typed again, so only its marker identifies it."""
     rng = random.Random(learner)
     tree = json.loads(nbformat.writes(notebook))
     tree["nbformat_minor"] = 0

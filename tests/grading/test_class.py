@@ -171,7 +171,7 @@ def test_what_was_lost_is_written_again(course, kernels, lost):
 def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     def stopped(job: Job) -> RunRecord:
         late = Failure("timeout", "Your code was called, and it was not done after 60 s.")
-        return RunRecord(dict.fromkeys(job.questions, late), cut_short=True)
+        return RunRecord(dict.fromkeys(job.queries, late), cut_short=True)
 
     stored = set((course / "results" / "runs").rglob("*"))
     # Another cell, not another byte of the file: such a byte may lead to the same cases, and then
@@ -624,7 +624,7 @@ def test_report_as_table_csv_and_picture(course, tmp_path):
     arguments = ["report", "00", "--course", str(course), "--csv", files[0], "--png", files[1]]
     result = CliRunner().invoke(app, [str(part) for part in arguments])
     assert result.exit_code == 0, result.output
-    assert "3 learners: median 4 of 6 points, 1 with all points." in result.stdout
+    assert "3 learners: median 4 of 6 points, 1 with full marks." in result.stdout
     assert "loss before forward" in result.stdout
     with files[0].open() as file:
         rows = [tuple(row.values()) for row in csv.DictReader(file)]

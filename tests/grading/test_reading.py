@@ -43,7 +43,7 @@ def test_other_encodings_are_read_and_mentioned(encoding):
         (b"import torch\n", "Python script"),
         (json.dumps(NOTEBOOK).encode()[:-20], "cut off"),
         (b'{"cells": [\n<<<<<<< HEAD\n=======\n>>>>>>> theirs\n]}', "merge"),
-        (b"[1, 2]", "no notebook"),
+        (b"[1, 2]", "not a notebook"),
         (b"{}", "no list of cells"),
         (b'{"cells": 3, "nbformat": 4}', "no list of cells"),
         (b"[" * 100_000, "nested too deeply"),

@@ -179,7 +179,7 @@ def _write_without_evidence(course: Path, learner: str) -> None:
     """A second attempt in which nothing could be observed."""
     prepared = _prepared(course, learner)
     stopped = Failure("error", "the kernel did not start")
-    record = RunRecord(answers=dict.fromkeys(prepared.job.questions, stopped))
+    record = RunRecord(answers=dict.fromkeys(prepared.job.queries, stopped))
     graded = conclude(CHAPTER, prepared, record)
     writer = _writer(course)
     writer.begin(learner, None)
@@ -235,7 +235,7 @@ def test_a_failed_attempt_leaves_no_marks_of_an_earlier_one(course_copy, monkeyp
 def test_impossible_scores_are_never_written(course_copy, score):
     prepared = _prepared(course_copy, "learner-01")
     stopped = Failure("error", "not observed")
-    record = RunRecord(answers=dict.fromkeys(prepared.job.questions, stopped))
+    record = RunRecord(answers=dict.fromkeys(prepared.job.queries, stopped))
     graded = conclude(CHAPTER, prepared, record)
     object.__setattr__(graded.outcome.items[0], "score", score)
     writer = _writer(course_copy)
@@ -254,7 +254,7 @@ def test_a_learners_markdown_is_shown_as_text(course_copy):
     prepared.repaired.notebook.cells.append(new_markdown_cell(hostile))
     stopped = Failure("error", "<script>in a message</script>")
     record = RunRecord(
-        answers=dict.fromkeys(prepared.job.questions, stopped), notes=["<script>note</script>"]
+        answers=dict.fromkeys(prepared.job.queries, stopped), notes=["<script>note</script>"]
     )
     graded = conclude(CHAPTER, prepared, record)
     writer = _writer(course_copy)

@@ -48,7 +48,7 @@ def test_no_file_stays_open_whatever_is_in_the_notebooks_place(folder, put):
 
 def test_a_folder_in_the_notebooks_place_is_refused(folder):
     (folder / NOTEBOOK).mkdir()
-    with pytest.raises(Unreadable, match="no ordinary file"):
+    with pytest.raises(Unreadable, match="not an ordinary file"):
         _only(folder).notebook(CHAPTER)
 
 

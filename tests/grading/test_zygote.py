@@ -155,7 +155,7 @@ def test_where_an_import_starts_threads_kernels_start_one_by_one(monkeypatch):
         lambda *arguments: {**environment(*arguments), "OPENBLAS_NUM_THREADS": "2"},
     )
     with (
-        pytest.warns(UserWarning, match="started anew.*thread"),
+        pytest.warns(UserWarning, match="started from scratch.*thread"),
         open_kernel({}, LIMITS, True, 60.0) as kernel,
     ):
         assert _printed(kernel, "print('here')") == "here\n"

@@ -17,7 +17,7 @@ from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise
 from grading.judging.outcomes import ItemOutcome
 from grading.runner.limits import Limits
-from grading.runner.run import Job, Question, run
+from grading.runner.run import Job, Query, run
 
 SEED = 3
 SOFTMAX = "def softmax(logits): return torch.softmax(logits, -1)"
@@ -173,14 +173,14 @@ def _cells() -> Iterator[tuple[str, Attack, list[nbformat.NotebookNode]]]:
 @pytest.fixture(scope="module")
 def verdicts(sandbox: None) -> dict[str, ItemOutcome]:
     notebook = nbformat.v4.new_notebook(cells=[new_code_cell("import torch")])
-    questions: dict[str, Question] = {}
+    questions: dict[str, Query] = {}
     attacks: dict[str, Attack] = {}
     for grade_id, attack, cells in _cells():
         notebook.cells += cells
         name, cases = attack.name, case_set(attack.name, SEED).cases
         subjects = find_exercise(name).subjects
         payload = pack(list(cases))
-        question = Question("exercise", name, subjects, payload, len(cases))
+        question = Query("exercise", name, subjects, payload, len(cases))
         questions[grade_id], attacks[grade_id] = question, attack
     record = run(Job(notebook, questions, limits=Limits(cell_seconds=30.0)))
     found: dict[str, ItemOutcome] = {}

@@ -237,7 +237,7 @@ CASES = (
     Case("an earlier try with the same id", damage=_changed(_wrong_before_right)),
     Case("retyped cells", damage=_changed(_retyped), says="was a raw cell"),
     Case("points and checks edited", damage=_changed(_greedy_flags), points={"q00_3": 0.0}),
-    Case("checks deleted", damage=_changed(_checks_deleted), says="it was put back"),
+    Case("checks deleted", damage=_changed(_checks_deleted), says="it was restored"),
     Case("ids of two checks exchanged", damage=_changed(_swapped)),
     Case("stored outputs that are hostile", damage=_cells(_wild_outputs)),
     Case("lone surrogates and numbers as source", damage=_changed(_odd_text)),
@@ -245,7 +245,7 @@ CASES = (
     Case("large numbers", damage=_changed(_large_numbers)),
     Case("one key twice", damage=_same_key_twice),
     Case("metadata nested 300 deep", damage=_changed(_nested_metadata)),
-    Case("renamed by a browser", beside=_beside(_renamed), says="was called"),
+    Case("renamed by a browser", beside=_beside(_renamed), says="was named"),
     Case("names beside it that are no text", beside=_beside(_undecodable_names)),
     Case(
         "three thousand links beside it",
@@ -272,7 +272,9 @@ CASES = (
     Case("binary", damage=lambda tree: bytes(range(256)) * 40, unreadable="claims to be utf-16"),
     Case("a zip", damage=_zipped, unreadable="not valid JSON"),
     Case(
-        "a list", damage=lambda tree: json.dumps(tree["cells"]).encode(), unreadable="no notebook"
+        "a list",
+        damage=lambda tree: json.dumps(tree["cells"]).encode(),
+        unreadable="not a notebook",
     ),
     Case("a page of HTML", damage=lambda tree: b"<!DOCTYPE html><p>404", unreadable="web page"),
     Case(
@@ -280,8 +282,8 @@ CASES = (
         damage=lambda tree: b"{" + b" " * (51 * 2**20),
         unreadable="larger than 50 MB",
     ),
-    Case("a folder in its place", beside=_beside(_folder), unreadable="no ordinary file"),
-    Case("a named pipe in its place", beside=_beside(_pipe), unreadable="no ordinary file"),
+    Case("a folder in its place", beside=_beside(_folder), unreadable="not an ordinary file"),
+    Case("a named pipe in its place", beside=_beside(_pipe), unreadable="not an ordinary file"),
     Case(
         "a link to a neighbour's file", beside=_beside(_link), unreadable="links are not followed"
     ),

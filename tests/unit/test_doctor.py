@@ -59,7 +59,7 @@ def test_what_is_missing_or_too_old_is_named_with_what_to_do(machine):
     assert "PROBLEM  torch is missing\n         -> make learn\n" in report
     assert "PROBLEM  numpy 1.26.4, but numpy>=2.0 is needed\n         -> make learn\n" in report
     assert "ok       pillow 10.0.0\n" in report
-    assert "problem(s). Put them right from the top, then run this again." in report
+    assert "problem(s). Fix them from the top, then run this again." in report
 
 
 def test_a_package_that_does_not_start_is_told_from_a_missing_one(machine):

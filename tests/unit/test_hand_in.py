@@ -121,7 +121,7 @@ def test_a_deleted_exercise_and_an_unanswered_question_are_named(solved, folder,
     save(folder, solved)
     hand_in("05_complete_loop")
     words = said(capsys)
-    assert "2 of 6 need a look" in words
+    assert "2 of 6 need attention" in words
     assert "fit: its cell is missing" in words
     assert '"# EXERCISE fit"' in words
     assert "q05_2: not answered yet" in words
@@ -207,7 +207,7 @@ def test_whoever_forgot_to_save_everything_is_told_to(release, folder, capsys, m
     hand_in("05_complete_loop")
     words = said(capsys)
     assert "nothing is answered yet" in words
-    assert "What you ran last of fit is not what the notebook holds. Save it (Ctrl+S)" in words
+    assert "What you last ran for fit is not what is in the notebook. Save it (Ctrl+S)" in words
 
 
 def test_the_notebook_stays_and_the_copy_has_the_name_that_grading_wants(solved, folder, capsys):
@@ -218,7 +218,7 @@ def test_the_notebook_stays_and_the_copy_has_the_name_that_grading_wants(solved,
     assert written(folder) == ["hand-in/05_complete_loop/05_complete_loop.ipynb"]
     words = said(capsys)
     assert "all 6 are there and answered" in words
-    assert "Whether they are right, grading says." in words
+    assert "Grading decides whether they are correct." in words
     assert "hand-in/05_complete_loop/05_complete_loop.ipynb" in words
 
 
@@ -251,10 +251,10 @@ def test_work_that_ran_and_was_not_saved_is_pointed_out(solved, folder, capsys, 
     saved = "".join(cell_of(solved, "fit")["source"])
     in_a_kernel_that_ran(monkeypatch, "# EXERCISE fit (2 points)\nold", saved)
     hand_in("05_complete_loop", file=path)
-    assert "What you ran last" not in said(capsys)
+    assert "What you last ran" not in said(capsys)
     in_a_kernel_that_ran(monkeypatch, "# EXERCISE fit (2 points)\nold", saved + "\n# better")
     hand_in("05_complete_loop", file=path)
-    assert "What you ran last of fit is not what the notebook holds. Save it" in said(capsys)
+    assert "What you last ran for fit is not what is in the notebook. Save it" in said(capsys)
 
 
 def test_a_saved_cell_that_lost_its_first_line_is_not_taken_for_unsaved_work(
@@ -268,7 +268,7 @@ def test_a_saved_cell_that_lost_its_first_line_is_not_taken_for_unsaved_work(
     hand_in("05_complete_loop", file=path)
     words = said(capsys)
     assert "fit: written" in words
-    assert "What you ran last" not in words
+    assert "What you last ran" not in words
 
 
 # --- where there is nothing to do ----------------------------------------------------------------------
@@ -409,7 +409,7 @@ def test_what_the_learner_typed_stays_and_is_pointed_out(solved, folder, capsys)
     fit["source"] = [*fit["source"], f"\n# see {HOME}/notes or ada@example.org"]
     save(folder, solved)
     hand_in("05_complete_loop")
-    assert "may name you" in said(capsys)
+    assert "may identify you" in said(capsys)
     copied = json.loads(next(folder.glob("hand-in/*/*.ipynb")).read_text(encoding="utf-8"))
     assert f"{HOME}/notes" in "".join(cell_of(copied, "fit")["source"])
 
@@ -440,7 +440,7 @@ def test_colabs_open_notebook_is_checked_and_downloaded(colab, through_colab, fo
     colab.answer = {"ipynb": through_colab}
     hand_in("05_complete_loop")
     words = said(capsys)
-    assert "all 6 are there and answered, in this notebook" in words
+    assert "all 6 are there and answered in this notebook" in words
     assert [Path(path).name for path in colab.downloads] == ["05_complete_loop.ipynb"]
     assert written(folder) == ["hand-in/05_complete_loop/05_complete_loop.ipynb"]
     ((kind, seconds),) = colab.asked

@@ -37,7 +37,7 @@ def wrong(*args, **kwargs):
 
 def test_each_call_shows_the_next_stage_and_then_says_that_there_is_no_more():
     first, second = find_exercise("fit").hints
-    assert next_hint("fit") == f'Hint 1 of 2: {first}  (More: hint("fit") once again.)'
+    assert next_hint("fit") == f'Hint 1 of 2: {first}  (More: hint("fit") again.)'
     assert next_hint("fit") == f"Hint 2 of 2: {second}  (The last one.)"
     for _ in range(2):
         again = next_hint("fit")
@@ -141,7 +141,7 @@ def test_the_function_itself_or_a_name_in_its_cell_is_as_good_as_the_exercise_na
     hint(fit)
     assert first[:40] in said(capsys)
     solution(fit)
-    assert "The solution of fit opens" in said(capsys)
+    assert "The solution of fit can be seen once" in said(capsys)
     hint("load_checkpoint")
     assert find_exercise("checkpointing").hints[0][:40] in said(capsys)
 

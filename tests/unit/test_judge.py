@@ -16,7 +16,7 @@ from grading.errors import Failure
 from grading.judging.cases import case_set, choose_seed
 from grading.judging.judge import judge_exercise, judge_quiz, observation_from
 from grading.runner.replies import Reply
-from grading.runner.run import UNUSABLE, Question
+from grading.runner.run import UNUSABLE, Query
 
 SEED = 3
 
@@ -116,7 +116,7 @@ def test_side_conditions_earn_nothing_alone():
 def test_a_result_of_another_shape_is_no_observation(data):
     with pytest.raises(WireError):
         observation_from(pack(data))
-    question = Question("exercise", "train_one_epoch", ("train_one_epoch",))
+    question = Query("exercise", "train_one_epoch", ("train_one_epoch",))
     assert evidence(question, [Reply(packed=pack(data))]) == UNUSABLE
     assert list(_of(question, [Reply(packed=pack(data))], SEED)) == [
         f"   error: {UNUSABLE.message}"

@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.chapters import CHAPTERS
-from grading.judging.review_flags import worth_a_look
+from grading.judging.review_flags import review_flags
 from grading.paths import solved_notebook
 
 
@@ -22,13 +22,13 @@ from grading.paths import solved_notebook
     ],
 )
 def test_a_cell_that_reaches_into_the_checks_is_named(source):
-    [note] = worth_a_look(new_notebook(cells=[new_code_cell("x = 1"), new_code_cell(source)]))
+    [note] = review_flags(new_notebook(cells=[new_code_cell("x = 1"), new_code_cell(source)]))
     assert note.startswith("Cell 2 mentions ")
 
 
 def test_a_note_is_one_line_and_there_are_few():
     cells = [new_code_cell("import ctypes\n" * 50) for _ in range(50)]
-    notes = worth_a_look(new_notebook(cells=cells))
+    notes = review_flags(new_notebook(cells=cells))
     assert len(notes) == 5
     assert not any("\n" in note for note in notes)
 
@@ -38,4 +38,4 @@ def test_right_solutions_are_not_named(chapter):
     notebook = nbformat.read(solved_notebook(chapter), as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("tags", None)  # as an editor may leave it
-    assert worth_a_look(notebook) == []
+    assert review_flags(notebook) == []

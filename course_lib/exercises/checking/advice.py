@@ -23,7 +23,7 @@ _RESTARTED = "After a restart the kernel knows nothing: run all cells above this
 
 
 def install(shell: Any = None) -> None:
-    """Let the running IPython give advice; nothing where there is none. Twice does no harm."""
+    """Let the running IPython give advice; does nothing where there is none. Safe to call twice."""
     shell = shell or in_ipython()
     if shell is None or getattr(shell, "_course_advice", False):
         return
@@ -55,7 +55,7 @@ def advice_on(name: str) -> str:
     if owners or name in all_questions():
         owner = owners[0] if owners else name
         return (
-            f'{name} is not there yet: run the cell that starts with "# EXERCISE {owner}", then '
+            f'{name} is not defined yet: run the cell that starts with "# EXERCISE {owner}", then '
             f"this one again. {_RESTARTED}"
         )
     return ""

@@ -191,7 +191,7 @@ def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[
 
 
 def _milestone(finding: Finding) -> int:
-    """Of an exercise in milestones, where its finding belongs: an early one is to be mended first."""
+    """Of an exercise in milestones, where its finding belongs: an early one is to be fixed first."""
     found = _MILESTONE.match(finding.text)
     return int(found[1]) if found else 0
 
@@ -203,7 +203,7 @@ def _properties(exercise: Exercise, case: Case, observation: Observation) -> lis
         for finding in exercise.properties(case, exercise.read(case, observation)):
             findings.append(replace(finding, ok=bool(finding.ok)))  # a NumPy array has no truth
     except Exception as error:
-        got = f"the check could not read what came back ({type(error).__name__}: {error})"
+        got = f"the check could not read the result ({type(error).__name__}: {error})"
         findings.append(Finding(False, "your code gives back what the task asks for", got))
     return findings
 
@@ -219,7 +219,7 @@ def _advice_on_missing(error: ErrorNote) -> str:
     if name in sys.stdlib_module_names and (f"{name}." in error.line or not error.line):
         return f"{name} is a module of Python: run a cell that says import {name}, then this one."
     return advice_on(name) or (
-        f"Is {name} spelled right? If a cell above makes it, run that cell again: after a restart "
+        f"Is {name} spelled right? If a cell above defines it, run that cell again: after a restart "
         "the kernel knows nothing."
     )
 

@@ -26,9 +26,7 @@ def next_hint(name: Any) -> str:
     hints, shown = exercise.hints, progress.of(name).hints
     if shown >= len(hints):
         again = [f"Hint {stage}: {text}" for stage, text in enumerate(hints, start=1)]
-        return "\n".join([f"There are no more hints for {name}. Here they are again.", *again])
+        return "\n".join([f"There are no more hints for {name}. Here are both again.", *again])
     progress.record_hint(name)
-    more = (
-        f'  (More: hint("{name}") once again.)' if shown + 1 < len(hints) else "  (The last one.)"
-    )
+    more = f'  (More: hint("{name}") again.)' if shown + 1 < len(hints) else "  (The last one.)"
     return f"Hint {shown + 1} of {len(hints)}: {hints[shown]}{more}"

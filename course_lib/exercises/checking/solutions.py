@@ -62,7 +62,7 @@ def _answer(name: Any) -> Text | _Code:
     if left:
         tries = "one more try" if left == 1 else f"{left} more tries"
         return Text(
-            f"The solution of {name} opens once its check is right, or after {tries}: "
+            f"The solution of {name} can be seen once its check is right, or after {tries}: "
             f'change your code and run the check. hint("{name}") may help.'
         )
     chapter = _chapter_of(name)
@@ -74,7 +74,7 @@ def _answer(name: Any) -> Text | _Code:
             f"The solution is not on this machine. It is in the course's repository: "
             f"https://github.com/{REPOSITORY}, file grading/chapters/{chapter.id}.py"
         )
-    return _Code(f"One right {name} of several. Compare it with yours.", code)
+    return _Code(f"One of several right ways to write {name}. Compare it with yours.", code)
 
 
 def _tries_left(name: str) -> int:

@@ -21,7 +21,7 @@ _TEXT_LIMIT = 2_000
 
 
 class WireError(ValueError):
-    """The bytes are no message of this format, or are larger or deeper than allowed."""
+    """The bytes are not a message of this format, or are larger or deeper than allowed."""
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _become_kernel(connection_file: str) -> None:
     from ipykernel.kernelapp import IPKernelApp
     from ipykernel.zmqshell import ZMQInteractiveShell
 
-    class Kernel(IPythonKernel):
+    class LastingKernel(IPythonKernel):
         """A kernel that answers although a cell took its streams away, and goes on to print
         although one closed them."""
 
@@ -128,7 +128,7 @@ def _become_kernel(connection_file: str) -> None:
     os.close(silence)
     # ``exit()`` in a cell would end the kernel a moment later, in the middle of some other cell.
     ZMQInteractiveShell.ask_exit = lambda self: None
-    IPKernelApp.launch_instance(kernel_class=Kernel)
+    IPKernelApp.launch_instance(kernel_class=LastingKernel)
 
 
 def _that_flushes(stream, before):
