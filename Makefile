@@ -73,8 +73,9 @@ bench-regrading: $(EVERYONE)  ## maintainer: how fast a class is graded again, u
 	$(IN_VENV) -m benchmarks.grading --again --learners $(or $(LEARNERS),300)
 
 .PHONY: test-colab
-test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes .cache/colab-venv)
+test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes environments in .cache)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
+	COURSE_COLAB=1 COURSE_COLAB_RUNTIME=2026.07 $(IN_VENV) -m pytest tests/compatibility/test_colab.py
 
 .PHONY: test-oldest
 test-oldest: $(EVERYONE)  ## maintainer: the tests on the oldest versions (makes .cache/oldest-venv)

@@ -426,17 +426,19 @@ print("entries that are NaN:", n_nan, "=", int(constant.sum()), "x", len(images)
 # 0 / 0 is NaN, and one NaN in a batch makes the whole loss NaN. A constant feature carries no
 # information: give it the standard deviation 1, and it becomes 0.
 #
-# How do you find such a feature? Comparing the computed deviation with 0 is not safe. Fourteen
-# times the number 0.1, deviation computed by hand:
+# How do you find such a feature? Comparing the computed deviation with 0 is not safe. Ten times the
+# number 0.1, added up one after another:
 
 # %%
-column = torch.full((14, 2), 0.1)
-by_hand = (column - column.mean(dim=0)).square().mean(dim=0).sqrt()
-print("exactly zero:", (by_hand == 0).tolist(), "  below 1e-6:", (by_hand < 1e-6).tolist())
-print("largest equals smallest:", (column.amax(dim=0) == column.amin(dim=0)).tolist())
+column, total = [0.1] * 10, 0.0
+for value in column:
+    total += value
+deviation = abs(column[0] - total / len(column))  # the same for all ten
+print("exactly zero:", deviation == 0, "  below 1e-6:", deviation < 1e-6)
+print("largest equals smallest:", max(column) == min(column))
 
 # %% [markdown]
-# The mean was rounded, so the deviation is not quite 0. "Largest equals smallest" has no rounding
+# The sum was rounded, so the deviation is not quite 0. "Largest equals smallest" has no rounding
 # in it. To put a 1 where a condition holds there is `torch.where(condition, 1.0, std)`.
 #
 # ## Exercise: a dataset that standardises
