@@ -88,7 +88,15 @@ def _end(losses: np.ndarray, form: str = ".2f") -> str:
 
 def zero_grad() -> Run:
     sick, healthy = (
-        _losses(*_doubled(sine()), (1, 16, 1), 0.1, 200, loss_fn=nn.MSELoss(), batch_size=32, clear=clear)
+        _losses(
+            *_doubled(sine()),
+            (1, 16, 1),
+            0.1,
+            200,
+            loss_fn=nn.MSELoss(),
+            batch_size=32,
+            clear=clear,
+        )
         for clear in (False, True)
     )
     return Run(
@@ -141,7 +149,9 @@ def wrong_loss() -> Run:
     X, y, _, _ = _digits(8)
     epochs, curves, accuracies = 40, [], []
     for loss_fn in (softmax_first, _cross_entropy):
-        model = MLP(64, 32, 10, seed=1).double()  # from some starts the softmax loses a whole class, too
+        model = MLP(
+            64, 32, 10, seed=1
+        ).double()  # from some starts the softmax loses a whole class, too
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         trainer = Trainer(model, optimizer, loss_fn, X, y, 64)
         per_epoch = trainer.steps_per_epoch

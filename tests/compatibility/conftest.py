@@ -9,7 +9,6 @@ the versions of an older runtime that Colab still offers, from the file of that 
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 

@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-_WORKS = "import sys, venv, ensurepip; print('.'.join(map(str, sys.version_info[:2])), sys.executable)"
+_WORKS = (
+    "import sys, venv, ensurepip; print('.'.join(map(str, sys.version_info[:2])), sys.executable)"
+)
 
 
 def find(version: str) -> str | None:

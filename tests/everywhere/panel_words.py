@@ -22,7 +22,9 @@ def places(control: Control) -> list[Any]:
     """Settings that the control can be moved to: its ends, and places in between."""
     if not isinstance(control, Slider):
         widget = build(control)
-        return [value for _, value in widget.options] if hasattr(widget, "options") else [False, True]
+        return (
+            [value for _, value in widget.options] if hasattr(widget, "options") else [False, True]
+        )
     widget = build(control)
     low, high = (control.low, control.high)
     if control.log:

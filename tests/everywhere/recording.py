@@ -24,9 +24,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report = (yield).get_result()
     if report.when != "call" or not report.passed or not hasattr(item, "test_outputs"):
         return
-    warnings = [
-        output.text for output in item.test_outputs or () if output.get("name") == "stderr"
-    ]
+    warnings = [output.text for output in item.test_outputs or () if output.get("name") == "stderr"]
     if warnings:
         report.outcome = "failed"
         report.longrepr = f"{item.name} writes to stderr:\n" + "".join(warnings)

@@ -107,10 +107,14 @@ def table(results: Mapping[str, dict[str, str] | str]) -> str:
     ran = {name: cells for name, cells in results.items() if not isinstance(cells, str)}
     bad = sorted({node for cells in ran.values() for node, end in cells.items() if end == "failed"})
     rows = [["cell", *ran], ["---", *("---" for _ in ran)]]
-    rows += [[_short(node), *(_MARK[cells.get(node, "")] for cells in ran.values())] for node in bad]
+    rows += [
+        [_short(node), *(_MARK[cells.get(node, "")] for cells in ran.values())] for node in bad
+    ]
     counts = [f"{sum(end == 'passed' for end in cells.values())}" for cells in ran.values()]
     rows.append(["cells that passed", *counts])
-    rows.append(["cells that differ", *(str(sum(e == "failed" for e in c.values())) for c in ran.values())])
+    rows.append(
+        ["cells that differ", *(str(sum(e == "failed" for e in c.values())) for c in ran.values())]
+    )
     lines = [f"| {' | '.join(row)} |" for row in rows]
     lines += [f"not here: {name}: {why}" for name, why in results.items() if isinstance(why, str)]
     return "\n".join(lines)

@@ -57,7 +57,10 @@ def test_with_clipping_the_leap_is_as_high_and_heals(gone_wrong) -> None:
 
 
 def test_half_of_the_hidden_numbers_are_zero_and_the_parameters_do_not_grow() -> None:
-    for batch in (load("shape_tracker").controls[0].default, load("shape_tracker").controls[0].high):
+    for batch in (
+        load("shape_tracker").controls[0].default,
+        load("shape_tracker").controls[0].high,
+    ):
         state = state_of("shape_tracker", **{load("shape_tracker").controls[0].name: batch})
         assert state.total("parameters") == 101_770
         assert state.layers[0].parameters == 100_480
@@ -150,7 +153,9 @@ def test_sorted_data_end_with_a_network_that_says_nine() -> None:
 
 def test_the_noise_falls_with_the_root_of_the_batch() -> None:
     measured = state_of("gradient_noise").measured
-    noise = dict(zip((1, 4, 16, 64), measured.noise[:: len(measured.noise) // 4 or 1], strict=False))
+    noise = dict(
+        zip((1, 4, 16, 64), measured.noise[:: len(measured.noise) // 4 or 1], strict=False)
+    )
     values = list(noise.values())
     assert values == sorted(values, reverse=True)
 

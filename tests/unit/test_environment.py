@@ -85,7 +85,9 @@ def test_colabs_default_runtime_and_an_older_one_are_known():
     for pins in COLAB:
         head = [line for line in pins.read_text().splitlines() if line.startswith("#")]
         assert re.fullmatch(r"# Python 3\.\d+", head[1])
-        assert re.search(r"googlecolab/backend-info at [0-9a-f]{40} \(20\d\d-\d\d-\d\d", "\n".join(head))
+        assert re.search(
+            r"googlecolab/backend-info at [0-9a-f]{40} \(20\d\d-\d\d-\d\d", "\n".join(head)
+        )
 
 
 @pytest.mark.parametrize("pins", COLAB, ids=lambda path: path.stem)
