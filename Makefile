@@ -20,7 +20,7 @@ endif
 
 .PHONY: help
 help:  ## list these commands
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "make %-16s %s\n", $$1, $$2}'
 
 .PHONY: learn
 learn: $(LEARNER)  ## learner: prepare the environment and open the course in JupyterLab
@@ -45,6 +45,20 @@ test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
 nbval: $(EVERYONE)  ## maintainer: replay all solved notebooks strictly, two at a time or more
 	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadscope --nbval \
 	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg grading/source
+
+.PHONY: nbval-noise
+nbval-noise: $(EVERYONE)  ## maintainer: the same with noise on matrix products (SEED=2): what would differ elsewhere
+	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadscope --nbval \
+	    --nbval-sanitize-with tests/notebooks/nbval_sanitize.cfg \
+	    -p tests.everywhere.noisy_replay --noise-seed $(or $(SEED),1) grading/source
+
+.PHONY: nbval-everywhere
+nbval-everywhere: $(EVERYONE)  ## maintainer: replay on all kinds of kernels, Pythons and PyTorchs (makes environments in .cache)
+	$(IN_VENV) -m tests.everywhere.replay
+
+.PHONY: marks-everywhere
+marks-everywhere: $(EVERYONE)  ## maintainer: judge all known solutions with new secrets (SECRETS=30)
+	$(IN_VENV) -m tests.everywhere.verdicts --secrets $(or $(SECRETS),30)
 
 .PHONY: lint
 lint: $(EVERYONE)  ## maintainer: ruff's rules and format, and the arrows between folders
@@ -74,8 +88,9 @@ bench-regrading: $(EVERYONE)  ## maintainer: how fast a class is graded again, u
 	$(IN_VENV) -m benchmarks.grading --again --learners $(or $(LEARNERS),300)
 
 .PHONY: test-colab
-test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes .cache/colab-venv)
+test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes environments in .cache)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility
+	COURSE_COLAB=1 COURSE_COLAB_RUNTIME=2026.07 $(IN_VENV) -m pytest tests/compatibility/test_colab.py
 
 .PHONY: test-oldest
 test-oldest: $(EVERYONE)  ## maintainer: the tests on the oldest versions (makes .cache/oldest-venv)

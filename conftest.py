@@ -1,12 +1,19 @@
 """What notebooks need that are replayed by hand: ``pytest --nbval grading/source``.
 
-Their kernels find this repository, and what they check counts as nobody's progress. The tests' own
-settings are in ``tests/conftest.py``.
+Their kernels find this repository, and what they check counts as nobody's progress. A cell whose
+output differs is reported with both environments, that of the stored output and this one: a maintainer
+sees at once whether the course or the machine has changed. The tests' own settings are in
+``tests/conftest.py``.
 """
 
+import json
 import os
 import tempfile
+from ast import literal_eval
+from collections.abc import Iterator
 from pathlib import Path
+from queue import Empty
+from typing import Any
 
 import pytest
 
@@ -21,3 +28,33 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
         os.environ.setdefault("COURSE_HOME", home.name)
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = (yield).get_result()
+    if report.when == "call" and report.failed and hasattr(item, "cell"):
+        from grading.authoring.environment_note import KEY, side_by_side
+
+        stored = item.parent.nb.metadata.get(KEY, {})
+        report.sections.append(("environments", side_by_side(stored, _kernels_own(item))))
+
+
+def _kernels_own(item: Any) -> dict[str, str]:
+    """The environment as the notebook's kernel describes it; a kernel that is gone says nothing."""
+    kernel = item.parent.kernel
+    if kernel is None or not kernel.is_alive():
+        return {}
+    ask = "__import__('json').dumps(__import__('grading.authoring.environment_note', fromlist=['x']).describe())"
+    message = kernel.kc.execute("", silent=True, user_expressions={"here": ask})
+    try:
+        while True:
+            reply = kernel.get_message(stream="shell", timeout=30)
+            if reply["parent_header"].get("msg_id") == message:
+                break
+    except Empty:
+        return {}
+    answer = reply["content"].get("user_expressions", {}).get("here", {})
+    if answer.get("status") != "ok":
+        return {}
+    return json.loads(literal_eval(answer["data"]["text/plain"]))

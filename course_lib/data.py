@@ -1,7 +1,8 @@
 """The course's data: real handwritten digits, two circles, two curves; and loaders for them.
 
 Everything random takes its own ``torch.Generator`` or seed and leaves the global random
-state as it was. Called by the chapters, the exercises and the simulations.
+state as it was. Data is float32 on the CPU, whatever PyTorch's defaults are set to. Called by the
+chapters, the exercises and the simulations.
 """
 
 import math
@@ -12,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
+
+from course_lib.known_state import in_known_state
 
 
 def digits(size: int = 28) -> tuple[Tensor, Tensor]:
@@ -29,6 +32,7 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache
+@in_known_state
 def _digits(size: int) -> tuple[Tensor, Tensor]:
     from sklearn.datasets import load_digits  # half a second, needed by few chapters
 
@@ -40,6 +44,7 @@ def _digits(size: int) -> tuple[Tensor, Tensor]:
     return X.reshape(-1, size * size), torch.tensor(labels, dtype=torch.int64)
 
 
+@in_known_state
 def circles(
     n: int = 160, noise: float = 0.1, generator: torch.Generator | None = None, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
@@ -57,12 +62,14 @@ def circles(
     return X + noise * torch.randn(n, 2, generator=generator), y
 
 
+@in_known_state
 def sine(n: int = 128) -> tuple[Tensor, Tensor]:
     """A curve: X ``[n, 1]`` evenly from -2 to 2, y = sin(2x), ``[n, 1]``, both float32."""
     X = torch.linspace(-2, 2, n).unsqueeze(1)
     return X, torch.sin(2 * X)
 
 
+@in_known_state
 def regression(
     n: int = 128,
     slope: float = 2.0,

@@ -8,6 +8,7 @@ import io
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from course_lib.beats import BEATS, ZERO_GRAD
 from course_lib.style import DPI, house_style
@@ -27,7 +28,10 @@ class _Picture:
 
     def _repr_mimebundle_(self, **kwargs: object) -> dict[str, object]:
         buffer = io.BytesIO()
-        self.figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+        for text in self.figure.findobj(Text):
+            text.set_usetex(False)  # words that a cell has added have the learner's settings
+        with house_style():
+            self.figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
         return {"image/png": buffer.getvalue(), "text/plain": "Picture; its message follows."}
 
 

@@ -4,7 +4,10 @@ Used by the panels' canvas, the static twins, the benchmarks and the chapters' o
 Colours with a meaning are not here but in ``course_lib.beats``.
 """
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 import matplotlib
 
@@ -54,6 +57,29 @@ HOUSE_STYLE = {
 }
 
 
-def house_style() -> AbstractContextManager[None]:
-    """Apply the course's Matplotlib settings until the ``with`` block ends."""
-    return matplotlib.rc_context(HOUSE_STYLE)
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib's settings as the course wants them, until the ``with`` block ends.
+
+    They start from Matplotlib's own defaults: a learner's matplotlibrc may ask for LaTeX, which is
+    not installed, or for a dark background.
+    """
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(HOUSE_STYLE)
+        yield
+
+
+def in_house_style(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """``function``, run in the house style each time that it is called."""
+
+    @wraps(function)
+    def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
+        with house_style():
+            return function(*arguments, **options)
+
+    return run

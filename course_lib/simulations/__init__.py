@@ -1,4 +1,8 @@
-"""The simulations by name. ``load("zero_grad")`` imports one; listing them imports none."""
+"""The simulations by name. ``load("zero_grad")`` imports one; listing them imports none.
+
+What is loaded computes in PyTorch's known state and draws in the house style, whatever the learner's
+own cells have set.
+"""
 
 from importlib import import_module
 
@@ -31,5 +35,13 @@ def load(name: str) -> Simulation:
     if name not in SIMULATIONS:
         known = ", ".join(SIMULATIONS)
         raise LookupError(f"no simulation called {name!r}. Known simulations: {known}.")
-    module = import_module(f"course_lib.simulations.{name}")
-    return getattr(module, SIMULATIONS[name])()
+    from course_lib.known_state import in_known_state, known_state  # they import torch
+    from course_lib.style import in_house_style
+
+    with known_state():  # a module may make tensors
+        simulation = getattr(import_module(f"course_lib.simulations.{name}"), SIMULATIONS[name])()
+    for method in ("compute", "step", "adjust", "update", "describe"):
+        if hasattr(simulation, method):
+            setattr(simulation, method, in_known_state(getattr(simulation, method)))
+    simulation.layout = in_house_style(in_known_state(simulation.layout))
+    return simulation

@@ -33,6 +33,8 @@ _PER_EPOCH = EXAMPLES // BATCH_SIZE
 NEXT = 3
 _PARTS = ("weights", "optimizer", "scheduler", "rng")
 _LOSS_LIMITS = (1e-2, 2.5)
+#: Two runs that are this close are the same: a machine that repeats itself to the last bit has 0.
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ class CrashAndResume:
             f"{_verdict(state)}. Crash after epoch {state.crash}; lost: {lost}. The highest batch "
             f"loss of the next {NEXT} epochs is {resumed:.3f} when resumed and {whole:.3f} "
             f"without an interruption; the last {NEXT} epochs have a mean of {resumed_end:.3f} "
-            f"and {whole_end:.3f}. Largest difference between the two: {state.difference:.2g}."
+            f"and {whole_end:.3f}. Largest difference between the two: "
+            f"{f'{state.difference:.2g}' if state.difference >= _SAME else f'below {_SAME:g}'}."
         )
 
 
@@ -164,8 +167,8 @@ _WORDS = {
 
 def _verdict(state: State) -> str:
     whole, resumed = state.peaks
-    if state.difference == 0:
-        return "Everything saved: the same run, to the last bit"
+    if state.difference < _SAME:
+        return "Everything saved: the same run"
     if "weights" in state.lost:
         return "Without the weights it starts from the beginning"
     if resumed > 1.5 * whole:

@@ -10,6 +10,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.chapters import Chapter
+from grading.authoring import environment_note
 from grading.authoring.execute import execute_notebook
 from grading.authoring.expand import expand_chapter
 from grading.authoring.output_checks import check_nothing_left, check_pictures, check_points
@@ -46,10 +47,14 @@ def build_chapter(
     path = solved_notebook(chapter, source_folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     execute_notebook(notebook, path.parent, chapter.id, stop)
+    environment_note.note(notebook)
     check_points(notebook, chapter.id)
     check_pictures(notebook, chapter.id)
     check_nothing_left(path)
-    return write_if_changed(path, notebook_text(notebook))
+    text = notebook_text(notebook)
+    if path.is_file() and environment_note.same_but_for_note(path.read_text("utf-8"), text):
+        return False
+    return write_if_changed(path, text)
 
 
 def build(

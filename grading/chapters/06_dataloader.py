@@ -430,17 +430,19 @@ print("entries that are NaN:", n_nan, "=", int(constant.sum()), "x", len(images)
 # information: give it a standard deviation of 1, and it becomes 0.
 #
 # How do you find such a feature? Comparing the computed deviation with 0 is not safe. Here is the
-# number 0.1 fourteen times, with the deviation computed by hand:
+# number 0.1 ten times, added up one after another:
 
 # %%
-column = torch.full((14, 2), 0.1)
-by_hand = (column - column.mean(dim=0)).square().mean(dim=0).sqrt()
-print("exactly zero:", (by_hand == 0).tolist(), "  below 1e-6:", (by_hand < 1e-6).tolist())
-print("largest equals smallest:", (column.amax(dim=0) == column.amin(dim=0)).tolist())
+column, total = [0.1] * 10, 0.0
+for value in column:
+    total += value
+deviation = abs(column[0] - total / len(column))  # the same for all ten
+print("exactly zero:", deviation == 0, "  below 1e-6:", deviation < 1e-6)
+print("largest equals smallest:", max(column) == min(column))
 
 # %% [markdown]
-# The mean was rounded, so the deviation is not quite 0. "Largest equals smallest" involves no
-# rounding. To put a 1 where a condition holds, use `torch.where(condition, 1.0, std)`.
+# The sum was rounded. "Largest equals smallest" involves no rounding. To put a 1 where a condition
+# holds, use `torch.where(condition, 1.0, std)`.
 #
 # ## Exercise: a dataset that standardises
 #

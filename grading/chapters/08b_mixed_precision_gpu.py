@@ -240,7 +240,7 @@ images, labels = digits(size=8)
 loss_fn = torch.nn.CrossEntropyLoss()
 
 
-def train_deep(dtype, use_scaler=False, steps=300):
+def train_deep(dtype, use_scaler=False, steps=600):
     """Train the deep network: its losses, and the share of zeros in the first layer's gradient."""
     model = MLP(64, *[64] * 8, 10, activation=torch.nn.Sigmoid, seed=0)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
@@ -268,9 +268,11 @@ runs = {
     "float16": train_deep(torch.float16),
     "float16 with a scaler": train_deep(torch.float16, use_scaler=True),
 }
+learning = []
 for name, (losses, zeros) in runs.items():
-    learned = sum(losses[-20:]) / 20 < 2.2
-    print(f"{name:22} {'learns' if learned else 'stays at chance'}; "
+    if sum(losses[-20:]) / 20 < 2.0:  # guessing among ten digits costs 2.30
+        learning.append(name)
+    print(f"{name:22} {'learns' if name in learning else 'stays at chance'}; "
           f"zeros in the first layer's first gradient: {zeros:.0%}")  # fmt: skip
 
 # %%
@@ -283,12 +285,13 @@ for (name, (losses, _)), (color, style) in zip(runs.items(), looks, strict=True)
     smooth = [sum(losses[max(0, i - 9) : i + 1]) / len(losses[max(0, i - 9) : i + 1])
               for i in range(len(losses))]  # fmt: skip
     axes.plot(smooth, color=color, ls=style, lw=2, label=name)
-finish(axes, "float16 alone does not learn; with a scaler it does", "step",
+stuck = [name for name in runs if name not in learning]
+finish(axes, f"Without progress: {', '.join(stuck) or 'none'}", "step",
        "cross-entropy, mean of 10 batches")  # fmt: skip
 show_figure(
     figure,
-    "Float32, bfloat16 and float16 with a scaler fall together. Float16 alone stays at the\n"
-    "loss of guessing, 2.30.",
+    f"Far below the loss of guessing, 2.30, end: {', '.join(learning) or 'none'}.\n"
+    f"Still at it: {', '.join(stuck) or 'none'}.",
 )
 
 # %% [markdown]

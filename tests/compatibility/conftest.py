@@ -3,21 +3,22 @@
 ``COURSE_COLAB_PYTHON`` names an interpreter that has them, for instance that of Colab's own image; the
 course is then installed into it. Otherwise, with ``COURSE_COLAB=1`` or ``CI=true``, an environment is
 made under ``.cache/colab-venv`` and kept for the next time. It holds nothing but what Colab ships and
-the course needs: the client that drives its kernels stays outside.
+the course needs: the client that drives its kernels stays outside. ``COURSE_COLAB_RUNTIME=2026.07`` takes
+the versions of an older runtime that Colab still offers, from the file of that name.
 """
 
 import os
 import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.compatibility.environments import environment, locked_torch, run
+from tests.compatibility.interpreters import find
 
-PINS = Path(__file__).with_name("colab-constraints.txt")
+RUNTIME = os.environ.get("COURSE_COLAB_RUNTIME", "")
+PINS = Path(__file__).with_name(f"colab{RUNTIME and '-'}{RUNTIME}-constraints.txt")
 #: What the course needs of Colab's packages; torch is whatever this environment has.
 PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
 OURS = "pytorch-training-loop-course"
@@ -48,22 +49,15 @@ def colab_python(repository: Path, stand_in: bool) -> Path:
         return Path(os.environ["COURSE_COLAB_PYTHON"])
     if os.environ.get("COURSE_COLAB") != "1" and os.environ.get("CI") != "true":
         pytest.skip("set COURSE_COLAB=1 to make an environment with Colab's versions")
-    folder = repository / ".cache" / "colab-venv"
+    folder = repository / ".cache" / f"colab{RUNTIME and '-'}{RUNTIME}-venv"
     return environment(folder, PACKAGES, PINS.read_text(), locked_torch(repository), _base())
 
 
 def _base() -> str:
-    """Colab's Python where it can be had, else the one that runs the tests."""
-    for candidate in (os.environ.get("COURSE_COLAB_BASE"), shutil.which("python3.13")):
-        works = (
-            candidate
-            and not subprocess.run(
-                [candidate, "-c", "import venv, ensurepip"], capture_output=True, check=False
-            ).returncode
-        )
-        if works:
-            return candidate
-    return sys.executable
+    """Colab's Python, named in the second line of its versions, where it can be had; else the one
+    that runs the tests."""
+    [version] = re.findall(r"^# Python (\S+)$", PINS.read_text(), re.MULTILINE)
+    return os.environ.get("COURSE_COLAB_BASE") or find(version) or sys.executable
 
 
 @pytest.fixture(scope="session")

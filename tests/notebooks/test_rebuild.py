@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from course_lib.chapters import find_chapter
+from grading.authoring import environment_note
 from grading.authoring.build import build_chapter
-from grading.paths import released_notebook, solved_notebook
-from grading.errors import Problem
 from grading.authoring.release import check_up_to_date, release
+from grading.errors import Problem
+from grading.paths import released_notebook, solved_notebook
 
 from .conftest import WRITTEN
 
@@ -40,7 +41,10 @@ object()
 
 
 def without_images(path: Path) -> dict:
+    """The notebook without its pictures, and without the note of where it was made: these may
+    differ between two environments."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["metadata"].pop(environment_note.KEY, None)
     for cell in notebook["cells"]:
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
@@ -66,8 +70,14 @@ def test_the_committed_solved_notebook_is_what_its_source_builds(chapter, rebuil
     builds[chapter.id].result()
     committed = solved_notebook(chapter)
     assert committed.exists(), f"run `python -m grading build {chapter.number}` and commit it"
+    stored = json.loads(committed.read_text(encoding="utf-8"))["metadata"]
+    assert environment_note.KEY in stored, f"run `python -m grading build {chapter.number}`"
     assert without_images(committed) == without_images(solved_notebook(chapter, folder)), (
-        f"run `python -m grading build {chapter.number}` and commit what changes"
+        f"run `python -m grading build {chapter.number}` and commit what changes, unless the "
+        "environment is the reason:\n"
+        + environment_note.side_by_side(
+            stored[environment_note.KEY], environment_note.describe()
+        )
     )
 
 
@@ -97,6 +107,26 @@ def test_building_twice_changes_no_byte(tmp_path):
     assert not build_made_up(tmp_path, MADE_UP)
     assert path.read_bytes() == first
     assert path.stat().st_mtime_ns == time
+
+
+def test_the_notebook_says_where_its_outputs_were_made(tmp_path):
+    build_made_up(tmp_path, MADE_UP)
+    path = solved_notebook(find_chapter("05"), tmp_path / "source")
+    made_with = json.loads(path.read_text())["metadata"][environment_note.KEY]
+    assert made_with == environment_note.describe()
+    assert {"python", "torch", "numpy", "capability"} <= set(made_with)
+
+
+def test_equal_outputs_from_another_environment_stay_as_they_are(tmp_path):
+    build_made_up(tmp_path, MADE_UP)
+    path = solved_notebook(find_chapter("05"), tmp_path / "source")
+    elsewhere = path.read_text().replace(environment_note.describe()["capability"], "SPARC")
+    path.write_text(elsewhere)
+    assert not build_made_up(tmp_path, MADE_UP)
+    assert path.read_text() == elsewhere
+    path.write_text(elsewhere.replace("tensor([0, 1, 2])", "tensor([0, 1, 3])"))
+    assert build_made_up(tmp_path, MADE_UP)
+    assert "SPARC" not in path.read_text()
 
 
 def test_a_failing_cell_leaves_the_old_notebook_in_place(tmp_path):

@@ -1,5 +1,6 @@
 """The lists of packages say the same everywhere, and the versions that are pinned fit them."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -76,10 +77,21 @@ def test_the_oldest_versions_are_those_that_are_allowed():
     assert companions.isdisjoint(oldest)
 
 
-def test_colabs_versions_are_new_enough():
-    pins = REPOSITORY / "tests" / "compatibility" / "colab-constraints.txt"
-    if not pins.exists():
-        pytest.skip("Colab's pins are not in the repository yet")
+COLAB = sorted((REPOSITORY / "tests" / "compatibility").glob("colab*-constraints.txt"))
+
+
+def test_colabs_default_runtime_and_an_older_one_are_known():
+    assert len(COLAB) >= 2
+    for pins in COLAB:
+        head = [line for line in pins.read_text().splitlines() if line.startswith("#")]
+        assert re.fullmatch(r"# Python 3\.\d+", head[1])
+        assert re.search(
+            r"googlecolab/backend-info at [0-9a-f]{40} \(20\d\d-\d\d-\d\d", "\n".join(head)
+        )
+
+
+@pytest.mark.parametrize("pins", COLAB, ids=lambda path: path.stem)
+def test_colabs_versions_are_new_enough(pins):
     text = [line for line in pins.read_text().splitlines() if "==" in line and line[0] != "#"]
     colab = _by_name(text)
     for requirement in map(Requirement, PROJECT["dependencies"]):

@@ -32,13 +32,14 @@ class Stop:
     """The handler of interrupts while a check runs. ``raised``: how often the
     learner's code was stopped."""
 
-    def __init__(self, usual: Callable[[int, FrameType | None], Any]) -> None:
+    def __init__(self, usual: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
         self.usual = usual
         self.due, self.raised = False, 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if not self.due:  # the learner pressed the stop button
-            self.usual(number, frame)
+            if callable(self.usual):  # else interrupts are ignored here, as in a background job
+                self.usual(number, frame)
         elif own := list(_learners_frames(frame)):
             if self.raised:
                 # Each time in another function: which of them catches it is not known.
@@ -53,11 +54,13 @@ def stopped_after(seconds: float) -> Iterator[Stop]:
     this long, and again until it has ended.
 
     Only in the main thread, for no other thread can be interrupted; there it does nothing. What
-    Python cannot interrupt, one long call of PyTorch for example, is stopped when it returns.
+    Python cannot interrupt, one long call of PyTorch for example, is stopped when it returns. Where
+    the process ignores or blocks interrupts, they stop the body all the same.
     """
     usual = signal.getsignal(signal.SIGINT)
     stop = Stop(usual)
-    if threading.current_thread() is not threading.main_thread() or not callable(usual):
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or usual is None:  # None: not set by Python, which could not put it back
         yield stop
         return
     ended, lock = threading.Event(), threading.Lock()
@@ -69,10 +72,10 @@ def stopped_after(seconds: float) -> Iterator[Stop]:
                 if ended.is_set():  # never an interrupt that arrives after the body's end
                     return
                 stop.due = True
-                _interrupt()
+                _interrupt(blocked)
             pause = _PAUSE
 
-    tracing = sys.gettrace()
+    tracing, blocked = sys.gettrace(), _interrupts_are_blocked()
     signal.signal(signal.SIGINT, stop)
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -87,9 +90,16 @@ def stopped_after(seconds: float) -> Iterator[Stop]:
             sys.settrace(tracing)
 
 
-def _interrupt() -> None:
+def _interrupts_are_blocked() -> bool:
+    """Whether this thread lets no SIGINT through, so that a real one would wait for ever."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return False
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+
+def _interrupt(blocked: bool) -> None:
     """A real signal, where there is one: it also ends a ``time.sleep``."""
-    if hasattr(signal, "pthread_kill"):
+    if hasattr(signal, "pthread_kill") and not blocked:
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
     else:
         _thread.interrupt_main()

@@ -1,0 +1,91 @@
+"""The environments in which the course is replayed: what is set, which Python, which PyTorch."""
+
+import locale
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+
+@dataclass(frozen=True)
+class Place:
+    """``python`` is a version such as "3.13", "" for the one that runs; ``torch`` is "oldest" or
+    "newest", "" for the one that is installed. ``often``: on each push, not only weekly."""
+
+    name: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    python: str = ""
+    torch: str = ""
+    often: bool = False
+
+
+#: PyTorch takes these kernels where it is asked to; the processor must have them.
+CAPABILITIES = ("default", "avx2", "avx512")
+
+
+def _locale() -> str:
+    """One that writes numbers and dates in another way, where the system has one."""
+    usual = locale.setlocale(locale.LC_ALL)
+    try:
+        for name in ("de_DE.UTF-8", "fr_FR.UTF-8", "tr_TR.UTF-8"):
+            try:
+                locale.setlocale(locale.LC_ALL, name)
+                return name
+            except locale.Error:
+                continue
+        return "C"
+    finally:
+        locale.setlocale(locale.LC_ALL, usual)
+
+
+PLACES = (
+    Place("as it is"),
+    *(Place(name, {"ATEN_CPU_CAPABILITY": name}, often=True) for name in CAPABILITIES),
+    Place("4 threads", {"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "4"}, often=True),
+    Place("oneDNN avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
+    Place("MKL avx2", {"MKL_ENABLE_INSTRUCTIONS": "AVX2"}),
+    Place("MKL compatible", {"MKL_CBWR": "COMPATIBLE"}),
+    Place(
+        "old processor",
+        {
+            "ATEN_CPU_CAPABILITY": "default",
+            "MKL_CBWR": "SSE4_2",
+            "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+            "ONEDNN_MAX_CPU_ISA": "SSE41",
+        },
+    ),
+    Place(
+        "other country",
+        {
+            "LC_ALL": _locale(),
+            "LANG": _locale(),
+            "TZ": "Pacific/Auckland",
+            "PYTHONHASHSEED": "12345",
+        },
+    ),
+    Place("Python 3.12", python="3.12"),
+    Place("Python 3.13", python="3.13"),
+    Place("oldest PyTorch", torch="oldest"),
+    Place("newest PyTorch", torch="newest"),
+)
+
+
+@cache
+def capabilities() -> tuple[str, ...]:
+    """Those of ``CAPABILITIES`` that this processor has."""
+    return tuple(name for name in CAPABILITIES if _in_force(name) == name.upper())
+
+
+def _in_force(name: str) -> str:
+    """What PyTorch says of its kernels when it is asked for these."""
+    program = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "ATEN_CPU_CAPABILITY": name},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
