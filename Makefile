@@ -8,7 +8,8 @@ IN_VENV := $(VENV)/bin/python
 # The first of these that is Python 3.11 or newer makes the environment. PYTHON=... chooses one.
 PYTHONS := $(or $(PYTHON),python3 python3.11 python3.12 python3.13 python3.14 python)
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
-WORKERS := -n auto --maxprocesses 4 --dist loadscope
+# tests/work_units.py says what a worker runs in one go, and in which order.
+WORKERS := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # A stamp says for which folder the environment was made and by which versions. It does not count
 # when the folder was moved or its Python is gone.

@@ -13,12 +13,21 @@ from pathlib import Path
 
 import pytest
 
+from tests import work_units
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 # Before anything imports torch: results then do not depend on the number of cores, and several
 # workers do not fight over them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Before xdist, which reads the units from the marks. Without it the order stays as written."""
+    if hasattr(config, "workerinput"):
+        work_units.group(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -212,6 +212,30 @@ class NotebookPage:
             identifier,
         )
 
+    def cells_not_run(self) -> list[str]:
+        """Ids of the code cells that have no number yet."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets
+                .filter(cell => cell.model.type === "code" && cell.model.sharedModel.source.trim()
+                    && !cell.model.executionCount)
+                .map(cell => cell.model.id)"""
+        )
+
+    def kernel_seconds(self) -> float:
+        """How long the kernel has computed since it was started."""
+        text = self.page.evaluate(
+            """async () => {
+                const {kernel} = window.jupyterapp.shell.currentWidget.sessionContext.session;
+                const code = "import time; print(time.process_time())";
+                const asked = kernel.requestExecute({code, store_history: false});
+                let text = "";
+                asked.onIOPub = message => { text += message.content.text ?? ""; };
+                await asked.done;
+                return text;
+            }"""
+        )
+        return float(text)
+
     def errors_in_cells(self) -> list[str]:
         """Cells that ended with an error, and with which."""
         return self.page.evaluate(

@@ -32,6 +32,8 @@ def test_every_panel_is_a_picture_and_its_words(chapter, template):
         assert [img["alt"] for img in pictures] == [panel.alternative_text for panel in panels]
     assert [bool(output.img) for output in outputs] == [True, False] * len(panels)
     words = [output.get_text() for output in outputs if not output.img]
-    assert [squeezed(each) for each in words] == [f"{each.title} {each.sentence}" for each in panels]
+    assert [squeezed(each) for each in words] == [
+        f"{each.title} {each.sentence}" for each in panels
+    ]
     # GitHub does not wrap plain text.
     assert max(len(line) for each in words for line in each.splitlines()) <= 88

@@ -14,6 +14,8 @@ from grading.paths import REPOSITORY, solved_notebook
 
 from .test_rebuild import MADE_UP, build_made_up
 
+pytestmark = [pytest.mark.slow, pytest.mark.apart("chapter")]
+
 SANITIZE = Path(__file__).parent / "nbval_sanitize.cfg"
 
 
@@ -27,7 +29,6 @@ def nbval(notebook: Path, home: Path) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.mark.slow
 def test_the_solved_notebook_replays_to_the_same_outputs(chapter, tmp_path):
     result = nbval(solved_notebook(chapter), tmp_path)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
