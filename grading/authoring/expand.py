@@ -19,6 +19,7 @@ from course_lib.chapters import Chapter
 from course_lib.exercises import find_exercise
 from course_lib.quiz import find_question
 from grading.answers import quiz_key
+from grading.authoring import environment_note
 from grading.chapter_text.cells import SourceCell
 from grading.chapter_text.regions import BEGIN, END, STUB, RegionError, cut_solutions
 from grading.chapter_text.setup_cell import setup_source
@@ -40,8 +41,8 @@ KERNEL_METADATA = {
     },
 }
 
-#: What a chapter's notebook says beside it: who asks for which machine, and its version.
-KEPT_METADATA = ("accelerator", "course")
+#: What a chapter's notebook says beside it: who asks for which machine, its version, its environment.
+KEPT_METADATA = ("accelerator", "course", environment_note.KEY)
 
 #: The end of every chapter. ``nbval-skip``: what it says depends on the file beside it.
 HAND_IN_TEXT = """\
