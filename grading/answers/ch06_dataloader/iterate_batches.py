@@ -121,9 +121,12 @@ def _pairs_fit(got: Observation) -> bool:
     return all(got["pairs_fit"][label] for label in _SHUFFLED)
 
 
-@_well_formed
-def _pairs_torn(case, got):
-    return _complete(got) and not _pairs_fit(got)
+_pairs_torn = _well_formed(lambda case, got: _complete(got) and not _pairs_fit(got))
+_drop_last_ignored = _well_formed(
+    lambda case, got: (
+        _complete(got) and got["complete"]["plain_drop"] and got["complete"]["shuffled_drop"]
+    )
+)
 
 
 @_well_formed
@@ -131,11 +134,6 @@ def _last_batch_lost(case, got):
     kept = len(case["X"]) // case["batch_size"] * case["batch_size"]
     orders = [got["orders"][label] for label in ("plain", *_SHUFFLED)]
     return all(len(set(order)) == kept == len(order) for order in orders)
-
-
-@_well_formed
-def _drop_last_ignored(case, got):
-    return _complete(got) and got["complete"]["plain_drop"] and got["complete"]["shuffled_drop"]
 
 
 @_well_formed
@@ -186,29 +184,22 @@ def _order_stays(case, got):
     )
 
 
-@_well_formed
-def _generator_ignored(case, got):
-    order = got["orders"]
-    return (
+_generator_ignored = _well_formed(
+    lambda case, got: (
         _complete(got)
         and _pairs_fit(got)
-        and order["first"] not in (order["repeated"], order["second"])
+        and got["orders"]["first"] not in (got["orders"]["repeated"], got["orders"]["second"])
     )
-
-
-@_well_formed
-def _changed_in_place(case, got):
-    return not got["inputs_unchanged"] and got["complete"]["plain"]
-
-
-@_well_formed
-def _never_shuffled(case, got):
-    return _in_order(got["rows"]["plain"]) and _shuffled_are(_in_order, got)
-
-
-@_well_formed
-def _always_shuffled(case, got):
-    return _complete(got) and not _in_order(got["rows"]["plain"])
+)
+_changed_in_place = _well_formed(
+    lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
+)
+_never_shuffled = _well_formed(
+    lambda case, got: _in_order(got["rows"]["plain"]) and _shuffled_are(_in_order, got)
+)
+_always_shuffled = _well_formed(
+    lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
+)
 
 
 def _shuffled_like(pattern: Callable[[list[list[int]]], bool]):

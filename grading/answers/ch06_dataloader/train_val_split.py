@@ -102,54 +102,33 @@ def _each(test: Callable[[Case, list[int], list[int]], bool]):
     return _splits(lambda case, got: all(test(case, *pair) for pair in got["parts"].values()))
 
 
-@_each
-def _overlaps(case, train, val):
-    """In the extreme splits one part is empty or holds everything, so they say nothing."""
-    return case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
+# In the extreme splits one part is empty or holds everything, so they say nothing.
+_overlaps = _each(
+    lambda case, train, val: case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
+)
+_tail_is_validation = _each(
+    lambda case, train, val: sorted(train) + sorted(val) == list(range(case["n"]))
+)
+_head_is_validation = _each(
+    lambda case, train, val: sorted(val) + sorted(train) == list(range(case["n"]))
+)
 
 
-@_each
-def _tail_is_validation(case, train, val):
-    return sorted(train) + sorted(val) == list(range(case["n"]))
-
-
-@_each
-def _head_is_validation(case, train, val):
-    return sorted(val) + sorted(train) == list(range(case["n"]))
-
-
-def _counted(count: Callable[[float], int]):
-    """Recognises complete splits of which validation gets ``count(n * val_fraction)``."""
-
-    @_each
-    def recognise(case, train, val):
-        n = case["n"]
-        counted = len(val) == count(n * case["val_fraction"])
-        return counted and sorted(train + val) == list(range(n))
-
-    return recognise
-
-
-@_each
-def _rest_rounded(case, train, val):
-    n = case["n"]
-    counted = len(train) == round(n * (1 - case["val_fraction"]))
-    return counted and sorted(train + val) == list(range(n))
-
-
-@_splits
-def _parts_sorted(case, got):
-    return _right_parts(got) and all(
-        part == sorted(part) for pair in got["parts"].values() for part in pair
+def _counted(count: Callable[[int, float], int]):
+    """Recognises complete splits of which validation gets ``count(n, val_fraction)``."""
+    return _each(
+        lambda case, train, val: (
+            len(val) == count(case["n"], case["val_fraction"])
+            and sorted(train + val) == list(range(case["n"]))
+        )
     )
 
 
 @_splits
 def _validation_first(case, got):
     n_val = round(case["n"] * case["val_fraction"])
-    return all(got["complete"].values()) and all(
-        len(first) == n_val for first, _ in got["parts"].values()
-    )
+    first = [len(train) for train, _ in got["parts"].values()]
+    return all(got["complete"].values()) and set(first) == {n_val}
 
 
 @_splits
@@ -159,35 +138,27 @@ def _nothing_became_everything(case, got):
     return _right_parts(got)
 
 
-@_splits
-def _global_never_changes(case, got):
-    parts = got["parts"]
-    return (
-        _right_parts(got)
-        and parts["global"] == parts["other_global"]
-        and parts["first"] != parts["other_seed"]
-    )
+def _with_right_parts(test: Callable[[dict[str, list[list[int]]]], bool]):
+    """Recognises what is wrong with the chance alone: ``test`` gets the parts of all splits."""
+    return _splits(lambda case, got: _right_parts(got) and test(got["parts"]))
 
 
-@_splits
-def _starts_again(case, got):
-    parts = got["parts"]
-    return _right_parts(got) and parts["first"] == parts["continued"] != parts["other_seed"]
-
-
-@_splits
-def _generator_ignored(case, got):
-    return _right_parts(got) and got["parts"]["first"] != got["parts"]["repeated"]
-
-
-@_splits
-def _never_changes(case, got):
-    parts = got["parts"]
-    return (
-        _right_parts(got)
-        and parts["first"] == parts["other_seed"] == parts["global"]
+_parts_sorted = _with_right_parts(
+    lambda parts: all(part == sorted(part) for pair in parts.values() for part in pair)
+)
+_generator_ignored = _with_right_parts(lambda parts: parts["first"] != parts["repeated"])
+_global_never_changes = _with_right_parts(
+    lambda parts: parts["global"] == parts["other_global"] and parts["first"] != parts["other_seed"]
+)
+_starts_again = _with_right_parts(
+    lambda parts: parts["first"] == parts["continued"] != parts["other_seed"]
+)
+_never_changes = _with_right_parts(
+    lambda parts: (
+        parts["first"] == parts["other_seed"] == parts["global"]
         and any(part != sorted(part) for part in parts["first"])
     )
+)
 
 
 def _all_splits(test: Callable[[Any], bool]) -> Callable[[Case, Observation], bool]:
@@ -195,19 +166,14 @@ def _all_splits(test: Callable[[Any], bool]) -> Callable[[Case, Observation], bo
     return lambda case, got: got.error is None and all(map(test, got["splits"].values()))
 
 
-@_all_splits
-def _in_a_list(split):
-    return isinstance(split, list) and is_split(tuple(split))
-
-
-@_all_splits
-def _lists(split):
-    pair = isinstance(split, tuple | list) and len(split) == 2
-    return pair and all(isinstance(part, list) for part in split)
-
-
-def _half_up(value: float) -> int:
-    return math.floor(value + 0.5)
+_in_a_list = _all_splits(lambda split: isinstance(split, list) and is_split(tuple(split)))
+_lists = _all_splits(
+    lambda split: (
+        isinstance(split, tuple | list)
+        and len(split) == 2
+        and all(isinstance(part, list) for part in split)
+    )
+)
 
 
 def _validation_cut_first(n, val_fraction, generator=None):
@@ -295,28 +261,28 @@ ANSWER = Answer(
             edit(N_TRAIN, "n - int(n * val_fraction)"),
             "int() cuts off: 0.9 becomes 0. The size of the validation part is rounded, "
             "round(n * val_fraction).",
-            recognise=_counted(int),
+            recognise=_counted(lambda n, fraction: int(n * fraction)),
         ),
         wrong(
             "rounded up",
             edit(N_TRAIN, "int(n - n * val_fraction)"),
             "Your validation part is rounded up: math.ceil does that, and so does int() when it cuts "
             "off the training part. Its size is round(n * val_fraction).",
-            recognise=_counted(math.ceil),
+            recognise=_counted(lambda n, fraction: math.ceil(n * fraction)),
         ),
         wrong(
             "halves rounded up",
             edit(N_TRAIN, "n - int(n * val_fraction + 0.5)"),
             "You round halves up; Python's round takes halves to the even neighbour. Use "
             "round(n * val_fraction).",
-            recognise=_counted(_half_up),
+            recognise=_counted(lambda n, fraction: math.floor(n * fraction + 0.5)),
         ),
         wrong(
             "training part rounded instead",
             edit(N_TRAIN, "round(n * (1 - val_fraction))"),
             "You round the size of the training part. Round that of the validation part, "
             "round(n * val_fraction), and give the rest to training.",
-            recognise=_rest_rounded,
+            recognise=_counted(lambda n, fraction: n - round(n * (1 - fraction))),
         ),
         wrong(
             "everything for validation when it should get nothing",

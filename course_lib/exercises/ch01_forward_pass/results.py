@@ -1,0 +1,27 @@
+"""What a check makes of a learner's result: whether it is near, and what it says when it is not."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.checking.wire import type_name
+
+
+def near(value: Any, expected: Tensor) -> bool:
+    if not isinstance(value, Tensor) or value.shape != expected.shape:
+        return False
+    return torch.allclose(value.to(expected.dtype), expected, rtol=1e-4, atol=1e-5)
+
+
+def seen(value: Any) -> str:
+    """What a check says about a result that is not right: its shape or its type."""
+    shape = f" {list(value.shape)}" if isinstance(value, Tensor) else ""
+    return f"yours is {type_name(value)}{shape}"
+
+
+def row(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return seen(value)
+    numbers = ", ".join(f"{number:.3g}" for number in value.flatten().tolist())
+    return f"yours gives [{numbers}]"

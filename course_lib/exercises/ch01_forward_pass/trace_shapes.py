@@ -1,0 +1,143 @@
+"""``trace_shapes``, public half."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from course_lib.exercises.ch01_forward_pass.leaf_models import LEAF_MODELS, hooks_on
+from course_lib.exercises.ch01_forward_pass.results import seen
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def trace_case(model: str, sizes: list[int], n: int, training: bool = True) -> dict[str, Any]:
+    """A case: a model of ``LEAF_MODELS`` built with ``sizes``, and a batch of ``n`` examples."""
+    listed = "trace" if LEAF_MODELS[model].plain else "order"
+    return {
+        "model": model,
+        "sizes": sizes,
+        "n": n,
+        "training": training,
+        "asks": (listed, "clean"),
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    model, x = LEAF_MODELS[case["model"]].build(case["sizes"], case["n"])
+    model.train(case["training"])
+    calls: list[int] = []
+    # A hook that was there before: it must still be there afterwards.
+    list(model.modules())[-1].register_forward_hook(lambda *_: calls.append(1))
+    before = hooks_on(model)
+    notes["trace"] = _as_tuples(function(model, x))
+    notes["older_hook_ran_inside"] = len(calls)
+    notes["hooks_left"] = hooks_on(model) - before
+    notes["modes"] = [module.training for module in model.modules()]
+    calls.clear()
+    model(x)
+    notes["older_hook_runs"] = len(calls)
+
+
+def _as_tuples(trace: Any) -> Any:
+    """``torch.Size`` and lists inside the list are as good as tuples."""
+    if not isinstance(trace, list):
+        return trace
+    return [
+        (pair[0], tuple(pair[1]) if isinstance(pair[1], tuple | list) else pair[1])
+        if isinstance(pair, tuple | list) and len(pair) == 2
+        else pair
+        for pair in trace
+    ]
+
+
+def _public_cases() -> list[Case]:
+    cases = (
+        (
+            trace_case("nested", [3, 5, 4, 2], 7),
+            [("0", (7, 5)), ("1.0", (7, 5)), ("1.1", (7, 4)), ("2", (7, 2))],
+            "the nested model's four leaves are listed, and no container",
+        ),
+        (
+            trace_case("backwards", [3, 5, 2], 4, training=False),
+            [("second", (4, 5)), ("activation", (4, 5)), ("first", (4, 2))],
+            "the order is the one in which the modules run, not the one of registration",
+        ),
+        (
+            trace_case("repeated", [4, 3, 2], 6),
+            [("a", (6, 3)), ("relu", (6, 3)), ("b", (6, 3)), ("relu", (6, 3)), ("c", (6, 2))],
+            "a module that runs twice is listed twice, one that never runs is not listed",
+        ),
+        (
+            trace_case("shared", [3, 2], 4),
+            [
+                ("blocks.0.norm", (4, 3)),
+                ("blocks.0.activation", (4, 3)),
+                ("blocks.0.linear", (4, 3)),
+                ("blocks.1.norm", (4, 3)),
+                ("blocks.0.activation", (4, 3)),
+                ("blocks.1.linear", (4, 3)),
+                ("head", (4, 2)),
+            ],
+            "a module that sits at two places is listed under its first name both times",
+        ),
+        (
+            trace_case("leaf", [3, 2], 5),
+            [("", (5, 2))],
+            'a model that is itself a leaf has the name ""',
+        ),
+    )
+    return [case | {"expected": expected, "text": text} for case, expected, text in cases]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    trace = observation["trace"]
+    is_list = isinstance(trace, list)
+    yield Finding(is_list, "the result is a list of (name, shape) pairs", seen(trace))
+    if is_list:
+        listed = ", ".join(_entry(entry) for entry in trace[:6]) or "nothing"
+        yield Finding(trace == case["expected"], case["text"], f"yours lists {listed}")
+    left = observation["hooks_left"]
+    yield Finding(left <= 0, "your hooks are gone afterwards", f"{left} are left")
+    runs = observation["older_hook_runs"] > 0
+    yield Finding(runs, "a hook that somebody else had registered is still there")
+    modes = all(mode == case["training"] for mode in observation["modes"])
+    yield Finding(modes, "train or eval mode is as it was")
+
+
+def _entry(entry: Any) -> str:
+    if isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[1], tuple):
+        return f'"{entry[0]}" {list(entry[1])}'
+    return f"{entry!r:.30}"
+
+
+EXERCISE = Exercise(
+    name="trace_shapes",
+    points=3,
+    task="List a model's leaf modules in the order they run, with their output shapes.",
+    aspects=(
+        Aspect("trace", "the leaves are listed with their shapes", 1, ("trace",)),
+        Aspect(
+            "order",
+            "the order is that of execution, also for unusual models",
+            1,
+            ("trace",),
+            after=("trace",),
+        ),
+        Aspect(
+            "clean",
+            "the model is left as it was",
+            1,
+            ("hooks_left", "older_hook_runs", "modes"),
+            after=("trace",),
+        ),
+    ),
+    hints=(
+        "Three parts: register a hook on every leaf of model.named_modules() and keep the handles; "
+        "run model(x) once; remove all handles. Each hook appends one pair to a list.",
+        "A leaf has no children: list(module.children()) is empty. A hook is called as "
+        "hook(module, inputs, output) and does not know its module's name: make it in a small "
+        "function that takes the name, or give it a default argument name=name.",
+    ),
+    observe=_observe,
+    fields=("trace", "older_hook_ran_inside", "hooks_left", "modes", "older_hook_runs"),
+    public_cases=_public_cases,
+    properties=_properties,
+)

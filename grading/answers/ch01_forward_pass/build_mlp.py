@@ -1,0 +1,356 @@
+"""``build_mlp``, secret half. Long, because of its 32 mistakes."""
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from course_lib.exercises.ch01_forward_pass.build_mlp import mlp_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FIRST = "        torch.nn.Linear(in_features, hidden),\n"
+RELU = "        torch.nn.ReLU(),\n"
+LAST = "        torch.nn.Linear(hidden, out_features),\n"
+FIRST_UNBIASED = FIRST.replace("),", ", bias=False),")
+LAST_UNBIASED = LAST.replace("),", ", bias=False),")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    return [
+        mlp_case(generator, 7, (5, 6, 4)),
+        mlp_case(generator, 3, (4, 9, 2)),
+        # Large inputs: hidden values have no upper limit.
+        _fourfold(mlp_case(generator, 5, (8, 3, 6))),
+    ]
+
+
+def _fourfold(case: Case) -> Case:
+    return {**case, "x": 4 * case["x"]}
+
+
+class _AsAClass(nn.Module):
+    """Right; what follows changes a line of it. Called with the sizes it gives the model."""
+
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.fc1 = nn.Linear(in_features, hidden)
+        self.fc2 = nn.Linear(hidden, out_features)
+
+    def forward(self, x):
+        return self.fc2(torch.relu(self.fc1(x)))
+
+
+class _InAList(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.layers = [nn.Linear(in_features, hidden), nn.Linear(hidden, out_features)]
+
+    def forward(self, x):
+        return self.layers[1](torch.relu(self.layers[0](x)))
+
+
+class _NewLayersInForward(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.sizes = in_features, hidden, out_features
+
+    def forward(self, x):
+        in_features, hidden, out_features = self.sizes
+        h = torch.relu(nn.Linear(in_features, hidden)(x))
+        return nn.Linear(hidden, out_features)(h)
+
+
+class _OwnWeights(nn.Module):
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.W1 = nn.Parameter(torch.randn(hidden, in_features))
+        self.b1 = nn.Parameter(torch.zeros(hidden))
+        self.W2 = nn.Parameter(torch.randn(out_features, hidden))
+        self.b2 = nn.Parameter(torch.zeros(out_features))
+
+    def forward(self, x):
+        return torch.relu(x @ self.W1.T + self.b1) @ self.W2.T + self.b2
+
+
+def _class_itself(in_features, hidden, out_features):
+    return _AsAClass
+
+
+def _returned(kind: str):
+    return lambda case, got: got.error is None and got.get("type") == kind
+
+
+def _raised(words: str):
+    return lambda case, got: got.error is not None and words in got.error.message
+
+
+def _layers_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """As field by field, in words for what is no module at all."""
+    if got.get("is_module") is not True:
+        return f"the result is no nn.Module but {got.get('type')}"
+    wanted, layers = expected["layers"], got.get("layers")
+    if difference(wanted, layers, 0, 0) is None:
+        return None
+    shown = ", ".join(f"{pair[0]} -> {pair[1]}" for pair in layers) or "none that PyTorch knows of"
+    return (
+        "linear layers: expected "
+        + " and ".join(f"{a} -> {b}" for a, b in wanted)
+        + f", got {shown}"
+    )
+
+
+class _RegisteredBackwards(nn.Module):
+    def __init__(self, i, h, o):
+        super().__init__()
+        self.out = nn.Linear(h, o)
+        self.inner = nn.Linear(i, h)
+        nn.init.zeros_(self.inner.bias)
+
+    def forward(self, x):
+        return self.out(self.inner(x).clamp(min=0))
+
+
+class _InAModuleList(nn.Module):
+    def __init__(self, *sizes):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+
+    def forward(self, x):
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = F.relu(layer(x), inplace=True)
+        return last(x)
+
+
+def _lazy_layers(in_features, hidden, out_features):
+    return nn.Sequential(nn.LazyLinear(hidden), nn.ReLU(), nn.LazyLinear(out_features))
+
+
+def _nested_with_extras(in_features, hidden, out_features):
+    body = nn.Sequential(nn.Flatten(), nn.Linear(in_features, hidden), nn.Threshold(0.0, 0.0))
+    return nn.Sequential(body, nn.Identity(), nn.Linear(hidden, out_features)).train()
+
+
+ANSWER = Answer(
+    exercise="build_mlp",
+    cases=_cases,
+    tolerance=(1e-4, 1e-5),
+    compare={"layers": _layers_problem},
+    variants=(_RegisteredBackwards, _InAModuleList, _lazy_layers, _nested_with_extras),
+    misconceptions=(
+        wrong(
+            "no activation",
+            edit(RELU, ""),
+            "Nothing stands between the two linear layers, and two in a row are no more than one. "
+            "The ReLU between them is what makes the network more than a straight line.",
+        ),
+        wrong(
+            "softmax at the end",
+            edit(LAST, f"{LAST}torch.nn.Softmax(dim=1),\n"),
+            "The model ends in a softmax. Return the raw scores, the logits: the loss of chapter "
+            "02 does the rest, and a softmax before it spoils the training.",
+        ),
+        wrong(
+            "softmax at the end",
+            edit(LAST, f"{LAST}torch.nn.LogSoftmax(dim=1),\n"),
+            "The model ends in a log-softmax. Return the raw scores, the logits: the loss of "
+            "chapter 02 does the rest.",
+        ),
+        wrong(
+            "ReLU on the logits",
+            edit(LAST, LAST + RELU),
+            "A ReLU stands after the last layer too, so no logit can be negative and the gradient "
+            "is zero wherever it would be. The last layer's output leaves as it is.",
+        ),
+        wrong(
+            "ReLU in the wrong place",
+            edit(RELU, "").edit(LAST, LAST + RELU),
+            "The ReLU stands after the second layer. It belongs between the two: the hidden "
+            "values are cut off at 0, the logits are not.",
+        ),
+        wrong(
+            "ReLU in the wrong place",
+            edit(RELU, "").edit(FIRST, RELU + FIRST),
+            "The ReLU stands before the first layer and cuts the inputs. It belongs between the "
+            "two layers.",
+        ),
+        wrong(
+            "no bias",
+            edit(FIRST, FIRST_UNBIASED).edit(LAST, LAST_UNBIASED),
+            "bias=False takes away each unit's threshold. Leave it out: nn.Linear has a bias by "
+            "default.",
+        ),
+        wrong(
+            "no bias",
+            edit(FIRST, FIRST_UNBIASED),
+            "The first layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+        ),
+        wrong(
+            "no bias",
+            edit(LAST, LAST_UNBIASED),
+            "The second layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+        ),
+        wrong(
+            "sigmoid at the end",
+            edit(LAST, f"{LAST}torch.nn.Sigmoid(),\n"),
+            "The model ends in a sigmoid. Return the raw scores, the logits.",
+        ),
+        wrong(
+            "another activation",
+            edit("ReLU()", "LeakyReLU()"),
+            "Between the layers stands a leaky ReLU, which lets a little pass below 0. The exercise "
+            "asks for a ReLU, which cuts off there.",
+        ),
+        wrong(
+            "another activation",
+            edit("ReLU()", "ReLU6()"),
+            "Between the layers stands a ReLU6, which also cuts off above 6. A ReLU has no upper "
+            "limit.",
+        ),
+        wrong(
+            "another activation",
+            edit("ReLU()", "GELU()"),
+            "Between the layers stands a GELU. The exercise asks for a ReLU, which cuts off at 0 "
+            "and leaves the rest alone.",
+        ),
+        wrong(
+            "dropout added",
+            edit(LAST, f"torch.nn.Dropout(0.2),\n{LAST}"),
+            "The same batch gives other outputs each time: something in your model draws random "
+            "numbers, such as dropout. Linear, ReLU, linear is all that is asked for.",
+            recognise=lambda case, got: (
+                got.error is None
+                and got.get("result") == "Tensor"
+                and got.get("repeatable") is False
+                and got.get("weights") == 4
+            ),
+        ),
+        wrong(
+            "super().__init__() forgotten",
+            edit("        super().__init__()\n", "", of=_AsAClass),
+            "Before a layer can be stored, nn.Module needs its own set-up: the first line of "
+            "__init__ is super().__init__().",
+            recognise=_raised("before Module.__init__() call"),
+        ),
+        wrong(
+            "ReLU without parentheses",
+            edit("ReLU()", "ReLU"),
+            "nn.ReLU is a class. nn.ReLU() makes the module that nn.Sequential can run.",
+            recognise=_raised("is not a Module subclass"),
+        ),
+        wrong(
+            "data given to nn.ReLU",
+            edit("torch.relu", "nn.ReLU", of=_AsAClass),
+            "nn.ReLU(x) makes a module and takes x for an option. Make the module first and call "
+            "it with the data, self.relu(x), or use torch.relu(x).",
+            recognise=_raised("must be Tensor, not ReLU"),
+        ),
+        wrong(
+            "forward returns nothing",
+            edit("return self", "self", of=_AsAClass),
+            "Your forward computes the logits and does not return them. Its last line is "
+            "`return ...`.",
+            recognise=lambda case, got: got.error is None and got.get("result") == "None",
+        ),
+        wrong(
+            "classes instead of logits",
+            edit("(self.fc1(x)))", "(self.fc1(x))).argmax(dim=1)", of=_AsAClass),
+            "argmax gives the winning class. Return the scores themselves, one per class: the loss "
+            "needs to know how close the race was.",
+        ),
+        wrong(
+            "model not returned",
+            edit("return torch", "torch"),
+            "Your function makes a model and returns nothing. Its last line is `return model`.",
+            recognise=_returned("None"),
+        ),
+        wrong(
+            "class instead of a model",
+            _class_itself,
+            "You return the class. Call it with its sizes, and return the model that comes out.",
+            recognise=_returned("a class"),
+        ),
+        wrong(
+            "list instead of a model",
+            edit("torch.nn.Sequential(", "[").edit("\n    )", "\n    ]"),
+            "A list of layers cannot be called. nn.Sequential(...) makes one module of them, which "
+            "runs them one after another.",
+            recognise=lambda case, got: got.get("type") in ("list", "tuple"),
+        ),
+        wrong(
+            "weights instead of layers",
+            _OwnWeights,
+            "Your network holds weights of its own and no nn.Linear. That works; here two nn.Linear "
+            "layers are asked for. Writing them from tensors is the next exercise.",
+            also=("weights",),
+        ),
+        wrong(
+            "another activation",
+            edit("ReLU()", "Sigmoid()"),
+            "Between the layers stands a sigmoid. The exercise asks for a ReLU, which cuts off at "
+            "0 and leaves the rest alone.",
+        ),
+        wrong(
+            "another activation",
+            edit("ReLU()", "Tanh()"),
+            "Between the layers stands a tanh. The exercise asks for a ReLU, which cuts off at 0 "
+            "and leaves the rest alone.",
+        ),
+        wrong(
+            "sizes written down instead of taken",
+            edit("(in_features, hidden)", "(784, 128)").edit("(hidden, out_features)", "(128, 10)"),
+            "The layers are 784 -> 128 -> 10 whatever is asked for. Use the three arguments.",
+            recognise=lambda case, got: got.get("layers") == [[128, 10], [784, 128]],
+        ),
+        wrong(
+            "sizes swapped",
+            edit("(in_features, hidden)", "(hidden, in_features)").edit(
+                "(hidden, out_features)", "(out_features, hidden)"
+            ),
+            "nn.Linear takes the number of inputs first and the number of outputs second. The "
+            "weight is stored the other way round, [out, in], but that is PyTorch's business.",
+            recognise=lambda case, got: (
+                _raised("mat1 and mat2")(case, got)
+                and got.get("layers")
+                == sorted([[case["sizes"][1], case["sizes"][0]], case["sizes"][:0:-1]])
+            ),
+        ),
+        wrong(
+            "one layer too many",
+            edit(LAST, f"torch.nn.Linear(hidden, hidden),\n{RELU}{LAST}"),
+            "There is a second hidden layer. The network asked for has two linear layers: one "
+            "into the hidden units, one out of them.",
+        ),
+        wrong(
+            "layers in a Python list",
+            _InAList,
+            "PyTorch does not look into a plain list: model.parameters() is empty, and nothing "
+            "would be trained. Give each layer its own attribute, or use nn.ModuleList.",
+            also=("repeatable", "weights"),
+        ),
+        wrong(
+            "layers made in forward",
+            _NewLayersInForward,
+            "New layers with new random weights are made at each call. Make them once, in "
+            "__init__, and use them in forward.",
+            also=("repeatable", "weights"),
+        ),
+        wrong(
+            "no forward",
+            edit("def forward", "def foward", of=_AsAClass),
+            "Your class has no method that is called exactly `forward`, so PyTorch has nothing to "
+            "run. Check the spelling and the indentation.",
+            recognise=_raised("no method called forward"),
+        ),
+        wrong(
+            "graph cut off",
+            edit("(self.fc1(x)))", "(self.fc1(x))).detach()", of=_AsAClass),
+            "The output is right, but no graph leads back to the weights, so they cannot be "
+            "trained. Leave out no_grad() and detach() in forward.",
+        ),
+    ),
+)

@@ -1,0 +1,257 @@
+"""``trace_shapes``, secret half."""
+
+import torch
+from torch import nn
+
+from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+MODULES = "in model.named_modules()"
+LEAF = "not list(module.children())"
+RUN = "        model(x)\n"
+REMOVE = "        for handle in handles:\n            handle.remove()\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def drawn(low: int, high: int) -> int:
+        return int(torch.randint(low, high, (), generator=generator))
+
+    def case(model: str, count: int, training: bool = True) -> Case:
+        sizes = [drawn(2, 6) + 5 * i for i in range(count)]
+        return trace_case(model, sizes, drawn(2, 9), training)
+
+    return [
+        case("nested", 4),
+        case("pictures", 3, training=False),
+        case("backwards", 3),
+        case("repeated", 3, training=False),
+        case("shared", 2),
+        case("leaf", 2),
+    ]
+
+
+def _leaves(model):
+    return [(name, m) for name, m in model.named_modules() if not list(m.children())]
+
+
+def _leaves_called_in_turn(model, x):
+    trace = []
+    for name, module in _leaves(model):
+        x = module(x)
+        trace.append((name, tuple(x.shape)))
+    return trace
+
+
+def _shapes_of_the_weights(model, x):
+    return [(name, tuple(p.shape)) for name, p in model.named_parameters()]
+
+
+def _global_hook(model, x):
+    """One hook for all modules everywhere."""
+    names = {module: name for name, module in model.named_modules()}
+    trace = []
+
+    def hook(module, inputs, output):
+        if module in names and not any(True for _ in module.children()):
+            trace.append((names[module], output.size()))
+
+    handle = nn.modules.module.register_module_forward_hook(hook)
+    try:
+        model(x)
+    finally:
+        handle.remove()
+    return trace
+
+
+def _forward_replaced(model, x):
+    """Each leaf's forward is replaced on the instance, and put back."""
+    trace = []
+    leaves = _leaves(model)
+    for name, module in leaves:
+
+        def forward(*args, _name=name, _original=module.forward):
+            result = _original(*args)
+            trace.append((_name, tuple(result.shape)))
+            return result
+
+        module.forward = forward
+    model(x)
+    for _, module in leaves:
+        del module.forward
+    return trace
+
+
+class _Tracer:
+    def __init__(self, name, trace):
+        self.name, self.trace = name, trace
+
+    def __call__(self, module, args, kwargs, output):
+        self.trace += [[self.name, list(output.shape)]]
+
+
+def _callable_objects(model, x):
+    """Pairs and shapes as lists, all modules visited, containers skipped."""
+    trace = []
+    handles = [
+        module.register_forward_hook(_Tracer(name, trace), with_kwargs=True)
+        for name, module in model.named_modules()
+        if len(module._modules) == 0
+    ]
+    with torch.no_grad():
+        model(x)
+    [handle.remove() for handle in handles]
+    return trace
+
+
+ANSWER = Answer(
+    exercise="trace_shapes",
+    cases=_cases,
+    variants=(_global_hook, _forward_replaced, _callable_objects),
+    misconceptions=(
+        wrong(
+            "containers listed",
+            edit(LEAF, "True"),
+            "Containers such as nn.Sequential, and the model itself, are listed as well. Hook "
+            "leaves only: modules without children.",
+        ),
+        wrong(
+            "top level only",
+            edit(MODULES, "in model.named_children()").edit(LEAF, "True"),
+            "named_children() gives the first level only. named_modules() walks through all of "
+            "them.",
+        ),
+        wrong(
+            "registration order instead of execution order",
+            edit(
+                "return trace",
+                """\
+shapes = dict(trace)
+    return [(name, shapes[name]) for name, _ in model.named_modules() if name in shapes]""",
+            ),
+            "The list follows the order in which the modules were registered. Let each hook "
+            "append when it runs: that is the order of execution.",
+        ),
+        wrong(
+            "each module once",
+            edit("return trace", "return list(dict(trace).items())"),
+            "A module that runs twice appears once only. Collect pairs in a list: a dictionary "
+            "keeps one entry per name.",
+        ),
+        wrong(
+            "one name for all",
+            edit("def add_hook(name, module)", "def add_hook(_, module)"),
+            "All entries carry the name of the last module. A function looks up `name` when it "
+            "runs, and by then the loop is over: bind it with a default argument, name=name.",
+        ),
+        wrong(
+            "input shapes",
+            edit("output.shape", "inputs[0].shape"),
+            "These are the shapes that go in. A hook gets (module, inputs, output): take the last.",
+        ),
+        wrong(
+            "batch dimension dropped",
+            edit("output.shape", "output.shape[1:]"),
+            "The first dimension, the batch, is missing from the shapes. Report them whole.",
+        ),
+        wrong(
+            "class names instead of names",
+            edit("append((name", "append((type(module).__name__"),
+            'You report the class ("Linear"). The name is where the module sits in the model, as '
+            "named_modules() gives it.",
+        ),
+        wrong(
+            "forward called directly",
+            edit(RUN, "        model.forward(x)\n"),
+            "You call model.forward(x), which skips the hooks of the model itself. When the model "
+            "is a single layer, those are all there are. Call model(x).",
+            also=("older_hook_ran_inside",),
+        ),
+        wrong(
+            "the model itself left out",
+            edit(LEAF, f"name and {LEAF}"),
+            'You skip the module with the name "". When the model is a single layer, it is itself '
+            "a leaf: ask for children, not for the name.",
+        ),
+        wrong(
+            "containers known by their class",
+            edit(LEAF, "not isinstance(module, torch.nn.Sequential) and module is not model"),
+            "You leave out nn.Sequential and the model itself. Other containers, and classes of "
+            "one's own, have children too; and a model may be a leaf. Ask for children.",
+        ),
+        wrong(
+            "linear layers only",
+            edit(LEAF, f"{LEAF} and isinstance(module, torch.nn.Linear)"),
+            "You list linear layers only. Every leaf is asked for: activations, dropout and the "
+            "others too.",
+        ),
+        wrong(
+            "several names for one module",
+            edit(MODULES, "in model.named_modules(remove_duplicate=False)"),
+            "A module that sits at two places in the model gets a hook for each of its names, so "
+            "each of its runs is noted twice. named_modules() gives it once, under its first name.",
+        ),
+        wrong(
+            "the weights' shapes",
+            _shapes_of_the_weights,
+            "These are the shapes of the parameters, and they do not depend on x. Run the model, "
+            "and let hooks note the shapes of the outputs.",
+        ),
+        wrong(
+            "leaves called one after another",
+            _leaves_called_in_turn,
+            "You call the leaves yourself, in the order in which they are registered. Only the "
+            "model's forward knows the real way: call model(x), and let hooks listen.",
+        ),
+        wrong(
+            "model never run",
+            edit(RUN, "        pass\n"),
+            "Your hooks are put on and taken off, and no batch has passed in between. Call "
+            "model(x) before you remove them.",
+        ),
+        wrong(
+            "shapes in a dictionary",
+            edit("return trace", "return dict(trace)"),
+            "You return a dictionary, which keeps one entry per name. Return the list of pairs: a "
+            "module that runs twice has two.",
+        ),
+        wrong(
+            "only the last handle removed",
+            edit(REMOVE, "        handles[-1].remove()\n"),
+            "Each round of your loop overwrites the handle of the one before, so only the last "
+            "hook is removed. Keep all handles in a list.",
+        ),
+        wrong(
+            "run twice",
+            edit(RUN, RUN + RUN),
+            "The model runs twice while the hooks are on, so everything is listed twice. One call "
+            "of model(x) is enough.",
+        ),
+        wrong(
+            "everybody's hooks removed",
+            edit(
+                REMOVE,
+                """\
+        for module in model.modules():
+            module._forward_hooks.clear()
+""",
+            ),
+            "You clear all hooks of the model, somebody else's too. Keep the handles that "
+            "register_forward_hook returns, and remove those.",
+        ),
+        wrong(
+            "left in eval mode",
+            edit(RUN, f"        model.eval()\n{RUN}"),
+            "You switch the model to eval mode and leave it there. Whoever trains it next does so "
+            "without dropout: run it in the mode it is in.",
+        ),
+        wrong(
+            "hooks left behind",
+            edit(REMOVE, "        pass\n"),
+            "Your hooks stay on the model: each later forward pass runs them, and each call of "
+            "trace_shapes adds more. Call remove() on every handle.",
+            recognise=lambda case, got: got.error is None and got.get("hooks_left", 0) > 0,
+        ),
+    ),
+)
