@@ -5,7 +5,9 @@ in a notebook whose other work is right.
 """
 
 import pytest
+import torch
 
+from grading.answers import find_answer
 from tests.hostile.handing_in import Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
@@ -45,7 +47,8 @@ TOOLS = """
 def _forging(text: str, item: str = "first_bad_step") -> dict[str, str]:
     """A forger above an exercise who is gone again behind it."""
     back = "builtins.__import__ = true_import"
-    own = TOOLS.rstrip() + f"\n    COUNT = {11 if item == 'first_bad_step' else 1}"
+    count = len(find_answer(item).cases(torch.Generator()))
+    own = TOOLS.rstrip() + f"\n    COUNT = {count}"
     own += text.replace("\n", "\n    ") if text.startswith("\n") else f"\n    {text}"
     return {f"<{item}": own, item: WRONG[item], f"{item}>": back}
 
@@ -57,7 +60,7 @@ CASES = (
         _forging(
             """
 observe.remote = lambda name, payload, nonce, **more: forged(
-    name, nonce, *[seen(returned=None, step_of_a_leap=None, step_with_nan_or_infinity=None)] * COUNT)
+    name, nonce, *[seen(returned=None, losses_left_alone=None)] * COUNT)
 """
         ),
         ZERO,
@@ -101,7 +104,7 @@ def change(data):
     body = data[8:].replace(b"7", b"9" * 4000).replace(b"8", b'"\\\\\\\\ud800\\\\\\\\u001b[2J"')
     return data[:4] + len(body).to_bytes(4, "little") + body
 observe.remote = lambda name, payload, nonce, **more: changed(
-    name, nonce, change, *[seen(step_of_a_leap=7, step_with_nan_or_infinity=8)] * COUNT)
+    name, nonce, change, *[seen(returned=7, losses_left_alone=8)] * COUNT)
 """
         ),
         ZERO,
@@ -114,7 +117,7 @@ import json, torch
 def change(data):
     return data.replace(b'"shape":[3]', b'"shape":[-3]')
 observe.remote = lambda name, payload, nonce, **more: changed(
-    name, nonce, change, *[seen(step_of_a_leap=torch.ones(3))] * COUNT)
+    name, nonce, change, *[seen(returned=torch.ones(3))] * COUNT)
 """,
             "order_the_beats",
         ),

@@ -1,0 +1,82 @@
+"""``first_bad_step``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def losses_case(
+    losses: list[float], factor: float | None = None, at_the_factor: bool = False, **known: Any
+) -> dict[str, Any]:
+    """A case; ``factor=None`` leaves it to the default. ``at_the_factor``: a loss is exactly factor
+    times the smallest one before it. Public cases bring the ``public_answer``."""
+    leap = all(map(math.isfinite, losses)) and not at_the_factor
+    asks = ("leap", "finite") if leap else ("finite",)
+    return {"asks": asks, "losses": losses, "factor": factor, **known}
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    losses = list(case["losses"])
+    factor = {} if case["factor"] is None else {"factor": case["factor"]}
+    notes["returned"] = function(losses, **factor)
+    notes["losses_left_alone"] = len(losses) == len(case["losses"]) and all(
+        now is before for now, before in zip(losses, case["losses"], strict=True)
+    )
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned, expected = observation["returned"], case["public_answer"]
+    shown = "[" + ", ".join(f"{loss:g}" for loss in case["losses"]) + "]"
+    call = shown if case["factor"] is None else f"{shown}, factor={case['factor']:g}"
+    yield Finding(
+        type(returned) is type(expected) and returned == expected,
+        f"first_bad_step({call}) is {expected}",
+        f"yours is {returned!r:.30}",
+    )
+    if not observation["losses_left_alone"]:
+        yield Finding(False, "the list of losses is left as it was")
+
+
+def _public(losses: list[float], answer: int | None, factor: float | None = None) -> Case:
+    return losses_case(losses, factor, public_answer=answer)
+
+
+EXERCISE = Exercise(
+    name="first_bad_step",
+    points=2,
+    task="Find the first step whose loss is non-finite or leaps above the smallest one before it.",
+    aspects=(
+        Aspect("leap", "the first leap above the smallest loss so far", 1, ("returned",)),
+        Aspect(
+            "finite",
+            "NaN and infinity are bad steps, exactly factor times the smallest loss is not; the "
+            "list is left as it was",
+            1,
+            ("returned", "losses_left_alone"),
+            after=("leap",),
+        ),
+    ),
+    hints=(
+        "Walk through the losses once and remember the smallest one seen so far. Ask of each loss: "
+        "is it finite? is it too large compared with what you remember?",
+        "math.isfinite(loss) is False for NaN and for both infinities. Every comparison with NaN "
+        "is False, so ask about finiteness first. Start with math.inf as the smallest loss, and "
+        "return None after the loop.",
+    ),
+    observe=_observe,
+    fields=("returned", "losses_left_alone"),
+    public_cases=lambda: [
+        _public([2.0, 1.0, 1.5, 4.0, 9.0], 3),
+        _public([2.0, 1.8, 1.6, 1.7], None),
+        _public([2.0, 1.0, math.nan, 1.0], 2),
+        _public([2.0, 1.0, 2.5, 0.5], 2, factor=2.0),
+        _public([math.inf, 1.0], 0),
+        _public([1.0, 2.0, 3.5, 6.0], 2),
+        _public([2.0, 1.0, 3.0, 2.5], None),
+        _public([2.0, math.nan, 9.0], 1),
+        _public([9.0, 5.0, 1.0], None),
+    ],
+    properties=_properties,
+)

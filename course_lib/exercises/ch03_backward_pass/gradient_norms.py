@@ -1,0 +1,201 @@
+"""``gradient_norms``, public half."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from course_lib.exercises.ch03_backward_pass.in_words import seen
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+class _TwoHeads(nn.Module):
+    """A body and two heads, of which a loss may use one."""
+
+    def __init__(self, features: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(features, hidden), nn.Tanh())
+        self.head = nn.Linear(hidden, outputs)
+        self.other_head = nn.Linear(hidden, outputs + 1)
+
+
+def norms_case(
+    generator: torch.Generator,
+    n: int,
+    sizes: tuple[int, int, int],
+    *,
+    dtype: str = "float64",
+    stale: bool = False,
+    unused: bool = False,
+    frozen: bool = False,
+    silent: bool = False,
+) -> dict[str, Any]:
+    """A case with sizes (features, hidden, outputs).
+
+    ``stale``: old gradients lie on all parameters that train. ``unused``: the second head is not in
+    the loss's graph. ``frozen``: the body's bias requires no gradient. ``silent``: the first head's
+    output is multiplied by 0, so that its gradients are zero.
+    """
+    features, hidden, outputs = sizes
+
+    def normal(*shape: int) -> Tensor:
+        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return numbers.to(getattr(torch, dtype))
+
+    shapes = {
+        "body.0.weight": (hidden, features),
+        "body.0.bias": (hidden,),
+        "head.weight": (outputs, hidden),
+        "head.bias": (outputs,),
+        "other_head.weight": (outputs + 1, hidden),
+        "other_head.bias": (outputs + 1,),
+    }
+    return {
+        "asks": ("norms", "gradients"),
+        "parameters": {name: normal(*shape) for name, shape in shapes.items()},
+        "x": normal(n, features),
+        "targets": normal(n, outputs),
+        "stale": stale,
+        "unused": unused,
+        "frozen": frozen,
+        "silent": silent,
+    }
+
+
+def _build(case: Case) -> tuple[nn.Module, Tensor]:
+    """The model and the loss of a case, fresh, before any backward pass."""
+    hidden, features = case["parameters"]["body.0.weight"].shape
+    model = _TwoHeads(features, hidden, case["targets"].shape[1]).to(case["x"].dtype)
+    model.load_state_dict(case["parameters"])
+    model.body[0].bias.requires_grad_(not case["frozen"])
+    if case["stale"]:
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.grad = torch.full_like(parameter, 0.7)
+    features_of_x = model.body(case["x"])
+    outputs = model.head(features_of_x) * (0.0 if case["silent"] else 1.0)
+    loss = ((outputs - case["targets"]) ** 2).mean()
+    if not case["unused"]:
+        loss = loss + 0.5 * (model.other_head(features_of_x) ** 2).mean()
+    return model, loss
+
+
+def in_graph(case: Case, name: str) -> bool:
+    """Whether the parameter takes part in the case's loss."""
+    return not (case["unused"] and name.startswith("other_head")) and not (
+        case["frozen"] and name == "body.0.bias"
+    )
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    model, loss = _build(case)
+    try:
+        notes["returned"] = function(model, loss)
+    finally:
+        gradients = {}
+        for name, parameter in model.named_parameters():
+            gradient = parameter.grad
+            # Cleared to None or to zeros: both are clear for a parameter that the loss does not use.
+            clear = gradient is None or not (in_graph(case, name) or bool(gradient.any()))
+            gradients[name] = None if clear else gradient.detach().clone()
+        notes["gradients"] = gradients
+
+
+def _lengths(case: Case) -> dict[str, float]:
+    """How long each gradient of a fresh backward pass is, without saying how that is computed."""
+    model, loss = _build(case | {"stale": False})
+    loss.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
+    return {
+        name: math.dist(g.flatten().tolist(), [0.0] * g.numel()) for name, g in gradients.items()
+    }
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """The dict that came back, entry by entry: which are too many, missing, or off."""
+    returned, lengths = observation["returned"], _lengths(case)
+    if not isinstance(returned, dict):
+        return {}
+    return {
+        "surplus": [name for name in returned if name not in lengths],
+        "missing": [name for name in lengths if name not in returned],
+        "off": [
+            name
+            for name, length in lengths.items()
+            if name in returned
+            and not (
+                isinstance(returned[name], float)
+                and math.isclose(returned[name], length, rel_tol=1e-4, abs_tol=1e-6)
+            )
+        ],
+    }
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned, gradients = observation["returned"], observation["gradients"]
+    is_dict = isinstance(returned, dict)
+    yield Finding(is_dict, "the result is a dict", f"yours is {seen(returned)}")
+    surplus = [name for name, g in gradients.items() if g is not None and not in_graph(case, name)]
+    lacking = [name for name, g in gradients.items() if g is None and in_graph(case, name)]
+    yield Finding(
+        not surplus and not lacking,
+        "afterwards the loss's parameters hold a gradient, and no others do",
+        f"there is one on: {_names(surplus)}; none on: {_names(lacking)}",
+    )
+    if not is_dict:
+        return
+    yield Finding(
+        not observation["surplus"] and not observation["missing"],
+        "the keys are the names of the parameters that got a gradient",
+        f"too many: {_names(observation['surplus'])}; missing: {_names(observation['missing'])}",
+    )
+    odd = [value for value in returned.values() if not isinstance(value, float)]
+    got = f"one of yours is {seen(odd[0])}" if odd else ""
+    yield Finding(not odd, "the values are Python floats", got)
+    name = "head.bias"
+    if isinstance(returned.get(name), float):
+        yield Finding(
+            name not in observation["off"],
+            "a norm is the length of this loss's gradient, and of nothing older",
+            f"{name}: the length is {_lengths(case)[name]:.4f}, yours is {returned[name]:.4f}",
+        )
+
+
+def _names(names: Iterable) -> str:
+    return ", ".join(sorted(map(str, names))[:3]) or "none"
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(33)
+    return [
+        norms_case(generator, 5, (3, 4, 2)),
+        norms_case(generator, 6, (2, 3, 4), stale=True),
+        norms_case(generator, 4, (3, 2, 3), stale=True, unused=True),
+        norms_case(generator, 7, (4, 3, 2), dtype="float32", frozen=True, silent=True),
+    ]
+
+
+EXERCISE = Exercise(
+    name="gradient_norms",
+    points=2,
+    task="Run a fresh backward pass and report the length of each parameter's gradient.",
+    aspects=(
+        Aspect("norms", "the norms of this loss's gradients, by name", 1, ("returned",)),
+        Aspect("gradients", "afterwards .grad holds the fresh gradients", 1, ("gradients",)),
+    ),
+    hints=(
+        "Three pieces of work: throw away the old gradients, run backward, then walk over "
+        "model.named_parameters() and measure.",
+        "A parameter that the loss does not use has .grad None after model.zero_grad() and "
+        "backward(): leave it out. p.grad.norm() is the L2 norm, .item() makes it a float.",
+    ),
+    observe=_observe,
+    fields=("returned", "gradients"),
+    facts=_facts,
+    derived=("surplus", "missing", "off"),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=("course_lib.recorder.layer_norms",),
+)

@@ -1,0 +1,24 @@
+"""Tensors in the words of a check's lines."""
+
+from typing import Any
+
+from torch import Tensor
+
+
+def seen(value: Any) -> str:
+    """What a learner returned, in a few words."""
+    if isinstance(value, Tensor):
+        return f"a {str(value.dtype).removeprefix('torch.')} Tensor {list(value.shape)}"
+    return f"a {type(value).__name__}" if value is not None else "None"
+
+
+def beside(words: str, expected: Tensor, got: Tensor) -> str:
+    """Both with so many digits that a small difference can be seen."""
+    digits = next((d for d in (3, 6) if _numbers(expected, d) != _numbers(got, d)), 9)
+    return f"{words} {_numbers(expected, digits)}, yours is {_numbers(got, digits)}"
+
+
+def _numbers(tensor: Tensor, digits: int) -> str:
+    first = tensor.detach().flatten()[:3].tolist()
+    shown = ", ".join(f"{v:.{digits}{'f' if abs(v) < 1e6 else 'e'}}" for v in first)
+    return f"[{shown}{', ...' if tensor.numel() > 3 else ''}]"

@@ -1,0 +1,153 @@
+"""``numerical_gradient``, public half."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
+from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def nudge_case(
+    generator: torch.Generator,
+    *shape: int,
+    eps: float | None,
+    transposed: bool = False,
+    leaf: bool = False,
+    returns: str = "tensor",
+    cubic: bool = True,
+) -> dict[str, Any]:
+    """A case: f(w) = sum(a w^3 + b w^2 + c w) + sum(d w)^2, with coefficients of w's shape.
+
+    The last term ties the entries of w together. ``cubic=False`` gives a = 0. ``eps=None`` leaves
+    it to the default. ``transposed``: w is not contiguous; ``leaf``: it requires gradients.
+    """
+
+    def normal() -> Tensor:
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    a, b, c, d, w = (normal() for _ in range(5))
+    a = a + a.sign() if cubic else torch.zeros_like(a)  # away from 0: eps shows in every entry
+    special = transposed or leaf or not shape
+    asks = ("any_w",) if special else ("central", "unchanged")
+    coefficients = {"a": a, "b": b, "c": c, "d": d}
+    given = {"w": w, "eps": eps, "transposed": transposed, "leaf": leaf, "returns": returns}
+    return {"asks": asks, **coefficients, **given}
+
+
+def _argument(case: Case) -> Tensor:
+    """w as the learner gets it. Memory layout does not survive the way here, so it is made here."""
+    w = case["w"].detach().clone()
+    if case["transposed"]:
+        w = w.transpose(0, -1).contiguous().transpose(0, -1)
+    return w.requires_grad_(case["leaf"])
+
+
+def _scalar_function(case: Case) -> Callable[[Tensor], Tensor | float]:
+    """The f of a case; it insists on w's shape."""
+    a, b, c, d = (case[name] for name in "abcd")
+
+    def f(w: Tensor) -> Tensor | float:
+        if not isinstance(w, Tensor) or w.shape != a.shape:
+            raise ValueError(f"f takes a tensor of w's shape {list(a.shape)}, not {seen(w)}")
+        value = (a * w**3 + b * w**2 + c * w).sum() + (d * w).sum() ** 2
+        return value.item() if case["returns"] == "float" else value
+
+    return f
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    w = _argument(case)
+    eps = () if case["eps"] is None else (case["eps"],)
+    try:
+        notes["gradient"] = function(_scalar_function(case), w, *eps)
+    finally:
+        notes["w_after"] = w.detach().clone()
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """How far w has moved."""
+    before, after = case["w"], observation["w_after"]
+    if before.shape != after.shape:
+        return {}
+    return {"drift": (after - before).abs().max().item()}
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    result, w, eps = observation["gradient"], _argument(case), case["eps"]
+    fits = isinstance(result, Tensor) and result.shape == w.shape and result.dtype == w.dtype
+    text = "the result is a tensor with w's shape and dtype"
+    yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
+    if "unchanged" in case["asks"]:
+        kept = observation.get("drift") == 0
+        yield Finding(kept, "w is bit for bit what it was", "yours has changed")
+    if not fits:
+        return
+    text = "the result is detached: it belongs to no graph"
+    yield Finding(not result.requires_grad, text, "yours requires gradients")
+    w = w.detach().requires_grad_()
+    (exact,) = torch.autograd.grad(_scalar_function(case | {"returns": "tensor"})(w), w)
+    if case["a"].any():
+        # A cube's slope, measured over a distance, is off by a known amount: the eps that was used.
+        exact = exact + case["a"] * eps**2
+        text = f"with eps={eps} a slope is measured between w - {eps} and w + {eps}"
+        got = beside("for this f that gives", exact, result)
+    else:
+        kind = _kind_of_w(case)
+        text = f"it is right for {kind}" if kind else "for a parabola it agrees with autograd"
+        got = beside("autograd says", exact, result)
+    right = torch.allclose(exact, result.detach(), rtol=1e-5, atol=1e-7)
+    yield Finding(right, text, got)
+
+
+def _kind_of_w(case: Case) -> str:
+    if case["transposed"]:
+        return "a transposed w"
+    if case["leaf"]:
+        return "a w that requires gradients"
+    return "" if case["w"].dim() else "a w without dimensions"
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(31)
+    return [
+        nudge_case(generator, 3, eps=0.1, cubic=False),
+        nudge_case(generator, 2, 3, eps=0.5, returns="float"),
+        nudge_case(generator, eps=None, cubic=False),
+        nudge_case(generator, 2, 3, eps=0.1, cubic=False, transposed=True),
+        nudge_case(generator, 2, eps=0.1, cubic=False, leaf=True),
+    ]
+
+
+EXERCISE = Exercise(
+    name="numerical_gradient",
+    points=2,
+    task="Measure the gradient of f at w by nudging one entry at a time, both ways.",
+    aspects=(
+        Aspect("central", "the slope is measured by central differences", 1, ("gradient",)),
+        Aspect(
+            "any_w",
+            "it works for any shape and layout of w, and the result is detached",
+            0.5,
+            ("gradient",),
+        ),
+        Aspect("unchanged", "w is as it was afterwards", 0.5, ("w_after",), after=("central",)),
+    ),
+    hints=(
+        "For each entry: a copy of w in which this one entry is larger by eps, and a copy in which "
+        "it is smaller by eps. Take f of both. The copies are 2 * eps apart: divide the difference "
+        "of the two values by that.",
+        "Copies keep w safe: flat = w.detach().flatten().clone(), change flat[i], and give f "
+        "flat.reshape(w.shape). Collect one slope per i, and give the result w's shape at the end.",
+    ),
+    observe=_observe,
+    fields=("gradient", "w_after"),
+    facts=_facts,
+    derived=("drift",),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=(*AUTOGRAD, "torch.gradient"),
+)

@@ -1,0 +1,270 @@
+"""``first_bad_step``, secret half."""
+
+import itertools
+import math
+
+import torch
+
+from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+BEGIN = "smallest = math.inf"
+LOOP = "for step, loss in enumerate(losses):\n"
+NOT_FINITE = "not math.isfinite(loss)"
+LIMIT = "factor * smallest"
+NOTHING = "    return None\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def uniform(low: float, high: float) -> float:
+        return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64).item()
+
+    def falling(n: int) -> list[float]:
+        """Never more than 1.4 times its smallest value so far."""
+        return [2.5 * 0.9**i * uniform(0.9, 1.1) for i in range(n)]
+
+    case = losses_case
+    leap = falling(9)
+    leap += [min(leap) * 3.3, min(leap) * 9, min(leap) * 30]  # only the first one counts
+    creeping = [1.0 * 1.25**i * uniform(0.99, 1.01) for i in range(12)]  # no single leap
+    early = [1.0, uniform(4.0, 5.0), uniform(0.2, 0.3), uniform(0.8, 0.85)]
+    small_leap, large_leap = falling(6), falling(5)
+    small_leap += [min(small_leap) * uniform(2.2, 2.6), *falling(4)]
+    large_leap += [min(large_leap) * uniform(3.4, 3.8), min(large_leap) * 1.5]
+    # Falls by more than the factor: good steps, whatever comes later.
+    steep = [uniform(40.0, 50.0), uniform(20.0, 30.0), uniform(4.0, 5.0), uniform(0.5, 0.9)]
+    hidden = falling(7)
+    nan_first = [*hidden[:4], math.nan, hidden[4], min(hidden[:5]) * 3.5]
+    # Powers of two: exactly the factor, to the last bit, however it is computed.
+    low = 2.0 ** int(uniform(-3, 3))
+    at_the_factor = [2 * low, low, 2 * low, 4 * low, low, 4.5 * low]
+    return [
+        case(leap),
+        case(creeping),
+        case(early),
+        case(small_leap, factor=uniform(1.8, 2.0)),
+        case(large_leap, factor=uniform(4.5, 5.0)),
+        case(falling(10)),
+        case([uniform(1, 2)]),
+        case(steep),
+        case(nan_first),
+        case([*falling(5), math.inf]),
+        case([math.nan, *falling(4)]),
+        case([math.inf, *falling(6)]),
+        case(at_the_factor, factor=4.0, at_the_factor=True),
+        case([*falling(4), math.nan, *(3 * loss for loss in falling(3)), 40.0]),
+        case([*falling(8), math.nan, math.nan], factor=2.0),
+    ]
+
+
+def _one_pass(losses, factor=3.0):
+    smallest = math.inf
+    for step, loss in enumerate(losses):
+        if not math.isfinite(loss) or loss > factor * smallest:
+            return step
+        smallest = min(smallest, loss)
+    return None
+
+
+def _with_accumulate(losses, factor=3.0):
+    if not math.isfinite(losses[0]):
+        return 0
+    finite = [loss if math.isfinite(loss) else math.inf for loss in losses]
+    so_far = itertools.accumulate(finite, min)
+    pairs = zip(so_far, losses[1:], strict=False)
+    bad = (i for i, (low, now) in enumerate(pairs, 1) if not now <= factor * low or now == math.inf)
+    return next(bad, None)
+
+
+def _with_tensor(losses, factor=3.0):
+    values = torch.tensor(losses, dtype=torch.float64)
+    for i in range(len(values)):
+        if not torch.isfinite(values[i]):
+            return i
+        if i and values[i] > factor * values[:i].min():
+            return int(i)
+
+
+def _is_another_number(case: Case, got: Observation) -> bool:
+    """The right step, but as a float or as a number of NumPy's or PyTorch's."""
+    step, returned = _right_step(case), got.get("returned")
+    if got.error is not None or step is None:
+        return got.error is None and returned is None
+    return type_name(returned) in ("float", "Tensor") or type_name(returned).startswith("numpy.")
+
+
+def _changes_the_list(case: Case, got: Observation) -> bool:
+    """The right steps, from a list that is another one afterwards."""
+    right = got.error is None and got["returned"] == _right_step(case)
+    return right and got["losses_left_alone"] is False
+
+
+def _right_step(case: Case) -> int | None:
+    return _one_pass(case["losses"], case["factor"] or 3.0)
+
+
+ANSWER = Answer(
+    exercise="first_bad_step",
+    cases=_cases,
+    variants=(_one_pass, _with_accumulate, _with_tensor),
+    misconceptions=(
+        wrong(
+            "NaN ignored",
+            edit(f"{NOT_FINITE} or ", ""),
+            "Every comparison with NaN is False, so your test lets NaN pass. Ask "
+            "math.isfinite(loss) first.",
+        ),
+        wrong(
+            "NaN ignored",
+            edit(NOT_FINITE, "math.isinf(loss)"),
+            "You ask for infinity, and NaN passes: every comparison with NaN is False. "
+            "math.isfinite(loss) is False for both.",
+        ),
+        wrong(
+            "smallest starts at 0",
+            edit(BEGIN, "smallest = 0.0"),
+            "Your smallest loss is 0 before the first step, and every loss is more than factor "
+            "times 0. Start with something larger than any loss: math.inf.",
+        ),
+        wrong(
+            "smallest of nothing",
+            edit(LIMIT, "factor * min(losses[:step])"),
+            "Before step 0 there is no loss, and min() of an empty list raises a ValueError. Start "
+            "with math.inf as the smallest loss, or treat step 0 apart.",
+        ),
+        wrong(
+            "last instead of first",
+            edit(BEGIN, "smallest, last = math.inf, None")
+            .edit("return step", "last = step")
+            .edit("return None", "return last"),
+            "You return the last bad step. The first one is where the trouble began: return as "
+            "soon as you find it.",
+        ),
+        wrong(
+            "compared with the previous loss only",
+            edit("smallest = min(smallest, loss)", "smallest = loss"),
+            "You compare with the loss just before. A loss can climb in small steps, or fall after "
+            "a leap: compare with the smallest loss of all earlier steps.",
+        ),
+        wrong(
+            "compared with the first loss only",
+            edit(LIMIT, "factor * losses[0]"),
+            "You compare with the loss of step 0. By then the loss may have fallen far below it: "
+            "compare with the smallest loss of all earlier steps.",
+        ),
+        wrong(
+            "counted from one",
+            edit("enumerate(losses)", "enumerate(losses, 1)"),
+            "Your steps start at 1. Here, as in Python, the first step is step 0.",
+        ),
+        wrong(
+            "factor ignored",
+            edit(LIMIT, "3.0 * smallest"),
+            "Your function always uses 3.0. Use the argument factor.",
+        ),
+        wrong(
+            "infinity not asked for",
+            edit(NOT_FINITE, "math.isnan(loss)"),
+            "You ask for NaN, and not for infinity: at step 0 there is nothing smaller to compare "
+            "an infinite loss with. math.isfinite(loss) is False for both.",
+        ),
+        wrong(
+            "the factor itself counts",
+            edit("loss > ", "loss >= "),
+            "A loss of exactly factor times the smallest one is not bad yet: it must be larger.",
+        ),
+        wrong(
+            "compared with the largest loss so far",
+            edit(LIMIT, "factor * max(losses[:step], default=math.inf)"),
+            "You compare with the largest loss so far, so a leap after a long fall is missed. "
+            "Remember the smallest one.",
+        ),
+        wrong(
+            "compared with the mean so far",
+            edit(LIMIT, "factor * (sum(losses[:step]) / step if step else math.inf)"),
+            "You compare with the mean of the losses so far, which the high first losses hold up. "
+            "Compare with the smallest loss of all earlier steps.",
+        ),
+        wrong(
+            "compared with the smallest of the whole run",
+            edit(LIMIT, "factor * min(losses)"),
+            "You compare with the smallest loss of the whole run, later steps included. While a "
+            "run is going on nobody knows those: use the steps before this one.",
+        ),
+        wrong(
+            "compared with the smallest of the whole run",
+            edit(
+                f"loss > {LIMIT}",
+                "step > 0 and loss > factor * min(x for x in losses if not math.isnan(x))",
+            ),
+            "You compare with the smallest loss of the whole run, later steps included, so a run "
+            "that falls fast looks bad. Use the steps before this one only.",
+        ),
+        wrong(
+            "the list of losses changed",
+            edit(LOOP, "for step in range(len(losses)):\n        loss = losses.pop(0)\n"),
+            "Your function takes entries out of the list, or writes into it. The list belongs to "
+            "whoever called you: read it, with enumerate(losses), and leave it as it is.",
+            recognise=_changes_the_list,
+        ),
+        wrong(
+            "step 0 never looked at",
+            edit(NOT_FINITE, f"step > 0 and {NOT_FINITE}"),
+            "You begin at step 1. Step 0 is bad too when its loss is not finite.",
+        ),
+        wrong(
+            "leaps before NaN",
+            edit(f"{NOT_FINITE} or ", "").edit(
+                NOTHING, f"    {LOOP}        if {NOT_FINITE}:\n            return step\n{NOTHING}"
+            ),
+            "You search for leaps first, and for NaN and infinity only when there is none. Ask "
+            "both questions at each step: the first bad step counts, whatever its kind.",
+        ),
+        wrong(
+            "None inside the loop",
+            edit(NOTHING, "    " + NOTHING),
+            "`return None` stands inside the loop, so you stop after the first step. It belongs "
+            "behind the loop, when all steps have been looked at.",
+        ),
+        wrong(
+            "-1 for None",
+            edit("return None", "return -1"),
+            "When no step is bad, return None. In Python -1 is the last element of a list, and "
+            "whoever uses your result would look there.",
+        ),
+        wrong(
+            "0 for None",
+            edit("return None", "return 0"),
+            "When no step is bad you return 0, which is the number of the first step. Return None.",
+        ),
+        wrong(
+            "False for None",
+            edit("return None", "return False"),
+            "When no step is bad you return False. Return None: nothing was found.",
+        ),
+        wrong(
+            "all bad steps",
+            edit(BEGIN, "smallest, steps = math.inf, []")
+            .edit("return step", "steps.append(step)")
+            .edit("return None", "return steps"),
+            "You return a list of all bad steps. Only the first is asked for, as an int: return it as "
+            "soon as you have found it.",
+        ),
+        wrong(
+            "loss instead of step",
+            edit("return step", "return loss"),
+            "You return the bad loss. The number of its step is asked for: enumerate(losses) gives "
+            "both.",
+        ),
+        wrong(
+            "another kind of number",
+            edit("return step", "return torch.tensor(step)"),
+            "The step is right, but it is no Python int. int(...) makes one of a NumPy number or of "
+            "a tensor.",
+            recognise=_is_another_number,
+        ),
+    ),
+)

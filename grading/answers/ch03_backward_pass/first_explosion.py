@@ -1,0 +1,447 @@
+"""``first_explosion``, secret half. Long: the cases plant 26 different events in calm histories."""
+
+import math
+import statistics
+
+import torch
+
+from course_lib.exercises.ch03_backward_pass.first_explosion import history_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+START = "    for t in "
+BEFORE = "norms[:t]"
+FINITE = " if math.isfinite(norm)"
+MEDIAN = "statistics.median(norm for norm in norms[:t] if math.isfinite(norm))"
+EXPLODES = "not math.isfinite(norms[t])"
+SILENT = " or (median == 0 and norms[t] > 0)"
+WORST = "max(ratios, key=ratios.get)"
+NOTHING = "    return None\n"
+
+_LAYERS = ("fc1", "fc2", "head", "conv", "gate", "embed")
+
+
+class _Run:
+    """A calm history of ``steps`` norms per layer, into which a case plants its events."""
+
+    def __init__(
+        self, generator: torch.Generator, steps: int, layers: int = 3, jitter: float = 0.2
+    ):
+        self.generator, self.steps = generator, steps
+        order = torch.randperm(len(_LAYERS), generator=generator)[:layers].tolist()
+        self.names = [_LAYERS[i] for i in order]
+        self.levels = [10 ** (2 * self.uniform() - 1) for _ in order]
+        self.history = {
+            name: [level * math.exp(jitter * self.normal()) for _ in range(steps)]
+            for name, level in zip(self.names, self.levels, strict=True)
+        }
+
+    def uniform(self) -> float:
+        return torch.rand((), generator=self.generator, dtype=torch.float64).item()
+
+    def normal(self) -> float:
+        return torch.randn((), generator=self.generator, dtype=torch.float64).item()
+
+    def grow(self, layer: int, step: int, factor: float) -> "_Run":
+        """Multiply one norm; ``factor`` gets a few percent of noise."""
+        self.history[self.names[layer]][step] *= factor * (1 + 0.05 * self.uniform())
+        return self
+
+    def put(self, layer: int, step: int, value: float) -> "_Run":
+        self.history[self.names[layer]][step] = value
+        return self
+
+    def start(self, layer: int, *shape: float) -> "_Run":
+        """The first norms of a layer, as multiples of its level, in a random order."""
+        order = torch.randperm(len(shape), generator=self.generator).tolist()
+        for step, i in enumerate(order):
+            noise = 1 + 0.02 * self.uniform()
+            self.history[self.names[layer]][step] = self.levels[layer] * shape[i] * noise
+        return self
+
+    def case(self, asks: str, factor: float | None = None) -> Case:
+        return history_case(asks, self.history, factor)
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def run(steps: int, **settings) -> _Run:
+        return _Run(generator, steps, **settings)
+
+    nan, inf = math.nan, math.inf
+    tail = run(24).grow(0, 9, 40)
+    for step in range(10, 24):  # the weights are wrecked: the norms never come down again
+        tail.grow(0, step, 30).grow(1, step, 4)
+    silent = run(14)
+    for step in range(14):
+        silent.put(1, step, 0.0)
+    woken = run(15).grow(2, 12, 300)
+    tied = run(13)
+    for step in range(9):
+        woken.put(1, step, 0.0)
+        tied.put(0, step, 0.0)
+    woken.put(1, 9, 0.03)
+    # The first of three infinite ratios: a positive norm over a zero median.
+    tied.put(0, 9, 0.2).put(1, 9, nan).put(2, 9, inf)
+    return [
+        run(30).grow(1, 12, 40).grow(0, 20, 500).grow(2, 25, 60).case("found"),
+        # Even counts: the median lies between the two middle values.
+        _between_the_middles(run(16)).grow(1, 11, 90).case("found"),
+        _just_above_the_median(run(18)).grow(2, 13, 90).case("found"),
+        # A spike among the first steps lifts the mean, not the median.
+        run(20).grow(2, 2, 100).grow(2, 8, 12.5).grow(1, 15, 300).case("found"),
+        _median_with_itself(run(17)).grow(1, 12, 70).case("found"),
+        tail.case("found"),
+        _exactly_the_factor(run(14)).grow(2, 11, 40).case("found", 4.0),
+        run(19, jitter=0.05).grow(0, 8, 5).grow(1, 14, 60).case("found", 3.0),
+        run(12, layers=2).grow(1, 11, 35).case("found"),
+        silent.case("found"),
+        run(4).grow(0, 3, 400).case("found"),
+        _risen_of_late(run(19)).case("found"),
+        run(18).grow(1, 3, 0.04).grow(0, 13, 60).case("found"),
+        _loud_at_first(run(18)).case("found"),
+        run(16)
+        .put(0, 0, inf)
+        .put(0, 1, inf)
+        .put(0, 2, inf)
+        .put(0, 4, inf)
+        .grow(0, 7, 30)
+        .case("non_finite"),
+        run(20).put(0, 9, nan).grow(1, 14, 100).case("non_finite"),
+        run(18, layers=4).put(2, 7, inf).grow(0, 12, 100).case("non_finite"),
+        run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
+        run(17).put(2, 1, nan).put(2, 3, inf).put(2, 4, nan).grow(2, 6, 30).case("non_finite"),
+        _nan_among_the_first(run(14)).grow(2, 11, 60).case("non_finite"),
+        _several_at_once(run(15, layers=4), 8, (20, 60, 15, 1), (0, -1, 4, 0)).case("culprit"),
+        _several_at_once(run(15, layers=4), 10, (25, 1, 14, 90), (3, 0, 0, -2)).case("culprit"),
+        run(13).grow(0, 8, 900).put(2, 8, nan).case("culprit"),
+        run(13).grow(2, 9, 900).put(1, 9, inf).put(0, 9, nan).case("culprit"),
+        tied.case("culprit"),
+        woken.case("culprit"),
+    ]
+
+
+def _between_the_middles(run: _Run) -> _Run:
+    """Step 6 is 15 times the lower of the two middle values, but 7.5 times the median."""
+    level = run.levels[0]
+    return run.start(0, 1, 1, 1, 3, 3, 3).put(0, 6, 15 * level)
+
+
+def _nan_among_the_first(run: _Run) -> _Run:
+    """Step 5 is 8 times the median of the finite norms. A NaN before them spoils the sorting: in
+    the middle of what comes out lies a norm that step 5 exceeds 12 times."""
+    level = run.levels[0]
+    for step, norm in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0)):
+        run.put(0, step, norm * level)
+    return run
+
+
+def _just_above_the_median(run: _Run) -> _Run:
+    """Step 8 is 12.5 times the median, but only 8.3 times the upper of the two middle values."""
+    level = run.levels[0]
+    return run.start(0, 1, 1, 1, 1, 3, 3, 3, 3).put(0, 8, 25.5 * level)
+
+
+def _median_with_itself(run: _Run) -> _Run:
+    """Step 5 is 20 times the median before it, and 4 times the median that includes it."""
+    level = run.levels[0]
+    return run.start(0, 1, 1, 1, 9, 9).put(0, 5, 20 * level)
+
+
+def _risen_of_late(run: _Run) -> _Run:
+    """Step 15 is 15 times the median of all steps before, and 2.5 times that of the last five."""
+    level = run.levels[1]
+    for step in range(15):
+        run.put(1, step, level * (1 if step < 10 else 6) * (1 + 0.02 * run.uniform()))
+    return run.put(1, 15, 15.5 * level)
+
+
+def _loud_at_first(run: _Run) -> _Run:
+    """Step 14 is 15 times the median of all steps before, and no larger than the first five."""
+    level = run.levels[2]
+    for step in range(14):
+        run.put(2, step, level * (18 if step < 5 else 1) * (1 + 0.02 * run.uniform()))
+    return run.put(2, 14, 15.5 * level)
+
+
+def _exactly_the_factor(run: _Run) -> _Run:
+    """Step 7 is 4 times the median, to the last bit: not *more* than 4 times."""
+    for step in range(run.steps):
+        run.put(0, step, 0.5)
+    return run.put(0, 7, 2.0)
+
+
+def _several_at_once(run: _Run, step: int, factors: tuple, exponents: tuple) -> _Run:
+    """Layers of very different size grow at one step: the largest norm is not the largest ratio."""
+    for layer, (factor, exponent) in enumerate(zip(factors, exponents, strict=True)):
+        name = run.names[layer]
+        run.history[name] = [norm * 10.0**exponent for norm in run.history[name]]
+        run.grow(layer, step, factor)
+    return run
+
+
+def _layer_by_layer(history, factor=10.0):
+    for layer, norms in history.items():
+        for t in range(5, len(norms)):
+            usual = statistics.median(norm for norm in norms[:t] if math.isfinite(norm))
+            if not math.isfinite(norms[t]) or norms[t] > factor * usual:
+                return t, layer
+    return None
+
+
+def _ratios_first(history, factor=10.0):
+    """All ratios of a step in one list, then the largest."""
+    steps = min(map(len, history.values()))
+    for step in range(5, steps):
+        ratios = []
+        for norms in history.values():
+            usual = statistics.median(n for n in norms[:step] if math.isfinite(n))
+            if not math.isfinite(norms[step]):
+                ratios.append(math.inf)
+            elif usual == 0:
+                ratios.append(math.inf if norms[step] > 0 else 0.0)
+            else:
+                ratios.append(norms[step] / usual)
+        if max(ratios) > factor:
+            return step, list(history)[ratios.index(max(ratios))]
+    return None
+
+
+def _with_sorting(history, factor=10.0):
+    """Every explosion of the run as (step, -ratio, place), then the smallest."""
+    candidates = []
+    for place, norms in enumerate(history.values()):
+        for step, norm in enumerate(norms):
+            if step < 5:
+                continue
+            known = sorted(n for n in norms[:step] if abs(n) < math.inf)
+            half = len(known) // 2
+            usual = known[half] if len(known) % 2 else (known[half - 1] + known[half]) / 2
+            finite = abs(norm) < math.inf
+            if finite and not norm > factor * usual:
+                continue
+            ratio = norm / usual if finite and usual > 0 else math.inf
+            candidates.append((step, -ratio, place))
+    if not candidates:
+        return None
+    step, _, place = min(candidates)
+    return step, list(history)[place]
+
+
+def _with_tensors(history, factor=10.0):
+    """torch.quantile interpolates between the middle values; nan_to_num makes NaN infinite."""
+    names = list(history)
+    table = torch.tensor([history[name] for name in names], dtype=torch.float64)
+    for step in range(5, table.shape[1]):
+        ratios = []
+        for row in table:
+            before = row[:step][torch.isfinite(row[:step])]
+            ratio = (row[step] / torch.quantile(before, 0.5)).item()
+            quiet = row[step] == 0
+            ratios.append(0.0 if quiet else math.inf if math.isnan(ratio) else ratio)
+        worst = max(range(len(names)), key=ratios.__getitem__)
+        if ratios[worst] > factor:
+            return step, names[worst]
+    return None
+
+
+def _overlooks_nan(case: Case, got: Observation) -> bool:
+    """Infinities are found, NaN is passed over; whatever else may be wrong besides."""
+    if "non_finite" not in case["asks"]:
+        return True
+    right = _ratios_first(case["history"], case["factor"] or 10.0)
+    norm, found = case["history"][right[1]][right[0]], got["returned"]
+    if math.isinf(norm):
+        return found == right
+    return not math.isnan(norm) or found is None or found[0] > right[0]
+
+
+ANSWER = Answer(
+    exercise="first_explosion",
+    cases=_cases,
+    variants=(_ratios_first, _with_sorting, _with_tensors),
+    misconceptions=(
+        wrong(
+            "mean for median",
+            edit("statistics.median", "statistics.mean"),
+            "You compare with the mean. One early spike lifts the mean for the rest of the run and "
+            "hides later explosions; the median does not notice it.",
+        ),
+        wrong(
+            "current step included in the median",
+            edit(BEFORE, "norms[: t + 1]"),
+            "Your median includes the norm that you are judging. Use the steps before t only: "
+            "norms[:t].",
+        ),
+        wrong(
+            "median of the whole run",
+            edit(BEFORE, "norms"),
+            "Your median looks at the whole run, so what comes after an explosion decides whether "
+            "it was one. Use the steps before t only: norms[:t].",
+        ),
+        wrong(
+            "lower middle value for median",
+            edit("statistics.median", "statistics.median_low"),
+            "With an even number of norms you take the lower of the two middle ones, as "
+            "torch.median does. The median is their mean: statistics.median.",
+        ),
+        wrong(
+            "upper middle value for median",
+            edit("statistics.median", "statistics.median_high"),
+            "With an even number of norms you take the upper of the two middle ones. The median is "
+            "their mean: statistics.median.",
+        ),
+        wrong(
+            "NaN ignored",
+            edit(EXPLODES, "norms[t] == math.inf"),
+            "Every comparison with NaN is False, so norm > factor * median never notices it. Ask "
+            "math.isfinite(norm) first.",
+            recognise=_overlooks_nan,
+        ),
+        wrong(
+            "compared with the last few steps",
+            edit(BEFORE, "norms[t - 5 : t]"),
+            "Your median looks at the last few steps only. When the norms have risen slowly, it has "
+            "risen with them: use all steps before t.",
+        ),
+        wrong(
+            "compared with the first few steps",
+            edit(BEFORE, "norms[:5]"),
+            "Your median looks at the first five steps only, for ever. What is usual changes during "
+            "a run: use all steps before t.",
+        ),
+        wrong(
+            "compared with the previous step only",
+            edit(MEDIAN, "norms[t - 1] if math.isfinite(norms[t - 1]) else 0.0"),
+            "You compare with the step just before. One odd step then decides about the next: use "
+            "the median of all steps before t.",
+        ),
+        wrong(
+            "compared with the smallest norm",
+            edit("statistics.median", "min"),
+            "You compare with the smallest norm so far, as chapter 00 did with losses. What is "
+            "usual for a layer is the median of its norms.",
+        ),
+        wrong(
+            "one median for all layers",
+            edit(
+                MEDIAN,
+                "statistics.median(n for ns in history.values() for n in ns[:t] if math.isfinite(n))",
+            ),
+            "You take one median over all layers. Layers differ in size: each is compared with its "
+            "own norms.",
+        ),
+        wrong(
+            "layers searched one after another",
+            _layer_by_layer,
+            "You search the first layer through the whole run before you look at the second. Let "
+            "the loop over steps be the outer one: the earliest step counts.",
+        ),
+        wrong(
+            "last of equal ratios",
+            edit("max(ratios,", "max(reversed(ratios),"),
+            "Of layers with equal ratios you return the last. The first in the dict wins: >, not "
+            ">=, when you compare with the best so far.",
+        ),
+        wrong(
+            "infinity kept in the median",
+            edit(FINITE, " if not math.isnan(norm)"),
+            "You leave NaN out of the median, and infinity stays in. Leave out both: "
+            "math.isfinite is False for either.",
+        ),
+        wrong(
+            "search begins at step 6",
+            edit("range(5,", "range(6,"),
+            "Your search begins one step late. Steps are counted from 0: with five norms before it, "
+            "step 5 is the first that can explode.",
+        ),
+        wrong(
+            "layer before step",
+            edit(f"t, {WORST}", f"{WORST}, t"),
+            "The pair is right, in the wrong order: the step first, then the layer.",
+        ),
+        wrong(
+            "step without layer",
+            edit(f"t, {WORST}", "t"),
+            "You return the step alone. Return the pair: the step and the layer that exploded.",
+        ),
+        wrong(
+            "None inside the loop",
+            edit(NOTHING, "    " + NOTHING),
+            "`return None` stands inside the loop, so you give up after step 5. It belongs behind "
+            "the loop.",
+        ),
+        wrong(
+            "non-finite norms ignored",
+            edit(
+                f"if {EXPLODES} or (", f"if {EXPLODES}:\n                continue\n            if ("
+            ),
+            "You skip norms that are infinite or NaN. They are the worst explosions of all: treat "
+            "their ratio as infinite.",
+        ),
+        wrong(
+            "non-finite norms kept in the median",
+            edit(FINITE, ""),
+            "Infinite and NaN norms of the first steps stay in your medians, and no list with a "
+            "NaN in it can be sorted. Leave non-finite norms out of the median.",
+        ),
+        wrong(
+            "last instead of first",
+            edit(START, f"    last = None\n{START}")
+            .edit("return t,", "last = t,")
+            .edit(NOTHING, "    return last\n"),
+            "You return the last explosion. Everything after the first one is its consequence: "
+            "stop at the first step that has any.",
+        ),
+        wrong(
+            "largest instead of first",
+            edit(START, f"    found = {{}}\n{START}")
+            .edit(f"return t, {WORST}", f"found[t, {WORST}] = max(ratios.values())")
+            .edit(NOTHING, "    return max(found, key=found.get, default=None)\n"),
+            "You return the largest explosion of the run. The first one is the cause, however "
+            "small: only among the layers of that step does the largest ratio decide.",
+        ),
+        wrong(
+            "first layer instead of largest ratio",
+            edit(WORST, "next(iter(ratios))"),
+            "At a step where several layers explode you return the first of them. Compare their "
+            "ratios and return the largest.",
+        ),
+        wrong(
+            "largest norm instead of largest ratio",
+            edit(
+                "key=ratios.get",
+                "key=lambda name: history[name][t] if math.isfinite(history[name][t]) else math.inf",
+            ),
+            "At a step where several layers explode you return the one with the largest norm. "
+            "Layers differ in size: the largest ratio to a layer's own median decides.",
+        ),
+        wrong(
+            "steps before 5 count",
+            edit("range(5,", "range(1,"),
+            "You judge the first steps too. With fewer than five norms a median says little: "
+            "begin at step 5.",
+        ),
+        wrong(
+            "the factor itself counts",
+            edit("> factor * median", ">= factor * median > 0"),
+            "A norm of exactly factor times the median is no explosion yet: it must be larger.",
+        ),
+        wrong(
+            "last step never looked at",
+            edit("n_steps)", "n_steps - 1)"),
+            "Your search ends one step early: range(5, n) already stops at step n - 1.",
+        ),
+        wrong(
+            "factor ignored",
+            edit("factor * median", "10.0 * median"),
+            "You always use 10. The caller may pass another factor.",
+        ),
+        wrong(
+            "division by zero",
+            edit(SILENT, ""),
+            "A layer that was silent so far has a median of 0, and you divide by it. A positive "
+            "norm over a zero median counts as an infinite ratio.",
+        ),
+    ),
+)

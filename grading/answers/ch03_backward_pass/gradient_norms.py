@@ -1,0 +1,213 @@
+"""``gradient_norms``, secret half."""
+
+import math
+
+import torch
+
+from course_lib.exercises.ch03_backward_pass.gradient_norms import in_graph, norms_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+CLEAR, BACKWARD = "    model.zero_grad()\n", "    loss.backward()\n"
+SKIP = " if p.grad is not None"
+END = f"{SKIP}\n    }}\n"
+#: The dict has a name, so that something can be done before the end.
+NAMED = edit("return {", "norms = {")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(n, sizes, **settings):
+        return norms_case(generator, n, sizes, **settings)
+
+    return [
+        case(5, (3, 4, 2)),
+        case(6, (2, 5, 3), stale=True),
+        case(4, (4, 3, 2), stale=True, unused=True),
+        case(7, (3, 2, 4), stale=True, frozen=True),
+        case(3, (5, 4, 3), unused=True, silent=True),
+        case(8, (2, 3, 5), dtype="float32", stale=True, frozen=True, unused=True),
+    ]
+
+
+def _crashed_on_none(case: Case, got: Observation) -> bool:
+    """The code fails on exactly those cases that have a parameter without a gradient."""
+    if all(in_graph(case, name) for name in case["parameters"]):
+        return got.error is None
+    return got.error is not None and "None" in got.error.message
+
+
+def _zeros_where_nothing_came(case: Case, got: Observation) -> bool:
+    """Everything is right, but parameters outside the graph are listed too, as 0.0."""
+    if got.error is not None or got["missing"] or got["off"]:
+        return False
+    # Only where old gradients were set to zeros, or wherever there was None.
+    if not got["surplus"] and case["stale"] and case["unused"]:
+        return False
+    return all(
+        name in case["parameters"] and got["returned"][name] == 0.0 for name in got["surplus"]
+    )
+
+
+def _with_autograd_grad(model, loss):
+    names, parameters = zip(*model.named_parameters(), strict=True)
+    trained = [p for p in parameters if p.requires_grad]
+    gradients = dict(
+        zip(map(id, trained), torch.autograd.grad(loss, trained, allow_unused=True), strict=True)
+    )
+    norms = {}
+    for name, p in zip(names, parameters, strict=True):
+        p.grad = gradients.get(id(p))
+        if p.grad is not None:
+            norms[name] = float(torch.linalg.vector_norm(p.grad))
+    return norms
+
+
+def _with_squares_and_none(model, loss):
+    for p in model.parameters():
+        p.grad = None
+    loss.backward()
+    return {
+        name: math.sqrt((p.grad.double() ** 2).sum())
+        for name, p in reversed(list(model.named_parameters()))
+        if p.grad is not None
+    }
+
+
+def _with_hooks(model, loss):
+    """Each tensor tells its own norm when its gradient arrives."""
+    norms = {}
+    model.zero_grad(set_to_none=True)
+    handles = [
+        p.register_hook(lambda g, name=name: norms.__setitem__(name, g.flatten().dot(g.flatten())))
+        for name, p in model.named_parameters()
+        if p.requires_grad
+    ]
+    loss.backward()
+    for handle in handles:
+        handle.remove()
+    return {name: square.sqrt().item() for name, square in norms.items()}
+
+
+ANSWER = Answer(
+    exercise="gradient_norms",
+    cases=_cases,
+    variants=(_with_autograd_grad, _with_squares_and_none, _with_hooks),
+    misconceptions=(
+        wrong(
+            "stale gradients added",
+            edit(CLEAR, ""),
+            "backward() adds to what lies in .grad. Gradients of an earlier loss were still there, "
+            "so you measured the sum: clear them first.",
+        ),
+        wrong(
+            "stale gradients added",
+            edit(CLEAR, "").edit(SKIP, ""),
+            "backward() adds to what lies in .grad, so clear it first. And a parameter that the loss "
+            "does not use has .grad None, which has no norm: leave it out.",
+        ),
+        wrong(
+            "L1",
+            edit("p.grad.norm()", "p.grad.abs().sum()"),
+            "You add up the absolute values: that is the L1 norm. The L2 norm is the root of the "
+            "sum of squares.",
+        ),
+        wrong(
+            "squared",
+            edit("p.grad.norm()", "(p.grad**2).sum()"),
+            "You report the sum of squares. The L2 norm is its square root.",
+        ),
+        wrong(
+            "mean in place of sum",
+            edit("p.grad.norm()", "(p.grad**2).mean().sqrt()"),
+            "You take the root of the mean square, which is smaller the more entries there are. "
+            "The L2 norm is the root of the sum of squares.",
+        ),
+        wrong(
+            "largest entry",
+            edit("p.grad.norm()", "p.grad.abs().max()"),
+            "You report the largest entry. The L2 norm takes all entries together: the root of the "
+            "sum of their squares.",
+        ),
+        wrong(
+            "cleared after measuring",
+            NAMED.edit(END, f"{END}{CLEAR}    return norms\n"),
+            "Your norms are right, and then you throw the gradients away. The caller still needs "
+            "them for the step: clear at the beginning, not at the end.",
+        ),
+        wrong(
+            "norms of the weights",
+            edit("p.grad.norm()", "p.norm()"),
+            "You measure the weights themselves. Their gradients are in .grad: p.grad.norm().",
+        ),
+        wrong(
+            "one norm for all",
+            NAMED.edit(END, f"{END}    return sum(norm**2 for norm in norms.values()) ** 0.5\n"),
+            "You return one number for the whole model. One per parameter is asked for, by name.",
+        ),
+        wrong(
+            "list instead of a dict",
+            NAMED.edit(END, f"{END}    return list(norms.values())\n"),
+            "You return the norms without their names. A dict says which belongs to which parameter.",
+        ),
+        wrong(
+            "zero gradients left out",
+            edit(SKIP, f"{SKIP} and p.grad.any()"),
+            "You leave out gradients that are zero. They were computed, and a zero is a finding: "
+            "leave out those that are None.",
+        ),
+        wrong(
+            "backward called twice",
+            edit(BACKWARD, f"    loss.backward(retain_graph=True)\n{BACKWARD}"),
+            "You run backward() twice, and gradients add up: yours are twice too large.",
+        ),
+        wrong(
+            "backward not called",
+            edit(CLEAR + BACKWARD, ""),
+            "You measure what lies in .grad from before. Run loss.backward() first.",
+        ),
+        wrong(
+            "truth of a tensor",
+            edit(SKIP, " if p.grad"),
+            "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
+            "`if p.grad is not None`.",
+            recognise=lambda case, got: (
+                got.error is not None and "Boolean value of Tensor" in got.error.message
+            ),
+        ),
+        wrong(
+            "crash on a parameter without gradient",
+            edit(SKIP, ""),
+            "A parameter that the loss does not use, or that is frozen, has .grad None, and None "
+            "has no norm. Leave such parameters out.",
+            recognise=_crashed_on_none,
+        ),
+        wrong(
+            "tensors in place of numbers",
+            edit(".item()", ""),
+            "The values are tensors. A number for a log is a Python float: call .item().",
+        ),
+        wrong(
+            "cleared after backward",
+            edit(CLEAR + BACKWARD, BACKWARD + CLEAR),
+            "There is nothing left to measure: the gradients are cleared, and no backward() follows. "
+            "Clear first, then call backward(), then measure.",
+        ),
+        wrong(
+            "zeros for parameters without gradient",
+            edit(SKIP, "").edit(".item()", ".item() if p.grad is not None else 0.0"),
+            "You list parameters that got no gradient as 0.0. That hides a difference: a zero "
+            "gradient was computed, a missing one means that the loss does not depend on the "
+            "parameter. Leave those out.",
+            recognise=_zeros_where_nothing_came,
+        ),
+        wrong(
+            "zeros for parameters without gradient",
+            edit("zero_grad()", "zero_grad(set_to_none=False)"),
+            "With set_to_none=False an old gradient becomes zeros, and a parameter that the loss "
+            "does not use then looks as if it had a gradient of 0. Clear to None, and leave out "
+            "what stays None.",
+            recognise=_zeros_where_nothing_came,
+        ),
+    ),
+)

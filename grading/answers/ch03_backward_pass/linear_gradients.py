@@ -1,0 +1,174 @@
+"""``linear_gradients``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch03_backward_pass.linear_gradients import regression_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+ERROR = "error = x @ w + b - y\n"
+W_GRADIENT, B_GRADIENT = "2 * x.T @ error / len(y)", "2 * error.mean()"
+NO_W_FACTOR, NO_B_FACTOR = ("2 * x.T", "x.T"), (B_GRADIENT, "error.mean()")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(n, d, **settings):
+        return regression_case(generator, n, d, **settings)
+
+    return [
+        case(7, 3),
+        case(4, 6, grad_mode=False),
+        case(1, 5),
+        case(9, 2, dtype="float32"),
+        case(5, 3, dtype="float32", transposed=True, grad_mode=False),
+        case(6, 4, transposed=True),
+    ]
+
+
+def _with_matrix_product(x, y, w, b):
+    n = x.shape[0]
+    residual = y - (x @ w + b)
+    return -2 / n * (x.T @ residual), -2 / n * residual.sum()
+
+
+def _with_einsum(x, y, w, b):
+    error = torch.einsum("nd,d->n", x, w).add(b).sub(y)
+    scale = 2 / len(y)
+    return scale * torch.einsum("n,nd->d", error, x), scale * torch.einsum("n->", error)
+
+
+def _example_by_example(x, y, w, b):
+    w_gradient, b_gradient = torch.zeros_like(w), torch.zeros_like(b)
+    for row, target in zip(x, y, strict=True):
+        pull = 2 * (row @ w + b - target) / len(y)
+        w_gradient += pull * row
+        b_gradient += pull
+    return w_gradient, b_gradient
+
+
+def _with_column_of_ones(x, y, w, b):
+    """The bias is the weight of an input that is always 1."""
+    extended = torch.cat([x, torch.ones_like(y)[:, None]], dim=1)
+    weights = torch.cat([w, b.reshape(1)])
+    gradient = 2 * extended.T @ (extended @ weights - y) / y.numel()
+    return gradient[:-1], gradient[-1]
+
+
+ANSWER = Answer(
+    exercise="linear_gradients",
+    cases=_cases,
+    # float32 sums in another order.
+    tolerances={"single_w_gradient": (1e-4, 1e-5), "single_b_gradient": (1e-4, 1e-5)},
+    variants=(_with_matrix_product, _with_einsum, _example_by_example, _with_column_of_ones),
+    misconceptions=(
+        wrong(
+            "factor 2 missing",
+            edit(*NO_W_FACTOR).edit(*NO_B_FACTOR),
+            "Both gradients are half of what they should be: the derivative of error squared is "
+            "2 * error.",
+        ),
+        wrong(
+            "factor 2 missing",
+            edit(*NO_B_FACTOR),
+            "The gradient of b is half of what it should be: the derivative of error squared is "
+            "2 * error, for the bias as for the weights.",
+        ),
+        wrong(
+            "factor 2 missing",
+            edit(*NO_W_FACTOR),
+            "The gradient of w is half of what it should be: the derivative of error squared is "
+            "2 * error, for the weights as for the bias.",
+        ),
+        wrong(
+            "sum for mean",
+            edit("error.mean()", "error.sum()"),
+            "The gradient of w is a mean over the examples, that of b still a sum. Divide it by N.",
+        ),
+        wrong(
+            "bias left out of the prediction",
+            edit(ERROR, "error = x @ w - y\n"),
+            "Your error leaves the bias out. The prediction is x @ w + b.",
+        ),
+        wrong(
+            "error squared",
+            edit(ERROR, "error = (x @ w + b - y) ** 2\n"),
+            "You multiply by the squared error. That is the loss; its derivative is 2 * error.",
+        ),
+        wrong(
+            "divided by the number of features",
+            edit("len(y)", "x.shape[1]"),
+            "You divide by D, the number of features. The loss is a mean over the N examples: "
+            "divide by N.",
+        ),
+        wrong(
+            "multiplied by the parameter",
+            edit(W_GRADIENT, f"{B_GRADIENT} * w"),
+            "You multiply by the weight itself. A weight's influence on the prediction is its "
+            "*input*: multiply each error by its x.",
+        ),
+        wrong(
+            "one gradient per example",
+            edit(B_GRADIENT, "2 * error"),
+            "You return one number per example for b. There is one bias: average over the examples.",
+        ),
+        wrong(
+            "weights moved",
+            edit(W_GRADIENT, f"w - {W_GRADIENT}").edit(B_GRADIENT, f"b - {B_GRADIENT}"),
+            "You return new weights. The gradients themselves are asked for; moving along them is "
+            "the next beat.",
+        ),
+        wrong(
+            "Python number for a tensor",
+            edit("error.mean()", "error.mean().item()"),
+            "The gradient of b is right, but a Python number. Leave item() out: a 0-dim tensor is "
+            "asked for.",
+        ),
+        wrong(
+            "sum for mean",
+            edit(" / len(y)", "").edit("error.mean()", "error.sum()"),
+            "You add up over the examples. The loss is a mean, so its gradient is a mean too: "
+            "divide by N.",
+        ),
+        wrong(
+            "sum for mean",
+            edit(" / len(y)", ""),
+            "The gradient of b is a mean over the examples, that of w still a sum: x.T @ error "
+            "adds up over N examples. Divide it by N.",
+        ),
+        wrong(
+            "sign",
+            edit(ERROR, "error = y - (x @ w + b)\n"),
+            "Both gradients point the wrong way. The error to differentiate is prediction minus "
+            "target; with target minus prediction a minus sign comes out of the inner derivative.",
+        ),
+        wrong(
+            "error not multiplied by x",
+            edit(W_GRADIENT, f"{B_GRADIENT} * torch.ones_like(w)"),
+            "Each weight gets the same gradient as the bias. A weight's influence is its input: "
+            "multiply each error by its x before you average.",
+        ),
+        wrong(
+            "averages multiplied",
+            edit(W_GRADIENT, f"{B_GRADIENT} * x.mean(dim=0)"),
+            "You multiply the mean error by the mean input. The mean of the products is another "
+            "number: multiply example by example, then average.",
+        ),
+        wrong(
+            "mean over the features too",
+            edit("len(y)", "x.numel()"),
+            "You divide by N * D. The loss is a mean over the N examples only: divide by N.",
+        ),
+        wrong(
+            "pair swapped",
+            edit(f"{W_GRADIENT}, {B_GRADIENT}", f"{B_GRADIENT}, {W_GRADIENT}"),
+            "Both gradients are right, in the wrong order: w first, then b.",
+        ),
+        wrong(
+            "target forgotten",
+            edit(ERROR, "error = x @ w + b\n"),
+            "Your gradients do not depend on y. The loss is the squared difference between "
+            "prediction and target.",
+        ),
+    ),
+)

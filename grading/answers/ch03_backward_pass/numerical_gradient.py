@@ -1,0 +1,248 @@
+"""``numerical_gradient``, secret half."""
+
+from itertools import product
+
+import torch
+
+from course_lib.exercises.ch03_backward_pass.numerical_gradient import nudge_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FLAT = "w.detach().flatten()"
+BEGIN = "    flat = "
+LOOP = "    for i in range(len(flat)):\n"
+COPIES = "up, down = flat.clone(), flat.clone()\n"
+UP, DOWN = "        up[i] += eps\n", "        down[i] -= eps\n"
+DIVIDE = "/ (2 * eps)"
+RESULT = "slopes.reshape(w.shape)"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*shape, **settings):
+        return nudge_case(generator, *shape, **settings)
+
+    return [
+        case(12, eps=0.1),
+        case(3, 5, eps=None),
+        case(2, 7, eps=0.25, returns="float"),
+        case(eps=0.3),
+        case(3, 2, eps=0.05, transposed=True, returns="float"),
+        case(2, 3, 4, eps=None, transposed=True),
+        case(5, eps=None, leaf=True),
+        case(2, 3, eps=0.2, leaf=True, returns="float"),
+    ]
+
+
+def _restored_by_arithmetic(f, w, eps=1e-4):
+    result = torch.zeros(w.shape, dtype=w.dtype)
+    with torch.no_grad():
+        for place in product(*map(range, w.shape)):
+            w[place] += eps
+            above = float(f(w))
+            w[place] -= 2 * eps
+            below = float(f(w))
+            w[place] += eps
+            result[place] = (above - below) / (2 * eps)
+    return result
+
+
+def _w_has_moved(case: Case, got: Observation) -> bool:
+    return "unchanged" not in case["asks"] or got["drift"] > 1e-9
+
+
+def _w_has_rounding_errors(case: Case, got: Observation) -> bool:
+    return "unchanged" not in case["asks"] or 0 < got["drift"] <= 1e-9
+
+
+def _view_does_not_fit(case: Case, got: Observation) -> bool:
+    if not case["transposed"]:
+        return got.error is None and got["drift"] == 0
+    return got.error is not None and "view size is not compatible" in got.error.message
+
+
+def _along_basis_vectors(f, w, eps=1e-4):
+    with torch.no_grad():
+        basis = eps * torch.eye(w.numel(), dtype=w.dtype)
+        slopes = [float(f(w + e.view(w.shape)) - f(w - e.view(w.shape))) for e in basis]
+    return torch.tensor(slopes, dtype=w.dtype).view(w.shape) / (2 * eps)
+
+
+def _in_place_and_put_back(f, w, eps=1e-4):
+    """Nudges w itself, and puts the saved value back."""
+    result = torch.empty_like(w, requires_grad=False)
+    with torch.no_grad():
+        for place in product(*map(range, w.shape)):
+            saved = w[place].item()
+            w[place] = saved + eps
+            above = f(w)
+            w[place] = saved - eps
+            below = f(w)
+            w[place] = saved
+            result[place] = (above - below) / eps / 2
+    return result.detach()
+
+
+def _through_numpy(f, w, eps=1e-4):
+    import numpy as np
+
+    values = w.detach().numpy().copy()
+    result = np.zeros_like(values)
+    for place in np.ndindex(values.shape):
+        pair = []
+        for sign in (1, -1):
+            nudged = values.copy()
+            nudged[place] += sign * eps
+            pair.append(float(f(torch.from_numpy(np.asarray(nudged)))))
+        result[place] = (pair[0] - pair[1]) / (2 * eps)
+    return torch.from_numpy(np.asarray(result))
+
+
+def _recursive(f, w, eps=1e-4):
+    """One dimension after another; a 0-dim rest is a single slope."""
+
+    def slopes(place):
+        if len(place) == w.dim():
+            up, down = w.detach().clone(), w.detach().clone()
+            up[place] += eps
+            down[place] -= eps
+            return torch.as_tensor((f(up) - f(down)) / (2 * eps), dtype=w.dtype)
+        return torch.stack([slopes((*place, i)) for i in range(w.shape[len(place)])])
+
+    return slopes(()).detach()
+
+
+ANSWER = Answer(
+    exercise="numerical_gradient",
+    cases=_cases,
+    # w must be what it was to the last bit.
+    tolerances={"w_after": (0.0, 0.0)},
+    variants=(_along_basis_vectors, _in_place_and_put_back, _through_numpy, _recursive),
+    misconceptions=(
+        wrong(
+            "forward difference",
+            edit(DOWN, "").edit(DIVIDE, "/ eps"),
+            "You compare f(w + eps) with f(w): a one-sided difference, whose error shrinks only "
+            "like eps. Compare f(w + eps) with f(w - eps): its error shrinks like eps squared.",
+        ),
+        wrong(
+            "backward difference",
+            edit(UP, "").edit(DIVIDE, "/ eps"),
+            "You compare f(w) with f(w - eps): a one-sided difference, whose error shrinks only "
+            "like eps. Compare f(w + eps) with f(w - eps): its error shrinks like eps squared.",
+        ),
+        wrong(
+            "factor 2 missing",
+            edit(DIVIDE, "/ eps"),
+            "You divide by eps. The two points w + eps and w - eps are 2 * eps apart, so your "
+            "slopes are twice too large.",
+        ),
+        wrong(
+            "multiplied by eps",
+            edit(DIVIDE, "/ 2 * eps"),
+            "/ 2 * eps divides by 2 and multiplies by eps: Python works from left to right. Write "
+            "/ (2 * eps).",
+        ),
+        wrong(
+            "sign",
+            edit("up[i] += eps", "up[i] -= eps").edit("down[i] -= eps", "down[i] += eps"),
+            "Your slopes have the wrong sign: subtract the value below from the value above, "
+            "f(w + eps) - f(w - eps).",
+        ),
+        wrong(
+            "one copy for both directions",
+            edit("up, down = flat.clone(), ", "up = down = "),
+            "Both names belong to one and the same copy, so what you add you take away again, and "
+            "f sees the same place twice. Make two copies: call clone() for each.",
+        ),
+        wrong(
+            "copies never renewed",
+            edit(f"{LOOP}        {COPIES}", f"    {COPIES}{LOOP}"),
+            "Your copies keep the nudges of the entries before. Begin each round of the loop with "
+            "fresh copies of w.",
+        ),
+        wrong(
+            "rows nudged as a whole",
+            edit(FLAT, "w.detach()"),
+            "w[i] is a whole row of a table, and all its entries are nudged together; a tensor "
+            "without dimensions has no rows at all. Flatten w, and nudge one entry at a time.",
+        ),
+        wrong(
+            "flat tensor given to f",
+            edit("up.reshape(w.shape)", "up").edit("down.reshape(w.shape)", "down"),
+            "f expects a tensor of w's shape, and you give it the flat one. Reshape the nudged copy "
+            "before you call f.",
+        ),
+        wrong(
+            "view for reshape",
+            edit(FLAT, "w.detach().view(-1)"),
+            "view(-1) fails for a tensor whose rows do not lie one after another in memory, such "
+            "as a transposed one. flatten() and reshape work for all.",
+            recognise=_view_does_not_fit,
+        ),
+        wrong(
+            "returned inside the loop",
+            edit("    return", "        return"),
+            "Only the first entry has a slope: `return` stands inside the loop. It belongs behind "
+            "it.",
+        ),
+        wrong(
+            "list returned",
+            edit(RESULT, f"{RESULT}.tolist()"),
+            "You return a list of numbers. Make a tensor of it, with w's shape and dtype.",
+        ),
+        wrong(
+            "result in float32",
+            edit("torch.zeros_like(flat)", "torch.zeros(len(flat))"),
+            "Your result is float32, because torch.zeros makes that by default. Give it w's dtype: "
+            "torch.zeros_like(...), or dtype=w.dtype.",
+        ),
+        wrong(
+            "all entries nudged at once",
+            edit("up[i]", "up").edit("down[i]", "down"),
+            "You nudge every entry of w at the same time, which measures one slope: the sum of "
+            "all. The gradient has one slope per entry, so nudge one entry at a time.",
+        ),
+        wrong(
+            "eps ignored",
+            edit(BEGIN, f"    eps = 1e-4\n{BEGIN}"),
+            "Your step is always 1e-4, whatever eps is given. Nudge by eps.",
+        ),
+        wrong(
+            "nudged by half of eps",
+            edit(BEGIN, f"    eps = eps / 2\n{BEGIN}"),
+            "Your two points are eps apart. The exercise nudges by eps in each direction, so they "
+            "are 2 * eps apart.",
+        ),
+        wrong(
+            "result flattened",
+            edit(RESULT, "slopes"),
+            "Your slopes are right but stand in one long row. Give the result w's shape, so that "
+            "each slope stands where its entry stands.",
+        ),
+        wrong(
+            "graph kept in the result",
+            edit("w.detach()", "w").edit("float(", "("),
+            "When w requires gradients, your result carries a graph with it. A gradient is a plain "
+            "number: work on w.detach() or under torch.no_grad().",
+        ),
+        wrong(
+            "w left changed",
+            edit(
+                "            w[place] += eps\n            result",
+                "            result",
+                of=_restored_by_arithmetic,
+            ),
+            "You nudge w itself and do not undo it, so the next entry is measured at another "
+            "place, and the caller's w has moved. Nudge a copy.",
+            recognise=_w_has_moved,
+        ),
+        wrong(
+            "w left changed",
+            _restored_by_arithmetic,
+            "You add eps, subtract 2 * eps and add eps again. Rounding makes that a slightly other "
+            "number: nudge a copy, or put the saved value back.",
+            recognise=_w_has_rounding_errors,
+        ),
+    ),
+)
