@@ -1,4 +1,6 @@
-"""Chapter 09, public half: the capstone ``train``, the bug clinic's records and the questions."""
+"""``train``, public half: the capstone. Long because it observes a whole training program: each of
+four milestones has lines of its own in the check.
+"""
 
 import itertools
 import math
@@ -11,29 +13,22 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import kind_of, type_name
-from course_lib.exercises.clinic import CLINIC
 from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
-from course_lib.quiz import Question
 
 LISTS = ("train_loss", "val_loss", "lr")
 KEYS = (*LISTS, "best_epoch")
+#: A rate at which no weight changes, so that every epoch has the same losses.
+NO_RATE = 1e-30
 
 
 def capstone_case(
     generator: torch.Generator,
-    kind: str,
     *,
     sizes: tuple[int, int, int],
     n_train: int,
     n_val: int,
     batch_size: int,
-    epochs: int,
-    lr: float,
-    weight_decay: float = 0.05,
-    max_norm: float = 1e6,
-    patience: int | None = None,
-    amp: bool = False,
     batch_norm: bool = False,
     noise: float = 0.1,
     stale: bool = False,
@@ -42,15 +37,19 @@ def capstone_case(
     nan_epochs: tuple[int, ...] = (),
     float32: bool = False,
     confidence: float = 1.0,
+    **options: Any,
 ) -> dict[str, Any]:
-    """A case of ``train``. ``kind`` names the milestone that it is about; ``noise`` is the share of
-    labels that are drawn at random, so that the validation loss turns up again. ``device`` is
-    handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``, counted from 0, the
-    validation data hold a NaN. With ``float32``, as with ``amp``, autocast would show; without, it
-    leaves float64 alone. The last layer's weights are multiplied by ``confidence``: a network that
-    is sure of its mistakes has a large loss."""
+    """A case of ``train``, which is called with ``options``.
+
+    ``noise`` is the share of labels that are drawn at random, so that the validation loss turns up
+    again. ``device`` is handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``,
+    counted from 0, the validation data hold a NaN. With ``float32``, as with ``amp``, autocast would
+    show; without, it leaves float64 alone. The last layer's weights are multiplied by
+    ``confidence``: a network that is sure of its mistakes has a large loss.
+    """
+    options = {"weight_decay": 0.05, "max_norm": 1e6, "patience": None, "amp": False} | options
     features, _, classes = sizes
-    dtype = torch.float32 if amp or float32 else torch.float64
+    dtype = torch.float32 if options["amp"] or float32 else torch.float64
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=dtype)
@@ -63,7 +62,6 @@ def capstone_case(
     weights = draw_weights(sizes, normal)
     weights[2] = confidence * weights[2]
     return {
-        "kind": kind,
         "x": x,
         "y": y,
         "n_train": n_train,
@@ -74,14 +72,7 @@ def capstone_case(
         "device": device,
         "device_object": device_object,
         "nan_epochs": list(nan_epochs),
-        "options": {
-            "epochs": epochs,
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "max_norm": max_norm,
-            "patience": patience,
-            "amp": amp,
-        },
+        "options": options,
     }
 
 
@@ -118,11 +109,10 @@ def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
     return model, train_loader, val_loader
 
 
-def observe_train(function: Any, case: Case, notes: Notes) -> None:
+def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, train_loader, val_loader = build_capstone(case)
-    kind, norms = case["kind"], []
-    recorded = 0
-    scaled = False
+    norms: list[float] = []
+    recorded = scaled = False
     dtypes: set[str] = set()
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
@@ -144,7 +134,7 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
                 inputs[0].shape == x.shape and torch.equal(inputs[0].to(x.dtype), x)
                 for x, _ in val_loader.batches
             )
-            recorded += bool(reading_validation and output.requires_grad)
+            recorded |= bool(reading_validation and output.requires_grad)
 
     options = dict(case["options"])
     if case["device"] is not None:
@@ -159,86 +149,98 @@ def observe_train(function: Any, case: Case, notes: Notes) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    is_dict = isinstance(history, dict)
     notes["returned_type"] = type_name(history)
-    for key in KEYS:
-        notes[f"{kind}_{key}"] = history.get(key) if is_dict else None
-    notes[f"{kind}_parameters"] = parameters_of(model)
-    notes[f"{kind}_buffers"] = buffers_of(model)
-    notes[f"{kind}_records_graph"] = recorded > 0
-    if kind == "patience":
-        notes["patience_holds_best"] = _holds_best(case, notes)
+    notes["run"] = {
+        **{key: history.get(key) if isinstance(history, dict) else None for key in KEYS},
+        "parameters": parameters_of(model),
+        "buffers": buffers_of(model),
+        "records_graph": recorded,
+    }
     notes["norms"] = norms
     notes["dtypes"] = sorted(dtypes)
     notes["scaled"] = scaled
 
 
-def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
-    kind, options = case["kind"], case["options"]
-    values = {key: observation.get(f"{kind}_{key}") for key in KEYS}
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """Of the run, what the case ``reads``: a case about one part of the loop leaves the others out.
+    And what mixed precision made of it."""
+    run, dtypes = observation["run"], set(observation["dtypes"])
+    facts = {
+        "low_precision": not dtypes.isdisjoint({"bfloat16", "float16"}),
+        "scaled_if_due": "float16" not in dtypes or observation["scaled"],
+        "float32_weights": all(p.dtype == torch.float32 for p in run["parameters"]),
+    }
+    for name in case.get("reads", ()):
+        match name:
+            case "early_stop":  # the run is as long as patience makes it
+                facts[name] = {key: run[key] for key in ("val_loss", "best_epoch")}
+            case "model":  # with what batch norm has learnt
+                facts[name] = [run["parameters"], run["buffers"]]
+            case "holds_best":
+                facts[name] = _holds_best(case, run)
+            case "amp_loss":  # of a run in either precision
+                facts[name] = run["train_loss"]
+            case _:
+                facts[name] = run[name]
+    return facts
+
+
+def _holds_best(case: Case, run: Mapping[str, Any]) -> bool:
+    """Whether the weights in the model have the smallest loss that the history tells of."""
+    history = run["val_loss"]
+    if not (isinstance(history, list) and history and all(type(v) is float for v in history)):
+        return False
+    return math.isclose(_validation_loss(case, run), min(history), rel_tol=1e-5)
+
+
+def _validation_loss(case: Case, run: Mapping[str, Any]) -> float:
+    """The loss over all validation examples at once, with the weights left in the model."""
+    model, _, _ = build_capstone(case)
+    with torch.no_grad():
+        for target, value in zip(model.parameters(), run["parameters"], strict=True):
+            target.copy_(value)
+        buffers = [b for b in model.buffers() if b.is_floating_point()]
+        for target, value in zip(buffers, run["buffers"], strict=True):
+            target.copy_(value)
+        n = case["n_train"]
+        logits = model.eval()(case["x"][n:])
+        return nn.functional.cross_entropy(logits, case["y"][n:]).item()
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    run, options = observation["run"], case["options"]
     is_dict = observation["returned_type"] == "dict"
     yield Finding(is_dict, "the result is a dict", f"yours is {observation['returned_type']}")
     if not is_dict:
         return
     for key in LISTS:
-        good = isinstance(values[key], list) and all(type(v) is float for v in values[key])
-        got = f"yours is {kind_of(values[key])}" if values[key] is not None else "it is missing"
+        good = isinstance(run[key], list) and all(type(v) is float for v in run[key])
+        got = f"yours is {kind_of(run[key])}" if run[key] is not None else "it is missing"
         yield Finding(good, f'"{key}" is a list of Python floats', got)
         if not good:
             return
-    if kind == "tie":
-        yield _mean_finding(case, values["train_loss"])
-    if kind == "first":
-        yield from _first_step_findings(case, values["train_loss"], observation)
-    val_loss, lr = values["val_loss"], values["lr"]
-    lengths = [len(values[key]) for key in LISTS]
+    if options["lr"] == NO_RATE:
+        yield _mean_finding(case, run["train_loss"])
+    if len(build_capstone(case)[1]) == 1:
+        yield from _first_step_findings(case, run)
+    val_loss = run["val_loss"]
+    lengths = [len(run[key]) for key in LISTS]
     got = "yours have {}, {} and {} entries".format(*lengths)
     yield Finding(len(set(lengths)) == 1, "the three lists are equally long", got)
-    if kind == "patience":
-        yield from _patience_findings(options, val_loss)
+    if options["patience"] is not None:
+        yield _patience_finding(options, val_loss)
     else:
         n = options["epochs"]
         text = f"without patience it trains all {n} epochs"
         yield Finding(len(val_loss) == n, text, f"yours has {len(val_loss)} entries")
-    if lr:
-        yield Finding(
-            math.isclose(lr[0], options["lr"]), "milestone 2: the first epoch has the full rate"
-        )
-    if len(lr) > 1:
-        falls = all(a > b for a, b in itertools.pairwise(lr))
-        yield Finding(falls, "milestone 2: the rate falls from epoch to epoch")
-        middle = options["lr"] * (1 + math.cos(math.pi / options["epochs"])) / 2
-        text = "milestone 2: the rate follows the cosine, one step per epoch"
-        got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
-        yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
-    best = values["best_epoch"]
-    numbers = [value for value in val_loss if not math.isnan(value)]
-    if numbers:
-        expected = val_loss.index(min(numbers))
-        text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
-        if kind == "nan":
-            text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
-        came = "it is missing" if best is None else f"yours is {best!r:.20}"
-        got = f"that is {expected} here, and {came}"
-        yield Finding(type(best) is int and best == expected, text, got)
-        kept = _validation_loss(case, observation.values)
-        text = "milestone 3: at the end the model holds the weights of the best epoch"
-        got = f"its validation loss is {kept:.4f}, and the smallest in the list {min(numbers):.4f}"
-        yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text, got)
+    yield from _schedule_findings(options, run["lr"])
+    yield from _best_findings(case, run)
     text = "milestone 3: no gradients are recorded while validating"
-    yield Finding(observation[f"{kind}_records_graph"] is False, text)
+    yield Finding(run["records_graph"] is False, text)
     if options["amp"]:
-        low = {"bfloat16", "float16"} & set(observation["dtypes"])
-        yield Finding(
-            bool(low), "milestone 4: with amp=True the forward pass runs in lower precision"
-        )
-        kept32 = all(p.dtype == torch.float32 for p in observation[f"{kind}_parameters"])
-        yield Finding(kept32, "milestone 4: the weights stay float32")
-        if "float16" in observation["dtypes"]:
-            text = "milestone 4: float16 comes with a GradScaler, bfloat16 needs none"
-            yield Finding(observation["scaled"], text, "your loss is not scaled before backward()")
+        yield from _amp_findings(observation)
         return
-    if kind == "full":
+    if case["x"].dtype == torch.float32:
         text = "milestone 4: with amp=False the forward pass stays in float32"
         got = f"yours runs in {', '.join(observation['dtypes'])}"
         yield Finding(observation["dtypes"] == ["float32"], text, got)
@@ -249,7 +251,7 @@ def properties_train(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _mean_finding(case: Case, train_loss: list[float]) -> Finding:
-    """The rate is too small to change a weight, so the epoch's mean is that of all examples."""
+    """No weight changes, so the epoch's mean is that of all examples."""
     model, _, _ = build_capstone(case)
     n = case["n_train"]
     with torch.no_grad():
@@ -261,11 +263,10 @@ def _mean_finding(case: Case, train_loss: list[float]) -> Finding:
     return Finding(math.isclose(train_loss[0], mean, rel_tol=1e-4), text, got)
 
 
-def _first_step_findings(
-    case: Case, train_loss: list[float], observation: Observation
-) -> Iterator[Finding]:
+def _first_step_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
     """One epoch of one batch: what is left in the model is the very first step."""
     model, [(x, y)], _ = build_capstone(case)
+    train_loss = run["train_loss"]
     model.zero_grad()  # the case has gradients from before the call
     loss = nn.functional.cross_entropy(model(x), y)
     loss.backward()
@@ -276,7 +277,7 @@ def _first_step_findings(
     lr, decay = case["options"]["lr"], case["options"]["weight_decay"]
     text = "milestone 1: the first step is AdamW's: shrink by 1 - lr * weight_decay, move by lr"
     same = []
-    for p, after in zip(model.parameters(), observation["first_parameters"], strict=True):
+    for p, after in zip(model.parameters(), run["parameters"], strict=True):
         # Adam's first step is lr * g / (|g| + eps): the whole lr wherever there is a gradient.
         asked = p.grad.abs() > 1e-4
         wanted = p.detach() * (1 - lr * decay) - lr * p.grad.sign()
@@ -284,7 +285,7 @@ def _first_step_findings(
     yield Finding(all(same), text)
 
 
-def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding]:
+def _patience_finding(options: Mapping[str, Any], val_loss: list[float]) -> Finding:
     best, waited, stop = math.inf, 0, len(val_loss)
     for epoch, value in enumerate(val_loss):
         best, waited = (value, 0) if value < best else (best, waited + 1)
@@ -297,116 +298,109 @@ def _patience_findings(options: dict, val_loss: list[float]) -> Iterator[Finding
         got = f"that is after {stop} epochs here, and yours ran {len(val_loss)}"
     else:
         got = f"yours ran {stop}, with {waited} since the best"
-    yield Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text, got)
+    return Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text, got)
 
 
-def _holds_best(case: Case, notes: Notes) -> bool:
-    """Whether the weights in the model have the smallest loss that the history tells of."""
-    history = notes.values["patience_val_loss"]
-    if not (isinstance(history, list) and history and all(type(v) is float for v in history)):
-        return False
-    return math.isclose(_validation_loss(case, notes.values), min(history), rel_tol=1e-5)
+def _schedule_findings(options: Mapping[str, Any], lr: list[float]) -> Iterator[Finding]:
+    if lr:
+        text = "milestone 2: the first epoch has the full rate"
+        yield Finding(math.isclose(lr[0], options["lr"]), text)
+    if len(lr) > 1:
+        falls = all(a > b for a, b in itertools.pairwise(lr))
+        yield Finding(falls, "milestone 2: the rate falls from epoch to epoch")
+        middle = options["lr"] * (1 + math.cos(math.pi / options["epochs"])) / 2
+        text = "milestone 2: the rate follows the cosine, one step per epoch"
+        got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
+        yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
 
 
-def _validation_loss(case: Case, values: Mapping[str, Any]) -> float:
-    """The loss over all validation examples at once, with the weights left in the model."""
-    model, _, _ = build_capstone(case)
-    kind = case["kind"]
-    with torch.no_grad():
-        for target, value in zip(model.parameters(), values[f"{kind}_parameters"], strict=True):
-            target.copy_(value)
-        buffers = [b for b in model.buffers() if b.is_floating_point()]
-        for target, value in zip(buffers, values[f"{kind}_buffers"], strict=True):
-            target.copy_(value)
-        n = case["n_train"]
-        logits = model.eval()(case["x"][n:])
-        return nn.functional.cross_entropy(logits, case["y"][n:]).item()
+def _best_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
+    best, val_loss = run["best_epoch"], run["val_loss"]
+    numbers = [value for value in val_loss if not math.isnan(value)]
+    if not numbers:
+        return
+    expected = val_loss.index(min(numbers))
+    text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
+    if case["nan_epochs"]:
+        text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
+    came = "it is missing" if best is None else f"yours is {best!r:.20}"
+    got = f"that is {expected} here, and {came}"
+    yield Finding(type(best) is int and best == expected, text, got)
+    kept = _validation_loss(case, run)
+    text = "milestone 3: at the end the model holds the weights of the best epoch"
+    got = f"its validation loss is {kept:.4f}, and the smallest in the list {min(numbers):.4f}"
+    yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text, got)
+
+
+def _amp_findings(observation: Observation) -> Iterator[Finding]:
+    text = "milestone 4: with amp=True the forward pass runs in lower precision"
+    yield Finding(observation["low_precision"], text)
+    yield Finding(observation["float32_weights"], "milestone 4: the weights stay float32")
+    if "float16" in observation["dtypes"]:
+        text = "milestone 4: float16 comes with a GradScaler, bfloat16 needs none"
+        got = "your loss is not scaled before backward()"
+        yield Finding(observation["scaled_if_due"], text, got)
 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(2)
-    shape = {"sizes": (4, 8, 3), "n_train": 26, "n_val": 17, "batch_size": 8}
+
+    def case(**settings: Any) -> Case:
+        shape = {"sizes": (4, 8, 3), "n_train": 26, "n_val": 17, "batch_size": 8}
+        return capstone_case(generator, **(shape | settings))
+
     return [
-        capstone_case(generator, "best", **shape, epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
-        capstone_case(generator, "modes", **shape, epochs=3, lr=0.05, batch_norm=True, stale=True),
-        capstone_case(
-            generator,
-            "patience",
-            **shape,
-            epochs=30,
-            lr=0.2,
-            patience=3,
-            noise=0.6,
-            batch_norm=True,
-        ),
-        # A rate too small to change a weight: every epoch has the same val_loss.
-        capstone_case(generator, "tie", **shape, epochs=3, lr=1e-30),
-        capstone_case(
-            generator,
-            "first",
-            **(shape | {"batch_size": 26}),
-            epochs=1,
-            lr=0.02,
-            weight_decay=0.6,
-            stale=True,
-        ),
-        capstone_case(
-            generator, "amp", **shape, epochs=2, lr=0.02, amp=True, device="cpu", device_object=True
-        ),
-        capstone_case(generator, "full", **shape, epochs=1, lr=0.02, float32=True),
+        case(epochs=6, lr=0.1, noise=0.5, max_norm=0.5),
+        case(epochs=3, lr=0.05, batch_norm=True, stale=True),
+        case(epochs=30, lr=0.2, patience=3, noise=0.6, batch_norm=True),
+        case(epochs=3, lr=NO_RATE),
+        case(epochs=1, lr=0.02, weight_decay=0.6, stale=True, batch_size=26),
+        case(epochs=2, lr=0.02, amp=True, device="cpu", device_object=True),
+        case(epochs=1, lr=0.02, float32=True),
         # Each epoch is a new best: by very little, and at a large loss.
-        capstone_case(generator, "creep", **shape, epochs=3, lr=1e-5),
-        capstone_case(generator, "sure", **shape, epochs=3, lr=0.01, confidence=300.0),
-        capstone_case(
-            generator, "nan", **shape, epochs=4, lr=0.1, noise=0.5, nan_epochs=(0, 3), device="cpu"
-        ),
+        case(epochs=3, lr=1e-5),
+        case(epochs=3, lr=0.01, confidence=300.0),
+        case(epochs=4, lr=0.1, noise=0.5, nan_epochs=(0, 3), device="cpu"),
     ]
 
 
-TRAIN = Exercise(
+EXERCISE = Exercise(
     name="train",
     points=8,
     task="The production loop.",
     aspects=(
-        Aspect("loop", "AdamW, cross-entropy, mean loss per example", 1, ("loop_train_loss",)),
+        Aspect("loop", "AdamW, cross-entropy, mean loss per example", 1, ("train_loss",)),
         Aspect(
             "schedule",
             "the rate follows the cosine, one step per epoch",
             1,
-            ("schedule_lr", "schedule_train_loss"),
+            ("lr", "train_loss"),
         ),
-        Aspect("clipping", "gradients are clipped to max_norm", 1, ("clip_train_loss",)),
+        Aspect("clipping", "gradients are clipped to max_norm", 1, ("train_loss",)),
         Aspect(
             "validation",
             "validation in eval mode, per example, without gradients",
             1,
-            ("modes_val_loss", "modes_train_loss", "modes_records_graph"),
+            ("val_loss", "train_loss", "records_graph"),
         ),
         Aspect(
             "best",
             "the best epoch's weights are in the model at the end",
             2,
-            (
-                "best_parameters",
-                "best_best_epoch",
-                "best_val_loss",
-                "creep_best_epoch",
-                "sure_best_epoch",
-                "patience_holds_best",
-            ),
+            ("parameters", "best_epoch", "val_loss", "holds_best"),
         ),
         Aspect(
             "patience",
             "it stops when patience is used up; NaN and ties are no new best",
             1,
-            ("patience_val_loss", "patience_best_epoch", "nan_best_epoch", "tie_best_epoch"),
+            ("early_stop", "best_epoch"),
             after=("loop",),
         ),
         Aspect(
             "amp",
             "mixed precision on request, and only then",
             1,
-            ("amp_train_loss", "full_train_loss"),
+            ("amp_loss", "train_loss"),
             after=("loop",),
         ),
     ),
@@ -419,46 +413,22 @@ TRAIN = Exercise(
         "steps. For amp the simplest right way is torch.autocast with bfloat16, which needs no "
         "scaler.",
     ),
-    observe=observe_train,
+    observe=_observe,
+    fields=("returned_type", "run", "norms", "dtypes", "scaled"),
+    facts=_facts,
+    derived=(
+        *KEYS,
+        "parameters",
+        "records_graph",
+        "early_stop",
+        "model",
+        "holds_best",
+        "amp_loss",
+        "low_precision",
+        "scaled_if_due",
+        "float32_weights",
+    ),
     public_cases=_public_cases,
-    properties=properties_train,
+    properties=_properties,
     forbidden=("course_lib.training.Trainer",),
-)
-
-EXERCISES = (*CLINIC, TRAIN)
-
-QUESTIONS = (
-    Question(
-        "q09_1",
-        "A model with dropout is validated under `torch.no_grad()`, but it is still in train mode. "
-        "What do you get?",
-        {
-            "A": "The right numbers: `no_grad` switches dropout off.",
-            "B": "Numbers that jump about and look worse than the model is.",
-            "C": "The weights change while you validate.",
-            "D": "An error about the mode.",
-        },
-    ),
-    Question(
-        "q09_2",
-        'The error says "mat1 and mat2 shapes cannot be multiplied (896x28 and 784x10)". The batch '
-        "has the shape `[32, 28, 28]`. What is the right repair?",
-        {
-            "A": "Use `nn.Linear(28, 10)`.",
-            "B": "Transpose the weight.",
-            "C": "Use a batch size of 28.",
-            "D": "Flatten each picture first: `[32, 784]`.",
-        },
-    ),
-    Question(
-        "q09_3",
-        "Your validation batches hold 32 examples, the last one 8. How do you get the mean loss of "
-        "an example?",
-        {
-            "A": "Each batch's mean times its size, added up, divided by the number of examples.",
-            "B": "The mean of the batch means.",
-            "C": "The sum of the batch means.",
-            "D": "The mean of the last batch.",
-        },
-    ),
 )

@@ -1,0 +1,142 @@
+"""``warmup_cosine``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+
+def schedule_case(
+    asks: str,
+    *,
+    total_steps: int,
+    warmup_steps: int,
+    max_lr: float,
+    min_lr: float | None,
+    steps: list[int],
+) -> dict[str, Any]:
+    """A case: the rates at ``steps`` are asked for. ``min_lr=None`` leaves the argument out."""
+    return {
+        "asks": (asks,),
+        "total_steps": total_steps,
+        "warmup_steps": warmup_steps,
+        "max_lr": max_lr,
+        "min_lr": min_lr,
+        "steps": steps,
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    rest = [] if case["min_lr"] is None else [case["min_lr"]]
+    rates: list[Any] = []
+    notes["rates"] = rates
+    for step in case["steps"]:
+        rates.append(
+            function(step, case["total_steps"], case["warmup_steps"], case["max_lr"], *rest)
+        )
+
+
+def _public_case(asks: str, *known: tuple[int, float, str], **settings: Any) -> Case:
+    """``known`` are steps, the rate that a right schedule has there, and the sentence of the check:
+    written down as data, for the rates at these steps follow from the words alone."""
+    settings = {"min_lr": 0.1, "steps": [step for step, _, _ in known]} | settings
+    rates, sentences = [rate for _, rate, _ in known], [words for _, _, words in known]
+    return schedule_case(asks, **settings) | {"rates": rates, "sentences": sentences}
+
+
+def _public_cases() -> list[Case]:
+    stays = "after total_steps the rate stays at min_lr"
+    return [
+        _public_case(
+            "warm",
+            (0, 0.0, "at step 0 the rate is 0, whatever min_lr is"),
+            (2, 0.08, "after a fifth of the warm-up the rate is a fifth of max_lr"),
+            (5, 0.2, "half way through the warm-up the rate is half of max_lr"),
+            total_steps=100,
+            warmup_steps=10,
+            max_lr=0.4,
+        ),
+        _public_case(
+            "cosine",
+            (10, 0.5, "at warmup_steps the rate is max_lr, without a jump"),
+            (40, 0.4, "after a third of the cosine it has a quarter of its fall behind it"),
+            (55, 0.3, "half way down the cosine it is half way between max_lr and min_lr"),
+            (70, 0.2, "after two thirds of the cosine it has three quarters of its fall behind it"),
+            total_steps=100,
+            warmup_steps=10,
+            max_lr=0.5,
+        ),
+        _public_case(
+            "edges",
+            (60, 0.1, "at total_steps the rate is min_lr"),
+            (61, 0.1, stays),
+            (90, 0.1, stays),
+            total_steps=60,
+            warmup_steps=20,
+            max_lr=0.5,
+        ),
+        _public_case(
+            "edges",
+            (0, 0.5, "with warmup_steps=0 step 0 has max_lr"),
+            (30, 0.25, "with warmup_steps=0 the cosine spans all steps"),
+            total_steps=60,
+            warmup_steps=0,
+            max_lr=0.5,
+            min_lr=None,
+        ),
+        _public_case(
+            "edges",
+            (20, 0.1, "when warmup_steps equals total_steps, that step has min_lr"),
+            (25, 0.1, stays),
+            total_steps=20,
+            warmup_steps=20,
+            max_lr=0.5,
+        ),
+    ]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    rows = zip(observation["rates"], case["rates"], case["sentences"], strict=True)
+    for rate, expected, words in rows:
+        is_float = type(rate) is float
+        yield Finding(is_float, "the result is a Python float", f"yours is {type_name(rate)}")
+        if is_float:
+            ok = math.isclose(rate, expected, rel_tol=1e-5, abs_tol=1e-7)
+            yield Finding(ok, words, f"that is {expected:g} here, and yours is {rate:.6g}")
+
+
+EXERCISE = Exercise(
+    name="warmup_cosine",
+    points=3,
+    task="The learning rate at a step: a linear warm-up, then a cosine down to a floor.",
+    aspects=(
+        Aspect("warm", "the rate rises in a straight line from 0 to max_lr", 1, ("rates",)),
+        Aspect("cosine", "then a cosine leads down towards min_lr", 1, ("rates",)),
+        Aspect(
+            "edges",
+            "min_lr from total_steps on; no warm-up and nothing but warm-up work",
+            1,
+            ("rates",),
+            after=("cosine",),
+        ),
+    ),
+    hints=(
+        "Three cases, asked in a good order: is the schedule over? Then the floor. Is it still "
+        "warming up? Then a straight line. Otherwise say how far along the cosine you are, as a "
+        "number from 0 to 1: count the steps since the warm-up ended, and ask how many there are.",
+        "math.cos(math.pi * progress) goes from 1 to -1 while progress goes from 0 to 1. Shift "
+        "and halve it, so that it goes from 1 to 0; then stretch that to the distance between "
+        "max_lr and min_lr, and stand it on min_lr.",
+    ),
+    observe=_observe,
+    fields=("rates",),
+    public_cases=_public_cases,
+    properties=_properties,
+    forbidden=(
+        "torch.optim.lr_scheduler.CosineAnnealingLR",
+        "torch.optim.lr_scheduler.CosineAnnealingWarmRestarts",
+        "torch.optim.lr_scheduler.OneCycleLR",
+    ),
+)

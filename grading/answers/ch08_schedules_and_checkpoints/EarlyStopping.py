@@ -1,0 +1,377 @@
+"""``EarlyStopping``, secret half. Long because it has twenty-eight named mistakes."""
+
+import copy
+import io
+import math
+
+import torch
+
+from course_lib.exercises.ch08_schedules_and_checkpoints.EarlyStopping import stopping_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+BETTER = "val_loss < self.best_loss - self.min_delta"
+ASK = "        if val_loss"
+COPY = "copy.deepcopy(model.state_dict())"
+RESET = "            self.bad_epochs = 0\n"
+RETURN = "        return self.bad_epochs >= self.patience\n"
+_none_at_first = edit("best_loss = math.inf", "best_loss = None")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    """Losses are multiples of a power of 1/2, so that a tie is a tie in any arithmetic."""
+    nan, inf = math.nan, math.inf
+
+    def unit() -> float:
+        return size(generator, 1, 6) / 64
+
+    def case(asks: tuple[str, ...], losses: list[float], **settings) -> Case:
+        sizes = [(3, 4, 2), (2, 5, 3), (4, 3, 5)][size(generator, 0, 2)]
+        return stopping_case(generator, *asks, losses=losses, sizes=sizes, **settings)
+
+    def two_plateaus(patience: int) -> list[float]:
+        """Almost stops, improves once more, then stops; lower than the epoch before is no
+        improvement."""
+        best = 2.0 + unit()
+        losses = [3.0 + unit(), best]
+        losses += [best + 1.0 - i * unit() / 64 for i in range(patience - 1)]
+        best -= unit()
+        losses += [best] + [best + 0.75 - i * unit() / 64 for i in range(3 * patience)]
+        return losses
+
+    def creeping(delta: float, count: int) -> list[float]:
+        """Each epoch a little lower, by less than delta, and now and then exactly delta."""
+        losses, best = [3.0 + unit()], 3.0
+        for i in range(count):
+            step = delta if i % 4 == 3 else delta / 4 * size(generator, 1, 3)
+            losses.append(losses[-1] - step)
+            best = min(best, losses[-1])
+        return [*losses, losses[-1] + unit(), best + delta / 2]
+
+    delta = size(generator, 2, 5) / 16
+    return [
+        case(("stop", "state"), two_plateaus(3), patience=3),
+        case(("stop", "state"), two_plateaus(4), patience=4, min_delta=0.0),
+        case(("stop", "state"), [2.0 + unit(), 1.5, *[1.5 + unit() for _ in range(13)]]),
+        case(("stop",), [2.0, 1.0 + unit(), 1.0 - unit(), 2.0 - unit(), 0.5, 0.75], patience=1),
+        case(("stop",), [2.0, 1.0, nan, 1.0, 1.0, 0.5, 0.5, 0.5, inf, nan, 0.25], patience=4),
+        case(("best",), creeping(delta, 14), patience=40, min_delta=delta),
+        case(("best",), [2.0, 2.0 - delta, 2.0 - 2 * delta, 1.0], patience=9, min_delta=delta),
+        case(("best",), [2.0 + unit(), 2.5, 2.0, 2.25, 1.5, 1.5, 1.75], patience=9),
+        case(
+            ("best",), [nan, inf, 2.0 + unit(), nan, 2.5, 1.0 + unit(), nan, inf, 0.5], patience=12
+        ),
+        case(("best",), [2.0 + unit(), nan, 1.5, 3.0, nan, 1.0], patience=9, min_delta=unit()),
+        # The lowest loss is neither an improvement nor the last one.
+        case(("best",), [2.0 + unit(), 1.5, 1.5 - delta / 2, 1.75], patience=9, min_delta=delta),
+    ]
+
+
+def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["not_bools"]:
+        return "step does not always return True or False"
+    if got["stops"] == expected["stops"]:
+        return None
+    patience = 10 if case["patience"] is None else case["patience"]
+    due, made = (
+        each if each == "never" else f"after {each} epochs"
+        for each in (expected["epochs_made"], got["epochs_made"])
+    )
+    return f"with patience={patience} one run should stop {due}, and yours stops {made}"
+
+
+def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
+    for name in ("before", "best_losses"):
+        problem = difference(expected[name], got.get(name), 1e-5, 1e-7)
+        if problem:
+            return f"{name.replace('_', ' ')}: {problem}"
+    return None if got["kept_the_best"] else "best_state belongs to another epoch than best_loss"
+
+
+class _CountsUpwards:
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience = patience
+        self.min_delta = min_delta
+        self.best_loss = float("inf")
+        self.best_state = None
+        self.epoch = self.best_epoch = 0
+
+    def step(self, val_loss, model):
+        self.epoch += 1
+        if val_loss + self.min_delta < self.best_loss:
+            self.best_loss = val_loss
+            self.best_epoch = self.epoch
+            self.best_state = {k: v.clone() for k, v in model.state_dict().items()}
+        return self.epoch - self.best_epoch >= self.patience
+
+
+class _KeepsBytes:
+    """Saves to memory and loads again: a copy like any other."""
+
+    best_loss = math.inf
+    best_state = None
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.left = self.patience = patience
+        self.min_delta = min_delta
+
+    def step(self, val_loss, model):
+        if math.isnan(val_loss) or not self.best_loss - val_loss > self.min_delta:
+            self.left -= 1
+            return not self.left > 0
+        buffer = io.BytesIO()
+        torch.save(model.state_dict(), buffer)
+        buffer.seek(0)
+        self.best_loss, self.best_state = val_loss, torch.load(buffer, weights_only=True)
+        self.left = self.patience
+        return False
+
+
+class _KeepsHistory:
+    """Looks at the whole history each time."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience, self.min_delta, self.history = patience, min_delta, []
+        self._best = None
+
+    @property
+    def best_loss(self):
+        return self._best[0] if self._best else torch.inf
+
+    @property
+    def best_state(self):
+        return None if self._best is None else self._best[1].state_dict()
+
+    def step(self, val_loss, model):
+        good = bool(val_loss < self.best_loss - self.min_delta)
+        if good:
+            self._best = (val_loss, copy.deepcopy(model))
+        self.history.append(good)
+        return len(self.history) >= self.patience and not any(self.history[-self.patience :])
+
+
+class _InAPreparedDict:
+    """Copies into tensors that are made once."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.patience, self.min_delta = patience, min_delta
+        self.best_loss, self.best_state, self.waited = math.inf, None, 0
+
+    def step(self, val_loss, model):
+        self.waited += 1
+        if val_loss < self.best_loss - self.min_delta:
+            if self.best_state is None:
+                self.best_state = {
+                    name: torch.empty_like(value) for name, value in model.state_dict().items()
+                }
+            for name, value in model.state_dict().items():
+                self.best_state[name].copy_(value)
+            self.best_loss, self.waited = val_loss, 0
+        return not self.waited < self.patience
+
+
+ANSWER = Answer(
+    exercise="EarlyStopping",
+    cases=_cases,
+    compare={"stop": _compare_stop, "best": _compare_best},
+    variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
+    misconceptions=(
+        wrong(
+            "state by reference",
+            edit(COPY, "model.state_dict()"),
+            "state_dict() gives references to the living weights, so your best_state trains on "
+            "with the model and ends as the last one. Copy it: copy.deepcopy, or clone each "
+            "tensor.",
+        ),
+        wrong(
+            "state by reference",
+            edit(COPY, "dict(model.state_dict())"),
+            "A copy of the dict still holds the same tensors: best_state trains on with the model. "
+            "Copy the tensors too, with copy.deepcopy or clone.",
+        ),
+        wrong(
+            "state by reference",
+            edit(
+                COPY, "{name: value.detach().cpu() for name, value in model.state_dict().items()}"
+            ),
+            "detach() cuts the graph and cpu() moves what is elsewhere; neither copies memory that "
+            "is already on the CPU. best_state trains on with the model: clone each tensor.",
+        ),
+        wrong(
+            "off by one",
+            edit(">= self.patience", "> self.patience"),
+            "You stop one epoch late: the counter has to reach patience, not pass it.",
+        ),
+        wrong(
+            "off by one",
+            edit("bad_epochs >=", "bad_epochs + 1 >="),
+            "You stop one epoch early. The best epoch itself does not count; the patience-th "
+            "epoch after it, if none of them improves, is where to stop.",
+        ),
+        wrong(
+            "counter never reset",
+            edit(RESET, ""),
+            "You count all epochs without improvement. Patience is about epochs in a row: an "
+            "improvement sets the counter back to 0.",
+        ),
+        wrong(
+            "NaN accepted",
+            edit(BETTER, "not val_loss >= self.best_loss - self.min_delta"),
+            "Every comparison with NaN is False, so with `not (val_loss >= ...)` a NaN passes for "
+            "an improvement and its ruined weights are kept. Ask the question the other way "
+            "round: val_loss < best_loss - min_delta.",
+        ),
+        wrong(
+            "min_delta ignored",
+            edit(BETTER, "val_loss < self.best_loss"),
+            "Any lower loss counts as an improvement for you. It has to be lower by more than "
+            "min_delta.",
+            also=("kept",),
+        ),
+        wrong(
+            "min_delta with the wrong sign",
+            edit(BETTER, "val_loss < self.best_loss + self.min_delta"),
+            "You add min_delta where it should be taken away: losses above the best one then "
+            "count as improvements.",
+        ),
+        wrong(
+            "a tie counts as an improvement",
+            edit(BETTER, "val_loss <= self.best_loss - self.min_delta"),
+            "You use <=. A loss that is lower by exactly min_delta (with 0: the same loss again) "
+            "is no improvement.",
+        ),
+        wrong(
+            "compared with the previous epoch",
+            edit(
+                "        self.best_state = None\n",
+                "        self.best_state = None\n        self.previous = math.inf\n",
+            )
+            .edit(RESET, "")
+            .edit(
+                "        else:\n            self.bad_epochs += 1\n",
+                "        falls = val_loss < self.previous - self.min_delta\n"
+                "        self.bad_epochs = 0 if falls else self.bad_epochs + 1\n"
+                "        self.previous = val_loss\n",
+            ),
+            "Your counter looks one epoch back. A noisy curve often falls from one epoch to the "
+            "next without ever reaching its best again: compare with best_loss.",
+        ),
+        wrong(
+            "compared with the previous epoch",
+            edit(RETURN, "        self.best_loss = val_loss\n" + RETURN),
+            "Your best_loss follows every epoch, so you compare with the epoch before. Change it "
+            "only when there is an improvement.",
+        ),
+        wrong(
+            "best_loss moves without an improvement",
+            edit(RETURN, "        self.best_loss = min(self.best_loss, val_loss)\n" + RETURN),
+            "Your best_loss follows every lower loss, also one that is lower by less than "
+            "min_delta. A slow but steady fall then never counts. Change it only together with "
+            "best_state.",
+        ),
+        wrong(
+            "whole model kept",
+            edit(COPY, "copy.deepcopy(model)"),
+            "best_state is a model. What load_state_dict takes is a state_dict: copy that.",
+            also=("is_dict",),
+        ),
+        wrong(
+            "buffers forgotten",
+            edit(COPY, "{name: p.detach().clone() for name, p in model.named_parameters()}"),
+            "You keep the parameters only. Batch norm's running averages are buffers, and they "
+            "belong to the best epoch too: state_dict() has both.",
+        ),
+        wrong(
+            "nothing returned when it goes on",
+            edit("bad_epochs >= self.patience", "bad_epochs >= self.patience or None"),
+            "step returns True to stop, and nothing at all otherwise. Return False then: the answer "
+            "is a bool in every epoch.",
+        ),
+        wrong(
+            "no infinity at first",
+            _none_at_first.edit(BETTER, "self.best_loss is None or " + BETTER),
+            "Before the first improvement best_loss is None, and whatever comes first is taken, a "
+            "NaN too. Start with infinity: every number is below it, and NaN is not.",
+        ),
+        wrong(
+            "no infinity at first",
+            _none_at_first.edit(
+                "val_loss < self.best_loss",
+                "val_loss < (math.inf if self.best_loss is None else self.best_loss)",
+            ),
+            "Before the first improvement best_loss is None. It is to be infinity: every number is "
+            "below it, so the first epoch needs no question of its own.",
+        ),
+        wrong(
+            "model changed by step",
+            edit(
+                RETURN,
+                "        if self.bad_epochs >= self.patience:\n            model.load_state_dict(self.best_state)\n"
+                + RETURN,
+            ),
+            "Your step puts the best weights back into the model. It only watches: whoever calls it "
+            "decides when to load best_state.",
+        ),
+        wrong(
+            "best_state changes without an improvement",
+            edit(
+                ASK,
+                f"        if val_loss < self.best_loss:\n            self.best_state = {COPY}\n"
+                + ASK,
+            ),
+            "You keep the state of every lower loss, also of one that is lower by less than "
+            "min_delta. best_state and best_loss belong together: change both, or neither.",
+            also=("kept",),
+        ),
+        wrong(
+            "model left in eval mode",
+            edit(ASK, "        model.eval()\n" + ASK),
+            "Your step calls model.eval(). It only watches: whoever trains goes on in eval mode "
+            "then, without dropout and with batch norm's averages standing still.",
+        ),
+        wrong(
+            "stopped at once by NaN",
+            edit(ASK, "        if math.isnan(val_loss):\n            return True\n" + ASK),
+            "You stop at the first NaN. It is an epoch without improvement like any other: it "
+            "counts towards patience, and a later epoch may be better again.",
+        ),
+        wrong(
+            "first epoch taken whatever it is",
+            edit(BETTER, "self.best_state is None or " + BETTER),
+            "You take the first epoch as the best one without looking at its loss, so a NaN gets "
+            "in, and nothing is ever smaller than NaN. Infinity as the first best_loss is enough.",
+        ),
+        wrong(
+            "patience ignored",
+            edit("self.patience = patience", "self.patience = 10"),
+            "You wait for ten epochs whatever patience says. Keep the argument in __init__, and "
+            "count up to it.",
+        ),
+        wrong(
+            "True to go on",
+            edit("bad_epochs >=", "bad_epochs <"),
+            "Your step returns True as long as training should go on. It is the other way round: "
+            "True means stop.",
+        ),
+        wrong(
+            "higher taken for better",
+            edit(BETTER, "val_loss > self.best_loss + self.min_delta"),
+            "You wait for a loss that is higher than the best. A loss is better when it is lower.",
+        ),
+        wrong(
+            "NaN does not count",
+            edit(ASK, "        if math.isnan(val_loss):\n            return False\n" + ASK),
+            "An epoch with NaN goes by as if it had not been. It is an epoch without improvement, "
+            "and counts towards patience: a run that is nothing but NaN has to end.",
+        ),
+        wrong(
+            "last state kept",
+            edit(RETURN, f"        self.best_state = {COPY}\n" + RETURN),
+            "You store the state in every epoch, so best_state is the last one. Store it only "
+            "when the loss has improved.",
+        ),
+    ),
+)

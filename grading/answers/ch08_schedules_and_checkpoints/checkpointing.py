@@ -1,0 +1,366 @@
+"""``checkpointing``, secret half. Long because it has twenty-seven named mistakes and three other pairs
+of functions."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.support.resume import EPOCHS, checkpoint_case
+from grading.answers.edit import Edit, edit
+from grading.answers.model import Answer, wrong
+
+WRITE = "    torch.save(checkpoint, path)\n"
+READ = "    checkpoint = torch.load(path, weights_only=True)\n"
+READ_ALL = "    checkpoint = torch.load(path, weights_only=False)\n"
+LOAD_MODEL = '    model.load_state_dict(checkpoint["model"])\n'
+LOAD_OPTIMIZER = '    optimizer.load_state_dict(checkpoint["optimizer"])\n'
+LOAD_SCHEDULER = '    scheduler.load_state_dict(checkpoint["scheduler"])\n'
+LOAD_RNG = '    torch.set_rng_state(checkpoint["rng_state"])\n'
+RETURN = '    return checkpoint["epoch"] + 1\n'
+MODULES = ("torch.nn.", "__main__.", "collections.OrderedDict.")
+
+
+def _importing(module: str) -> Edit:
+    return edit("def save_checkpoint", f"import {module}\n\n\ndef save_checkpoint")
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    rows: tuple[tuple[str, int, tuple[int, int, int], int, int, dict[str, Any]], ...] = (
+        ("state", 13, (3, 5, 2), 5, 1, {"optimizer": "adam"}),
+        ("state", 18, (4, 3, 5), 4, 3, {"optimizer": "momentum", "as_path": True}),
+        ("state", 11, (2, 6, 3), 6, 0, {"optimizer": "adamw", "dtype": torch.float32}),
+        ("schedule", 10, (2, 3, 4), 5, 2, {"scheduler": "step"}),
+        (
+            "schedule",
+            12,
+            (3, 4, 2),
+            7,
+            3,
+            {"scheduler": "cosine", "optimizer": "adam", "as_path": True},
+        ),
+        ("schedule", 10, (4, 2, 3), 4, 1, {"scheduler": "plateau"}),
+        ("schedule", 8, (2, 4, 3), 3, 2, {"scheduler": "lambda"}),
+        ("random", 17, (3, 6, 4), 4, 2, {"as_path": True}),
+        ("random", 15, (5, 4, 3), 6, 1, {}),
+    )
+    return [
+        checkpoint_case(
+            generator, about, n=n, sizes=sizes, batch_size=size, saved_after=saved_after, **settings
+        )
+        for about, n, sizes, size, saved_after, settings in rows
+    ]
+
+
+def _holds(*names: str, loads: bool):
+    """Recognises a file in which torch.load(weights_only=True) stops at something from ``names``;
+    ``loads`` is whether the learner's load_checkpoint opens it all the same."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if (got.error is None) is not loads:
+            return False
+        if "opens" not in got.values:  # a scheduler that holds a lambda cannot even be saved whole
+            return case["scheduler"] == "lambda" and "pickle" in got.error.message
+        if got["opens"] or (got.error is not None and "UnpicklingError" not in got.error.type):
+            return False
+        return any(got["refused"].startswith(name) for name in names)
+
+    return recognise
+
+
+def _the_later_run(case: Case, got: Observation) -> bool:
+    """What was loaded is the run as it was saved last, elsewhere."""
+    return (
+        got.error is None
+        and got["written"]
+        and got["returned"] == EPOCHS
+        and got["returned"] != case["saved_after"] + 1
+    )
+
+
+def _save_one_by_one(path, model, optimizer, scheduler, epoch):
+    """Everything flat, and the number to start from rather than the last one."""
+    torch.save(
+        [
+            dict(model.state_dict()),
+            optimizer.state_dict(),
+            scheduler.state_dict(),
+            torch.random.get_rng_state(),
+            epoch + 1,
+        ],
+        str(path),
+    )
+
+
+def _load_one_by_one(path, model, optimizer, scheduler):
+    weights, moments, schedule, generator, start = torch.load(
+        str(path), map_location="cpu", weights_only=True
+    )
+    scheduler.load_state_dict(schedule)
+    optimizer.load_state_dict(moments)
+    model.load_state_dict(weights, strict=True)
+    torch.random.set_rng_state(generator)
+    return start
+
+
+def _save_to_open_file(path, model, optimizer, scheduler, epoch):
+    rng = torch.default_generator.get_state()
+    parts = {"m": model, "o": optimizer, "s": scheduler}
+    state = {key: part.state_dict() for key, part in parts.items()}
+    with open(path, "wb") as file:
+        torch.save({**state, "rng": rng.tolist(), "next": torch.tensor(epoch + 1)}, file)
+
+
+def _load_from_open_file(path, model, optimizer, scheduler):
+    with open(path, "rb") as file:
+        state = torch.load(file, weights_only=True)
+    for key, part in {"m": model, "o": optimizer, "s": scheduler}.items():
+        part.load_state_dict(state[key])
+    torch.default_generator.set_state(torch.tensor(state["rng"], dtype=torch.uint8))
+    return state["next"].item()
+
+
+def _save_then_rename(path, model, optimizer, scheduler, epoch):
+    """Written beside its place first: a crash while saving leaves the old file whole."""
+    path = Path(path)
+    part = path.with_suffix(".part")
+    state = nn.ModuleDict({"net": model}).state_dict()
+    with torch.random.fork_rng(devices=[]):
+        rest = (optimizer.state_dict(), scheduler.state_dict(), torch.get_rng_state(), epoch)
+        torch.save({"weights": state, "rest": rest}, part)
+    part.replace(path)
+
+
+def _load_renamed(path, model, optimizer, scheduler):
+    state = torch.load(path, weights_only=True)
+    nn.ModuleDict({"net": model}).load_state_dict(state["weights"])
+    optimizer_state, scheduler_state, rng, epoch = state["rest"]
+    optimizer.load_state_dict(optimizer_state)
+    scheduler.load_state_dict(scheduler_state)
+    torch.rand(3)  # whatever is drawn before the state is put back does not matter
+    torch.set_rng_state(rng)
+    return epoch + 1
+
+
+ANSWER = Answer(
+    exercise="checkpointing",
+    cases=_cases,
+    variants=(
+        (_save_one_by_one, _load_one_by_one),
+        (_save_to_open_file, _load_from_open_file),
+        (_save_then_rename, _load_renamed),
+    ),
+    misconceptions=(
+        wrong(
+            "optimizer forgotten",
+            edit(LOAD_OPTIMIZER, ""),
+            "The optimizer's state is not restored: its averages start from nothing, and so does "
+            "the learning rate, which lives in the optimizer and not in the scheduler.",
+        ),
+        wrong(
+            "weights only",
+            edit(LOAD_OPTIMIZER, "").edit(LOAD_SCHEDULER, "").edit(LOAD_RNG, ""),
+            "Your file holds the weights and the epoch. Optimizer, scheduler and random generator "
+            "have a state too, and without it another run goes on.",
+        ),
+        wrong(
+            "only the learning rate of the optimizer",
+            edit(
+                LOAD_OPTIMIZER,
+                '    saved_rate = checkpoint["optimizer"]["param_groups"][0]["lr"]\n'
+                '    optimizer.param_groups[0]["lr"] = saved_rate\n',
+            ),
+            "You keep the learning rate, but the optimizer remembers more: Adam's two averages "
+            "and step counts, momentum's velocities. Save optimizer.state_dict() whole.",
+        ),
+        wrong(
+            "scheduler forgotten",
+            edit(LOAD_SCHEDULER, ""),
+            "The scheduler starts to count from the beginning. The weights look right at first, "
+            "but the learning rate no longer follows its plan. Save its state_dict() too.",
+        ),
+        wrong(
+            "RNG forgotten",
+            edit(LOAD_RNG, ""),
+            "The state of PyTorch's random generator is not restored, so the batches come in "
+            "another order than they would have: torch.get_rng_state() and set_rng_state.",
+        ),
+        wrong(
+            "seed instead of the generator's state",
+            edit(WRITE, WRITE + "    torch.manual_seed(epoch)\n").edit(
+                LOAD_RNG, '    torch.manual_seed(checkpoint["epoch"])\n'
+            ),
+            "You set a seed when saving and again when loading. The two then agree, but saving "
+            "has changed the run: one that never saves draws other numbers. Save the state.",
+        ),
+        wrong(
+            "RNG forgotten",
+            _importing("random")
+            .edit("torch.get_rng_state()", "random.getstate()")
+            .edit("torch.set_rng_state(", "random.setstate("),
+            "You keep the state of Python's random module. DataLoader and dropout draw from "
+            "PyTorch's own generator: torch.get_rng_state() and set_rng_state.",
+        ),
+        wrong(
+            "epoch off by one",
+            edit('["epoch"] + 1', '["epoch"]'),
+            "You return the epoch that was finished, so it is trained a second time. The first "
+            "one still to run is the next.",
+        ),
+        wrong(
+            "next epoch is one too many",
+            edit('["epoch"] + 1', '["epoch"] + 2'),
+            "You return one epoch too many, so an epoch is left out. If you add 1 both when saving "
+            "and when loading, do it once.",
+        ),
+        wrong(
+            "nothing returned",
+            edit(RETURN, ""),
+            "Everything is restored, and nothing comes back: return the first epoch still to run.",
+        ),
+        wrong(
+            "kept in a variable, not in the file",
+            edit("    checkpoint = {", "    global kept\n    kept = {")
+            .edit(WRITE, '    torch.save({"epoch": epoch}, path)\n')
+            .edit(READ, "    checkpoint = kept\n"),
+            "What you load comes from a variable, not from the file at path. A variable is gone with "
+            "the process that crashed: write everything into the file, and read it from there.",
+            recognise=_the_later_run,
+        ),
+        wrong(
+            "path ignored",
+            _importing("pathlib")
+            .edit(WRITE, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + WRITE)
+            .edit(READ, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + READ),
+            "There is no file at path afterwards: you write to a name of your own. Save to the path "
+            "that comes in, and load from it.",
+            recognise=lambda case, got: not got["written"],
+        ),
+        wrong(
+            "scheduler and RNG forgotten",
+            edit(LOAD_SCHEDULER, "").edit(LOAD_RNG, ""),
+            "Weights and optimizer are restored; the scheduler's state and PyTorch's random state "
+            "are not. So the learning rate leaves its plan, and the batches come in another order.",
+        ),
+        wrong(
+            "whole model pickled",
+            edit('"model": model.state_dict()', '"model": model')
+            .edit('checkpoint["model"]', 'checkpoint["model"].state_dict()')
+            .edit(READ, READ_ALL),
+            "Your file holds the model object itself. It cannot be loaded with weights_only=True, "
+            "it can run foreign code when it is opened, and it breaks when the class moves or "
+            "changes. Save model.state_dict().",
+            recognise=_holds(*MODULES, loads=True),
+        ),
+        wrong(
+            "whole optimizer pickled",
+            edit('"optimizer": optimizer.state_dict()', '"optimizer": optimizer')
+            .edit('checkpoint["optimizer"]', 'checkpoint["optimizer"].state_dict()')
+            .edit(READ, READ_ALL),
+            "Your file holds the optimizer object itself, with the model's parameters in it, and "
+            "weights_only=True refuses it. Save optimizer.state_dict().",
+            recognise=_holds("torch.optim.", loads=True),
+        ),
+        wrong(
+            "whole optimizer pickled",
+            edit('"optimizer": optimizer.state_dict()', '"optimizer": optimizer'),
+            "Your file holds the optimizer or the scheduler itself, and torch.load(weights_only="
+            "True) refuses it. Save what its state_dict() gives.",
+            recognise=_holds("torch.optim.", loads=False),
+        ),
+        wrong(
+            "NumPy's state in the file",
+            _importing("numpy")
+            .edit('"epoch": epoch,', '"epoch": epoch,\n        "numpy": numpy.random.get_state(),')
+            .edit(READ, READ_ALL + '    numpy.random.set_state(checkpoint["numpy"])\n'),
+            "Your file holds a NumPy array, and weights_only=True refuses it. PyTorch's own random "
+            "state, torch.get_rng_state(), is a tensor, and it is the one that counts here.",
+            recognise=_holds("numpy.", loads=True),
+        ),
+        wrong(
+            "whole model pickled",
+            edit('"model": model.state_dict()', '"model": model'),
+            "Your file holds the model object itself, and torch.load(weights_only=True) refuses "
+            "it, for good reason: a pickled object can run code when it is opened. Save "
+            "model.state_dict().",
+            recognise=_holds(*MODULES, loads=False),
+        ),
+        wrong(
+            "state_dict without its parentheses",
+            edit("model.state_dict()", "model.state_dict"),
+            "You save the method, model.state_dict, instead of what it gives. Call it: "
+            "model.state_dict().",
+            recognise=_holds("getattr", "builtins.getattr", "__builtin__.getattr", loads=False),
+        ),
+        wrong(
+            "written with pickle",
+            _importing("pickle")
+            .edit(
+                WRITE, '    with open(path, "wb") as file:\n        pickle.dump(checkpoint, file)\n'
+            )
+            .edit(
+                READ, '    with open(path, "rb") as file:\n        checkpoint = pickle.load(file)\n'
+            ),
+            "You write the file with pickle yourself, and torch.load cannot read that safely. "
+            "torch.save(dict, path) writes what torch.load(path, weights_only=True) opens.",
+        ),
+        wrong(
+            "in two files",
+            edit('        "rng_state": torch.get_rng_state(),\n', "")
+            .edit(WRITE, WRITE + '    torch.save(torch.get_rng_state(), f"{path}.rng")\n')
+            .edit('checkpoint["rng_state"]', 'torch.load(f"{path}.rng", weights_only=True)'),
+            "Part of the run is in a second file. Whoever moves or copies the file at path loses "
+            "it: put everything into one dict.",
+        ),
+        wrong(
+            "left in eval mode",
+            edit(WRITE, "    model.eval()\n" + WRITE),
+            "Saving calls model.eval(), and the run goes on in eval mode. A checkpoint needs no "
+            "mode: leave it as it is.",
+        ),
+        wrong(
+            "left in eval mode",
+            edit(RETURN, "    model.eval()\n" + RETURN),
+            "Loading calls model.eval(). That is for a model that is used from now on; this run "
+            "trains on, so leave the mode as it is.",
+        ),
+        wrong(
+            "the scheduler's count only",
+            edit(LOAD_SCHEDULER, '    scheduler.last_epoch = checkpoint["epoch"] + 1\n'),
+            "You put back the number of epochs that the scheduler has counted. A scheduler may "
+            "remember more, such as its best loss: save and load its state_dict().",
+        ),
+        wrong(
+            "scheduler stepped while loading",
+            edit(
+                RETURN,
+                "    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau\n"
+                "    scheduler.step(*[1.0] * isinstance(scheduler, plateau))\n" + RETURN,
+            ),
+            "After loading you step the scheduler once more, so the rate is one epoch ahead. "
+            "load_state_dict has put it where it was.",
+        ),
+        wrong(
+            "loaded into a local name",
+            edit("model.load_state_dict(", "model = (")
+            .edit("optimizer.load_state_dict(", "optimizer = (")
+            .edit("scheduler.load_state_dict(", "scheduler = ("),
+            "You assign what was loaded to the names model, optimizer and scheduler. That changes "
+            "three names inside the function and nothing outside: fill the objects themselves, "
+            "with load_state_dict.",
+        ),
+        wrong(
+            "buffers forgotten",
+            edit(
+                LOAD_MODEL,
+                "    with torch.no_grad():\n"
+                "        for name, p in model.named_parameters():\n"
+                '            p.copy_(checkpoint["model"][name])\n',
+            ),
+            "You keep the parameters only. Batch norm's running averages are buffers: "
+            "state_dict() has both.",
+        ),
+    ),
+)

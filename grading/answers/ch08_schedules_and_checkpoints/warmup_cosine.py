@@ -1,0 +1,288 @@
+"""``warmup_cosine``, secret half. Long because it has thirty named mistakes."""
+
+import cmath
+import math
+
+import torch
+
+from course_lib.exercises.ch08_schedules_and_checkpoints.warmup_cosine import schedule_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+from grading.chapter_text.reference import reference
+
+OVER = "    if step >= total_steps:\n        return min_lr\n"
+LINE = "return max_lr * step / warmup_steps"
+PROGRESS = "(step - warmup_steps) / (total_steps - warmup_steps)"
+SHIFTED = "(1 + math.cos(math.pi * progress)) / 2"
+WAVE = f"min_lr + (max_lr - min_lr) * {SHIFTED}"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    cases = []
+
+    def number(low: int, high: int) -> int:
+        return size(generator, low, high)
+
+    def rate(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
+
+    def case(asks: str, total: int, warmup: int, steps: list[int], floor: bool = True) -> None:
+        settings = {"max_lr": rate(0.3, 0.9), "min_lr": rate(0.02, 0.2)}
+        if not floor:
+            settings["min_lr"] = None
+        cases.append(
+            schedule_case(
+                asks, total_steps=total, warmup_steps=warmup, steps=sorted(set(steps)), **settings
+            )
+        )
+
+    for floor in (True, False):
+        warmup = number(7, 20)
+        total = warmup + number(31, 90)
+        middle = [number(1, warmup - 2) for _ in range(3)]
+        case("warm", total, warmup, [0, 1, *middle, warmup - 1], floor)
+        middle = [number(warmup + 2, total - 2) for _ in range(6)]
+        case("cosine", total, warmup, [warmup, warmup + 1, *middle, total - 1], floor)
+        late = [total + number(2, 60) for _ in range(3)]
+        case("edges", total, warmup, [total, total + 1, *late, 2 * total - warmup], floor)
+        middle = [number(1, total - 2) for _ in range(3)]
+        case("edges", total, 0, [0, 1, *middle, total - 1, total + 3], floor)
+    case("edges", total, total, [total, total + 1, total + 9])
+    return cases
+
+
+def _divides_by_zero(case: Case, got: Observation) -> bool:
+    """It raises where a part has no step at all, and is right everywhere else."""
+    if got.error is not None:
+        empty = case["warmup_steps"] in (0, case["total_steps"])
+        return empty and got.error.type == "ZeroDivisionError"
+    [right] = reference("warmup_cosine")
+    settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
+    rates = [right(step, *settings) for step in case["steps"]]
+    return difference(rates, got["rates"], 1e-5, 1e-7) is None
+
+
+def _one_expression(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    warm = min(1.0, step / max(1, warmup_steps)) if warmup_steps else 1.0
+    span = total_steps - warmup_steps
+    done = min(max(step - warmup_steps, 0), span) / span if span else 1.0
+    if step < warmup_steps:
+        return max_lr * warm
+    return max_lr - (max_lr - min_lr) * math.sin(math.pi * done / 2) ** 2
+
+
+def _with_torch(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    step = torch.tensor(float(step), dtype=torch.float64)
+    if step >= total_steps:
+        return float(min_lr)
+    if step < warmup_steps:
+        return torch.lerp(
+            torch.zeros_like(step), max_lr * torch.ones_like(step), step / warmup_steps
+        ).item()
+    angle = torch.pi * (step - warmup_steps) / (total_steps - warmup_steps)
+    return (0.5 * (max_lr + min_lr) + 0.5 * (max_lr - min_lr) * torch.cos(angle)).item()
+
+
+def _as_a_table(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    rates = [max_lr * i / warmup_steps for i in range(warmup_steps)]
+    n = total_steps - warmup_steps
+    rates += [min_lr + (max_lr - min_lr) * (math.cos(i * math.pi / n) + 1) / 2 for i in range(n)]
+    return rates[step] if step < len(rates) else float(min_lr)
+
+
+def _complex_wave(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    if step < warmup_steps and step < total_steps:
+        return step * (max_lr / warmup_steps)
+    left = max(total_steps - step, 0)
+    if left == 0:
+        return min_lr
+    wave = cmath.exp(1j * cmath.pi * (1 - left / (total_steps - warmup_steps)))
+    return float(min_lr + (max_lr - min_lr) * (wave.real + 1) / 2)
+
+
+ANSWER = Answer(
+    exercise="warmup_cosine",
+    cases=_cases,
+    variants=(_one_expression, _with_torch, _as_a_table, _complex_wave),
+    misconceptions=(
+        wrong(
+            "jump at the seam",
+            edit(PROGRESS, "step / total_steps"),
+            "Your cosine starts counting at step 0, so at the end of the warm-up it has already "
+            "fallen, and the rate jumps. Count from the warm-up's end: how many steps since then, "
+            "out of how many.",
+        ),
+        wrong(
+            "cosine stretched over all steps",
+            edit(PROGRESS, "(step - warmup_steps) / total_steps"),
+            "You count from the warm-up's end and divide by all steps, so the cosine is not down "
+            "when the schedule ends. It lasts total_steps - warmup_steps.",
+        ),
+        wrong(
+            "cosine upside down",
+            edit("1 + math.cos", "1 - math.cos"),
+            "Your cosine rises from min_lr to max_lr. (1 - cos) goes from 0 to 2; (1 + cos) goes "
+            "from 2 to 0.",
+        ),
+        wrong(
+            "cosine not shifted",
+            edit(SHIFTED, "math.cos(math.pi * progress)"),
+            "math.cos goes down to -1, and so your rate falls below min_lr. Shift and halve it: "
+            "(1 + cos) / 2 goes from 1 to 0.",
+        ),
+        wrong(
+            "a tensor instead of a float",
+            edit(WAVE, f"torch.tensor({WAVE})"),
+            "The number comes as a tensor. math.cos takes and gives Python floats.",
+        ),
+        wrong(
+            "an int at step 0",
+            edit(LINE, "return 0 if step == 0 else max_lr * step / warmup_steps"),
+            "At step 0 you return the int 0. The result is a float in every case: 0.0.",
+        ),
+        wrong(
+            "no floor after the end",
+            edit(OVER, "").edit(
+                PROGRESS, "(step - warmup_steps) / max(1, total_steps - warmup_steps)"
+            ),
+            "A cosine goes up again after its lowest point, and so does your rate after "
+            "total_steps. Return min_lr from there on.",
+        ),
+        wrong(
+            "no floor after the end",
+            edit(OVER, ""),
+            "A cosine goes up again after its lowest point, and so does your rate after "
+            "total_steps; and where the warm-up fills all steps you divide by 0. Ask first whether "
+            "the schedule is over, and return min_lr then.",
+        ),
+        wrong(
+            "division by zero",
+            edit(OVER, "")
+            .edit("step < warmup_steps", "step <= warmup_steps")
+            .edit(PROGRESS, f"min(1.0, {PROGRESS})"),
+            "You divide by the length of a part that can be empty: warmup_steps may be 0, and may "
+            "be all of total_steps. Ask which part the step is in, with < rather than <=, before "
+            "you divide.",
+            recognise=_divides_by_zero,
+        ),
+        wrong(
+            "division by zero",
+            edit(OVER, "").edit(PROGRESS, f"min(1.0, {PROGRESS})"),
+            "You divide by the length of the cosine, which is 0 when the warm-up fills all steps. "
+            "Ask first whether the schedule is over, and return min_lr then.",
+            recognise=_divides_by_zero,
+        ),
+        wrong(
+            "min_lr added on top",
+            edit("(max_lr - min_lr) * (1", "max_lr * (1"),
+            "You add min_lr to a cosine of the full height, so the rate starts above max_lr. The "
+            "cosine has to span the distance from min_lr to max_lr.",
+        ),
+        wrong(
+            "min_lr is only a limit",
+            edit(WAVE, f"max(min_lr, max_lr * {SHIFTED})"),
+            "Your cosine falls to 0 and is cut off at min_lr, so the rate is flat long before the "
+            "end. Let the cosine itself lead from max_lr to min_lr.",
+        ),
+        wrong(
+            "zero after the end",
+            edit("return min_lr\n", "return 0.0\n"),
+            "From total_steps on your rate is 0. The floor is min_lr.",
+        ),
+        wrong(
+            "nothing returned after the end",
+            edit("return min_lr\n", "return None\n"),
+            "From total_steps on you return nothing. The schedule is over, and the rate stays "
+            "min_lr: return that.",
+        ),
+        wrong(
+            "shifted and not halved",
+            edit(")) / 2", "))"),
+            "1 + cos goes from 2 to 0, so your rate starts at twice the height and jumps at the "
+            "end of the warm-up. Halve it.",
+        ),
+        wrong(
+            "pi left out",
+            edit("math.pi * progress", "progress"),
+            "math.cos(progress) with progress from 0 to 1 is the first bit of the wave only: it "
+            "falls to 0.54. Half a wave takes progress times pi.",
+        ),
+        wrong(
+            "cosine down to 0",
+            edit(WAVE, f"max_lr * {SHIFTED}"),
+            "Your cosine goes down to 0, past min_lr, and jumps up to it at the end. Let it span "
+            "the distance from max_lr to min_lr, and stand on min_lr.",
+        ),
+        wrong(
+            "no warm-up",
+            edit(LINE, "return max_lr"),
+            "Before warmup_steps your rate is max_lr already. That is the moment to rise: from 0, "
+            "by the same amount in each step.",
+        ),
+        wrong(
+            "warm-up cut off at min_lr",
+            edit(LINE, "return max(min_lr, max_lr * step / warmup_steps)"),
+            "Your warm-up never goes below min_lr. It starts at 0; min_lr is the floor of the "
+            "cosine only.",
+        ),
+        wrong(
+            "warm-up along a cosine",
+            edit(LINE, "return max_lr * (1 - math.cos(math.pi * step / warmup_steps)) / 2"),
+            "Your warm-up follows a cosine as well. It is a straight line: after a quarter of the "
+            "warm-up the rate is a quarter of max_lr.",
+        ),
+        wrong(
+            "whole numbers divided with //",
+            edit(LINE, "return max_lr * (step // warmup_steps)").edit(
+                PROGRESS, PROGRESS.replace("/", "//")
+            ),
+            "// throws away what is behind the decimal point, so your progress is 0 until it is 1. "
+            "Divide with /.",
+        ),
+        wrong(
+            "at least one step of warm-up",
+            edit(OVER, "    warmup_steps = max(1, warmup_steps)\n" + OVER),
+            "With max(1, warmup_steps) a warm-up of 0 becomes one of a step, and step 0 has the "
+            "rate 0. Ask step < warmup_steps first: with 0 that is never true, and nothing is "
+            "divided.",
+        ),
+        wrong(
+            "straight line down",
+            edit(WAVE, "max_lr + (min_lr - max_lr) * progress"),
+            "After the warm-up your rate falls in a straight line. A cosine falls slowly at first, "
+            "fast in the middle and slowly at the end.",
+        ),
+        wrong(
+            "quarter of a wave",
+            edit(SHIFTED, "math.cos(math.pi * progress / 2)"),
+            "You use a quarter of the wave, from 1 to 0: it falls fastest just before the end. "
+            "Take half a wave, from 1 to -1, and shift it.",
+        ),
+        wrong(
+            "whole wave",
+            edit("math.pi * progress", "2 * math.pi * progress"),
+            "You use a whole wave: the rate is at its lowest half way and comes back to max_lr at "
+            "the end. Half a wave is enough: pi, not 2 pi.",
+        ),
+        wrong(
+            "cosine of degrees",
+            edit("math.pi * progress", "180 * progress"),
+            "math.cos takes radians: half a turn is pi, not 180.",
+        ),
+        wrong(
+            "warm-up one step ahead",
+            edit(LINE, "return max_lr * (step + 1) / warmup_steps"),
+            "Your warm-up is one step ahead: step 0 should have the rate 0, and max_lr comes at "
+            "warmup_steps, not one step before.",
+        ),
+        wrong(
+            "warm-up from min_lr",
+            edit(LINE, "return min_lr + (max_lr - min_lr) * step / warmup_steps"),
+            "Your warm-up starts at min_lr. Here it starts at 0; min_lr is the floor of the "
+            "cosine only.",
+        ),
+    ),
+)

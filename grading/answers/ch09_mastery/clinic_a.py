@@ -1,0 +1,63 @@
+"""``clinic_a``, secret half."""
+
+import torch
+from torch import nn
+
+from course_lib.exercises.ch09_mastery.clinic_a import pictures_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FLAT = "images.flatten(1)"
+
+
+def _cases(g: torch.Generator) -> list[Case]:
+    return [
+        pictures_case(g, size(g, 3, 6), size(g, 4, 5), size(g, 6, 8), size(g, 9, 11))
+        for _ in range(3)
+    ]
+
+
+def _multiplied(got: Observation, rows: int, columns: int) -> bool:
+    """Whether the learner's code stopped at a product with a matrix of this shape."""
+    return got.error is not None and f"({rows}x{columns} and" in got.error.message
+
+
+ANSWER = Answer(
+    exercise="clinic_a",
+    cases=_cases,
+    variants=(
+        edit(FLAT, "torch.flatten(images, start_dim=-2)"),
+        edit(FLAT, "images.reshape(len(images), -1)"),
+        lambda model, images: nn.Sequential(nn.Flatten(), model)(images),
+    ),
+    misconceptions=(
+        wrong(
+            "mismatched shapes",
+            edit(FLAT, "images"),
+            "The layer still gets the rows of the pictures. It wants one row per picture: flatten "
+            "each, and keep the batch dimension.",
+            recognise=lambda case, got: _multiplied(
+                got, case["images"].shape[0] * case["images"].shape[1], case["images"].shape[2]
+            ),
+        ),
+        wrong(
+            "batch flattened too",
+            edit(FLAT, "images.flatten()"),
+            "flatten() without an argument makes one long row of the whole batch. flatten(1) keeps "
+            "the first dimension.",
+            recognise=lambda case, got: _multiplied(got, 1, case["images"].numel()),
+        ),
+        wrong(
+            "pictures transposed",
+            edit(FLAT, "images.transpose(1, 2).flatten(1)"),
+            "You swap rows and columns before flattening, so every pixel meets the wrong weight.",
+        ),
+        wrong(
+            "batch averaged away",
+            edit(f"({FLAT})", f"({FLAT}.mean(dim=0, keepdim=True)).expand(len(images), -1)"),
+            "You average over the batch, so every picture gets the same logits.",
+        ),
+    ),
+)

@@ -1,0 +1,79 @@
+"""``clinic_b``, secret half."""
+
+import copy
+
+import torch
+
+from course_lib.exercises.ch09_mastery.clinic_b import dropout_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+EVAL = "    model.eval()\n"
+RETURN = "        return model(x)\n"
+
+
+def _cases(g: torch.Generator) -> list[Case]:
+    return [dropout_case(g, size(g, 4, 9), size(g, 10, 14), size(g, 2, 3)) for _ in range(3)]
+
+
+def _trains(case: Case, got: Observation) -> bool:
+    return got.error is None and got["learned"]
+
+
+def _restored(model, x):
+    was_training = model.training
+    model.train(False)
+    try:
+        with torch.inference_mode():
+            logits = model(x)
+    finally:
+        model.train(was_training)
+    return logits.clone()
+
+
+def _copied(model, x):
+    return copy.deepcopy(model).eval()(x).detach()
+
+
+ANSWER = Answer(
+    exercise="clinic_b",
+    cases=_cases,
+    variants=(edit("model.eval()", "model.train(False)"), _restored, _copied),
+    misconceptions=(
+        wrong(
+            "dropout switched off, batch norm forgotten",
+            edit(
+                EVAL,
+                "    for layer in model.modules():\n"
+                "        if isinstance(layer, torch.nn.Dropout):\n"
+                "            layer.eval()\n",
+            ),
+            "Dropout is quiet now, but batch norm still standardises over the batch it sees. "
+            "model.eval() reaches every layer.",
+        ),
+        wrong(
+            "eval mode set too late",
+            edit(EVAL, "").edit(
+                RETURN, "        logits = model(x)\n" + EVAL + "    return logits\n"
+            ),
+            "You set eval mode after the forward pass. Dropout and batch norm have had their turn "
+            "by then.",
+            recognise=lambda case, got: _trains(case, got) and got.get("training_after") is False,
+        ),
+        wrong(
+            "no_grad taken away",
+            edit("torch.no_grad()", "torch.enable_grad()"),
+            "The mode is right now, and the logits carry a graph: no_grad was no mistake. You need "
+            "both, and neither does the other's work.",
+        ),
+        wrong(
+            "train() and eval() forgotten",
+            edit(EVAL, ""),
+            "The model is still in train mode: dropout switches units off and batch norm learns "
+            "from the data it should only predict. Call model.eval() first.",
+            recognise=_trains,
+        ),
+    ),
+)

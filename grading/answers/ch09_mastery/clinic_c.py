@@ -1,0 +1,87 @@
+"""``clinic_c``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch09_mastery.clinic_c import training_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+CLEAR = "        optimizer.zero_grad()\n"
+BACKWARD = "        loss.backward()\n"
+STEP = "        optimizer.step()\n"
+
+
+def _cases(g: torch.Generator) -> list[Case]:
+    return [
+        training_case(g, n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, stale=True),
+        training_case(g, n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
+        training_case(g, n=20, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9),
+    ]
+
+
+def _model_zero_grad(model, loader, loss_fn, optimizer):
+    model.zero_grad()
+    losses = []
+    for x, y in loader:
+        loss = loss_fn(model(x), y)
+        loss.backward()
+        optimizer.step()
+        model.zero_grad(set_to_none=False)
+        losses.append(loss.item())
+    return losses
+
+
+def _by_hand(model, loader, loss_fn, optimizer):
+    losses = []
+    for x, y in loader:
+        predictions = model(x)
+        loss = loss_fn(predictions, y)
+        for p in model.parameters():
+            p.grad = None
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    return losses
+
+
+ANSWER = Answer(
+    exercise="clinic_c",
+    cases=_cases,
+    variants=(edit(CLEAR, "").edit(BACKWARD, CLEAR + BACKWARD), _model_zero_grad, _by_hand),
+    misconceptions=(
+        wrong(
+            "zero_grad forgotten",
+            edit(CLEAR, ""),
+            "backward() adds to what is there, and nobody clears. Call optimizer.zero_grad() once "
+            "per batch.",
+        ),
+        wrong(
+            "cleared once instead of once per batch",
+            edit(CLEAR, "").edit("    for x, y", "    optimizer.zero_grad()\n    for x, y"),
+            "zero_grad() stands before the loop, so it runs once. Every batch needs it.",
+        ),
+        wrong(
+            "cleared after the step only",
+            edit(CLEAR, "").edit(STEP, STEP + CLEAR),
+            "You clear after the step, so the first batch still uses what was in .grad before the "
+            "call. Clear before backward().",
+        ),
+        wrong(
+            "loss tensors kept",
+            edit("loss.item()", "loss"),
+            "Your list holds tensors, each with its graph. loss.item() is the number alone.",
+        ),
+        wrong(
+            "loss measured after the step",
+            edit("loss.item()", "loss_fn(model(x), y).item()"),
+            "You run the model again after the step. The loss of a batch is the one that you trained "
+            "with, from before its step.",
+        ),
+        wrong(
+            "cleared between backward and step",
+            edit(CLEAR, "").edit(BACKWARD, BACKWARD + CLEAR),
+            "zero_grad() throws the fresh gradients away before the step can use them.",
+        ),
+    ),
+)

@@ -1,0 +1,67 @@
+"""``clinic_g``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch09_mastery.clinic_g import device_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+
+def _cases(g: torch.Generator) -> list[Case]:
+    return [
+        device_case(g, size(g, 3, 5), size(g, 6, 8), size(g, 2, 4), device)
+        for device in ("meta", "cpu", "meta", "cpu")
+    ]
+
+
+def _stopped_by(words: str):
+    """Recognises an error of the model on "meta" by words of its message; on "cpu" all is well."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        raised = got.error is not None and words in got.error.message
+        return case["device"] == "cpu" or raised
+
+    return recognise
+
+
+def _from_weight(model, x):
+    device = {p.device for p in model.parameters()}.pop()
+    return model.forward(x.to(device=device, non_blocking=True))
+
+
+def _with_loop(model, x):
+    for p in model.parameters():
+        x = x.to(p.device)
+        break
+    return model(x)
+
+
+ANSWER = Answer(
+    exercise="clinic_g",
+    cases=_cases,
+    variants=(edit("x.to(device)", "x.to(device, copy=True)"), _from_weight, _with_loop),
+    misconceptions=(
+        wrong(
+            "wrong device",
+            edit("x.to(device)", "x"),
+            "The data stay on the CPU while the model may live elsewhere. Move x to the device of "
+            "the model's parameters.",
+            recognise=_stopped_by("not on the expected device"),
+        ),
+        wrong(
+            "result moved back",
+            edit("(x.to(device))", '(x.to(device)).to("cpu")'),
+            "You move the result to the CPU. It belongs where the model is; whoever needs it "
+            "elsewhere moves it.",
+            recognise=_stopped_by("Cannot copy out of meta tensor"),
+        ),
+        wrong(
+            "new data instead of moved data",
+            edit("x.to(device)", "torch.zeros_like(x, device=device)"),
+            "You make a new tensor on the right device, without the values. x.to(device) moves "
+            "the values along.",
+        ),
+    ),
+)

@@ -1,0 +1,542 @@
+"""``train``, secret half. Long because it has forty named mistakes and two other programs."""
+
+import io
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from course_lib.exercises.ch09_mastery.train import NO_RATE, build_capstone, capstone_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+
+def _cases(g: torch.Generator) -> list[Case]:
+    def case(asks: tuple[str, ...], *reads: str, **settings: Any) -> Case:
+        shape = {
+            "sizes": (size(g, 3, 6), size(g, 7, 10), size(g, 3, 4)),
+            # The last batch is smaller, but never a single example: batch norm refuses that.
+            "n_train": 8 * size(g, 3, 5) + size(g, 2, 5),
+            "n_val": 9 * size(g, 2, 3) + size(g, 1, 4),
+            "batch_size": 8,
+            # Also AdamW's own default: a decay that is not handed on costs one aspect, not all.
+            "weight_decay": 0.01,
+        }
+        return capstone_case(g, **(shape | settings)) | {"asks": asks, "reads": reads}
+
+    def best(*reads: str, **settings: Any) -> Case:
+        return case(("best",), *reads, **settings)
+
+    def turning() -> Case:
+        reads = ("parameters", "best_epoch", "val_loss")
+        return best(*reads, epochs=10, lr=0.25, noise=0.6)
+
+    def impatient() -> Case:
+        reads = ("holds_best", "early_stop", "model")
+        settings = {"epochs": 20, "lr": 0.25, "noise": 0.6, "batch_norm": True}
+        return case(("best", "patience"), *reads, **settings)
+
+    return [
+        case(("loop",), "train_loss", epochs=1, lr=0.03, weight_decay=0.3, stale=True),
+        case(("schedule",), "lr", "train_loss", epochs=4, lr=0.05),
+        # Below the usual norms: AdamW cancels a constant rescaling, so only this shows clipping.
+        case(("clipping",), "train_loss", epochs=2, lr=0.04, max_norm=0.15, device="cpu"),
+        case(
+            ("validation",),
+            *("val_loss", "train_loss", "records_graph"),
+            epochs=2, lr=0.05, batch_norm=True,
+        ),
+        _turning(turning),
+        _impatient(impatient),
+        _falling(lambda: best("best_epoch", epochs=4, lr=1e-5), 1e-9, 5e-4),
+        # A loss above any that one would start with, as of a network that is sure of its mistakes.
+        _falling(
+            lambda: best("best_epoch", epochs=3, lr=0.01, confidence=300.0), 0.01, above=12.0
+        ),
+        case(("patience",), "best_epoch", epochs=5, lr=0.1, nan_epochs=(0, 4)),
+        case(("patience",), "best_epoch", epochs=3, lr=NO_RATE),
+        case(("amp",), "train_loss", epochs=1, lr=0.02, float32=True),
+        case(
+            ("amp",), "amp_loss", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43,
+            device="cpu", device_object=True,
+        ),
+    ]  # fmt: skip
+
+
+def _validation_losses(drawn: Case) -> list[float]:
+    """Of a right run that goes on to its last epoch."""
+    return _by_hand(*build_capstone(drawn), **drawn["options"] | {"patience": None})["val_loss"]
+
+
+def _turning(draw: Callable[[], Case]) -> Case:
+    """A case whose validation loss has its minimum inside the run: drawn until it has."""
+    while True:
+        drawn = draw()
+        losses = _validation_losses(drawn)
+        best = losses.index(min(losses))
+        if 0 < best < len(losses) - 3 and losses[-1] > 1.02 * min(losses):
+            return drawn
+
+
+def _falling(
+    draw: Callable[[], Case], least: float, most: float = math.inf, above: float = 0.0
+) -> Case:
+    """A case in which each epoch is a new best, by at least ``least`` and at most ``most``, and
+    stays ``above``."""
+    while True:
+        drawn = draw()
+        losses = _validation_losses(drawn)
+        if losses[-1] > above and all(least < a - b < most for a, b in pairwise(losses)):
+            return drawn
+
+
+def _impatient(draw: Callable[[], Case]) -> Case:
+    """A case in which patience matters: it runs out before the epochs do, and later than a counter
+    that is never set back, which does not stop where one that is one too small does."""
+    while True:
+        drawn = draw()
+        losses = _validation_losses(drawn)
+        for patience in (3, 2, 4):
+            stop, in_all = _stop(losses, patience), _stop(losses, patience, in_a_row=False)
+            if in_all < stop < len(losses) - 1 and in_all != _stop(losses, patience - 1):
+                drawn["options"]["patience"] = patience
+                return drawn
+
+
+def _stop(losses: list[float], patience: int, in_a_row: bool = True) -> int:
+    """How many epochs are run until ``patience`` of them (in a row or in all) were no new best."""
+    best, waited = math.inf, 0
+    for epoch, loss in enumerate(losses):
+        waited = (0 if in_a_row else waited) if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            return epoch + 1
+    return len(losses)
+
+
+def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """Either precision is right, so losses are compared loosely; what a step used, closely."""
+    if not case["options"]["amp"]:
+        right = got["dtypes"] == ["float32"]
+        return None if right else "with amp=False the forward pass did not stay in float32"
+    losses, wanted = got.get("amp_loss"), expected["amp_loss"]
+    if not isinstance(losses, list) or len(losses) != len(wanted):
+        return "train_loss is not a list with one float per epoch"
+    if any(
+        type(loss) is not float or not abs(loss - want) <= 0.05 * want
+        for loss, want in zip(losses, wanted, strict=True)
+    ):
+        return "the training losses are not those of a right run"
+    if not got["low_precision"]:
+        return "with amp=True the forward pass did not run in lower precision"
+    if not got["scaled_if_due"]:
+        return "with float16 the loss has to be scaled by a GradScaler; bfloat16 needs none"
+    if not (got["float32_weights"] and all(p.isfinite().all() for p in got["run"]["parameters"])):
+        return "the weights must stay float32 and finite"
+    limit = case["options"]["max_norm"]
+    if not all(0.2 * limit < norm < 1.01 * limit for norm in got["norms"] if norm):
+        return "the gradients of a step were not clipped at their true size"
+    return None
+
+
+def _clips_scaled_gradients(case: Case, got: Observation) -> bool:
+    if not case["options"]["amp"]:
+        return got.error is None
+    norms = [norm for norm in got["norms"] if norm]
+    return bool(norms) and max(norms) < 0.01 * case["options"]["max_norm"]
+
+
+def _by_hand(
+    model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01, max_norm=1.0,
+    patience=None, device=None, amp=False,
+):  # fmt: skip
+    """Own cosine, own clipping, the best weights in a buffer, validation on everything at once."""
+    if device is None:
+        device = next(model.parameters()).device
+    loss_fn = nn.CrossEntropyLoss()
+    groups = [{"params": list(model.parameters())}]
+    optimizer = torch.optim.AdamW(groups, lr=lr, weight_decay=weight_decay, foreach=False)
+    train_loss, val_loss, rates = [], [], []
+    buffer = io.BytesIO()
+    for epoch in range(epochs):
+        rate = lr * (1 + math.cos(math.pi * epoch / epochs)) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        rates.append(rate)
+        model.train()
+        losses = []
+        for x, y in train_loader:
+            model.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16, enabled=amp):
+                logits = model(x.to(device))
+            loss = loss_fn(logits.float() if amp else logits, y.to(device))
+            loss.backward()
+            norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+            factor = min(1.0, max_norm / norm.item())
+            for p in model.parameters():
+                p.grad.mul_(factor)
+            optimizer.step()
+            losses += [loss.item()] * len(y)
+        train_loss.append(sum(losses) / len(losses))
+        model.eval()
+        with torch.inference_mode():
+            parts = [(model(x.to(device)), y.to(device)) for x, y in val_loader]
+            logits, targets = (torch.cat(part) for part in zip(*parts, strict=True))
+            val_loss.append(loss_fn(logits, targets).item())
+        best_epoch = min(range(epoch + 1), key=lambda e: (math.isnan(val_loss[e]), val_loss[e]))
+        if best_epoch == epoch:
+            buffer = io.BytesIO()
+            torch.save(model.state_dict(), buffer)
+        if patience is not None and epoch - best_epoch >= patience:
+            break
+    buffer.seek(0)
+    model.load_state_dict(torch.load(buffer, weights_only=True))
+    return {
+        "best_epoch": best_epoch, "lr": rates, "val_loss": val_loss, "train_loss": train_loss,
+    }  # fmt: skip
+
+
+def _with_lambda_schedule(
+    model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01, max_norm=1.0,
+    patience=None, device=None, amp=False,
+):  # fmt: skip
+    """float16 with a scaler, a LambdaLR, clones of the parameters, and eval mode at the end."""
+    if device is not None:
+        model = model.to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr, weight_decay=weight_decay)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda e: 0.5 * (1.0 + math.cos(math.pi * e / epochs))
+    )
+    scaler = torch.amp.GradScaler("cpu", enabled=amp)
+    result = {"train_loss": [], "val_loss": [], "lr": [], "best_epoch": None}
+    kept: dict[str, Tensor] = {}
+    since = 0
+    for epoch in range(epochs):
+        result["lr"].append(float(scheduler.get_last_lr()[0]))
+        weighted = torch.zeros((), dtype=torch.float64)
+        count = 0
+        model.train()
+        for x, y in train_loader:
+            optimizer.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", dtype=torch.float16, enabled=amp):
+                loss = F.cross_entropy(model(x), y)
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            scaler.step(optimizer)
+            scaler.update()
+            weighted += loss.detach() * len(y)
+            count += len(y)
+        result["train_loss"].append((weighted / count).item())
+        with torch.no_grad():
+            model.eval()
+            sums = [
+                (F.cross_entropy(model(x), y, reduction="sum").item(), len(y))
+                for x, y in val_loader
+            ]
+        value = sum(s for s, _ in sums) / sum(n for _, n in sums)
+        since += 1
+        if value < min([v for v in result["val_loss"] if v == v], default=math.inf):
+            kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            result["best_epoch"], since = epoch, 0
+        result["val_loss"].append(value)
+        if since == patience:
+            break
+        scheduler.step()
+    model.load_state_dict(kept)
+    return result
+
+
+TRAIN_MODE = "        model.train()\n"
+CLEAR = "            optimizer.zero_grad()\n"
+BACKWARD = "            loss.backward()\n"
+CLIP = "            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
+STEP = "            optimizer.step()\n"
+TRAIN_LOSS = '        history["train_loss"].append(total_loss / n_examples)\n'
+RATE = '        history["lr"].append(optimizer.param_groups[0]["lr"])\n'
+SCHEDULE = "        scheduler.step()\n"
+ADAMW = "torch.optim.AdamW("
+BETTER = "val_loss < best_loss"
+BEST = "best_loss, best_state, waited = "
+COPY = "copy.deepcopy(model.state_dict())"
+STOP = "            if waited == patience:\n                break\n"
+PUT_BACK = "    if best_state is not None:\n        model.load_state_dict(best_state)\n"
+
+UNSCALE = "            scaler.unscale_(optimizer)\n"
+_float16 = (
+    edit("torch.bfloat16", "torch.float16")
+    .edit(
+        "    for epoch",
+        "    scaler = torch.amp.GradScaler(device_type, enabled=amp)\n    for epoch",
+    )
+    .edit(BACKWARD, "            scaler.scale(loss).backward()\n" + UNSCALE)
+    .edit(STEP, "            scaler.step(optimizer)\n            scaler.update()\n")
+)
+
+
+ANSWER = Answer(
+    exercise="train",
+    cases=_cases,
+    compare={"amp": _amp_problem},
+    tolerance=(1e-5, 1e-8),
+    tolerances={"amp_loss": (0.05, 0.01)},
+    variants=(_by_hand, _with_lambda_schedule, _float16),
+    misconceptions=(
+        wrong(
+            "last weights instead of best",
+            edit(PUT_BACK, ""),
+            "At the end the model holds the weights of the last epoch. Keep a copy of the best "
+            "epoch's state_dict, a real copy, and load it before you return.",
+        ),
+        wrong(
+            "best weights only at the end of a whole run",
+            edit("                break\n", "                return history\n"),
+            "When patience is used up, you return before the best weights are loaded. Leave the loop "
+            "with break, so that what comes after it runs in both cases.",
+            also=("model",),
+        ),
+        wrong(
+            "scheduler never stepped",
+            edit(SCHEDULE, ""),
+            "The learning rate stays where it started: scheduler.step() is missing.",
+        ),
+        wrong(
+            "scheduler stepped per batch",
+            edit(SCHEDULE, "").edit(STEP, STEP + "    " + SCHEDULE),
+            "The scheduler steps after every batch, so the cosine is used up many times too "
+            "early, and then rises again. Step it once per epoch.",
+        ),
+        wrong(
+            "clipping before unscaling",
+            _float16.edit(UNSCALE, ""),
+            "You clip while the gradients are still multiplied by the loss scale, so nearly all of "
+            "them are cut. scaler.unscale_(optimizer) comes first.",
+            recognise=_clips_scaled_gradients,
+        ),
+        wrong(
+            "no clipping",
+            edit(CLIP, ""),
+            "max_norm has no effect: the gradients are not clipped, or only after the step, when the "
+            "weights have moved. Clip them between backward() and step().",
+        ),
+        wrong(
+            "validation in train mode",
+            edit("        model.eval()\n", ""),
+            "The model validates in train mode: batch norm standardises with the validation batch "
+            "and even learns from it. Call model.eval() before, model.train() in each epoch.",
+        ),
+        wrong(
+            "validation loss by batch means",
+            edit("                n_examples += len(y)", "                n_examples += 1").edit(
+                "y).item() * len(y)", "y).item()"
+            ),
+            "You average the batches' means. The last validation batch is smaller and counts too "
+            "much: weigh each by its size.",
+        ),
+        wrong(
+            "gradients recorded in validation",
+            edit("torch.no_grad()", "torch.enable_grad()"),
+            "Validation records graphs that nobody uses, which costs memory. Put it under "
+            "torch.no_grad().",
+        ),
+        wrong(
+            "patience ignored",
+            edit(STOP, ""),
+            "The run goes on to the last epoch whatever patience says. Count the epochs in a row "
+            "without a new best, and stop at the patience-th.",
+        ),
+        wrong(
+            "patience off by one",
+            edit("waited == patience", "patience is not None and waited > patience"),
+            "You stop one epoch too late: the patience-th epoch in a row without a new best is "
+            "the last one.",
+        ),
+        wrong(
+            "patience off by one",
+            edit("waited == patience", "patience is not None and waited >= patience - 1"),
+            "You stop one epoch too early: patience epochs without a new best have to go by, and "
+            "the best epoch itself is none of them.",
+        ),
+        wrong(
+            "patience never set back",
+            edit(COPY + ", 0", COPY + ", waited"),
+            "You count all epochs without a new best. Patience is about epochs in a row: a new best "
+            "sets the counter back to 0.",
+        ),
+        wrong(
+            "NaN taken for the best",
+            edit(BETTER, "not val_loss >= best_loss"),
+            "An epoch whose val_loss is NaN passes for the best one: `not val_loss >= best` is True "
+            "for NaN. Ask val_loss < best_loss instead.",
+        ),
+        wrong(
+            "NaN taken for the best",
+            edit(BETTER, 'history["val_loss"].index(min(history["val_loss"])) == epoch'),
+            "An epoch whose val_loss is NaN passes for the best one: min() keeps a NaN that comes "
+            "first, for every comparison with NaN is False. Ask val_loss < best_loss instead.",
+        ),
+        wrong(
+            "a tie taken for a new best",
+            edit(BETTER, "val_loss <= best_loss"),
+            "An epoch that only equals the best one is taken for a new best, so a run that stands "
+            "still is never stopped. Ask val_loss < best_loss.",
+        ),
+        wrong(
+            "best loss starts at a number",
+            edit("math.inf", "10.0"),
+            "An epoch counts as the best one only below a number of your choice. A first loss may be "
+            "larger than any number: start with float('inf').",
+        ),
+        wrong(
+            "small improvements do not count",
+            edit(BETTER, "val_loss < best_loss - 1e-3"),
+            "An epoch counts as a new best only when it is better by some margin. Every smaller "
+            "val_loss is a new best here, however small the difference.",
+        ),
+        wrong(
+            "best weights without buffers",
+            edit(COPY, "copy.deepcopy(dict(model.named_parameters()))").edit(
+                "best_state)\n    return", "best_state, strict=False)\n    return"
+            ),
+            "You keep the best parameters but not the buffers: batch norm's running statistics stay "
+            "those of the last epoch. state_dict() holds both.",
+            also=("model",),
+        ),
+        wrong(
+            "mixed precision without being asked",
+            edit("enabled=amp", "enabled=True"),
+            "Autocast is on with amp=False, too. Hand the switch on: torch.autocast(..., "
+            "enabled=amp).",
+            also=("dtypes",),
+        ),
+        wrong(
+            "float16 without a scaler",
+            edit("torch.bfloat16", "torch.float16"),
+            "You train in float16 and do not scale the loss, so small gradients become zero. Use a "
+            "GradScaler, or bfloat16, which needs none.",
+            also=("dtypes",),
+        ),
+        wrong(
+            "training loss measured after the epoch",
+            edit(
+                TRAIN_LOSS,
+                "        model.eval()\n"
+                "        with torch.no_grad():\n"
+                "            total_loss = sum(\n"
+                "                loss_fn(model(x), y).item() * len(y) for x, y in train_loader\n"
+                "            )\n" + TRAIN_LOSS,
+            ),
+            "You measure the training loss once more after the epoch. train_loss is the mean of the "
+            "losses that you trained with, each taken before its step; they cost nothing extra.",
+        ),
+        wrong(
+            "validated on the training data",
+            edit("in val_loader", "in train_loader"),
+            "You validate on train_loader. The training data cannot show overfitting: use "
+            "val_loader.",
+        ),
+        wrong(
+            "gradients from before the call",
+            edit(CLEAR, "").edit(STEP, STEP + CLEAR),
+            "You clear after each step only, so the first step also uses what was in .grad before "
+            "your function was called. Clear before backward().",
+        ),
+        wrong(
+            "best epoch by the training loss",
+            edit(BETTER, 'history["train_loss"][-1] < best_loss').edit(
+                BEST + "val_loss", BEST + 'history["train_loss"][-1]'
+            ),
+            "You keep the weights of the lowest training loss. That falls as long as you train: the "
+            "best epoch is the one with the lowest validation loss.",
+        ),
+        wrong(
+            "best epoch counted from 1",
+            edit('["best_epoch"] = epoch', '["best_epoch"] = epoch + 1'),
+            "best_epoch is one too large: epochs are counted from 0, as val_loss is indexed.",
+        ),
+        wrong(
+            "train mode set only once",
+            edit(TRAIN_MODE, "").edit("    for epoch", "    model.train()\n    for epoch"),
+            "model.train() stands before the loop over the epochs. Validation switches to eval mode, "
+            "and nobody switches back: from the second epoch on you train in eval mode. Call "
+            "model.train() at the start of every epoch.",
+        ),
+        wrong(
+            "zero_grad forgotten",
+            edit(CLEAR, ""),
+            "backward() adds to the gradients that are there, and nobody clears them. Call "
+            "optimizer.zero_grad() once per step.",
+        ),
+        wrong(
+            "values clipped, not the norm",
+            edit("clip_grad_norm_", "clip_grad_value_"),
+            "You cap each entry of the gradient by itself, which bends its direction. "
+            "clip_grad_norm_ shortens all gradients by one common factor.",
+        ),
+        wrong(
+            "scheduler one epoch ahead",
+            edit(SCHEDULE, "").edit(TRAIN_MODE, SCHEDULE + TRAIN_MODE),
+            "The scheduler steps before an epoch is trained, so the full rate is never used. Step "
+            "it at the epoch's end.",
+        ),
+        wrong(
+            "cosine one epoch too short",
+            edit("T_max=epochs", "T_max=max(1, epochs - 1)"),
+            "Your cosine reaches 0 in the last epoch, which then trains nothing. With T_max=epochs "
+            "it would reach 0 just after it.",
+        ),
+        wrong(
+            "Adam instead of AdamW",
+            edit(ADAMW, "torch.optim.Adam("),
+            "Adam mixes weight decay into the gradient, where its own scaling distorts it. AdamW "
+            "keeps the two apart.",
+        ),
+        wrong(
+            "SGD instead of AdamW",
+            edit(ADAMW, "torch.optim.SGD("),
+            "Your optimizer is SGD. The task asks for AdamW.",
+        ),
+        wrong(
+            "weight decay at its default",
+            edit(", weight_decay=weight_decay", ""),
+            "weight_decay stays at AdamW's own default, 0.01, whatever the argument says: pass it "
+            "to the optimizer.",
+        ),
+        wrong(
+            "max_norm written down instead of taken",
+            edit("model.parameters(), max_norm", "model.parameters(), 1.0"),
+            "You clip to a norm of 1, whatever max_norm says.",
+        ),
+        wrong(
+            "weight decay ignored",
+            edit("weight_decay=weight_decay", "weight_decay=0.0"),
+            "weight_decay is never used: pass it to the optimizer.",
+        ),
+        wrong(
+            "rate written down after the scheduler's step",
+            edit(SCHEDULE, "").edit(RATE, SCHEDULE + RATE),
+            "lr[e] is the rate that epoch e was trained with. Write it down before "
+            "scheduler.step().",
+        ),
+        wrong(
+            "training loss by batch means",
+            edit(
+                "loss.item() * len(y)\n            n_examples += len(y)",
+                "loss.item()\n            n_examples += 1",
+            ),
+            "train_loss is the mean over examples: weigh each batch's loss by its size.",
+        ),
+        wrong(
+            "amp ignored",
+            edit("enabled=amp", "enabled=False"),
+            "With amp=True the forward pass still runs in float32: put it under torch.autocast.",
+            also=("dtypes",),
+        ),
+    ),
+)

@@ -1,0 +1,8 @@
+"""Sizes of secret cases, drawn. Called by the ``_cases`` of several chapters' answers."""
+
+import torch
+
+
+def size(generator: torch.Generator, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high``, both included."""
+    return int(torch.randint(low, high + 1, (), generator=generator))
