@@ -1,7 +1,6 @@
 """The lists of packages say the same everywhere, and the versions that are pinned fit them."""
 
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -10,8 +9,8 @@ from packaging.version import Version
 
 from course_lib.app.requirements import RUNTIME
 from course_lib.app.requirements import Requirement as CourseRequirement
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 #: Packages that conda-forge calls otherwise.
