@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 from course_lib.chapters import CHAPTERS
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 #: Home folders and a pyenv: paths that one machine alone has.
 _MACHINE_PATH = re.compile(rb"(/home/[a-z]\w+/|/Users/\w+/|/root/|\.pyenv/|[A-Z]:\\\\?Users\\)")
 

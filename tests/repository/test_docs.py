@@ -13,8 +13,8 @@ import pytest
 from course_lib.about import REPOSITORY as PUBLISHED_AS
 from course_lib.about import TAG
 from course_lib.chapters import CHAPTERS
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENTS = [
     path
     for path in (*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"))

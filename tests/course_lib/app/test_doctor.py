@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from course_lib.app import doctor
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 #: A package that imports, as a line of Python.
 _WORKS = ""
 

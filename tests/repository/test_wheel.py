@@ -13,11 +13,9 @@ from course_lib.about import TAG
 from grading.answers import chapter_answers, chapter_keys
 from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import find_regions
-from grading.paths import text_source
+from grading.paths import REPOSITORY, text_source
 from tests.notebooks.conftest import WRITTEN
 from tests.notebooks.test_released import squeezed
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

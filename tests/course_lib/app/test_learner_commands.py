@@ -17,8 +17,7 @@ from course_lib.__main__ import main
 from course_lib.app import lab, workspace
 from course_lib.app.terminal import answer
 from course_lib.errors import Problem
-
-REPOSITORY = Path(__file__).resolve().parents[2]
+from grading.paths import REPOSITORY
 
 
 def _run(*arguments: str, python: str = sys.executable, **environment: str):

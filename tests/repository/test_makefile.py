@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from grading.paths import REPOSITORY
+
 #: What the recipes need besides git and Python.
 TOOLS = ("sh", "cat", "sed", "awk", "rm", "touch", "printf", "env")
 

@@ -164,7 +164,7 @@ def test_copies_retyped_cells_and_lost_checks_are_pointed_out(solved):
     solved["cells"].remove(cell_of(solved, "train_one_epoch__test"))
     items = {item.name: item for item in take_inventory(CHAPTER, solved["cells"])}
     assert "2 cells" in items["fit"].text
-    assert "no code cell" in items["q05_3"].text
+    assert "not a code cell" in items["q05_3"].text
     assert "its check is missing" in items["train_one_epoch"].text
     assert [items[n].state for n in ("fit", "q05_3", "train_one_epoch")] == ["warning"] * 3
 

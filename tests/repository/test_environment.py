@@ -2,7 +2,6 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,8 +10,8 @@ from packaging.version import Version
 
 from course_lib.app.requirements import RUNTIME
 from course_lib.app.requirements import Requirement as CourseRequirement
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 #: Packages that conda-forge calls otherwise.

@@ -6,7 +6,6 @@ None of them can run here; what they name can be looked up.
 import json
 import re
 import tomllib
-from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -16,8 +15,8 @@ from packaging.specifiers import SpecifierSet
 from course_lib.about import REPOSITORY as PUBLISHED_AS
 from course_lib.about import TAG, colab_badge
 from course_lib.chapters import CHAPTERS
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from course_lib.app.terminal import answer
+from grading.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COMMANDS = [("course_lib", "status"), ("course_lib", "doctor"), ("grading", "--help")]
 
 
