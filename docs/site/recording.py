@@ -252,11 +252,11 @@ def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], rows: list[
         "rows": [[*_packed(row.moment), row.sentence, row.layers] for row in rows],
     }
     for old in (cache / name).glob("*.json"):
-        old.unlink()
+        old.unlink(missing_ok=True)  # another build may be at the same
     used = {opening}.union(*(row.layers for row in rows))
     for path in folder.iterdir():
-        if path.name not in used:
-            path.unlink()
+        if path.name not in used and path.suffix in (".webp", ".png"):
+            path.unlink(missing_ok=True)
     path = cache / name / f"{digest}.json"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
