@@ -30,10 +30,8 @@ def _frames(batch_size: int, often: bool) -> tuple[int, ...]:
     """Updates at which a run of 50 epochs is recorded: the first few, and then each epoch, or
     fewer of the later ones."""
     per_epoch = -(-POINTS // batch_size)
-    first = range(11) if often else (0, 1, 2, 5)
-    epochs = (
-        range(1, _EPOCHS + 1) if often else (1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50)
-    )
+    first = range(11) if often else (0, 2, 5)
+    epochs = range(1, _EPOCHS + 1) if often else (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 50)
     return tuple(sorted({*first, *(per_epoch * epoch for epoch in epochs)}))
 
 

@@ -160,10 +160,10 @@ class OptimizerRace:
             lr=[_PLACES[i] for i in range(0, 61, 10)],
             frames=(*range(11), *range(12, 31, 2), *range(35, STEPS + 1, 5)),
         ),
-        # Other starts: fewer rates and moments.
+        # Other starts: the usual rate, fewer moments.
         sweep(
             surface=tuple(SURFACES),
-            lr=[_PLACES[i] for i in (40, 50)],
+            lr=[_PLACES[40]],
             right=(-1, 0, 1),
             up=(-1, 0, 1),
             frames=(0, 1, 2, 4, 7, 10, 15, 20, 30, 40, 60, 80, 110, STEPS),

@@ -2,14 +2,21 @@
 
 import json
 import re
+from collections.abc import Mapping
 
 from course_lib.about import REPOSITORY, TAG, colab_badge
 from course_lib.chapters import CHAPTERS, Chapter
 
 #: A picture from outside that is a link, such as "Open in Colab".
 _BADGE = re.compile(r"\[!\[([^\]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")
-#: Characters that mean something in Markdown.
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#$|~])")
+#: Where a panel stands in a chapter's source.
+_CALL = re.compile(r"panel\(\"(\w+)\"\)")
+#: Which panel visitors meet first.
+FIRST = "run_gone_wrong"
+
+_INVITATION = """\
+This training run goes wrong at step 47. **Move the first slider to 47**: which layer is pulled much
+more strongly than before? Then [chapter 00](notebooks/00_why_a_training_loop.ipynb) tells why."""
 
 _CONTENTS = """
 
@@ -40,10 +47,14 @@ CHANGELOG
 """
 
 
-def home_page(readme: str) -> str:
-    """README.md with the site's table of contents."""
+def home_page(readme: str, panel: str) -> str:
+    """README.md with the site's table of contents, and a panel before anything else."""
     chapters = "\n".join(f"notebooks/{chapter.id}" for chapter in CHAPTERS)
-    return _without_badges(readme) + _CONTENTS.format(chapters=chapters)
+    title, rest = _without_badges(readme).split("\n", 1)
+    # Links without the badges would stand between the title and the panel.
+    links, rest = rest.strip().split("\n\n", 1)
+    page = f"{title}\n\n{_INVITATION}\n\n{panel}\n\n{rest}\n\n{links}\n"
+    return page + _CONTENTS.format(chapters=chapters)
 
 
 def document_page(text: str) -> str:
@@ -51,18 +62,32 @@ def document_page(text: str) -> str:
     return re.sub(r"\]\(((?:\.\./)*)README\.md", r"](\1index.md", text)
 
 
-def chapter_page(chapter: Chapter, released: str) -> str:
-    """The released notebook as a page: links stay on the site, and a panel is a picture with words.
+def chapter_page(chapter: Chapter, released: str, panels: Mapping[str, str]) -> str:
+    """The released notebook as a page: links stay on the site, and a panel is its recording.
 
-    Where the notebook starts, a line says how to work in it instead of reading.
+    ``panels`` has the HTML of each recorded panel by its name. Where the notebook starts, a line
+    says how to work in it instead of reading.
     """
     notebook = json.loads(released)
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = _local("".join(cell["source"]), chapter)
-        elif "panel" in cell["metadata"].get("tags", []):
-            _panel(cell)
+        elif name := panel_of(cell):
+            cell["outputs"] = [html_output(panels[name])]
     return json.dumps(notebook, ensure_ascii=False)
+
+
+def panel_of(cell: dict) -> str | None:
+    """The name of the panel that a notebook's cell shows."""
+    if "panel" not in cell["metadata"].get("tags", []):
+        return None
+    found = _CALL.search("".join(cell["source"]))
+    return found[1] if found else None
+
+
+def html_output(html: str) -> dict:
+    """An output of a cell that is HTML and nothing else."""
+    return {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}}
 
 
 def _local(text: str, chapter: Chapter) -> str:
@@ -77,21 +102,3 @@ def _local(text: str, chapter: Chapter) -> str:
 def _without_badges(text: str) -> str:
     """Links as words: no page of the site loads anything from elsewhere."""
     return _BADGE.sub(r"[\1](\2)", text)
-
-
-def _panel(cell: dict) -> None:
-    """Keep the picture, and hand its words to MyST-NB as alternative text and caption."""
-    pictures = [output for output in cell["outputs"] if "image/png" in output.get("data", {})]
-    for output in pictures:
-        title, sentence = "".join(output["data"]["text/plain"]).split("\n", 1)
-        output["data"] = {"image/png": output["data"]["image/png"]}
-        caption = f"**{_escaped(title)}** {_escaped(sentence)}"
-        cell["metadata"]["mystnb"] = {
-            "image": {"alt": f"{title}. {sentence}", "classes": "panel"},
-            "figure": {"caption": caption},
-        }
-    cell["outputs"] = pictures
-
-
-def _escaped(words: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(words.split()))

@@ -40,6 +40,8 @@ _SCENE = 48
 _MOST_KEYS = 12
 #: A picture that shares less than this with all of these becomes one itself.
 _SHARED = 0.3
+#: Counts up when this module records otherwise than before: then all is recorded again.
+_FORMAT = 1
 _PACKAGES = ("torch", "numpy", "matplotlib", "pillow")
 
 
@@ -127,12 +129,12 @@ def record(
     digests = {name: _digest(name, wanted[name]) for name in names}
     stale = [name for name in names if _cached(cache, name, digests[name]) is None]
     if stale:
-        _record_anew(stale, wanted, digests, cache, workers or os.cpu_count() or 1)
+        _run(stale, wanted, digests, cache, workers or os.cpu_count() or 1)
     found = {name: _cached(cache, name, digests[name]) for name in names}
     return {name: recording for name, recording in found.items() if recording is not None}
 
 
-def _record_anew(
+def _run(
     names: list[str],
     wanted: dict[str, list[Moment]],
     digests: dict[str, str],
@@ -250,11 +252,11 @@ def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], rows: list[
         "rows": [[*_packed(row.moment), row.sentence, row.layers] for row in rows],
     }
     for old in (cache / name).glob("*.json"):
-        old.unlink()
+        old.unlink(missing_ok=True)  # another build may be at the same
     used = {opening}.union(*(row.layers for row in rows))
     for path in folder.iterdir():
-        if path.name not in used:
-            path.unlink()
+        if path.name not in used and path.suffix in (".webp", ".png"):
+            path.unlink(missing_ok=True)
     path = cache / name / f"{digest}.json"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
 
@@ -281,8 +283,9 @@ def _packed(moment: Moment) -> tuple[tuple[Any, ...], int | None]:
 def _digest(name: str, wanted: list[Moment]) -> str:
     """Changes with the code that the panel's pictures depend on, and with what is recorded."""
     told = hashlib.sha256()
-    for path in (*_sources(f"course_lib.simulations.{name}"), *_OWN):
+    for path in (*_sources(f"course_lib.simulations.{name}"), Path(pixels.__file__)):
         told.update(path.read_bytes())
+    told.update(repr((_FORMAT, _SCENE, _MOST_KEYS, _SHARED)).encode())
     told.update(repr([version(package) for package in _PACKAGES]).encode())
     told.update(repr([_packed(moment) for moment in wanted]).encode())
     return told.hexdigest()[:16]
@@ -311,9 +314,6 @@ def _module(package: str, name: str) -> str:
     spec = find_spec(package)
     inside = spec is not None and spec.submodule_search_locations
     return f"{package}.{name}" if inside and find_spec(f"{package}.{name}") else ""
-
-
-_OWN = (Path(__file__), Path(pixels.__file__))
 
 
 def main() -> int:

@@ -15,10 +15,10 @@ pytestmark = pytest.mark.slow
 #: Where claims of the chapters are asserted.
 CLAIMS = (
     "tests/everywhere/test_chapter_claims.py",
-    "tests/unit/test_dashboard.py",
-    "tests/unit/test_optimizer_race.py",
-    "tests/unit/test_crash_and_resume.py",
-    "tests/unit/test_early_stopping.py",
+    "tests/course_lib/simulations/test_dashboard.py",
+    "tests/course_lib/simulations/test_optimizer_race.py",
+    "tests/course_lib/simulations/test_crash_and_resume.py",
+    "tests/course_lib/simulations/test_early_stopping.py",
 )
 #: Not on reproducibility: that a run repeats itself to the last bit is what noise takes away.
 _NOT_UNDER_NOISE = "same_settings or everything_saved_it_is_the_same_run or plain_optimizer"

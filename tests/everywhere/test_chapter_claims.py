@@ -1,7 +1,7 @@
 """What the chapters say about their panels, with a margin wherever a number decides.
 
 Runs here as it is, and through ``test_capabilities`` once for each kind of kernels and with noise.
-More claims are beside the simulations, in ``tests/unit``; ``CLAIMS`` of that module lists them.
+More claims are beside the simulations, in ``tests/course_lib/simulations``; ``CLAIMS`` of that module lists them.
 """
 
 import numpy as np

@@ -1,5 +1,6 @@
 """``make site``: every chapter and document as a page, nothing that is the grader's, no dead link."""
 
+import gzip
 import re
 import subprocess
 import sys
@@ -9,25 +10,15 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from PIL import Image
 
 from course_lib.chapters import CHAPTERS
 from grading.paths import REPOSITORY, released_notebook
 from tests.notebooks.static_panels import squeezed, static_panels
 from tests.notebooks.test_released import GRADERS_MARKS, solution_secrets
+from tests.site.conftest import SAMPLED
 
 DOCUMENTS = ("glossary", "cheat_sheet", "handbook", "questions")
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The site, built as ``make site`` does; a warning ends that with an error."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "docs/site/build.py"]
-    command += ["--output", str(folder / "pages"), "--work", str(folder / "work")]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return folder / "pages"
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +35,57 @@ def _article(page: BeautifulSoup) -> BeautifulSoup:
     return page.select_one("article.bd-article")
 
 
-def test_each_panel_is_a_picture_with_its_words(site, pages, chapter):
+def test_each_panel_can_be_read_without_any_script(site, pages, chapter):
     article = _article(pages[site / "notebooks" / f"{chapter.id}.html"])
     figures = article.select(".cell_output figure")
     panels = static_panels(chapter)
-    assert [each.img["alt"] for each in figures] == [panel.alternative_text for panel in panels]
+    assert [each.select_one(".course-heading").get_text() for each in figures] == [
+        panel.title for panel in panels
+    ]
     for figure, panel in zip(figures, panels, strict=True):
-        picture = site / "notebooks" / figure.img["src"]
-        assert picture.read_bytes().startswith(b"\x89PNG")
-        caption = squeezed(figure.figcaption.find(class_="caption-text").get_text())
-        assert caption == f"{panel.title} {panel.sentence}"
+        assert squeezed(figure.img["alt"]) == squeezed(panel.sentence)
+        assert squeezed(figure.select_one(".course-sentence").get_text()) == squeezed(
+            panel.sentence
+        )
+        with Image.open(site / "notebooks" / figure.img["src"]) as picture:
+            assert [str(side) for side in picture.size] == [
+                figure.img["width"],
+                figure.img["height"],
+            ]
+        assert figure.fieldset.has_attr("disabled")  # until the player has started
     assert len(article.select(".cell_output")) == len(panels)
+
+
+def test_the_start_page_has_a_panel_before_anything_else(pages, site):
+    article = _article(pages[site / "index.html"])
+    figure = article.select_one("figure[data-panel=run_gone_wrong]")
+    assert figure.find_previous(["img", "pre", "h2"]) is None
+    assert (site / figure.img["src"]).exists()
+
+
+def test_a_panel_brings_its_index_and_the_index_its_parts(pages, site):
+    for path, page in pages.items():
+        for figure in page.select("figure[data-panel]"):
+            name = figure["data-panel"]
+            (script,) = page.select(f"script[src*='/panels/{name}.']")
+            index = (path.parent / script["src"]).resolve().read_text(encoding="utf-8")
+            parts = re.search(r'"parts":\[([^\]]*)\]', index)[1].split(",")
+            for part in parts:
+                assert (site / "_static" / "panels" / part.strip('"')).exists()
+
+
+def test_a_page_is_light_before_anything_is_moved(pages, site):
+    """What a browser loads at once, compressed as web servers do (GitHub Pages among them)."""
+    for path, page in pages.items():
+        loaded = {path}
+        for element in page.select("script[src], link[rel=stylesheet], img[src]"):
+            if element.get("loading") != "lazy":
+                address = urlsplit(element.get("src") or element.get("href"))
+                loaded.add((path.parent / unquote(address.path)).resolve())
+        text = [file for file in loaded if file.suffix in (".html", ".js", ".css")]
+        size = sum(len(gzip.compress(file.read_bytes())) for file in text)
+        size += sum(file.stat().st_size for file in loaded if file not in text)
+        assert size < 400_000, f"{path.name}: {size}"
 
 
 def test_its_page_is_the_released_notebook_and_nothing_of_the_grader(site, pages, chapter):
@@ -124,7 +155,8 @@ def test_the_search_knows_every_page_and_the_words_of_the_course(site):
 
 def test_a_site_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    command = [sys.executable, "docs/site/build.py", "--work", str(tmp_path / "file" / "work")]
+    command = [sys.executable, "docs/site/build.py", "--sample", "--recordings", str(SAMPLED)]
+    command += ["--work", str(tmp_path / "file" / "work")]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()

@@ -1,0 +1,48 @@
+"""The site's own modules, its small recording, and the site built from it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from course_lib.chapters import CHAPTERS, Chapter
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SITE = REPOSITORY / "docs" / "site"
+#: Kept from one run to the next: a panel is recorded again when its code has changed.
+SAMPLED = REPOSITORY / ".cache" / "sampled-recordings"
+
+if str(SITE) not in sys.path:
+    sys.path.append(str(SITE))
+
+
+@pytest.fixture(params=CHAPTERS, ids=[chapter.number for chapter in CHAPTERS])
+def chapter(request: pytest.FixtureRequest) -> Chapter:
+    """Each chapter."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def sampled() -> dict:
+    """The small recording of every panel, by its name."""
+    from recording import record
+    from sample import sample
+
+    return record(only=sample(), cache=SAMPLED, workers=2)
+
+
+def built(folder: Path) -> Path:
+    """The site in ``folder``, with the small recording; a warning ends that with an error."""
+    command = [sys.executable, "docs/site/build.py", "--sample", "--recordings", str(SAMPLED)]
+    command += ["--output", str(folder / "pages"), "--work", str(folder / "work")]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return folder / "pages"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built site."""
+    return built(tmp_path_factory.mktemp("site"))
