@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--nbval", default=False):
+    if any(config.getoption(option, default=False) for option in ("--nbval", "--nbval-lax")):
         home = tempfile.TemporaryDirectory(prefix="course-home-")
         config.add_cleanup(home.cleanup)
         paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]

@@ -4,10 +4,11 @@ Used by the panels' canvas, the static twins, the benchmarks and the chapters' o
 Colours with a meaning are not here but in ``course_lib.beats``.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 
@@ -57,21 +58,36 @@ HOUSE_STYLE = {
 }
 
 
+#: Settings of windows, files and time zones: nothing of how a picture looks.
+_OF_THE_SESSION = (
+    "backend", "interactive", "toolbar", "timezone", "webagg", "tk.", "docstring.", "date.epoch",
+    "figure.max_open_warning", "figure.raise_window", "savefig.directory",
+)  # fmt: skip
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
+def house_style() -> AbstractContextManager[None]:
     """Matplotlib's settings as the course wants them, until the ``with`` block ends.
 
     They start from Matplotlib's own defaults: a learner's matplotlibrc may ask for LaTeX, which is
     not installed, or for a dark background.
     """
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(HOUSE_STYLE)
-        yield
+    return matplotlib.rc_context(_defaults() | HOUSE_STYLE)
+
+
+@cache
+def _defaults() -> dict[str, Any]:
+    """How Matplotlib draws without any settings; where it draws is the learner's choice."""
+    found = {}
+    for name in matplotlib.rcParamsDefault:
+        if not name.startswith(_OF_THE_SESSION):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                # What Matplotlib warns of is on its way out, and nothing of ours needs it.
+                with suppress(matplotlib.MatplotlibDeprecationWarning):
+                    found[name] = matplotlib.rcParamsDefault[name]
+    return found
 
 
 def in_house_style(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:

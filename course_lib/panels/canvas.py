@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter
 
+from course_lib.known_state import known_state
 from course_lib.panels import png
 from course_lib.panels.stamps import TextStamps
 from course_lib.simulations.base import Artists, Simulation
@@ -34,7 +35,7 @@ class Canvas:
             figsize=simulation.size, dpi=DPI, layout="constrained", facecolor="white"
         )
         self._agg = FigureCanvasAgg(self.figure)
-        with house_style():
+        with known_state(), house_style():
             self.artists: Artists = simulation.layout(self.figure)
             simulation.update(self.artists, state)
             self._agg.draw()
@@ -61,6 +62,10 @@ class Canvas:
 
     def pixels_of(self, state: Any) -> np.ndarray:
         """The picture of ``state``, ``[height, width, 4]`` uint8; the next one overwrites it."""
+        with known_state():
+            return self._drawn(state)
+
+    def _drawn(self, state: Any) -> np.ndarray:
         self.simulation.update(self.artists, state)
         axes_now = [self._signature(axes) for axes in self.figure.axes]
         if self._background is None or axes_now != self._axes_seen:

@@ -34,7 +34,7 @@ def test_the_run_explodes_at_step_47_and_does_not_recover(gone_wrong) -> None:
     losses = gone_wrong[0].losses
     assert losses[:47].max() < 5
     assert losses[47] > 100
-    assert losses[48:].min() > 2 * losses[37:47].mean()
+    assert losses[-10:].mean() > 10 * losses[37:47].mean()
     assert int(np.argmax(losses > 3 * np.minimum.accumulate(losses))) == 47
 
 
@@ -49,7 +49,7 @@ def test_head_leaps_by_thousands_and_the_others_about_tenfold(gone_wrong) -> Non
 def test_with_clipping_the_leap_is_as_high_and_heals(gone_wrong) -> None:
     off, on = gone_wrong
     assert on.losses[47] == pytest.approx(off.losses[47], rel=0.2)
-    assert on.losses[48:60].max() < 1.2 * on.losses[37:47].mean()
+    assert on.losses[48:60].max() < 3 < 50 < off.losses[48:60].max()
     assert off.weights["head"][47] > 20 * on.weights["head"][47]
 
 
@@ -113,7 +113,7 @@ def test_at_the_smallest_rate_the_uncleared_run_is_the_better_one() -> None:
         ("FLBSZ", "learning"),
         ("FLBZS", "unchanged"),
         ("SFLZB", "learning"),
-        ("FSLZB", "error"),
+        ("FLSZB", "error"),
         ("FLBS", "exploding"),
     ],
 )
@@ -146,18 +146,14 @@ def test_sorted_data_end_with_a_network_that_says_nine() -> None:
     state = state_of("shuffling")
     other = state.at(state.other)
     assert other.argmax() == 9
-    assert other[9] > 0.9
-    assert (other < 0.1).sum() >= 7
-    assert state.at(state.shuffled).min() > 0.8
+    assert other[9] > 0.8
+    assert other.mean() < 0.3
+    assert state.at(state.shuffled).min() > 0.7
 
 
 def test_the_noise_falls_with_the_root_of_the_batch() -> None:
     measured = state_of("gradient_noise").measured
-    noise = dict(
-        zip((1, 4, 16, 64), measured.noise[:: len(measured.noise) // 4 or 1], strict=False)
-    )
-    values = list(noise.values())
-    assert values == sorted(values, reverse=True)
+    np.testing.assert_allclose(measured.noise, measured.root_law(), rtol=0.15)
 
 
 # --- 08 --------------------------------------------------------------------------------------------
@@ -178,7 +174,7 @@ def test_a_lost_optimizer_is_a_jump_with_a_margin(crash: int) -> None:
 @pytest.mark.parametrize("crash", [5, 10])
 def test_an_early_crash_shows_no_jump(crash: int) -> None:
     whole, resumed = state_of("crash_and_resume", crash=crash).peaks
-    assert resumed < 1.4 * whole
+    assert resumed < 1.4 * whole  # from 1.5 on the sentence calls it a jump
 
 
 def test_ten_epochs_of_patience_find_the_best_of_the_slow_run() -> None:
@@ -200,8 +196,8 @@ def test_the_strong_run_turns_and_is_stopped_early() -> None:
 def test_at_scale_1_the_first_layers_get_nothing_and_a_larger_scale_saves_them() -> None:
     lost = [layer.lost for layer in state_of("loss_scaling", exponent=0).layers]
     assert lost[0] == lost[1] == 1
-    assert max(layer.lost for layer in state_of("loss_scaling", exponent=16).layers) < 0.5
-    assert state_of("loss_scaling", exponent=24).infinite > 0.001
+    assert max(layer.lost for layer in state_of("loss_scaling", exponent=16).layers) < 0.9
+    assert state_of("loss_scaling", exponent=24).infinite > 0
     assert state_of("loss_scaling", exponent=0, network="shallow").lost < 0.05
 
 
