@@ -49,8 +49,7 @@ def _cases(g: torch.Generator) -> list[Case]:
         case(("clipping",), "train_loss", epochs=2, lr=0.04, max_norm=0.15, device="cpu"),
         case(
             ("validation",),
-            *("val_loss", "train_loss", "records_graph"),
-            epochs=2, lr=0.05, batch_norm=True,
+            "val_loss", "train_loss", "records_graph", epochs=2, lr=0.05, batch_norm=True,
         ),
         _turning(turning),
         _impatient(impatient),

@@ -1,0 +1,188 @@
+"""``DynamicLossScaler``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+
+def scaler_case(
+    *asks: str,
+    slopes: list[list[list[float]]],
+    lr: float = 0.1,
+    groups: bool = False,
+    **options: float,
+) -> Case:
+    """A case of a scaler that is made with ``options``.
+
+    ``slopes[iteration][optimizer]`` are the true gradients of that optimizer's parameter; an
+    infinity or a NaN among them makes the iteration overflow. With ``groups`` the first optimizer
+    has two groups, and its gradients are in the second.
+    """
+    return {"asks": asks, "options": options, "slopes": slopes, "lr": lr, "groups": groups}
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    slopes = case["slopes"]
+    params = [torch.ones(len(own), requires_grad=True) for own in slopes[0]]
+    unused = torch.ones(2, requires_grad=True)  # a parameter that never gets a gradient
+    groups = [{"params": [unused]}, {"params": [params[0]]}]
+    first = groups if case["groups"] else [params[0], unused]
+    optimizers = [
+        torch.optim.SGD(first if i == 0 else [param], lr=case["lr"])
+        for i, param in enumerate(params)
+    ]
+    scaler = function(**case["options"])
+    scales, taken, gradients = [_scale_of(scaler)], [], []
+    for iteration in slopes:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        for param, slope in zip(params, iteration, strict=True):
+            scaled = scaler.scale((param * torch.tensor(slope)).sum())
+            if not isinstance(scaled, Tensor):
+                raise TypeError(
+                    f"scale(loss) is to return the scaled loss, not {type_name(scaled)}"
+                )
+            scaled.backward()
+        results = [scaler.step(optimizer) for optimizer in optimizers]
+        taken.append(results)
+        gradients.append(
+            [p.grad.clone() if r is True else None for p, r in zip(params, results, strict=True)]
+        )
+        scaler.update()
+        scales.append(_scale_of(scaler))
+    notes["scales"] = scales
+    notes["taken"] = taken
+    notes["parameters"] = [param.detach().clone() for param in params]
+    notes["gradients"] = gradients
+
+
+def _scale_of(scaler: Any) -> Any:
+    result = scaler.scale(torch.tensor(1.0))
+    return (
+        float(result) if isinstance(result, Tensor) and result.numel() == 1 else type_name(result)
+    )
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    options, parameters = case["options"], observation["parameters"]
+    scales = observation["scales"]
+    first = options.get("init_scale", 2.0**16)
+    got = f"with init_scale={first:g} yours is {scales[0]!r:.30}"
+    yield Finding(scales[0] == first, "scale(1.0) is init_scale at first", got)
+    taken = observation["taken"]
+    booleans = all(type(result) is bool for results in taken for result in results)
+    yield Finding(booleans, "step returns True or False", f"yours is {taken[0][0]!r:.30}")
+    if "scaling" in case["asks"]:
+        moved = 1 - case["lr"] * torch.tensor([step[0] for step in case["slopes"]]).sum(dim=0)
+        text = "a step moves the weights by the true, unscaled gradient"
+        yield Finding(torch.allclose(parameters[0], moved, atol=1e-5), text)
+    if "skipping" in case["asks"] and not case["groups"]:
+        finite = all(bool(p.isfinite().all()) for p in parameters)
+        text = "a step with an infinite gradient is skipped, and the weights stay finite"
+        yield Finding(finite and False in [r for results in taken for r in results], text)
+        factor = options.get("backoff_factor", 0.5)
+        text = f"after it, update multiplies the scale by backoff_factor = {factor:g}"
+        yield Finding(factor * first in scales, text, f"your scales are {scales!r:.60}")
+    if case["groups"]:
+        text = "with two optimizers, each is stepped or skipped on its own"
+        wanted = [[all(map(math.isfinite, own)) for own in each] for each in case["slopes"]]
+        yield Finding(taken == wanted, text, f"expected {wanted}, yours is {taken}")
+        moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
+        good = torch.allclose(parameters[1], moved, atol=1e-5)
+        text = "after one optimizer's overflow the other's step is as long as it should be"
+        yield Finding(good, text)
+        text = "an inf that any optimizer met backs off at the next update()"
+        yield Finding(scales[1] == first / 2, text, f"your scales are {scales!r:.60}")
+    overflows = [not math.isfinite(sum(map(sum, iteration))) for iteration in case["slopes"]]
+    if "growth" in case["asks"] and any(overflows):
+        wanted = [first, first, first / 2, first / 2, first]
+        text = "after an overflow the count of good updates starts again"
+        yield Finding(scales == wanted, text, f"expected {wanted}, yours is {scales!r:.60}")
+    elif "growth" in case["asks"]:
+        interval = options["growth_interval"]
+        grown = first * options.get("growth_factor", 2.0)
+        text = f"after {interval} good steps in a row, and not before, the scale is {grown:g}"
+        good = scales[interval - 1] == first and scales[interval] == grown
+        yield Finding(good, text, f"your scales are {scales!r:.60}")
+        if good and len(scales) > 2 * interval:
+            again = grown * options.get("growth_factor", 2.0)
+            text = f"after {interval} more good steps it grows again, to {again:g}"
+            yield Finding(scales[2 * interval] == again, text, f"your scales are {scales!r:.60}")
+
+
+EXERCISE = Exercise(
+    name="DynamicLossScaler",
+    points=4,
+    task="The scaler itself.",
+    aspects=(
+        Aspect(
+            "scaling",
+            "scaled before backward, unscaled before the step",
+            1,
+            ("scales", "parameters", "taken", "gradients"),
+        ),
+        Aspect(
+            "skipping",
+            "a step with inf or NaN is skipped, each optimizer on its own",
+            1,
+            ("taken", "parameters"),
+            after=("scaling",),
+        ),
+        Aspect(
+            "backoff",
+            "any inf or NaN backs the scale off at update()",
+            1,
+            ("scales",),
+            after=("scaling",),
+        ),
+        Aspect(
+            "growth",
+            "growth_interval good steps in a row raise the scale",
+            1,
+            ("scales",),
+            after=("scaling",),
+        ),
+    ),
+    hints=(
+        "Three things to remember between the calls: the scale, how many good updates there were "
+        "in a row, and whether any step since the last update met an inf or NaN.",
+        "In step: look at every p.grad of optimizer.param_groups; if all are finite divide them by "
+        "the scale and call optimizer.step(). In update: back off and start counting again, or "
+        "count one more and grow when the interval is reached.",
+    ),
+    observe=_observe,
+    fields=("scales", "taken", "parameters", "gradients"),
+    public_cases=lambda: [
+        scaler_case("scaling", init_scale=8.0, slopes=[[[1.0, -2.0, 0.5]], [[0.5, 1.0, 3.0]]]),
+        scaler_case(
+            "skipping",
+            "backoff",
+            init_scale=4.0,
+            slopes=[[[1.0, 2.0]], [[math.inf, 1.0]], [[1.0, 1.0]]],
+        ),
+        scaler_case("growth", init_scale=2.0, growth_interval=3, slopes=[[[1.0]]] * 7),
+        scaler_case("growth", init_scale=2.0, growth_interval=3, slopes=[[[1.0], [2.0]]] * 4),
+        scaler_case("scaling", slopes=[[[1.0, 2.0]]]),
+        scaler_case(
+            "skipping",
+            "backoff",
+            init_scale=4.0,
+            slopes=[[[math.inf, 1.0], [0.5, 2.0]]],
+            groups=True,
+        ),
+        scaler_case(
+            "growth",
+            init_scale=4.0,
+            growth_interval=2,
+            slopes=[[[1.0]], [[math.nan]], [[1.0]], [[1.0]]],
+        ),
+    ],
+    properties=_properties,
+    forbidden=("torch.amp.GradScaler",),
+)

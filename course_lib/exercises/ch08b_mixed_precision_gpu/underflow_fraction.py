@@ -1,0 +1,81 @@
+"""``underflow_fraction``, public half."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import type_name
+
+
+def fraction_case(values: list[float] | Tensor, dtype: str, scale: float | None = None) -> Case:
+    asks = "share" if scale is None else "scale"
+    return {"asks": (asks,), "grads": torch.as_tensor(values), "dtype": dtype, "scale": scale}
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    dtype = DTYPES[case["dtype"]]
+    grads = case["grads"].to(case.get("device", "cpu"))
+    before = grads.clone()
+    if case["scale"] is None:
+        notes["returned"] = function(grads, dtype)
+    else:
+        notes["returned"] = function(grads, dtype, scale=case["scale"])
+        notes["unchanged"] = torch.equal(before, grads)
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned = observation["returned"]
+    if not observation.get("unchanged", True):
+        yield Finding(False, "the gradients that came in are left as they were")
+    yield Finding(
+        type(returned) is float, "the result is a Python float", f"yours is {type_name(returned)}"
+    )
+    scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
+    shown = ", ".join(f"{value:g}" for value in case["grads"].flatten().tolist())
+    if isinstance(returned, Tensor) and returned.numel() == 1:
+        returned = returned.item()  # its type was spoken of above
+    number = isinstance(returned, int | float)
+    yield Finding(
+        number and math.isclose(returned, case["answer"]),
+        f"for [{shown}] in {case['dtype']}{scale} it is {case['answer']:g}",
+        f"yours is {returned:.4g}" if number else f"yours is {type_name(returned)}",
+    )
+
+
+EXERCISE = Exercise(
+    name="underflow_fraction",
+    points=2,
+    task="The share of the non-zero gradients that a 16-bit format turns into zero.",
+    aspects=(
+        Aspect("share", "the share of the non-zero entries", 1, ("returned",)),
+        Aspect(
+            "scale",
+            "the scale is applied before the cast, and not to the caller's own gradients",
+            1,
+            ("returned", "unchanged"),
+            ("share",),
+        ),
+    ),
+    hints=(
+        "Three steps: which entries are not zero? what becomes of them when they are multiplied by "
+        "scale and cast with .to(dtype)? which share of them is zero now?",
+        "Select with a mask: values = grads[grads != 0]. If there are none, the answer is 0.0. The "
+        "mean of a boolean mask, as a float, is a share; .item() makes it a Python float.",
+    ),
+    observe=_observe,
+    fields=("returned", "unchanged"),
+    public_cases=lambda: [
+        fraction_case([1.0, 1e-3, 1e-9, 1e-12], "float16") | {"answer": 0.5},
+        fraction_case([0.0, 0.0, 1.0, 1e-9], "float16") | {"answer": 0.5},
+        fraction_case([1e-9, 1e-6, -1e-9, 1.0], "float16", 1024.0) | {"answer": 0.0},
+        fraction_case([1e-9, 1e-30], "bfloat16") | {"answer": 0.0},
+        fraction_case([[0.0], [0.0]], "float16") | {"answer": 0.0},
+        fraction_case([3e-7, 1.0], "float16") | {"answer": 0.0},
+    ],
+    properties=_properties,
+)

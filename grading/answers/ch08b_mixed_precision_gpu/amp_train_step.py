@@ -1,0 +1,203 @@
+"""``amp_train_step``, secret half."""
+
+import math
+from typing import Any
+
+import torch
+
+from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+FULL = ("update", "loss", "scaler")
+CLEAR = "    optimizer.zero_grad()\n"
+BACKWARD = "    scaler.scale(loss).backward()\n"
+UNSCALE = "    scaler.unscale_(optimizer)\n"
+STEP = "    scaler.step(optimizer)\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(asks: tuple[str, ...], low: str, **settings: Any) -> Case:
+        sizes = (size(generator, 3, 5), size(generator, 6, 9), size(generator, 10, 12))
+        n = size(generator, 7, 11)
+        return amp_case(generator, *asks, n=n, sizes=sizes, dtype=low, **settings)
+
+    # Leftovers from before the call are never scaled: at a large scale they would vanish unseen.
+    return [
+        case(FULL, "float16", lr=0.2, init_scale=4.0, growth_interval=2, stale=True),
+        case(FULL, "bfloat16", lr=0.3, init_scale=None, stale=True, training=False),
+        case(("clip",), "float16", lr=0.5, init_scale=256.0, max_norm=0.15),
+        case(("clip",), "bfloat16", lr=0.5, init_scale=None, max_norm=0.05),
+        case(
+            ("clip",), "float16", lr=0.05, init_scale=64.0, max_norm=1e4, factor=0.3, classes=False
+        ),
+        case(("scaler",), "float16", lr=0.2, init_scale=2.0**20, factor=40.0, steps=2),
+    ]
+
+
+def _past_the_scaler(case: Case, got: Observation) -> bool:
+    """The scaler itself complains, for it was never asked to take or judge the step."""
+    if case["init_scale"] is None:
+        return True
+    return got.error is not None and "recorded prior to update" in got.error.message
+
+
+def _cleared_too_late(case: Case, got: Observation) -> bool:
+    """The scaler finds no gradients to look at."""
+    if case["init_scale"] is None:
+        return got.error is None and got["step_length"] == 0
+    return got.error is not None and "recorded for this optimizer" in got.error.message
+
+
+def _stands_still(case: Case, got: Observation) -> bool:
+    """No weight moves, whatever the scaler says of it."""
+    if got.error is None:
+        return got["step_length"] == 0
+    return case["init_scale"] is not None and "prior to update" in got.error.message
+
+
+def _never_updates(case: Case, got: Observation) -> bool:
+    """The second call meets a scaler that is still in the middle of its first round."""
+    if case["init_scale"] is None:
+        return got.error is None
+    words = ("since the last update", "being called after step")
+    return got.error is not None and any(word in got.error.message for word in words)
+
+
+def _unscale_only_to_clip(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    with torch.autocast(device_type=x.device.type, dtype=dtype):
+        predictions = model(x)
+        loss = loss_fn(predictions, y)
+    model.zero_grad()
+    scaler.scale(loss).backward()
+    if max_norm is not None:
+        scaler.unscale_(optimizer)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return float(loss.detach())
+
+
+def _clip_at_scaled_norm(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    """Clips the scaled gradients at the scaled norm: the same thing, without unscale_."""
+    for p in model.parameters():
+        p.grad = None
+    with torch.autocast(x.device.type, dtype):
+        loss = loss_fn(model(x), y)
+    scaler.scale(loss).backward()
+    if max_norm is not None:
+        limit = max_norm * (scaler.get_scale() if scaler.is_enabled() else 1.0)
+        norm = torch.stack([p.grad.norm() for p in model.parameters()]).norm()
+        if norm > limit:
+            for p in model.parameters():
+                p.grad *= limit / norm
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.item()
+
+
+def _with_grad_function(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    with torch.autocast(x.device.type, dtype=dtype):
+        loss = loss_fn(model(x), y)
+    for p, g in zip(params, torch.autograd.grad(scaler.scale(loss), params), strict=True):
+        p.grad = g
+    scaler.unscale_(optimizer)
+    torch.nn.utils.clip_grad_norm_(params, math.inf if max_norm is None else max_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.tolist()
+
+
+ANSWER = Answer(
+    exercise="amp_train_step",
+    cases=_cases,
+    # Gradients in 16 bits: another legitimate order of the same operations differs by a few ulps.
+    tolerance=(2e-3, 2e-4),
+    variants=(_unscale_only_to_clip, _clip_at_scaled_norm, _with_grad_function),
+    misconceptions=(
+        wrong(
+            "clip before unscale",
+            edit(UNSCALE, ""),
+            "You clip while the gradients are still multiplied by the scale, so nearly all of "
+            "them are cut. scaler.unscale_(optimizer) comes first.",
+        ),
+        wrong(
+            "backward without scaling",
+            edit(BACKWARD, "    loss.backward()\n"),
+            "backward() runs on the loss itself, and the scaler divides all the same: the steps "
+            "are as many times too short as the scale is large. scaler.scale(loss).backward().",
+        ),
+        wrong(
+            "optimizer.step() past the scaler",
+            edit(STEP, "    optimizer.step()\n"),
+            "You call optimizer.step() yourself, so an infinite gradient goes straight into the "
+            "weights. scaler.step(optimizer) looks first.",
+        ),
+        wrong(
+            "optimizer.step() past the scaler",
+            edit(UNSCALE, "").edit(STEP, "    optimizer.step()\n"),
+            "You call optimizer.step() on gradients that are still scaled, and the scaler has "
+            "nothing to go by in update(). Use scaler.step(optimizer).",
+            recognise=_past_the_scaler,
+        ),
+        wrong(
+            "cleared between backward and step",
+            edit(CLEAR, "").edit(BACKWARD, BACKWARD + CLEAR),
+            "You clear the gradients after backward() has made them, so the scaler finds none to "
+            "unscale or to step with. Clear before backward().",
+            recognise=_cleared_too_late,
+        ),
+        wrong(
+            "no step",
+            edit(STEP, ""),
+            "scaler.step(optimizer) is missing: gradients are computed and unscaled, and no weight "
+            "moves.",
+            recognise=_stands_still,
+        ),
+        wrong(
+            "train mode set",
+            edit("    with torch.autocast", "    model.train()\n    with torch.autocast"),
+            "You call model.train(). This function leaves the mode to whoever calls it.",
+        ),
+        wrong(
+            "no update()",
+            edit("    scaler.update()\n", ""),
+            "scaler.update() is missing: the scale never adapts, and a second unscale_ in the same "
+            "round raises.",
+            recognise=_never_updates,
+        ),
+        wrong(
+            "scaled loss returned",
+            edit(BACKWARD, "    scaled = scaler.scale(loss)\n    scaled.backward()\n").edit(
+                "return loss", "return scaled"
+            ),
+            "You return the scaled loss. What you log should be the loss itself.",
+        ),
+        wrong(
+            "stale gradients",
+            edit(CLEAR, ""),
+            "Gradients from before the call are still there, and they are added in. Clear them "
+            "before backward().",
+        ),
+        wrong(
+            "max_norm ignored",
+            edit("if max_norm is not None", "if False"),
+            "max_norm is never used: clip between unscale_ and step.",
+        ),
+        wrong(
+            "a tensor returned",
+            edit("loss.item()", "loss.detach()"),
+            "You return a tensor. The contract asks for a Python float: loss.item().",
+        ),
+        wrong(
+            "autocast forgotten",
+            edit("dtype=dtype)", "dtype=dtype, enabled=False)"),
+            "The forward pass runs in float32: put forward and loss under torch.autocast with the "
+            "dtype that was asked for.",
+            recognise=lambda case, got: got.error is None and got["dtypes"] == ["float32"],
+        ),
+    ),
+)
