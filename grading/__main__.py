@@ -93,7 +93,7 @@ def mutants(
     ] = None,
 ) -> None:
     """Author: change each reference solution in one place after another; are the changes noticed?"""
-    from grading.authoring.mutation_test import mutation_test
+    from grading.authoring.mutation_run import mutation_test
 
     with clear_problems():
         if not mutation_test(chapters_called(chapters or []), secrets, json):

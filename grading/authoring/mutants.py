@@ -1,6 +1,6 @@
 """First-order changes of a solution: each mutant differs from it in one place.
 
-Pure: source in, sources out. ``mutation_test`` runs them through the judge. What is changed is what
+Pure: source in, sources out. ``mutation_run`` runs them through the judge. What is changed is what
 people get wrong: a statement is left out, an operator or a comparison is another one, a number is
 off by one, an argument is missing, a condition is turned round, a loop is left too early or not at
 all, a name is mistaken for another, a result is cast, a default differs, state is shared.

@@ -4,7 +4,7 @@ import pytest
 
 from grading.answers import find_answer
 from grading.authoring.mutants import mutants_of
-from grading.authoring.mutation_test import exercise_verdicts
+from grading.authoring.mutation_run import exercise_verdicts
 from grading.chapter_text.reference import reference_source
 
 SOURCE = '''\
