@@ -6,19 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch04_optimizer_step.steps import (
-    ANY_TEXT,
-    OPTIMIZERS,
-    PUBLIC_SHAPES,
-    SIDE_FIELDS,
-    after_steps,
-    has_gaps,
-    leaves,
-    path_findings,
-    run_steps,
-    side_findings,
-    steps_case,
-)
+from course_lib.exercises.ch04_optimizer_step import steps
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
@@ -30,14 +18,16 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
     # Rounding in single precision needs a tolerance of its own.
     single = case["parameters"][0].dtype == torch.float32
-    run_steps(case, notes, leaves(case), step, "single_parameters" if single else "parameters")
+    steps.run_steps(
+        case, notes, steps.leaves(case), step, "single_parameters" if single else "parameters"
+    )
 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(43)
 
-    def case(steps: int, *asks: str, **settings: Any) -> Case:
-        return steps_case(generator, PUBLIC_SHAPES, steps, asks=asks, **settings)
+    def case(n: int, *asks: str, **settings: Any) -> Case:
+        return steps.steps_case(generator, steps.PUBLIC_SHAPES, n, asks=asks, **settings)
 
     return [
         case(1, "first", lr=0.1),
@@ -49,13 +39,13 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    where = "when some have no gradient at some step" if has_gaps(case) else ""
+    where = "when some have no gradient at some step" if steps.has_gaps(case) else ""
     if case["settings"]:
         named = ", ".join(f"{name}={value}" for name, value in case["settings"].items())
-        where = f"with {named}, {after_steps(case)}"
-    yield from path_findings(case, observation, torch.optim.Adam, "torch.optim.Adam", where)
+        where = f"with {named}, {steps.after_steps(case)}"
+    yield from steps.path_findings(case, observation, torch.optim.Adam, "torch.optim.Adam", where)
     if "first" not in case["asks"]:
-        yield from side_findings(case, observation)
+        yield from steps.side_findings(case, observation)
 
 
 EXERCISE = Exercise(
@@ -72,9 +62,9 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "any",
-            f"{ANY_TEXT}; nothing else changes",
+            f"{steps.ANY_TEXT}; nothing else changes",
             1,
-            ("parameters", *SIDE_FIELDS),
+            ("parameters", *steps.SIDE_FIELDS),
             after=("first", "many"),
         ),
     ),
@@ -86,8 +76,8 @@ EXERCISE = Exercise(
         "and add eps after the root.",
     ),
     observe=_observe,
-    fields=("parameters", "single_parameters", *SIDE_FIELDS),
+    fields=("parameters", "single_parameters", *steps.SIDE_FIELDS),
     public_cases=_public_cases,
     properties=_properties,
-    forbidden=OPTIMIZERS,
+    forbidden=steps.OPTIMIZERS,
 )

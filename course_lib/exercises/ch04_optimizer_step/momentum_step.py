@@ -6,37 +6,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch04_optimizer_step.steps import (
-    ANY_TEXT,
-    OPTIMIZERS,
-    PUBLIC_SHAPES,
-    SIDE_FIELDS,
-    has_gaps,
-    leaves,
-    path_findings,
-    run_steps,
-    side_findings,
-    steps_case,
-)
+from course_lib.exercises.ch04_optimizer_step import steps
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    parameters = leaves(case)
+    parameters = steps.leaves(case)
     velocities = [torch.zeros_like(p, requires_grad=False) for p in parameters]
 
     def step(params: Iterable[Tensor], lr: float) -> None:
         function(params, velocities, lr, **case["settings"])
 
-    run_steps(case, notes, parameters, step)
+    steps.run_steps(case, notes, parameters, step)
     notes["velocities"] = [v.detach().clone() if isinstance(v, Tensor) else v for v in velocities]
 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(42)
 
-    def case(steps: int, *asks: str, **settings: Any) -> Case:
-        return steps_case(generator, PUBLIC_SHAPES, steps, asks=asks, **settings)
+    def case(n: int, *asks: str, **settings: Any) -> Case:
+        return steps.steps_case(generator, steps.PUBLIC_SHAPES, n, asks=asks, **settings)
 
     return [
         case(1, "momentum", "changing", lr=0.1),
@@ -48,10 +37,10 @@ def _public_cases() -> list[Case]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     where = "when lr changes from step to step" if len(set(case["lr"])) > 1 else ""
-    if has_gaps(case):
+    if steps.has_gaps(case):
         where = "when some have no gradient at some step"
-    yield from path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
-    yield from side_findings(case, observation)
+    yield from steps.path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
+    yield from steps.side_findings(case, observation)
 
 
 def _sgd_with_momentum(
@@ -80,9 +69,9 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "any",
-            f"{ANY_TEXT}; nothing else changes",
+            f"{steps.ANY_TEXT}; nothing else changes",
             0.5,
-            ("parameters", "velocities", *SIDE_FIELDS),
+            ("parameters", "velocities", *steps.SIDE_FIELDS),
             after=("momentum",),
         ),
     ),
@@ -94,8 +83,8 @@ EXERCISE = Exercise(
         "v in place.",
     ),
     observe=_observe,
-    fields=("parameters", "velocities", *SIDE_FIELDS),
+    fields=("parameters", "velocities", *steps.SIDE_FIELDS),
     public_cases=_public_cases,
     properties=_properties,
-    forbidden=OPTIMIZERS,
+    forbidden=steps.OPTIMIZERS,
 )

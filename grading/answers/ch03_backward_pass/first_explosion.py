@@ -100,13 +100,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         _risen_of_late(run(19)).case("found"),
         run(18).grow(1, 3, 0.04).grow(0, 13, 60).case("found"),
         _loud_at_first(run(18)).case("found"),
-        run(16)
-        .put(0, 0, inf)
-        .put(0, 1, inf)
-        .put(0, 2, inf)
-        .put(0, 4, inf)
-        .grow(0, 7, 30)
-        .case("non_finite"),
+        _infinite_at(run(16), 0, 1, 2, 4).grow(0, 7, 30).case("non_finite"),
         run(20).put(0, 9, nan).grow(1, 14, 100).case("non_finite"),
         run(18, layers=4).put(2, 7, inf).grow(0, 12, 100).case("non_finite"),
         run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
@@ -119,6 +113,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         tied.case("culprit"),
         woken.case("culprit"),
     ]
+
+
+def _infinite_at(run: _Run, *steps: int) -> _Run:
+    for step in steps:
+        run.put(0, step, math.inf)
+    return run
 
 
 def _between_the_middles(run: _Run) -> _Run:
