@@ -10,6 +10,8 @@ import nbformat
 from course_lib.chapters import Chapter
 from grading.build import expand_text, write_if_changed, written_chapters
 from grading.nbgrader.course import load_course, make_course
+from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.reasons import reason_in
 from grading.places import (
     CHAPTERS_FOLDER,
     COURSE_FOLDER,
@@ -85,11 +87,9 @@ def _generate(chapter: Chapter, course: Path) -> None:
 
     config = load_course(course)
     api = NbGraderAPI(config=config)
+    wait_for_gradebook(api.coursedir.db_url)
     result = api.generate_assignment(chapter.id, force=True)
     if not result["success"]:
-        raise Problem(f"nbgrader could not release {chapter.id}: {_last_line(result)}")
-
-
-def _last_line(result: dict) -> str:
-    text = result.get("error") or result.get("log") or "it gives no reason"
-    return text.strip().splitlines()[-1]
+        said = "\n".join(filter(None, (result.get("error"), result.get("log"))))
+        reason = reason_in(said) or "it gives no reason"
+        raise Problem(f"nbgrader could not release {chapter.id}: {reason}")

@@ -6,11 +6,13 @@ from pathlib import Path
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
+from grading.engine.reading import printable
 from grading.nbgrader.config import prepare_process
 from grading.places import REPOSITORY
 from grading.problems import Problem
 
 CONFIG_NAME = "nbgrader_config.py"
+_REFUSED = "[]*?{}%$"
 
 _CONFIG_TEXT = '''\
 """Settings of this course directory, read by nbgrader's commands and by formgrader.
@@ -39,6 +41,7 @@ def make_course(course: Path) -> None:
     """Create the course directory, or what is missing in it. What is there stays as it is."""
     if course.exists() and not course.is_dir():
         raise Problem(f"{course} is a file; give --course a folder.")
+    _check_characters(course)
     try:
         for folder in ("source", "submitted", "exchange"):
             (course / folder).mkdir(parents=True, exist_ok=True)
@@ -51,6 +54,19 @@ def make_course(course: Path) -> None:
         raise Problem(f"cannot make {course} a course directory: {error}.") from None
 
 
+def _check_characters(course: Path) -> None:
+    """nbgrader takes the path for a pattern, a URL and a shell word at once: in some it finds
+    nothing, in others the database is another file."""
+    path = str(course.resolve())
+    refused = sorted({char for char in path if char in _REFUSED or ord(char) < 32})
+    if refused:
+        shown = " ".join(char if char.isprintable() else repr(char) for char in refused)
+        raise Problem(
+            f"nbgrader does not take {shown} in a path: {printable(path)}. Rename the folder, or name "
+            "another one with --course."
+        )
+
+
 def load_course(course: Path) -> Config:
     """The settings of an existing course directory, the instructor's own lines included."""
     path = course / CONFIG_NAME
@@ -59,6 +75,7 @@ def load_course(course: Path) -> Config:
             f"{course} is no course directory (it has no {CONFIG_NAME}): "
             "make one with `python -m grading release --course DIR`."
         )
+    _check_characters(course)
     prepare_process()
     try:
         return PyFileConfigLoader(CONFIG_NAME, path=str(course.resolve())).load_config()

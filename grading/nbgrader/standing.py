@@ -19,6 +19,7 @@ from traitlets.config import Config
 
 from grading.engine.outcomes import NotebookOutcome
 from grading.engine.versions import digest
+from grading.nbgrader.locks import wait_for_gradebook
 
 
 @dataclass
@@ -34,6 +35,7 @@ class Standing:
         self._coursedir = CourseDirectory(config=config)
         self._assignment = assignment
         self._learners: dict[str, _Learner] = {}
+        wait_for_gradebook(self._coursedir.db_url)
         with Gradebook(self._coursedir.db_url, self._coursedir.course_id) as gradebook:
             self._read(gradebook, assignment)
 

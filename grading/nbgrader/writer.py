@@ -29,6 +29,8 @@ from traitlets.config import Config
 
 from grading.engine.matching import grade_id_of, is_test
 from grading.engine.outcomes import NotebookOutcome
+from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.reasons import LoggedErrors, reason_of
 from grading.nbgrader.verdict import summary_html, verdict_html
 from grading.problems import Problem
 
@@ -189,30 +191,21 @@ class Writer:
 
     def _gradebook(self) -> Gradebook:
         coursedir = CourseDirectory(config=self.config)
+        wait_for_gradebook(coursedir.db_url)
         return Gradebook(coursedir.db_url, coursedir.course_id)
 
     def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
-        errors = _Errors()
+        errors = LoggedErrors()
+        wait_for_gradebook(converter.coursedir.db_url)
         self.log.addHandler(errors)
         try:
             converter.start()
         except (NbGraderException, SystemExit, OSError) as error:
             # nbgrader logs the reason as a traceback and raises a reference to it.
-            reason = errors.reason or error
+            reason = errors.reason or reason_of(error)
             raise Problem(f"nbgrader could not write the result of {learner}: {reason}") from None
         finally:
             self.log.removeHandler(errors)
-
-
-class _Errors(logging.Handler):
-    """Keeps the last line of the first traceback that is logged."""
-
-    reason = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage().strip()
-        if not self.reason and "Traceback" in text:
-            self.reason = text.splitlines()[-1]
 
 
 def _safe_to_show(notebook: NotebookNode) -> NotebookNode:
