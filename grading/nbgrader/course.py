@@ -8,6 +8,7 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from grading.engine.reading import printable
 from grading.nbgrader.config import prepare_process
+from grading.nbgrader.reasons import reason_of
 from grading.places import REPOSITORY
 from grading.problems import Problem
 
@@ -80,4 +81,4 @@ def load_course(course: Path) -> Config:
     try:
         return PyFileConfigLoader(CONFIG_NAME, path=str(course.resolve())).load_config()
     except Exception as error:  # it runs an instructor's own lines
-        raise Problem(f"cannot read {path}: {type(error).__name__}: {error}") from None
+        raise Problem(f"cannot read {path}: {type(error).__name__}: {reason_of(error)}") from None

@@ -19,7 +19,7 @@ from traitlets.config import Config
 
 from grading.engine.outcomes import NotebookOutcome
 from grading.engine.versions import digest
-from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.gradebook import open_gradebook
 
 
 @dataclass
@@ -35,8 +35,7 @@ class Standing:
         self._coursedir = CourseDirectory(config=config)
         self._assignment = assignment
         self._learners: dict[str, _Learner] = {}
-        wait_for_gradebook(self._coursedir.db_url)
-        with Gradebook(self._coursedir.db_url, self._coursedir.course_id) as gradebook:
+        with open_gradebook(self._coursedir) as gradebook:
             self._read(gradebook, assignment)
 
     def holds(self, learner: str, outcome: NotebookOutcome) -> bool:

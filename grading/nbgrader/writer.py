@@ -8,6 +8,7 @@ import logging
 import math
 import shutil
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import nbformat
@@ -29,6 +30,7 @@ from traitlets.config import Config
 
 from grading.engine.matching import grade_id_of, is_test
 from grading.engine.outcomes import NotebookOutcome
+from grading.nbgrader.gradebook import open_gradebook
 from grading.nbgrader.locks import wait_for_gradebook
 from grading.nbgrader.reasons import LoggedErrors, reason_of
 from grading.nbgrader.verdict import summary_html, verdict_html
@@ -189,10 +191,8 @@ class Writer:
         config.CourseDirectory.assignment_id = self.assignment
         return CourseDirectory(config=config)
 
-    def _gradebook(self) -> Gradebook:
-        coursedir = CourseDirectory(config=self.config)
-        wait_for_gradebook(coursedir.db_url)
-        return Gradebook(coursedir.db_url, coursedir.course_id)
+    def _gradebook(self) -> AbstractContextManager[Gradebook]:
+        return open_gradebook(CourseDirectory(config=self.config))
 
     def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
         errors = LoggedErrors()

@@ -123,6 +123,16 @@ def test_a_gradebook_locked_in_mid_class_stops_it_and_nobody_is_blamed(
     assert results["bob"].outcome == graded[1]["bob"].outcome
 
 
+def test_a_gradebook_that_is_no_database_is_one_line(tmp_path):
+    course = tmp_path / "course"
+    make_course(course)
+    (course / "gradebook.db").write_bytes(b"no database at all" * 100)
+    result = CliRunner().invoke(app, ["export", "00", "--to", "csv", "--course", str(course)])
+    assert result.exit_code == 2
+    assert result.stderr.strip().count("\n") == 0
+    assert "file is not a database" in result.stderr
+
+
 # --- the reason, and not what stands below it --------------------------------------------------------
 
 LOCKED = """\
