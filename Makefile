@@ -113,8 +113,10 @@ $(LEARNER): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab
 	@touch $(LEARNER)
 
+# The last line lets `python -m grading` and the kernels of nbgrader's commands start in any folder.
 $(EVERYONE): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,site,test
+	@$(IN_VENV) -c 'import os, sysconfig; from pathlib import Path; Path(sysconfig.get_path("purelib"), "course-repository.pth").write_text("import sys; sys.path.append(" + ascii(os.getcwd()) + ")\n")'
 	@touch $(LEARNER) $(EVERYONE)
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build
