@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 BOUNDS = Path(__file__).with_name("lower-bounds.txt")
 #: Of all tests those that need neither a browser nor a sandbox.
-TESTS = ("tests/unit", "tests/notebooks/test_site.py", "tests/notebooks/test_exported.py")
+TESTS = ("tests/unit", "tests/site", "tests/notebooks/test_exported.py")
 
 
 @pytest.fixture(scope="session")
