@@ -4,7 +4,8 @@ The solved notebooks strictly, as ``make nbval`` does, and those that learners o
 nothing may fail or warn. The client is this environment's; the kernels run elsewhere. Environments with
 another Python or PyTorch are made under ``.cache`` at the first time.
 
-``python -m tests.everywhere.replay [--often] [PLACE ...] [--chapters 05 08b]``
+``python -m tests.everywhere.replay [--often] [PLACE ...] [--chapters 05 08b]``; ``--ready "Python
+3.13=PATH"`` takes an interpreter that has all that a kernel needs.
 """
 
 import argparse
@@ -134,10 +135,14 @@ def main() -> int:
     parser.add_argument("places", nargs="*", help="names; all when there are none")
     parser.add_argument("--often", action="store_true", help="capabilities and threads alone")
     parser.add_argument("--chapters", nargs="*", default=[], help="numbers, such as 05 08b")
+    parser.add_argument(
+        "--ready", action="append", default=[], help="PLACE=PATH of an interpreter, several times"
+    )
     options = parser.parse_args()
     unknown = set(options.places) - {place.name for place in PLACES}
     if unknown:
         parser.error(f"no place called {', '.join(unknown)}: {', '.join(p.name for p in PLACES)}")
+    ready = dict(each.split("=", 1) for each in options.ready)
     results: dict[str, dict[str, str] | str] = {}
     for place in PLACES:
         asked = place.name in options.places if options.places else not options.often or place.often
@@ -147,7 +152,8 @@ def main() -> int:
         try:
             if place.name in CAPABILITIES and place.name not in capabilities():
                 raise Missing("this processor has no such kernels")
-            results[place.name] = replay(place, options.chapters, interpreter(place))
+            python = ready.get(place.name) or interpreter(place)
+            results[place.name] = replay(place, options.chapters, python)
         except Missing as missing:
             results[place.name] = str(missing)
         print(f"{place.name}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
