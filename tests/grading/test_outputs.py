@@ -88,7 +88,7 @@ def test_the_budget_is_the_whole_notebooks():
         collector = CellOutputs(Limits(), budget)
         collector.add("stream", {"name": "stdout", "text": "four"})
         assert bool(collector.cut) is (number == 2)
-    assert (budget.left, budget.outputs) == (0, 0)
+    assert (budget.left, budget.outputs) == (2, 0)
 
 
 def test_an_error_is_kept_with_a_bounded_traceback():

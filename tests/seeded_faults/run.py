@@ -8,12 +8,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.seeded_faults.faults import FAMILIES, Family, Fault
+from tests.seeded_faults.warm import SLOW
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: Longest run of one family, on a busy machine too.
@@ -100,11 +101,11 @@ def seeded(fault: Fault, copy: Path) -> Iterator[None]:
 class Pytest:
     """Runs families in a copy, each in a fork of one warm process."""
 
-    def __init__(self, copy: Path) -> None:
+    def __init__(self, copy: Path, warm: Sequence[str] = SLOW) -> None:
         self.copy, self.log = copy, copy.parent / "log.txt"
         environment = {name: value for name, value in os.environ.items() if name != "CI"}
         self._warm = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("warm.py"))],
+            [sys.executable, str(Path(__file__).with_name("warm.py")), *warm],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -134,11 +135,11 @@ class Pytest:
 
 
 def results(
-    faults: tuple[Fault, ...], say: Callable[[str], None] = print, repository: Path = REPOSITORY
+    faults: Sequence[Fault], repository: Path = REPOSITORY, warm: Sequence[str] = SLOW
 ) -> Iterator[Result]:
     """One result a fault, as it is found. Each family first has to be green without a fault."""
     unfit: dict[str, str] = {}
-    with copied(repository) as copy, Pytest(copy) as pytest:
+    with copied(repository) as copy, Pytest(copy, warm) as pytest:
         for fault in faults:
             family = FAMILIES[fault.family]
             if fault.family not in unfit:

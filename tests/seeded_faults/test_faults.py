@@ -61,7 +61,7 @@ def test_caught_missed_and_useless_are_told_apart(made_up, monkeypatch):
     wrong = ("product.py", "2 * x", "3 * x")
     faults = [Fault(family, f"tripled, {family}", *wrong) for family in families]
     faults.append(Fault("looks", "cannot be imported", "product.py", "return", "raise ("))
-    found = {result.fault.name: result for result in results(tuple(faults), repository=made_up)}
+    found = {result.fault.name: result for result in results(faults, made_up, warm=())}
     assert [result.caught for result in found.values()] == [True, False, False, False, False]
     assert found["tripled, looks"].by == "test_double.py::test_two"
     assert "green" in found["tripled, does not"].reason

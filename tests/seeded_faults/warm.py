@@ -1,5 +1,5 @@
 """Runs pytest again and again, each time in a fork of a process that has imported what is slow and not
-ours. Started by ``run.Pytest``: a line of JSON in (``{"folder", "arguments", "log", "seconds"}``), a line
+ours, its arguments. Started by ``run.Pytest``: a line of JSON in (``{"folder", "arguments", "log", "seconds"}``), a line
 with the exit status out. Without ``fork`` each run is a process of its own.
 """
 
@@ -25,7 +25,7 @@ TOO_LONG = 124
 def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MPLBACKEND", "agg")
-    for name in SLOW if hasattr(os, "fork") else ():
+    for name in sys.argv[1:] if hasattr(os, "fork") else ():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     for line in sys.stdin:
