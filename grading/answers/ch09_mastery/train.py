@@ -307,7 +307,10 @@ ANSWER = Answer(
         ),
         wrong(
             "scheduler stepped per batch",
-            edit(SCHEDULE, "").edit(STEP, STEP + "    " + SCHEDULE),
+            edit(SCHEDULE, "")
+            .edit(STEP, STEP + "    " + SCHEDULE)
+            .edit(RATE, "")
+            .edit(TRAIN_MODE, RATE + TRAIN_MODE),
             "The scheduler steps after every batch, so the cosine is used up many times too "
             "early, and then rises again. Step it once per epoch.",
         ),
