@@ -1,4 +1,4 @@
-"""``train``, secret half. Long because it has forty named mistakes and two other programs."""
+"""``train``, secret half. Long because it has 39 named mistakes and two other programs."""
 
 import io
 import math
