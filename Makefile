@@ -42,6 +42,10 @@ setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that gr
 test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
 	$(IN_VENV) -m pytest $(WORKERS) tests
 
+.PHONY: faults
+faults: $(EVERYONE)  ## maintainer: put mistakes into a copy, one by one; the tests have to notice
+	$(IN_VENV) -m tests.seeded_faults
+
 .PHONY: nbval
 nbval: $(EVERYONE)  ## maintainer: replay all solved notebooks strictly, two at a time or more
 	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadscope --nbval \
