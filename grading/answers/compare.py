@@ -9,19 +9,29 @@ import torch
 from course_lib.exercises.checking.wire import Foreign, type_name
 
 
-def difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
+class Difference(str):
+    """What a comparison says by itself: numbers, shapes and types, for which the judge looks for
+    the exercise's own words. A text that an answer has written is shown as it is."""
+
+
+def difference(expected: Any, got: Any, rtol: float, atol: float) -> Difference | None:
     """What is wrong with ``got``, in words for the learner; None when it equals ``expected``.
 
     Floats and floating-point tensors are equal within ``atol + rtol * |expected|``; NaN equals NaN
     and an infinity itself. Everything else is compared exactly.
     """
+    found = _difference(expected, got, rtol, atol)
+    return None if found is None else Difference(found)
+
+
+def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
     if isinstance(expected, torch.Tensor):
         return _tensor_difference(expected, got, rtol, atol)
     if isinstance(expected, Foreign):
         same = isinstance(got, Foreign) and got.type_name == expected.type_name
-        return None if same else f"expected {expected.type_name}, got {type_name(got)}"
+        return None if same else _values(expected, got)
     if type(expected) is not type(got):
-        return f"expected {_shown(expected)}, got {_shown(got)}"
+        return _values(expected, got, typed=True)
     if isinstance(expected, float):
         return None if close(expected, got, rtol, atol) else _values(expected, got)
     if isinstance(expected, list | tuple):
@@ -42,69 +52,94 @@ def close(expected: float, got: float, rtol: float, atol: float) -> bool:
 
 def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: float) -> str | None:
     if not isinstance(got, torch.Tensor):
-        return f"expected a Tensor {_shape(expected)}, got {_shown(got)}"
+        return f"expected a Tensor of {_shape(expected)}, yours is {_shown(got, typed=True)}"
     if got.shape != expected.shape:
-        return f"expected shape {_shape(expected)}, got {_shape(got)}"
+        return f"expected {_shape(expected)}, yours has {_shape(got)}"
     if got.dtype != expected.dtype:
-        return f"expected dtype {_dtype(expected)}, got {_dtype(got)}"
+        return f"expected dtype {_dtype(expected)}, yours has {_dtype(got)}"
     if got.requires_grad != expected.requires_grad:
-        state = "part of the graph" if expected.requires_grad else "detached from the graph"
-        return f"expected a result that is {state}; this one is not"
+        return _graph_difference(expected)
     a, b = expected.detach(), got.detach()
     if not a.is_floating_point():
-        wrong = (a != b).sum().item()
-        return None if not wrong else f"{wrong} of {a.numel()} entries differ"
-    a, b = a.double(), b.double()
-    equal = ((a - b).abs() <= atol + rtol * a.abs()) | (a == b) | (a.isnan() & b.isnan())
+        equal = a == b
+    else:
+        a, b = a.double(), b.double()
+        equal = ((a - b).abs() <= atol + rtol * a.abs()) | (a == b) | (a.isnan() & b.isnan())
     if bool(equal.all()):
         return None
     bad = int((~equal).sum())
     worst = (~equal).flatten().nonzero()[0].item()
     pair = _values(a.flatten()[worst].item(), b.flatten()[worst].item())
-    return pair if a.numel() == 1 else f"{bad} of {a.numel()} entries differ; the first: {pair}"
+    return pair if a.numel() == 1 else f"{bad} of {a.numel()} numbers differ; the first: {pair}"
+
+
+def _graph_difference(expected: torch.Tensor) -> str:
+    """Only ``requires_grad`` is known of a tensor that came from elsewhere. A new tensor that asks
+    for a gradient of its own has it too, so nothing is said about the graph that it may be part of."""
+    if expected.requires_grad:
+        return (
+            "the result is cut off from the graph: it has requires_grad False, "
+            "so nothing can be trained with it"
+        )
+    return (
+        "expected a result with requires_grad False, since nothing here needs a gradient; "
+        "yours has requires_grad True"
+    )
 
 
 def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
     if len(expected) != len(got):
-        return f"expected {len(expected)} entries, got {len(got)}"
-    for index, (a, b) in enumerate(zip(expected, got, strict=True)):
-        problem = difference(a, b, rtol, atol)
+        return f"expected {_number_of(expected)}, yours has {len(got) or 'none'}"
+    for number, (a, b) in enumerate(zip(expected, got, strict=True), 1):
+        problem = _difference(a, b, rtol, atol)
         if problem:
-            return f"entry {index}: {problem}"
+            return (
+                problem if len(expected) == 1 else f"number {number} of {len(expected)}: {problem}"
+            )
     return None
+
+
+def _number_of(values: Any) -> str:
+    return f"{len(values)} {'value' if len(values) == 1 else 'values'}"
 
 
 def _dict_difference(expected: dict, got: dict, rtol: float, atol: float) -> str | None:
-    if set(expected) != set(got):
-        missing = [key for key in expected if key not in got]
-        extra = [key for key in got if key not in expected]
-        return f"missing keys: {missing or 'none'}; keys too many: {extra or 'none'}"
+    missing = [key for key in expected if key not in got]
+    if missing:
+        return f"{_key(missing[0])} is missing"
+    extra = [key for key in got if key not in expected]
+    if extra:
+        return f"{_key(extra[0])} is not asked for"
     for key, value in expected.items():
-        problem = difference(value, got[key], rtol, atol)
+        problem = _difference(value, got[key], rtol, atol)
         if problem:
-            return f"{key}: {problem}"
+            return f"{_key(key)}: {problem}"
     return None
 
 
-def _shown(value: Any) -> str:
-    if value is None or isinstance(value, bool | str):
+def _key(key: Any) -> str:
+    return repr(key)[:60]
+
+
+def _values(expected: Any, got: Any, typed: bool = False) -> str:
+    return f"expected {_shown(expected, typed)}, yours is {_shown(got, typed)}"
+
+
+def _shown(value: Any, typed: bool = False) -> str:
+    if isinstance(value, bool | str):
         return repr(value)[:60]
     if isinstance(value, int | float):
-        return f"the {type(value).__name__} {value:.6g}"
+        number = f"{value:.6g}" if isinstance(value, float) else repr(value)[:60]
+        return f"the {type(value).__name__} {number}" if typed else number
     if isinstance(value, torch.Tensor):
-        return f"a Tensor {_shape(value)}"
+        return f"a Tensor of {_shape(value)}"
+    if value is None:
+        return "None"
     return f"a {type_name(value)}"
 
 
-def _values(expected: Any, got: Any) -> str:
-    def shown(value: Any) -> str:
-        return f"{value:.6g}" if isinstance(value, float) else repr(value)[:60]
-
-    return f"expected {shown(expected)}, got {shown(got)}"
-
-
 def _shape(tensor: torch.Tensor) -> str:
-    return str(list(tensor.shape))
+    return f"shape {list(tensor.shape)}"
 
 
 def _dtype(tensor: torch.Tensor) -> str:

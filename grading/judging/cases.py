@@ -5,6 +5,7 @@ values are computed once per set, and regrading is reproducible.
 """
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
@@ -31,6 +32,7 @@ class CaseSet:
     cases: tuple[Case, ...]
     expected: tuple[Observation, ...]
     _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
+    _true: dict[int, frozenset[str]] = field(default_factory=dict, compare=False)
 
     def wrong(self, index: int) -> tuple[Observation, ...]:
         """What the misconception number ``index`` makes of the cases. Computed when first asked:
@@ -40,6 +42,17 @@ class CaseSet:
             free = replace(self.exercise, forbidden=())
             self._wrong[index] = _observe_all(free, solution, self.cases)
         return self._wrong[index]
+
+    def true_lines(self, index: int) -> frozenset[str]:
+        """The lines of the check that hold for the reference on case number ``index``. Several are
+        written for the public cases alone, and raise or do not hold here."""
+        if index not in self._true:
+            held: dict[str, bool] = {}
+            with suppress(Exception):
+                for line in self.exercise.properties(self.cases[index], self.expected[index]):
+                    held[line.text] = held.get(line.text, True) and bool(line.ok)
+            self._true[index] = frozenset(text for text, ok in held.items() if ok)
+        return self._true[index]
 
 
 def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:

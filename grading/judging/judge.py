@@ -12,11 +12,12 @@ from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observa
 from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
 from grading.answers import quiz_key
-from grading.answers.compare import difference
+from grading.answers.compare import Difference, difference
 from grading.answers.model import Misconception
 from grading.errors import Failure, Status
 from grading.judging.cases import CaseSet, case_set
 from grading.judging.outcomes import AspectOutcome, ItemOutcome
+from grading.judging.wording import Fault, error_text, in_words
 
 QUIZ_POINTS = 1.0
 
@@ -83,7 +84,7 @@ def judge_exercise(
         got if isinstance(got, Failure) else cases.exercise.read(case, got)
         for case, got in zip(cases.cases, observed, strict=True)
     ]
-    outcomes = _judge_aspects(cases, observed)
+    outcomes, first = _judge_aspects(cases, observed)
     score = sum(outcome.score for outcome in outcomes)
     maximum = float(cases.exercise.points)
     if not (math.isfinite(score) and 0 <= score <= maximum):
@@ -99,7 +100,7 @@ def judge_exercise(
         status: Status = "partial" if score else "failed"
         title, text = misconception.name, misconception.sentence
         return _item(name, score, maximum, status, title, text, outcomes)
-    status, message = _explain(observed, outcomes, score)
+    status, message = _explain(observed, first, score)
     return _item(name, score, maximum, status, None, message, outcomes)
 
 
@@ -127,15 +128,20 @@ def _not_attempted(entry: Observation | Failure) -> bool:
 
 def _judge_aspects(
     cases: CaseSet, observed: Sequence[Observation | Failure]
-) -> tuple[AspectOutcome, ...]:
+) -> tuple[tuple[AspectOutcome, ...], str]:
+    """The outcome of each aspect, and what to say of the first that is wrong."""
     problems: dict[str, str] = {}
+    faults: list[Fault] = []
     for aspect in cases.exercise.aspects:
-        unmet = [name for name in aspect.after if problems.get(name)]
-        if unmet:
+        if any(map(problems.get, aspect.after)):
             problems[aspect.name] = "not counted before the main part is right"
-        else:
-            problems[aspect.name] = _aspect_problem(cases, aspect, observed)
-    return tuple(
+            continue
+        fault = _fault(cases, aspect, observed)
+        problems[aspect.name] = fault.problem if fault else ""
+        faults += [fault] if fault else []
+    said = in_words(cases, observed, faults)
+    problems |= {name: words.beside for name, words in said.items()}
+    outcomes = tuple(
         AspectOutcome(
             aspect.text,
             0.0 if problems[aspect.name] else float(aspect.points),
@@ -144,34 +150,43 @@ def _judge_aspects(
         )
         for aspect in cases.exercise.aspects
     )
+    return outcomes, next((words.alone for words in said.values()), "")
 
 
-def _aspect_problem(
+def _fault(
     cases: CaseSet, aspect: Aspect, observed: Sequence[Observation | Failure]
-) -> str:
-    """What is wrong with one aspect on the first case where something is; "" when it is right."""
-    asked = False
-    for case, expected, got in zip(cases.cases, cases.expected, observed, strict=True):
-        compare = cases.answer.compare.get(aspect.name)
-        if not _is_asked(cases, aspect, case, expected):
-            continue
-        asked = True
-        if isinstance(got, Failure):
-            return got.message
-        if got.error is not None:
-            return error_text(got.error)
-        if compare is not None:
-            try:
-                problem = compare(case, expected, got)
-            except Exception as error:  # a comparison meets whatever a hostile process sent
-                problem = f"the result could not be compared ({type(error).__name__})"
-        else:
-            problem = _fields_problem(cases, aspect.fields, expected, got)
-        if problem:
-            return problem
+) -> Fault | None:
+    """What is wrong with one aspect on the first case where something is; None when it is right."""
+    asked = [
+        index
+        for index, (case, expected) in enumerate(zip(cases.cases, cases.expected, strict=True))
+        if _is_asked(cases, aspect, case, expected)
+    ]
     if not asked:
         raise ValueError(f"{cases.exercise.name}: no case asks for the aspect {aspect.name!r}")
-    return ""
+    for index in asked:
+        problem = _case_problem(cases, aspect, index, observed[index])
+        if problem:
+            return Fault(aspect, index, problem)
+    return None
+
+
+def _case_problem(
+    cases: CaseSet, aspect: Aspect, index: int, got: Observation | Failure
+) -> str | None:
+    """What is wrong with one aspect on one case: a ``Difference`` where nobody has words for it."""
+    case, expected = cases.cases[index], cases.expected[index]
+    if isinstance(got, Failure):
+        return got.message
+    if got.error is not None:
+        return error_text(got.error)
+    compare = cases.answer.compare.get(aspect.name)
+    if compare is None:
+        return _fields_problem(cases, aspect.fields, expected, got)
+    try:
+        return compare(case, expected, got)
+    except Exception:  # a comparison meets whatever a hostile process sent
+        return Difference("what your code gave could not be compared")
 
 
 def _is_asked(cases: CaseSet, aspect: Aspect, case: Case, expected: Observation) -> bool:
@@ -189,18 +204,12 @@ def _fields_problem(
         if name not in expected.values:
             continue
         if name not in got.values:
-            return f"{name} was not observed"
+            return Difference("nothing of it was seen")
         rtol, atol = cases.answer.tolerances.get(name, cases.answer.tolerance)
         problem = difference(expected.values[name], got.values[name], rtol, atol)
         if problem:
-            return f"{name.replace('_', ' ')}: {problem}"
+            return problem
     return None
-
-
-def error_text(error: ErrorNote) -> str:
-    """An exception of the learner's code in one line."""
-    where = f" (your line: {error.line})" if error.line else ""
-    return f"your code raised {error.type}: {error.message}{where}"
 
 
 def name_misconception(
@@ -265,7 +274,7 @@ def _same_mistake(
         bool(asked)
         and all(theirs.error is None and got.error is None for theirs, got in asked)
         and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
-        and bool(_aspect_problem(cases, aspect, wrong))
+        and _fault(cases, aspect, wrong) is not None
     )
 
 
@@ -305,11 +314,10 @@ def _same_fields(
 
 
 def _explain(
-    observed: Sequence[Observation | Failure], outcomes: Sequence[AspectOutcome], score: float
+    observed: Sequence[Observation | Failure], first: str, score: float
 ) -> tuple[Status, str]:
     """Status and message where no misconception fits."""
     failures = [entry for entry in observed if isinstance(entry, Failure)]
-    first = next(outcome.problem for outcome in outcomes if outcome.problem)
     if failures:
         return ("partial" if score else failures[0].status), failures[0].message
     if score:

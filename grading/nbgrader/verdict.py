@@ -90,7 +90,7 @@ def _aspects(item: ItemOutcome) -> list[tuple]:
     """Each aspect with symbol, word and colour, and what was wrong: the main sentence is not said again."""
     found = []
     for aspect in item.aspects:
-        main = aspect.problem.strip(".").lower() == item.message.strip(".").lower()
+        main = aspect.problem.strip(".").lower() in item.message.lower()
         if aspect.problem:
             found.append((aspect, "\u2717", "not yet", _WRONG[0], "" if main else aspect.problem))
         else:

@@ -157,3 +157,93 @@ def test_of_two_mistakes_the_first_that_costs_points_is_named():
     observed = [observe(exercise, (two_mistakes,), case) for case in cases.cases]
     outcome = judge_exercise("train_one_epoch", SEED, observed)
     assert outcome.misconception == "no zero_grad"
+
+
+def verdict_on(name: str, *subjects):
+    exercise = find_exercise(name)
+    cases = case_set(name, SEED).cases
+    return judge_exercise(name, SEED, [observe(exercise, subjects, case) for case in cases])
+
+
+def test_what_has_no_name_is_said_as_the_check_says_it():
+    """Every other batch is left out: no misconception has this result."""
+
+    def skipping(model, loader, loss_fn, optimizer):
+        model.train()
+        total = count = 0
+        for number, (x, y) in enumerate(loader):
+            if number % 2:
+                continue
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            total, count = total + loss.item() * len(y), count + len(y)
+        return total / count
+
+    outcome = verdict_on("train_one_epoch", skipping)
+    assert outcome.misconception is None
+    assert outcome.message.startswith("Expected: optimizer.step() is called once for every batch; ")
+    said = [each.problem for each in outcome.aspects if each.problem]
+    assert len(set(said)) == len(said), "a line is said of one aspect"
+    assert not any("returned:" in each or "parameters:" in each for each in said)
+
+
+def test_a_value_without_a_line_of_its_own_is_said_in_the_aspect_s_words():
+    outcome = verdict_on(
+        "mse", lambda prediction, target: 3.5 * (prediction - target).pow(2).mean()
+    )
+    assert outcome.misconception is None
+    assert outcome.message.startswith("The loss is the mean squared error: expected ")
+    assert outcome.aspects[0].problem.startswith("expected ")
+
+
+def test_an_error_on_some_inputs_says_on_how_many():
+    def squares(prediction, target):
+        if prediction.dim() == 3:
+            raise KeyError("three")
+        if prediction.shape != target.shape:
+            raise ValueError
+        return (prediction - target).pow(2).mean()
+
+    outcome = verdict_on("mse", squares)
+    assert outcome.message.startswith("Asked: the loss is the mean squared error; with 1 of ")
+    assert "inputs your code raised KeyError" in outcome.message
+
+
+def test_a_line_about_another_aspect_is_not_said():
+    """The mean alone is wrong; its own line is found, and the steps are not blamed."""
+
+    def off(model, loader, loss_fn, optimizer):
+        model.train()
+        total = count = 0
+        for x, y in loader:
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            optimizer.step()
+            total, count = total + loss.item() * len(y), count + len(y)
+        return 2 * total / count
+
+    outcome = verdict_on("train_one_epoch", off)
+    assert outcome.score == 3
+    assert outcome.message.startswith("Expected: the result is the mean over examples")
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "said"),
+    [
+        (torch.ones(()), torch.ones((), requires_grad=True), "yours has requires_grad True"),
+        (torch.ones((), requires_grad=True), torch.ones(()), "cut off from the graph"),
+        (torch.ones(4), torch.ones(()), "expected shape [4], yours has shape []"),
+        (torch.ones(1), torch.ones(1).double(), "expected dtype float32, yours has float64"),
+        ([1, 2, 3], [1, 2], "expected 3 values, yours has 2"),
+        (1.0, torch.ones(1), "expected the float 1, yours is a Tensor of shape [1]"),
+        (1.0, True, "expected the float 1, yours is True"),
+        ({"lr": 1.0}, {}, "'lr' is missing"),
+        (0.5, 0.25, "expected 0.5, yours is 0.25"),
+    ],
+    ids=range(9),
+)
+def test_a_comparison_says_what_is_so(expected, got, said):
+    assert said in difference(expected, got, 1e-5, 1e-8)

@@ -1,0 +1,119 @@
+"""What is said of an aspect that is wrong, in the exercise's own words. Called by ``judge``.
+
+The lines of an exercise's check are statements about right solutions. One that holds for the
+reference on a hidden case, and not for the submission, is therefore a true sentence about what was
+asked and what happened. Lines that are about the public inputs alone fall out: they do not hold for
+the reference either. Only where no line is left is the comparison itself put into words.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from course_lib.exercises.checking.model import Aspect, ErrorNote, Finding, Observation
+from grading.answers.compare import Difference
+from grading.errors import Failure
+from grading.judging.cases import CaseSet
+
+#: More lines of one case than any check has; what a submission sent could make a check go on.
+_MOST_LINES = 60
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first thing that is wrong with an aspect: on case number ``index``, and what the
+    comparison says there."""
+
+    aspect: Aspect
+    index: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What to say of a fault ``beside`` the aspect's text, and where it has to stand ``alone``."""
+
+    beside: str
+    alone: str
+
+
+def in_words(
+    cases: CaseSet, observed: Sequence[Observation | Failure], faults: Iterable[Fault]
+) -> dict[str, Words]:
+    """What to say of each fault, by the name of its aspect. No line of the check is said twice."""
+    said: dict[str, Words] = {}
+    used: set[str] = set()
+    for fault in faults:
+        text, problem = fault.aspect.text, str(fault.problem)
+        alone = problem
+        if isinstance(fault.problem, Difference):
+            line = _line(cases, observed, fault, used)
+            if line is not None:
+                used.add(line.text)
+                problem = f"expected: {line.text}{'; ' if line.got else ''}{line.got}"
+            alone = problem if line else f"{text}: {problem}"
+        elif _raised(observed[fault.index]) and not all(map(_raised, observed)):
+            problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
+            alone = f"asked: {text}; {problem}"
+        said[fault.aspect.name] = Words(problem, alone)
+    return said
+
+
+def _raised(entry: Observation | Failure) -> bool:
+    return isinstance(entry, Observation) and entry.error is not None
+
+
+def error_text(error: ErrorNote) -> str:
+    """An exception of the learner's code in one line."""
+    where = f" (your line: {error.line})" if error.line else ""
+    return f"your code raised {error.type}: {error.message}{where}"
+
+
+def _line(
+    cases: CaseSet,
+    observed: Sequence[Observation | Failure],
+    fault: Fault,
+    used: set[str],
+) -> Finding | None:
+    """The first line of the check that tells what is wrong with the aspect."""
+    got = observed[fault.index]
+    if isinstance(got, Failure):
+        return None
+    wrong = _wrong_lines(cases, fault.index, got)
+    new = {text: line for text, line in wrong.items() if text not in used}
+    about = _not_about_others(cases, fault.index, got, fault.aspect, new)
+    return new[about[0]] if about else None
+
+
+def _wrong_lines(cases: CaseSet, index: int, got: Observation) -> dict[str, Finding]:
+    """The lines that hold for the reference on this case and not for ``got``, by their text."""
+    true = cases.true_lines(index)
+    found: dict[str, Finding] = {}
+    with suppress(Exception):  # written for well-formed observations; what came before it counts
+        properties = cases.exercise.properties(cases.cases[index], got)
+        for line in islice(properties, _MOST_LINES):
+            if not line.ok and line.text in true:
+                found.setdefault(line.text, line)
+    return found
+
+
+def _not_about_others(
+    cases: CaseSet, index: int, got: Observation, aspect: Aspect, lines: Mapping[str, Finding]
+) -> list[str]:
+    """Without those that would hold if only other aspects' fields were right."""
+    if not lines:
+        return []
+    own = set(aspect.fields)
+    others = {field for other in cases.exercise.aspects for field in other.fields} - own
+    if not others:
+        return list(lines)
+    mended = _mended(cases, index, got, others)
+    left = _wrong_lines(cases, index, mended)
+    return [text for text in lines if text in left]
+
+
+def _mended(cases: CaseSet, index: int, got: Observation, fields: set[str]) -> Observation:
+    expected = cases.expected[index].values
+    values = {**got.values, **{name: expected[name] for name in fields if name in expected}}
+    return cases.exercise.read(cases.cases[index], replace(got, values=values))
