@@ -28,6 +28,7 @@ from tests.everywhere.places import CAPABILITIES, PLACES, Place, capabilities
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: What a kernel needs besides PyTorch.
 PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
+RELEASED = REPOSITORY / "notebooks"
 SANITIZE = REPOSITORY / "tests" / "notebooks" / "nbval_sanitize.cfg"
 
 
@@ -66,7 +67,7 @@ def replay(place: Place, chapters: list[str], python: str) -> dict[str, str]:
         found: dict[str, str] = {}
         for option, notebooks in (
             ("--nbval", _notebooks(REPOSITORY / "grading" / "source", chapters)),
-            ("--nbval-lax", _notebooks(REPOSITORY / "notebooks", chapters)),
+            ("--nbval-lax", [_without_outputs(path) for path in _notebooks(RELEASED, chapters)]),
         ):
             record = Path(folder, "record.json")
             command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
@@ -87,6 +88,18 @@ def replay(place: Place, chapters: list[str], python: str) -> dict[str, str]:
             if done.returncode:
                 print(done.stdout)
     return found
+
+
+def _without_outputs(released: Path) -> Path:
+    """A copy that was never run: nbval refuses the pictures that released panels bring along."""
+    notebook = json.loads(released.read_text(encoding="utf-8"))
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            cell["outputs"] = []
+    copy = REPOSITORY / ".cache" / "unsolved" / released.name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    return copy
 
 
 def _register(folder: Path, python: str) -> None:
