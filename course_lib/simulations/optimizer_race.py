@@ -166,7 +166,7 @@ class OptimizerRace:
             lr=[_PLACES[40]],
             right=(-1, 0, 1),
             up=(-1, 0, 1),
-            frames=(0, 1, 2, 4, 7, 10, 15, 20, 30, 40, 60, 80, 110, STEPS),
+            frames=(0, 2, 4, 10, 20, 40, 80, STEPS),
         ),
     )
 

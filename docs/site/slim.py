@@ -11,6 +11,12 @@ from urllib.parse import quote, unquote
 from PIL import Image
 
 _ICON = re.compile(r"fa-solid fa-([a-z-]+)")
+#: The theme's other marks, as characters that every font has.
+_MARKS = (
+    "\nhtml:root{--fa-font-solid:normal 400 1em/1 sans-serif;--pst-icon-download:'\\2193';"
+    "--pst-breadcrumb-divider:'\\203a';--pst-icon-external-link:'\\2197';"
+    "--pst-icon-search-minus:'\\d7'}"
+)
 _SCRIPT = re.compile(
     r"\s*(<!--[^>]*custom icons -->)?\s*<script[^>]*fontawesome\.js[^>]*></script>"
 )
@@ -30,7 +36,12 @@ def slim(site: Path) -> None:
         text = _SCRIPT.sub("", text)
         text = _PICTURE.sub(lambda found, path=path: _later(found, path), text)
         path.write_text(text, encoding="utf-8")
-    for unused in ("**/*.map", "scripts/fontawesome.js*", "vendor/fontawesome/webfonts/*"):
+    for unused in (
+        "**/*.map",
+        "scripts/fontawesome.js*",
+        "vendor/fontawesome/webfonts/*",
+        "locales/**/*.*",
+    ):
         for path in static.glob(unused):
             path.unlink()
 
@@ -38,10 +49,13 @@ def slim(site: Path) -> None:
 def _icons(script: str, names: set[str]) -> str:
     """Rules that draw the named icons of the theme's solid set in the colour of the text."""
     rules = [
-        "\n.fa-solid::before{content:''!important;display:inline-block;width:1.25em;height:1em;"
+        _MARKS,
+        # Not the font that goes with the script, or it would be asked for.
+        "\n.fa-solid{font-family:inherit!important}"
+        ".fa-solid::before{content:''!important;display:inline-block;width:1.25em;height:1em;"
         "background:currentColor;vertical-align:-.125em;mask:var(--shape) center/contain no-repeat}"
         # The theme hides all but the script's drawings in here, on narrow screens.
-        ".search-button-field>.fa-solid{display:inline!important}"
+        ".search-button-field>.fa-solid{display:inline!important}",
     ]
     for name in sorted(names):
         shape = rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"\w*","([^"]+)"\]'
