@@ -83,6 +83,7 @@ FAMILIES = {
     "archives": Family("test_platforms.py", "links_and_encrypted"),
     # --- running it
     "sandbox": Family("test_run.py", "not_its_own"),
+    "runner": Family("test_run.py", "another_order"),
     "forged answers": Family("test_run.py", "forged_answers"),
     "time limits": Family("test_run.py", "whole_notebook"),
     "refused system calls": Family("test_exhausting.py", "shared and segments"),
@@ -502,6 +503,13 @@ FAULTS = (
         "grading/runner/sandbox.py",
         """options = ["--unshare-all", "--unshare-user",""",
         """options = ["--unshare-all", "--share-net", "--unshare-user",""",
+    ),
+    Fault(
+        "runner",
+        "a chapter is taken for the names that a kernel knows",
+        "grading/runner/run.py",
+        "{nonce!r}, chapter={chapter!r}",
+        "{nonce!r}, {chapter!r}",
     ),
     Fault(
         "forged answers",
