@@ -25,6 +25,11 @@ sys.path.append(str(REPOSITORY / "docs" / "site"))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 
+#: In the environment of everything that tests start, whenever it starts: no submission may see it
+#: (``tests/hostile``).
+SECRET_NAME, SECRET = "TRAINING_LOOP_TEST_SECRET", "c0ffee-not-for-learners"
+os.environ[SECRET_NAME] = SECRET
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -58,6 +58,8 @@ PREVIOUS_ONLY = """
 #: What a cell prints that got at something it should not.
 REACHED = "REACHED"  # written in two halves where a traceback may show the source
 HONEST = ("a-honest", "z-honest")
+#: The second has an exercise and a question wrong.
+HONEST_SCORES = [6.0, 3.0]
 SHORT = Limits(
     cell_seconds=15.0,
     exercise_seconds=15.0,
@@ -171,7 +173,9 @@ def _as_it_is(tree: dict[str, Any]) -> bytes:
     return json.dumps(tree).encode()
 
 
-def grade_batch(course: Path, cases: Sequence[Case], limits: Limits = SHORT) -> Batch:
+def grade_batch(
+    course: Path, cases: Sequence[Case], workers: LocalWorkers, limits: Limits = SHORT
+) -> Batch:
     """Hand in and grade: the honest learners first and last, the cases between them."""
     release = read_release(course / "release" / CHAPTER.id / f"{CHAPTER.id}.ipynb")
     first, last = HONEST
@@ -183,7 +187,7 @@ def grade_batch(course: Path, cases: Sequence[Case], limits: Limits = SHORT) -> 
     for learner, group in groups.items():
         hand_in(course, learner, release, group)
     before = files_of(course)
-    with pytest.MonkeyPatch.context() as patch, LocalWorkers() as workers:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(grade_class, "Limits", lambda: limits)
         handed_in = submissions(course / "submitted", CHAPTER)
         graded = list(grade_submissions(CHAPTER, course, handed_in, True, workers))

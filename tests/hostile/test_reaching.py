@@ -13,11 +13,10 @@ import pytest
 
 import course_lib
 from course_lib.exercises.checking import observe
+from tests.conftest import SECRET, SECRET_NAME
 from tests.hostile.handing_in import REACHED, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
-SECRET_NAME = "TRAINING_LOOP_TEST_SECRET"
-SECRET = "c0ffee-not-for-learners"
 COURSE_LIB = str(Path(course_lib.__file__).parent)
 OBSERVE = str(Path(observe.__file__))
 GRADING = str(Path(course_lib.__file__).parents[1] / "grading")
@@ -176,12 +175,12 @@ CASES = (
 
 @pytest.fixture(scope="module", autouse=True)
 def within_reach() -> Iterator[None]:
-    """Things outside that a probe would find: servers, and a secret in the grader's environment."""
+    """Servers that a probe outside would find. The secret in the grader's environment is there from
+    the start (``tests/conftest.py``): processes that grade may be older than this."""
     abstract = socket.socket(socket.AF_UNIX)
     abstract.bind("\0training-loop-hostile")
     abstract.listen()
-    with pytest.MonkeyPatch.context() as patch, abstract, LISTENER:
-        patch.setenv(SECRET_NAME, SECRET)
+    with abstract, LISTENER:
         yield
 
 

@@ -83,6 +83,7 @@ FAMILIES = {
     "archives": Family("test_platforms.py", "links_and_encrypted"),
     # --- running it
     "sandbox": Family("test_run.py", "not_its_own"),
+    "runner": Family("test_run.py", "another_order"),
     "forged answers": Family("test_run.py", "forged_answers"),
     "time limits": Family("test_run.py", "whole_notebook"),
     "refused system calls": Family("test_exhausting.py", "shared and segments"),
@@ -314,9 +315,9 @@ FAULTS = (
     Fault(
         "layers",
         "importing the library imports torch",
-        "course_lib/chapters.py",
-        "from dataclasses import dataclass\n",
-        "from dataclasses import dataclass\n\nimport torch  # noqa: F401\n",
+        "course_lib/__init__.py",
+        "from typing import Any\n",
+        "from typing import Any\n\nimport torch  # noqa: F401\n",
     ),
     Fault(
         "wheel",
@@ -504,6 +505,13 @@ FAULTS = (
         """options = ["--unshare-all", "--share-net", "--unshare-user",""",
     ),
     Fault(
+        "runner",
+        "a chapter is taken for the names that a kernel knows",
+        "grading/runner/run.py",
+        "{nonce!r}, chapter={chapter!r}",
+        "{nonce!r}, {chapter!r}",
+    ),
+    Fault(
         "forged answers",
         "an answer to another question counts",
         "grading/runner/run.py",
@@ -540,10 +548,10 @@ FAULTS = (
     ),
     Fault(
         "crash cause",
-        "the farthest cell is suspected first",
+        "the least likely cells are tried",
         "grading/runner/crash_cause.py",
-        "found = [(solution, -index) for",
-        "found = [(solution, -1000 + index) for",
+        "sorted(found)][:_SUSPECTS]",
+        "sorted(found)][-_SUSPECTS:]",
     ),
     Fault(
         "outputs",

@@ -21,7 +21,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SECONDS = 1800.0
 _GREEN, _RED = 0, 1
 _TESTS_RUN = re.compile(r"(\d+) (?:passed|failed)")
-_FIRST_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FIRST_FAILED = re.compile(r"^(?:FAILED|ERROR) (?:[^\s\[]+/)?(.+?)(?: - .*)?$", re.MULTILINE)
 
 
 class Unusable(Exception):
@@ -171,7 +171,7 @@ def _why_unfit(pytest: Pytest, family: Family) -> str:
 def _result(fault: Fault, status: int, text: str, seconds: float) -> Result:
     failed = _FIRST_FAILED.search(text)
     if status == _RED and failed:
-        return Result(fault, True, by=failed[1].rpartition("/")[2], seconds=seconds)
+        return Result(fault, True, by=failed[1], seconds=seconds)
     if status == _GREEN:
         reason = "its tests stay green"
     else:  # a module that cannot be imported is noticed by everything, and so proves nothing

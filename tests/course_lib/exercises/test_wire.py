@@ -120,7 +120,14 @@ def test_what_unfolds_to_any_size_is_refused_before_it_costs_anything():
             pack(value)
 
 
-def test_a_number_that_no_sender_of_ours_writes_is_refused():
-    body = b"9" * 4000
+@pytest.mark.parametrize("number", ["9" * 4000, str(2**63), str(-(2**63))], ids=len)
+def test_a_number_that_no_sender_of_ours_writes_is_refused(number):
+    body = number.encode()
     with pytest.raises(WireError, match="too large"):
         unpack(b"TLW1" + len(body).to_bytes(4, "little") + body)
+
+
+def test_the_largest_numbers_that_are_sent_come_back():
+    for number in (2**63 - 1, -(2**63) + 1):
+        assert unpack(pack(number)) == number
+    assert unpack(pack(2**63)) == Foreign("int", "too large")

@@ -97,13 +97,19 @@ def test_one_missing_case_is_not_full_marks():
     assert outcome.score < 4
 
 
-def test_side_conditions_earn_nothing_alone():
-    cases = case_set("train_one_epoch", SEED)
-    only_mode = [
-        Observation({k: v for k, v in entry.values.items() if k not in ("parameters", "returned")})
-        for entry in cases.expected
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("train_one_epoch", ("parameters", "returned")),  # the mode is right, and nothing else
+        ("train_with_accumulation", ("parameters",)),  # the number of steps is
+    ],
+)
+def test_side_conditions_earn_nothing_alone(name, lost):
+    only_the_rest = [
+        Observation({k: v for k, v in entry.values.items() if k not in lost})
+        for entry in case_set(name, SEED).expected
     ]
-    assert judge_exercise("train_one_epoch", SEED, only_mode).score == 0
+    assert judge_exercise(name, SEED, only_the_rest).score == 0
 
 
 @pytest.mark.parametrize(
