@@ -101,6 +101,21 @@ def mutants(
 
 
 @app.command()
+def messages(
+    chapters: Chapters = None,
+    mutants: Annotated[
+        int, typer.Option(min=0, help="Small changes of each reference solution to show, too.")
+    ] = 0,
+) -> None:
+    """Author: every message on known wrong solutions, of grading and of the check, as Markdown."""
+    from grading.authoring.messages import messages as all_messages
+
+    with clear_problems():
+        for line in all_messages(chapters_called(chapters or []), mutants):
+            typer.echo(line)
+
+
+@app.command()
 def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
