@@ -101,6 +101,22 @@ def mutants(
 
 
 @app.command()
+def fairness(
+    chapters: Chapters = None,
+    sets: Annotated[int, typer.Option(min=2, max=100, help="Case sets to compare.")] = 30,
+    mutants: Annotated[
+        int, typer.Option(min=0, help="Small changes of each reference solution to try, too.")
+    ] = 0,
+) -> None:
+    """Author: do all case sets, and check and grade, judge the same work the same?"""
+    from grading.authoring.fairness import fairness as compare
+
+    with clear_problems():
+        if not compare(chapters_called(chapters or []), sets, mutants):
+            raise typer.Exit(1)
+
+
+@app.command()
 def messages(
     chapters: Chapters = None,
     mutants: Annotated[

@@ -96,7 +96,8 @@ def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any)
     return verdict(True, outcome.score, None, outcome.message)
 
 
-def _prepare_worker() -> None:
+def prepare_worker() -> None:
+    """One thread, and memory that a mutant cannot exceed: for each process that tries solutions."""
     import resource
 
     torch.set_num_threads(1)
@@ -108,7 +109,7 @@ def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None
     survivor that is not listed, or a listed one that is killed."""
     names = [exercise.name for chapter in chapters for exercise in chapter_exercises(chapter)]
     context = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context, _prepare_worker) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), context, prepare_worker) as pool:
         results = dict(
             zip(names, pool.map(exercise_verdicts, names, [secrets] * len(names)), strict=True)
         )
