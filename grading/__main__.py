@@ -101,6 +101,37 @@ def mutants(
 
 
 @app.command()
+def fairness(
+    chapters: Chapters = None,
+    sets: Annotated[int, typer.Option(min=2, max=100, help="Case sets to compare.")] = 30,
+    mutants: Annotated[
+        int, typer.Option(min=0, help="Small changes of each reference solution to try, too.")
+    ] = 0,
+) -> None:
+    """Author: do all case sets, and check and grade, judge the same work the same?"""
+    from grading.authoring.fairness import fairness as compare
+
+    with clear_problems():
+        if not compare(chapters_called(chapters or []), sets, mutants):
+            raise typer.Exit(1)
+
+
+@app.command()
+def messages(
+    chapters: Chapters = None,
+    mutants: Annotated[
+        int, typer.Option(min=0, help="Small changes of each reference solution to show, too.")
+    ] = 0,
+) -> None:
+    """Author: every message on known wrong solutions, of grading and of the check, as Markdown."""
+    from grading.authoring.messages import messages as all_messages
+
+    with clear_problems():
+        for line in all_messages(chapters_called(chapters or []), mutants):
+            typer.echo(line)
+
+
+@app.command()
 def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters

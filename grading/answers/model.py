@@ -45,6 +45,8 @@ class Answer:
     ``compare`` overrides the field-by-field comparison of single aspects, by aspect name: for
     outcomes of which several are right. ``variants`` are differently written right solutions.
     ``equivalent`` lists mutants of the reference that the contract allows, each with the reason.
+    ``secret_only`` lists solutions that only hidden cases show to be wrong, ``uneven`` those that
+    case sets judge differently, each by its label and with the reason; ``fairness`` measures both.
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -59,6 +61,8 @@ class Answer:
     oracle: Any = None
     compare: Mapping[str, Comparison] = field(default_factory=dict)
     equivalent: Mapping[str, str] = field(default_factory=dict)
+    secret_only: Mapping[str, str] = field(default_factory=dict)
+    uneven: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)

@@ -7,11 +7,8 @@ contract, and then the exercise's ``ANSWER`` lists it with the reason (``equival
 
 import json
 import os
-import signal
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -26,6 +23,7 @@ from course_lib.exercises import chapter_exercises, chapter_of, find_exercise
 from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
+from grading.authoring.solutions import SECONDS, TooSlow, elsewhere, stopped_after
 from grading.chapter_text.reference import reference_source, run_source, solved_namespace
 from grading.errors import Problem
 from grading.judging.cases import case_set
@@ -33,8 +31,6 @@ from grading.judging.judge import judge_exercise
 
 #: Secrets that the case sets are drawn from, besides those of the matrix.
 SECRETS = tuple(range(101, 201))
-#: A mutant that is not done with all its cases after this many seconds never ends.
-SECONDS = 20.0
 _MEMORY = 4 * 2**30
 
 
@@ -54,10 +50,6 @@ class MutantVerdict:
     message: str
 
 
-class _TooSlow(BaseException):
-    """Raised in a mutant that does not end; ``observe`` takes it for an error of its code."""
-
-
 def exercise_verdicts(
     name: str, secrets: int = 3, sample: int | None = None
 ) -> list[MutantVerdict]:
@@ -71,7 +63,7 @@ def exercise_verdicts(
     unknown = set(equivalent) - {mutant.name for mutant in mutants_of(source)}
     if unknown:
         raise Problem(f"{name}: {sorted(unknown)[0]!r} is listed as equivalent; no mutant has it.")
-    with _elsewhere():
+    with elsewhere():
         return [_verdict(name, mutant, SECRETS[:secrets], equivalent) for mutant in mutants]
 
 
@@ -94,9 +86,9 @@ def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any)
     for secret in secrets:
         cases = case_set(name, secret)
         try:
-            with _stopped_after(SECONDS):
+            with stopped_after(SECONDS):
                 observed = [observe(exercise, subjects, case) for case in cases.cases]
-        except _TooSlow:  # it came between two cases
+        except TooSlow:  # it came between two cases
             return verdict(False, 0.0, None, "it did not end")
         outcome = judge_exercise(name, secret, observed)
         if outcome.score < outcome.max_score:
@@ -104,35 +96,8 @@ def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any)
     return verdict(True, outcome.score, None, outcome.message)
 
 
-@contextmanager
-def _stopped_after(seconds: float) -> Iterator[None]:
-    """Raise inside what runs too long, and again every second: a case may catch it."""
-
-    def stop(*_: object) -> None:
-        raise _TooSlow("it did not end")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def _elsewhere() -> Iterator[None]:
-    """A mutant that writes files writes them into a folder that goes."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
-
-
-def _prepare_worker() -> None:
+def prepare_worker() -> None:
+    """One thread, and memory that a mutant cannot exceed: for each process that tries solutions."""
     import resource
 
     torch.set_num_threads(1)
@@ -144,7 +109,7 @@ def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None
     survivor that is not listed, or a listed one that is killed."""
     names = [exercise.name for chapter in chapters for exercise in chapter_exercises(chapter)]
     context = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context, _prepare_worker) as pool:
+    with ProcessPoolExecutor(os.cpu_count(), context, prepare_worker) as pool:
         results = dict(
             zip(names, pool.map(exercise_verdicts, names, [secrets] * len(names)), strict=True)
         )

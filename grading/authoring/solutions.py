@@ -1,0 +1,133 @@
+"""Solutions of an exercise to try the judge and the check with: those that the answers know, and
+mutants of the reference. Called by ``mutation_matrix``, ``messages`` and ``fairness``.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from course_lib.exercises import chapter_of
+from course_lib.exercises.checking.check import CheckResult, run_check
+from course_lib.exercises.checking.model import Exercise
+from course_lib.exercises.checking.observe import observe
+from grading.answers import find_answer
+from grading.answers.model import as_subjects
+from grading.authoring.mutants import mutants_of
+from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
+from grading.chapter_text.reference import stub as stub_of
+from grading.judging.cases import case_set
+from grading.judging.judge import judge_exercise
+from grading.judging.outcomes import ItemOutcome
+
+#: What is not done with all cases after this many seconds never ends.
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Solution:
+    """One solution of an exercise. ``kind`` is "stub", "right", "misconception" or "mutant";
+    ``made`` is an ``Edit``, a function, a tuple of them, or the source of a mutant."""
+
+    exercise: Exercise
+    kind: str
+    label: str
+    made: Any
+    #: What the answers say of it, where it is a known mistake.
+    sentence: str = ""
+
+    @cached_property
+    def subjects(self) -> tuple[Any, ...]:
+        """Its functions or classes. Raises whatever the source of a mutant raises."""
+        if self.kind != "mutant":
+            return as_subjects(self.made, self.exercise.name)
+        namespace = dict(solved_namespace(chapter_of(self.exercise.name)))
+        run_source(self.made, namespace, f"<{self.exercise.name}: {self.label}>")
+        return tuple(namespace[name] for name in self.exercise.subjects)
+
+    def graded(self, seed: int, free: bool = False) -> ItemOutcome:
+        """The verdict on it with the case set of ``seed``; ``free`` lets it use what a learner may
+        not, for a mistake may be written with that. Raises ``TooSlow`` for what does not end."""
+        watched = replace(self.exercise, forbidden=()) if free else self.exercise
+        cases = case_set(self.exercise.name, seed)
+        with stopped_after(SECONDS):
+            observed = [observe(watched, self.subjects, case) for case in cases.cases]
+        return judge_exercise(self.exercise.name, seed, observed)
+
+    def checked(self) -> CheckResult:
+        """What the instant check says of it; nothing of it goes into anybody's progress."""
+        with tempfile.TemporaryDirectory() as home, patch.dict(os.environ, COURSE_HOME=home):
+            return run_check(self.exercise.name, *self.subjects)
+
+
+def known_solutions(exercise: Exercise) -> Iterator[Solution]:
+    """The stub, nothing, the reference, the variants and the misconceptions, in this order."""
+    answer = find_answer(exercise.name)
+    yield Solution(exercise, "stub", "untouched stub", stub_of(exercise.name))
+    yield Solution(exercise, "stub", "returns nothing", _does_nothing(exercise))
+    yield Solution(exercise, "right", "reference", reference(exercise.name))
+    for variant in answer.variants:
+        label = as_subjects(variant, exercise.name)[0].__name__.strip("_").replace("_", " ")
+        yield Solution(exercise, "right", label, variant)
+    for each in answer.misconceptions:
+        yield Solution(exercise, "misconception", each.name, each.solution, each.sentence)
+
+
+def mutant_solutions(exercise: Exercise, most: int) -> Iterator[Solution]:
+    """Mutants of the reference that can be defined: ``most`` of them, evenly spread."""
+    mutants = mutants_of(reference_source(exercise.name))
+    step = max(1.0, len(mutants) / max(most, 1))
+    for number in range(min(most, len(mutants))):
+        mutant = mutants[int(number * step)]
+        solution = Solution(exercise, "mutant", mutant.name, mutant.source)
+        try:
+            defined = bool(solution.subjects)
+        except Exception:  # its cell raises, which is said by the cell
+            defined = False
+        if defined:
+            yield solution
+
+
+def _does_nothing(exercise: Exercise) -> tuple:
+    def nothing(*args: Any, **kwargs: Any) -> None:
+        return None
+
+    return (nothing,) * len(exercise.subjects)
+
+
+class TooSlow(BaseException):
+    """Raised in what does not end; ``observe`` takes it for an error of its code."""
+
+
+@contextmanager
+def stopped_after(seconds: float) -> Iterator[None]:
+    """Raise ``TooSlow`` inside what runs too long, and again every second: a case may catch it."""
+
+    def stop(*_: object) -> None:
+        raise TooSlow("it did not end")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def elsewhere() -> Iterator[None]:
+    """What writes files writes them into a folder that goes."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
