@@ -166,8 +166,10 @@
       return film.filter((at) => on(at) <= stop).at(-1) ?? film[0];
     }
 
-    // The recorded row that is like `wanted`, and where dimension `held` stands as wanted. What was
-    // moved last is the last to change.
+    price(d) { return this.touched[d] ? 10000 + 100 * this.touched[d] : 1000; }
+
+    // The recorded row that is like `wanted`, and where dimension `held` stands as wanted. What the
+    // reader moved changes after the rest, and what was moved last after all.
     nearest(wanted, held) {
       const exact = this.places.get(wanted.join());
       if (exact !== undefined) return exact;
@@ -177,7 +179,7 @@
         for (let d = 0; d < row.length && cost < least; d++) {
           const gap = Math.abs(row[d] - wanted[d]);
           if (gap && d === held) cost = Infinity;
-          else if (gap) cost += d === this.frame ? gap / 1000 : 1000 + 100 * this.touched[d] + gap;
+          else if (gap) cost += d === this.frame ? gap / 1000 : this.price(d) + gap;
         }
         if (cost < least) [best, least] = [at, cost];
       });
