@@ -130,6 +130,7 @@ def test_a_screen_reader_hears_the_sentence_where_the_panel_comes_to_rest(offlin
     panel = _open(offline, site, "zero_grad", sampled)
     (dim,) = panel.dimensions
     panel.key(dim, 0)
+    expect(panel.sentence).not_to_have_text(_opening(panel))
     news = panel.root.locator('.course-news[role="status"]')
     expect(news).to_have_text(panel.sentence.inner_text())
 

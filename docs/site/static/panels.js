@@ -78,6 +78,7 @@
       this.opening = true; // nothing has been moved
       this.asked = this.drawn = 0;
       this.moved = -1;
+      this.touched = index.dims.map(() => 0); // when each was moved, counted in moves
       this.run = 0;
       this.wire();
       this.find(".course-controls").disabled = false;
@@ -115,6 +116,7 @@
     reset() {
       this.stop();
       this.opening = true;
+      this.touched.fill(0);
       this.go(this.index.start);
     }
 
@@ -144,7 +146,8 @@
       this.opening = this.opening && d !== this.frame;
       const wanted = [...this.rows[this.at]];
       wanted[d] = stop;
-      const at = this.nearest(wanted, d);
+      this.touched[d] = Math.max(...this.touched) + 1;
+      const at = d === this.frame ? this.inFilm(stop) : this.nearest(wanted, d);
       const also = this.index.dims.filter((dim, other) =>
         other !== d && other !== this.frame && this.rows[at][other] !== wanted[other]);
       this.go(at);
@@ -155,7 +158,18 @@
       }
     }
 
-    // The recorded row that is like `wanted`, and where dimension `held` stands as wanted.
+    // The picture of this film at this stop; where it has none, the next one on the way there.
+    inFilm(stop) {
+      const film = this.film();
+      const on = (at) => this.rows[at][this.frame];
+      if (stop > on(this.at)) return film.find((at) => on(at) >= stop) ?? film.at(-1);
+      return film.filter((at) => on(at) <= stop).at(-1) ?? film[0];
+    }
+
+    price(d) { return this.touched[d] ? 10000 + 100 * this.touched[d] : 1000; }
+
+    // The recorded row that is like `wanted`, and where dimension `held` stands as wanted. What the
+    // reader moved changes after the rest, and what was moved last after all.
     nearest(wanted, held) {
       const exact = this.places.get(wanted.join());
       if (exact !== undefined) return exact;
@@ -165,7 +179,7 @@
         for (let d = 0; d < row.length && cost < least; d++) {
           const gap = Math.abs(row[d] - wanted[d]);
           if (gap && d === held) cost = Infinity;
-          else if (gap) cost += d === this.frame ? gap / 1000 : 1000 + gap;
+          else if (gap) cost += d === this.frame ? gap / 1000 : this.price(d) + gap;
         }
         if (cost < least) [best, least] = [at, cost];
       });
