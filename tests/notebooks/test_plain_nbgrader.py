@@ -12,8 +12,8 @@ import nbformat
 import pytest
 
 from course_lib.chapters import find_chapter
-from grading.paths import solved_notebook
 from grading.authoring.release import release
+from grading.paths import solved_notebook
 
 CHAPTER = find_chapter("05")
 ID = CHAPTER.id

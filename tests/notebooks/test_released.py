@@ -15,10 +15,10 @@ import pytest
 from course_lib.chapters import Chapter
 from course_lib.quiz import chapter_questions
 from grading.answers import chapter_answers, chapter_keys
-from grading.chapter_text.cells import read_chapter
 from grading.authoring.execute import execute_notebook
-from grading.paths import REPOSITORY, released_notebook, text_source
+from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import cut_solutions, solution_lines
+from grading.paths import REPOSITORY, released_notebook, text_source
 from tests.notebooks.conftest import MOST_KERNEL_SECONDS, WRITTEN
 
 pytestmark = pytest.mark.apart("chapter")

@@ -42,6 +42,8 @@ def _run(folder: str, arguments: list[str], log: str, seconds: float) -> int:
             status = 3
             try:
                 os.setsid()
+                # As from a terminal, also where this was started with Ctrl-C ignored.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
                 os.dup2(output.fileno(), 1)
                 os.dup2(output.fileno(), 2)
