@@ -30,7 +30,7 @@ class Fault:
 FAMILIES = {
     # --- what learners import
     "checking": Family("test_check.py", "three_states or untouched_stub or escaped_in_html"),
-    "timeout": Family("test_check.py", "what_was_stopped_is_never_right"),
+    "timeout": Family("test_check.py", "its_line_is_shown"),
     "known state": Family("test_check.py", "restores_the_state or puts_autocast_back"),
     "observe": Family("test_observe_in_child.py", "no_process"),
     "forbid": Family("test_refused_losses.py", "swallowed_still_counts"),
@@ -131,10 +131,10 @@ FAULTS = (
     ),
     Fault(
         "timeout",
-        "what was stopped and caught it may be right",
+        "the line that never ends is not shown",
         f"{EXERCISES}/checking/check.py",
-        "        if not stop.raised:\n            return result\n",
-        "        return result\n",
+        "line = describe_error(interrupt).line",
+        'line = ""',
     ),
     Fault(
         "known state",
