@@ -9,6 +9,10 @@ import torch
 from course_lib.exercises.checking.wire import Foreign, type_name
 
 
+#: Lists and tuples of so many plain values are shown whole.
+_SHORT = 4
+
+
 class Difference(str):
     """What a comparison says by itself: numbers, shapes and types, for which the judge looks for
     the exercise's own words. A text that an answer has written is shown as it is."""
@@ -31,13 +35,15 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
         same = isinstance(got, Foreign) and got.type_name == expected.type_name
         return None if same else _values(expected, got)
     if type(expected) is not type(got):
-        return _values(expected, got, typed=True)
+        return _values(expected, got, typed=_is_number(expected) and _is_number(got))
     if isinstance(expected, float):
         return None if close(expected, got, rtol, atol) else _values(expected, got)
     if isinstance(expected, list | tuple):
         return _sequence_difference(expected, got, rtol, atol)
     if isinstance(expected, dict):
         return _dict_difference(expected, got, rtol, atol)
+    if isinstance(expected, bool) and expected != got:
+        return "this does not hold for your code"
     return None if expected == got else _values(expected, got)
 
 
@@ -89,10 +95,14 @@ def _graph_difference(expected: torch.Tensor) -> str:
 
 def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
     if len(expected) != len(got):
+        if _is_short(expected) and _is_short(got):
+            return _values(expected, got)
         return f"expected {_number_of(expected)}, yours has {len(got) or 'none'}"
     for number, (a, b) in enumerate(zip(expected, got, strict=True), 1):
         problem = _difference(a, b, rtol, atol)
         if problem:
+            if _is_short(expected) and _is_short(got):
+                return _values(expected, got)
             return (
                 problem if len(expected) == 1 else f"number {number} of {len(expected)}: {problem}"
             )
@@ -125,16 +135,32 @@ def _values(expected: Any, got: Any, typed: bool = False) -> str:
     return f"expected {_shown(expected, typed)}, yours is {_shown(got, typed)}"
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, bool | int | float)
+
+
+def _is_short(value: Any) -> bool:
+    """Can it be shown whole? A few plain values."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= _SHORT
+        and all(each is None or isinstance(each, bool | int | float | str) for each in value)
+    )
+
+
 def _shown(value: Any, typed: bool = False) -> str:
-    if isinstance(value, bool | str):
+    if value is None or isinstance(value, bool | str):
         return repr(value)[:60]
     if isinstance(value, int | float):
         number = f"{value:.6g}" if isinstance(value, float) else repr(value)[:60]
         return f"the {type(value).__name__} {number}" if typed else number
     if isinstance(value, torch.Tensor):
         return f"a Tensor of {_shape(value)}"
-    if value is None:
-        return "None"
+    if _is_short(value):
+        inside = ", ".join(map(_shown, value))
+        if isinstance(value, list):
+            return f"[{inside}]"
+        return f"({inside}{',' if len(value) == 1 else ''})"
     return f"a {type_name(value)}"
 
 

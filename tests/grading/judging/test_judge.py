@@ -243,13 +243,18 @@ def test_a_line_about_another_aspect_is_not_said():
         (torch.ones((), requires_grad=True), torch.ones(()), "cut off from the graph"),
         (torch.ones(4), torch.ones(()), "expected shape [4], yours has shape []"),
         (torch.ones(1), torch.ones(1).double(), "expected dtype float32, yours has float64"),
-        ([1, 2, 3], [1, 2], "expected 3 values, yours has 2"),
-        (1.0, torch.ones(1), "expected the float 1, yours is a Tensor of shape [1]"),
+        (list(range(9)), [1, 2], "expected 9 values, yours has 2"),
+        ([1, 2, 3], [1, 2], "expected [1, 2, 3], yours is [1, 2]"),
+        ((3, "fc"), (4, "fc"), "expected (3, 'fc'), yours is (4, 'fc')"),
+        ((3, "fc"), None, "expected (3, 'fc'), yours is None"),
+        (3, 3.0, "expected the int 3, yours is the float 3"),
+        (True, False, "does not hold"),
+        (1.0, torch.ones(1), "expected 1, yours is a Tensor of shape [1]"),
         (1.0, True, "expected the float 1, yours is True"),
         ({"lr": 1.0}, {}, "'lr' is missing"),
         (0.5, 0.25, "expected 0.5, yours is 0.25"),
     ],
-    ids=range(9),
+    ids=range(14),
 )
 def test_a_comparison_says_what_is_so(expected, got, said):
     assert said in difference(expected, got, 1e-5, 1e-8)
