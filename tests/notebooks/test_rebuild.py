@@ -78,9 +78,7 @@ def test_the_committed_solved_notebook_is_what_its_source_builds(chapter, tmp_pa
     assert environment_note.KEY in stored, _remedy(chapter)
     assert without_images(committed) == without_images(built), (
         f"{_remedy(chapter)}, unless the environment is the reason:\n"
-        + environment_note.side_by_side(
-            stored[environment_note.KEY], environment_note.describe()
-        )
+        + environment_note.side_by_side(stored[environment_note.KEY], environment_note.describe())
     )
 
 
