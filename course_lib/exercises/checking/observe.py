@@ -62,7 +62,7 @@ def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observ
     notes = Notes(fields=exercise.fields)
     error: ErrorNote | None = None
     subject = subjects[0] if len(subjects) == 1 else subjects
-    with known_state(), refusing(exercise.forbidden, subjects) as refused:
+    with neutral_state(), refusing(exercise.forbidden, subjects) as refused:
         try:
             exercise.observe(subject, copy.deepcopy(dict(case)), notes)
         except (KeyboardInterrupt, UnknownField):
@@ -82,7 +82,7 @@ def _with_refusals(observation: Observation, refused: list[str]) -> Observation:
 
 
 @contextlib.contextmanager
-def known_state() -> Iterator[None]:
+def neutral_state() -> Iterator[None]:
     """PyTorch's defaults, fixed seeds, silent streams and warnings; everything put back after."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()

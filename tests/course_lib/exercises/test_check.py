@@ -17,7 +17,7 @@ from course_lib.exercises.ch05_complete_loop.train_one_epoch import EXERCISE as 
 from course_lib.exercises.checking import check
 from course_lib.exercises.checking.check import run_check
 from course_lib.exercises.checking.forbid import ForbiddenCall, refusing
-from course_lib.exercises.checking.observe import known_state, observe
+from course_lib.exercises.checking.observe import neutral_state, observe
 from course_lib.exercises.checking.wire import kind_of
 from course_lib.models import MLP
 
@@ -203,8 +203,8 @@ def test_a_refusal_that_is_swallowed_still_counts():
     assert observation.error.type == "ForbiddenCall"
 
 
-def test_known_state_silences_what_the_learner_prints(capsys):
-    with known_state():
+def test_the_neutral_state_silences_what_the_learner_prints(capsys):
+    with neutral_state():
         print("noise")
     assert capsys.readouterr().out == ""
 
@@ -318,16 +318,16 @@ def test_mixed_precision_that_is_observed_sees_the_weights_as_they_are_now():
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return layer(x).item()
 
-    with known_state():
+    with neutral_state():
         forward()
         with torch.no_grad():
             layer.weight.fill_(2.0)
         assert forward() == 6.0
 
 
-def test_known_state_puts_autocast_back():
+def test_the_neutral_state_puts_autocast_back():
     with torch.autocast("cpu"):
-        with known_state():
+        with neutral_state():
             assert not torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_enabled("cpu")
         assert torch.is_autocast_cache_enabled()
@@ -482,7 +482,7 @@ def fit(*parts):
 
 
 def test_an_autocast_that_was_entered_and_not_left_has_no_effect_later():
-    with known_state():
+    with neutral_state():
         torch.autocast("cpu").__enter__()
     torch.autocast_increment_nesting()
     assert torch.autocast_decrement_nesting() == 0

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from course_lib.exercises import find_exercise
-from course_lib.exercises.checking.observe import _observe_in_child, known_state, remote
+from course_lib.exercises.checking.observe import _observe_in_child, neutral_state, remote
 from course_lib.exercises.checking.wire import pack, unpack
 from grading.judging.cases import case_set
 from grading.judging.judge import failure_from, observation_from
@@ -96,7 +96,7 @@ def strict() -> Iterator[None]:
 def test_settings_of_a_scratch_cell_change_no_result_and_are_put_back():
     before = _settings()
     assert before[:3] == [True, True, True]
-    with known_state():
+    with neutral_state():
         assert _settings() == [False, False, False, False]
     assert _settings() == before
 
