@@ -1,4 +1,4 @@
-"""The test of the tests: every stub, right variant and misconception of a chapter, judged.
+"""The test of the tests: every stub, right variant and misconception of an exercise, judged.
 
 Called by ``python -m grading verify`` and by the tests.
 """
@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from course_lib.chapters import Chapter
-from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.model import Exercise
 from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
@@ -34,12 +32,6 @@ class MatrixRow:
     misconception: str | None
     ok: bool
     detail: str = ""
-
-
-def rows(chapter: Chapter) -> Iterator[MatrixRow]:
-    """All rows of a chapter, exercise by exercise."""
-    for exercise in chapter_exercises(chapter):
-        yield from exercise_rows(exercise)
 
 
 def exercise_rows(exercise: Exercise) -> Iterator[MatrixRow]:
