@@ -36,7 +36,8 @@ def find_answer(name: str) -> Answer:
     answers of that exercise alone."""
     module = f"grading.answers.{chapter_of(name).module}.{name}"
     if find_spec(module) is None:
-        raise LookupError(f"no answer for the exercise {name!r}")
+        file = module.replace(".", "/") + ".py"
+        raise LookupError(f"no answer for the exercise {name!r}: {file} does not exist")
     return import_module(module).ANSWER
 
 

@@ -1,4 +1,4 @@
-"""The test of the tests: every stub, right variant and misconception of a chapter, judged.
+"""The test of the tests: every stub, right variant and misconception of an exercise, judged.
 
 Called by ``python -m grading verify`` and by the tests.
 """
@@ -6,8 +6,6 @@ Called by ``python -m grading verify`` and by the tests.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from course_lib.chapters import Chapter
-from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.model import Exercise
 from grading.authoring.solutions import Solution, known_solutions
 from grading.judging.outcomes import ItemOutcome
@@ -28,12 +26,6 @@ class MatrixRow:
     misconception: str | None
     ok: bool
     detail: str = ""
-
-
-def rows(chapter: Chapter) -> Iterator[MatrixRow]:
-    """All rows of a chapter, exercise by exercise."""
-    for exercise in chapter_exercises(chapter):
-        yield from exercise_rows(exercise)
 
 
 def exercise_rows(exercise: Exercise) -> Iterator[MatrixRow]:

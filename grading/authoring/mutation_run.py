@@ -122,6 +122,12 @@ def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None
     for each in wrong:
         what = "survives" if each.survived else "is listed as equivalent, and killed"
         console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}", markup=False)
+    if any(each.survived for each in wrong):
+        console.print(
+            "Draw a case that notices what survives, or, if the task allows it, list it in the "
+            "ANSWER under equivalent, by the words before the bracket, with the reason.",
+            markup=False,
+        )
     return not wrong
 
 

@@ -15,16 +15,18 @@ from course_lib.chapters import Chapter
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.model import Exercise
 from course_lib.quiz import LETTERS, Question, chapter_questions
-from grading.answers import quiz_key
+from grading.answers import find_answer, quiz_key
 from grading.answers.model import QuizKey
 from grading.authoring.build import written_chapters
-from grading.authoring.mutation_matrix import rows
+from grading.authoring.mutation_matrix import exercise_rows
 from grading.chapter_text.cells import SourceCell, read_chapter
 from grading.chapter_text.regions import RegionError, cut_solutions
+from grading.errors import Problem
 from grading.paths import text_source
 
 QUESTIONS_PER_CHAPTER = 3
 STAGES_OF_HINTS = 2
+RIGHT_VARIANTS = 3
 
 
 @dataclass(frozen=True)
@@ -56,34 +58,44 @@ def chapter_results(chapter: Chapter) -> Iterator[LintResult]:
     """Everything that ``verify`` checks about one chapter."""
     cells = read_chapter(text_source(chapter))
     exercises = chapter_exercises(chapter)
-    yield from _cells_results(chapter, cells, exercises)
+    yield from cells_results(chapter, cells, exercises)
     stubs = {cell.name: cell for cell in cells if cell.role == "solution"}
     for exercise in exercises:
         yield from exercise_results(exercise, stubs.get(exercise.name))
-    yield from _matrix_results(chapter)
+    for exercise in exercises:
+        yield from answer_results(exercise)
     yield from quiz_results(chapter.number, chapter_questions(chapter))
 
 
-def _matrix_results(chapter: Chapter) -> Iterator[LintResult]:
+def answer_results(exercise: Exercise) -> Iterator[LintResult]:
+    """What the secret half promises; a half that cannot run does not hide the other exercises."""
     try:
-        for row in rows(chapter):
+        variants = len(find_answer(exercise.name).variants)
+        detail = f"{variants} right variants, not {RIGHT_VARIANTS} or more"
+        yield LintResult(exercise.name, "variants", variants >= RIGHT_VARIANTS, detail)
+        for row in exercise_rows(exercise):
             score = f"{row.score:g} of {row.max_score:g} points"
             detail = f"{row.label}: {score}. {row.detail}".strip()
             yield LintResult(row.exercise, row.kind, row.ok, detail)
+    except Problem as error:  # it says itself what to do
+        yield LintResult(exercise.name, "matrix", False, str(error))
     except Exception as error:  # an author's own code, stub or answers, did not even run
-        yield LintResult("chapter", "matrix", False, f"{type(error).__name__}: {error}")
+        yield LintResult(exercise.name, "matrix", False, f"{type(error).__name__}: {error}")
 
 
-def _cells_results(
+def cells_results(
     chapter: Chapter, cells: list[SourceCell], exercises: tuple[Exercise, ...]
 ) -> Iterator[LintResult]:
+    """Whether the notebook has the cells of all exercises and questions, and no others."""
     for role, wanted in (
         ("solution", [exercise.name for exercise in exercises]),
         ("tests", [exercise.name for exercise in exercises]),
         ("quiz", [question.id for question in chapter_questions(chapter)]),
     ):
         found = [cell.name for cell in cells if cell.role == role]
-        detail = f"the notebook has {_names(found)}, course_lib has {_names(wanted)}"
+        missing = [name for name in wanted if name not in found]
+        unknown = [name for name in found if name not in wanted]
+        detail = f"without a cell: {_names(missing)}; not in course_lib: {_names(unknown)}"
         yield LintResult("chapter", f"{role} cells", sorted(found) == sorted(wanted), detail)
 
 

@@ -48,11 +48,7 @@ def replaced(source: str, old: str, new: str, where: str) -> str:
 @cache
 def reference_source(name: str) -> str:
     """The solution cell of the exercise ``name``, without the marks and without the stub."""
-    [cell] = [
-        cell
-        for cell in _needed_cells(chapter_of(name))
-        if cell.name == name and cell.role == "solution"
-    ]
+    cell = _solution_cell(name)
     lines = cell.text.split("\n")
     for region in reversed(find_regions(cell.text)):
         lines[region.start : region.end + 1] = region.solution
@@ -64,7 +60,7 @@ def stub(name: str) -> tuple[Any, ...]:
     chapter = chapter_of(name)
     cells = _needed_cells(chapter)
     namespace = run_cells([cell for cell in cells if cell.role != "solution"], chapter)
-    [cell] = [cell for cell in cells if cell.name == name and cell.role == "solution"]
+    cell = _solution_cell(name)
     run_source(cut_solutions(cell.text, name), namespace, f"<{name}: stub>")
     return _subjects(name, namespace)
 
@@ -91,7 +87,19 @@ def run_source(source: str, namespace: dict[str, Any], name: str) -> None:
 
 
 def _subjects(name: str, namespace: dict[str, Any]) -> tuple[Any, ...]:
-    return tuple(namespace[subject] for subject in find_exercise(name).subjects)
+    subjects = find_exercise(name).subjects
+    missing = [subject for subject in subjects if subject not in namespace]
+    if missing:
+        raise Problem(f"no solution cell of {name} defines {', '.join(missing)}.")
+    return tuple(namespace[subject] for subject in subjects)
+
+
+def _solution_cell(name: str) -> SourceCell:
+    chapter = chapter_of(name)
+    for cell in _needed_cells(chapter):
+        if cell.name == name and cell.role == "solution":
+            return cell
+    raise Problem(f'{text_source(chapter).name} has no cell "# %% solution="{name}"".')
 
 
 @cache

@@ -1,10 +1,15 @@
 """Mutation testing of the hidden tests: what is changed, and what the judge says of it."""
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import pytest
 
+from course_lib.chapters import find_chapter
 from grading.answers import find_answer
+from grading.authoring import mutation_run
 from grading.authoring.mutants import mutants_of
-from grading.authoring.mutation_run import exercise_verdicts
+from grading.authoring.mutation_run import MutantVerdict, exercise_verdicts, mutation_test
 from grading.chapter_text.reference import reference_source
 
 SOURCE = '''\
@@ -67,3 +72,19 @@ def test_the_hidden_tests_notice_a_sample_of_changes():
 def test_what_is_listed_as_equivalent_is_a_mutant():
     names = {mutant.name for mutant in mutants_of(reference_source("fit"))}
     assert set(find_answer("fit").equivalent) <= names
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_what_survives_comes_with_what_to_do_about_it(monkeypatch, capsys, listed):
+    """The verdicts are given here: threads do for what would otherwise start processes."""
+    survivor = MutantVerdict("", "x -> y", "name", True, listed, 4.0, 4.0, None, "")
+    monkeypatch.setattr(
+        mutation_run, "ProcessPoolExecutor", lambda workers, *_: ThreadPoolExecutor(workers)
+    )
+    monkeypatch.setattr(
+        mutation_run, "exercise_verdicts", lambda name, secrets: [replace(survivor, exercise=name)]
+    )
+    assert mutation_test([find_chapter("05")], 1, None) is listed
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("fit: x -> y (name) survives" in printed) is not listed
+    assert ("list it in the ANSWER under equivalent" in printed) is not listed

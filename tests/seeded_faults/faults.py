@@ -66,7 +66,7 @@ FAMILIES = {
     "chapter text": Family("test_chapter_source.py"),
     "expand": Family("test_expand.py"),
     "settled outputs": Family("test_settled_outputs.py", "same_bytes or addresses or static_twin"),
-    "output checks": Family("test_acceptance.py"),
+    "output checks": Family("test_output_checks.py"),
     "verify": Family("test_verify.py"),
     "build": Family("test_rebuild.py", "leaves_a_file"),
     "release": Family("test_rebuild.py", "is_not_released"),
@@ -95,19 +95,21 @@ FAMILIES = {
     "judge": Family("test_judge.py", "side_conditions or missing_case or expected_observations"),
     "compare": Family("test_judge.py", "not_the_same or within_the_tolerance"),
     "cases": Family("test_judge.py", "case_set_depends"),
-    "review flags": Family("test_suspicion.py"),
-    "test of the tests": Family("test_matrix.py", "judged_as_what_it_is and train_one_epoch"),
-    "quiz keys": Family("test_matrix.py", "snippet_gives_the_key"),
+    "review flags": Family("test_review_flags.py"),
+    "test of the tests": Family(
+        "test_mutation_matrix.py", "judged_as_what_it_is and train_one_epoch"
+    ),
+    "quiz keys": Family("test_mutation_matrix.py", "snippet_gives_the_key"),
     # --- a class
     "stored results": Family(
-        "test_class.py", "is_not_final or comes_back_as_it_was or key_of_a_job"
+        "test_grade_class.py", "is_not_final or comes_back_as_it_was or key_of_a_job"
     ),
     "versions": Family("test_versions.py"),
     "secret": Family("test_secret.py"),
     "verdict page": Family("test_verdict_page.py"),
     "what the gradebook holds": Family("test_gradebook_snapshot.py"),
     "report": Family("test_class_report.py"),
-    "export": Family("test_export.py", "spreadsheet"),
+    "export": Family("grading/test_export.py", "spreadsheet"),
     "settings": Family("test_collect.py", "not_known_is_one_line"),
 }
 
@@ -401,8 +403,8 @@ FAULTS = (
         "verify",
         "a proof may contradict its key",
         "grading/authoring/verify.py",
-        """yield Finding(key.id, "proof", proved == key.key, detail)""",
-        """yield Finding(key.id, "proof", proved is not None, detail)""",
+        """yield LintResult(key.id, "proof", proved == key.key, detail)""",
+        """yield LintResult(key.id, "proof", proved is not None, detail)""",
     ),
     Fault(
         "build",

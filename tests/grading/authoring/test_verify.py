@@ -4,11 +4,21 @@ from dataclasses import replace
 
 import pytest
 
-from course_lib.exercises import find_exercise
+from course_lib.chapters import find_chapter
+from course_lib.exercises import chapter_exercises, find_exercise
 from course_lib.quiz import Question
-from grading.answers import quiz_key
-from grading.authoring.verify import exercise_results, key_results, quiz_results
-from grading.chapter_text.cells import SourceCell
+from grading.answers import find_answer, quiz_key
+from grading.authoring import verify
+from grading.authoring.verify import (
+    answer_results,
+    cells_results,
+    exercise_results,
+    key_results,
+    quiz_results,
+)
+from grading.chapter_text.cells import SourceCell, read_chapter
+from grading.errors import Problem
+from grading.paths import text_source
 
 FIT = find_exercise("fit")
 STUB = '''def fit(model):
@@ -46,6 +56,37 @@ def test_an_exercise_without_two_hints_is_found(hints):
 )
 def test_a_stub_that_does_not_explain_itself_is_found(text):
     assert wrong(exercise_results(FIT, cell(text))) == {"docstring"}
+
+
+def test_an_exercise_without_cells_is_named():
+    chapter = find_chapter("05")
+    cells = [each for each in read_chapter(text_source(chapter)) if each.name != "fit"]
+    results = list(cells_results(chapter, cells, chapter_exercises(chapter)))
+    assert wrong(results) == {"solution cells", "tests cells"}
+    assert results[0].detail == "without a cell: fit; not in course_lib: none"
+
+
+def test_too_few_right_variants_are_found(monkeypatch):
+    answer = find_answer("fit")
+    monkeypatch.setattr(
+        verify, "find_answer", lambda name: replace(answer, variants=answer.variants[:2])
+    )
+    monkeypatch.setattr(verify, "exercise_rows", lambda exercise: ())
+    assert wrong(answer_results(FIT)) == {"variants"}
+
+
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [(Problem("no cell."), "no cell."), (KeyError("x"), "KeyError: 'x'")],
+    ids=["a problem", "a crash"],
+)
+def test_an_answer_that_does_not_run_is_found_under_its_exercise(monkeypatch, error, detail):
+    def rows(exercise):
+        raise error
+
+    monkeypatch.setattr(verify, "exercise_rows", rows)
+    *_, last = answer_results(FIT)
+    assert (last.item, last.ok, last.detail) == ("fit", False, detail)
 
 
 def test_a_key_that_its_own_proof_contradicts_is_found():
