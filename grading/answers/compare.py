@@ -8,7 +8,6 @@ import torch
 
 from course_lib.exercises.checking.wire import Foreign, type_name
 
-
 #: Lists and tuples of so many plain values are shown whole.
 _SHORT = 4
 
