@@ -42,6 +42,10 @@ setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that gr
 test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
 	$(IN_VENV) -m pytest $(WORKERS) tests
 
+.PHONY: faults
+faults: $(EVERYONE)  ## maintainer: put mistakes into a copy, one by one; the tests have to notice
+	$(IN_VENV) -m tests.seeded_faults
+
 .PHONY: nbval
 nbval: $(EVERYONE)  ## maintainer: replay all solved notebooks strictly, two at a time or more
 	$(IN_VENV) -m pytest -n auto --maxprocesses 4 --dist loadscope --nbval \
@@ -113,8 +117,10 @@ $(LEARNER): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab
 	@touch $(LEARNER)
 
+# The last line lets `python -m grading` and the kernels of nbgrader's commands start in any folder.
 $(EVERYONE): pyproject.toml constraints.txt
 	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,site,test
+	@$(IN_VENV) -c 'import os, sysconfig; from pathlib import Path; Path(sysconfig.get_path("purelib"), "course-repository.pth").write_text("import sys; sys.path.append(" + ascii(os.getcwd()) + ")\n")'
 	@touch $(LEARNER) $(EVERYONE)
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build

@@ -17,6 +17,9 @@ from tests import work_units
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+# The site's modules, which are no package. Last in line: one is called like a package of PyPI.
+sys.path.append(str(REPOSITORY / "docs" / "site"))
+
 # Before anything imports torch: results then do not depend on the number of cores, and several
 # workers do not fight over them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

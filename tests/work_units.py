@@ -19,10 +19,20 @@ def unit_of(item: pytest.Item) -> str:
     if apart is None:
         return module
     if not apart.args:
-        return item.nodeid.replace("]", "")  # for xdist the name ends where a bracket closes
-    indices = getattr(item, "callspec", None) and item.callspec.indices
-    values = [f"{name} {indices[name]}" for name in apart.args if indices and name in indices]
-    return " ".join((module, *values))
+        return _plain(item.nodeid)
+    callspec = getattr(item, "callspec", None)
+    given = callspec.params if callspec is not None else {}
+    return " ".join((module, *(_label(given[name]) for name in apart.args if name in given)))
+
+
+def _label(value: object) -> str:
+    """A chapter's id, an exercise's name, or the value itself in words."""
+    return _plain(str(getattr(value, "id", None) or getattr(value, "name", None) or value))
+
+
+def _plain(name: str) -> str:
+    """For xdist a unit's name follows the last "@" behind the last closing bracket."""
+    return name.replace("]", ")").replace("@", " at ")
 
 
 def group(items: list[pytest.Item]) -> None:

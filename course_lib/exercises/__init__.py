@@ -1,4 +1,4 @@
-"""The public half of every exercise: one module per chapter, and what they share."""
+"""The public half of every exercise: a folder per chapter, a file per exercise, and what they share."""
 
 from difflib import get_close_matches
 from functools import cache
@@ -15,10 +15,7 @@ def chapter_exercises(chapter: Chapter) -> tuple[Exercise, ...]:
     name = f"course_lib.exercises.{chapter.module}"
     if find_spec(name) is None:
         return ()
-    return tuple(
-        import_module(f"{name}.{each}").EXERCISE if isinstance(each, str) else each
-        for each in import_module(name).EXERCISES
-    )
+    return tuple(import_module(f"{name}.{each}").EXERCISE for each in import_module(name).EXERCISES)
 
 
 @cache

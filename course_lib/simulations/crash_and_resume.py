@@ -152,7 +152,7 @@ class CrashAndResume:
             f"loss of the next {NEXT} epochs is {resumed:.3f} when resumed and {whole:.3f} "
             f"without an interruption; the last {NEXT} epochs have a mean of {resumed_end:.3f} "
             f"and {whole_end:.3f}. Largest difference between the two: "
-            f"{f'{state.difference:.2g}' if state.difference >= _SAME else f'below {_SAME:g}'}."
+            f"{'below 1e-9' if state.difference < _SAME else f'{state.difference:.2g}'}."
         )
 
 

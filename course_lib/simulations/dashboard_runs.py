@@ -99,9 +99,9 @@ class TrainingRun:
     def advance(self, until: int) -> None:
         """Train to ``until`` updates, counted from the start."""
         while self.steps < until:
-            record = self.trainer.step()
-            if math.isfinite(record.loss):
-                self.worst_batch = max(self.worst_batch, record.loss)
+            loss = _in_float32(self.trainer.step().loss)
+            if math.isfinite(loss):
+                self.worst_batch = max(self.worst_batch, loss)
             elif self.first_bad is None:
                 self.first_bad = self.steps
             if self.steps < _EACH_UPDATE_UNTIL or self.steps % self._every == 0:
@@ -129,6 +129,7 @@ class TrainingRun:
 
     def _measure(self) -> tuple[float, float]:
         loss, accuracy = evaluate(self.trainer.model, self.trainer.loss_fn, self.X, self.y)
+        loss = _in_float32(loss)
         # argmax names a class even when outputs are NaN, but that is not a prediction.
         return loss, accuracy if math.isfinite(loss) else math.nan
 
@@ -154,6 +155,11 @@ class TrainingRun:
 def number(epochs: float) -> str:
     """Epochs as text: whole ones without a fraction."""
     return f"{round(epochs, 1):g}"
+
+
+def _in_float32(loss: float) -> float:
+    """The loss as a learner's own run would have it: infinite beyond 3.4e38."""
+    return torch.tensor(loss, dtype=torch.float32).item()
 
 
 @lru_cache(maxsize=1)

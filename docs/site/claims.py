@@ -38,19 +38,23 @@ CLAIMS = (
     Claim(
         "run_gone_wrong",
         "Which layer is pulled far more strongly than before?",
-        ("At step 47 the loss is 18", "head has the largest ratio", "3,171", "999 everywhere"),
+        (
+            r"At step 47 the loss is 1\d\d",
+            r"head has the largest ratio .*, [23],\d\d\d",
+            "999 every",
+        ),
         {"step": 47},
     ),
     Claim(
         "run_gone_wrong",
         "The loss falls, and at step 47 it explodes.",
-        (r"At step 46 the loss is 1\.", "highest loss of the run is 181, at step 47"),
+        (r"At step 46 the loss is 1\.", r"highest loss of the run is 1\d\d, at step 47"),
         {"step": 46},
     ),
     Claim(
         "run_gone_wrong",
         "The leap is as high with clipping as without.",
-        ("At step 47 the loss is 18", "clipping on", r"Weight norm of head: 3\."),
+        (r"At step 47 the loss is 1\d\d", "clipping on", r"Weight norm of head: 3\."),
         {"step": 47, "clip": True},
     ),
     Claim(
@@ -160,7 +164,7 @@ CLAIMS = (
         Claim(
             "beat_sequencer",
             "Before the forward pass, before `backward`, after `step`",
-            ("Learning: the loss goes from 0.550 to 0.026",),
+            (r"Learning: the loss goes from 0\.55\d to 0\.02\d",),
             _order(order),
         )
         for order in ("ZFLBS", "FLZBS", "FLBSZ")
@@ -371,7 +375,7 @@ CLAIMS = (
     Claim(
         "crash_and_resume",
         "Often the damaged run even ends lower.",
-        (r"the last 3 epochs have a mean of 0\.035 and 0\.047",),
+        (r"the last 3 epochs have a mean of 0\.03\d and 0\.04\d",),
         _saved(optimizer=False),
     ),
     Claim(

@@ -24,7 +24,7 @@ from nbconvert.preprocessors import Preprocessor
 from pages import html_output, panel_of
 from panel_page import Dimension, data, dimensions, figure, preset_moment
 from recording import CACHE, Moment, Recording, record
-from traitlets import Int, Unicode
+from traitlets import Dict, Int, Unicode
 
 from course_lib.about import colab_badge
 from course_lib.app.terminal import answer
@@ -48,12 +48,15 @@ class RecordedPanels(Preprocessor):
     enabled = True
     limit = Int(LIMIT, help="Bytes that the whole file may have.").tag(config=True)
     cache = Unicode(str(CACHE), help="Where recordings are kept.").tag(config=True)
+    #: By a panel's name; when empty, what the cache has, or what is recorded now.
+    recordings = Dict()
 
     def preprocess(self, nb: Any, resources: dict) -> tuple[Any, dict]:
         cells = [(cell, name) for cell in nb.cells if (name := panel_of(cell))]
         if not cells:
             return nb, resources
-        recordings = record([name for _, name in cells], cache=Path(self.cache))
+        names = [name for _, name in cells]
+        recordings = self.recordings or record(names, cache=Path(self.cache))
         # The exported notebook without panels is some 300 kB of styles, and its own text.
         left = self.limit - 400_000 - len(nbformat.writes(nb))
         name = resources.get("metadata", {}).get("name", "")
@@ -152,10 +155,10 @@ def _shared() -> str:
     return f"<style>{style}</style>\n<script>{player}</script>\n"
 
 
-def export(chapter_id: str, output: Path, cache: Path = CACHE) -> None:
+def export(chapter_id: str, output: Path, panels: RecordedPanels) -> None:
     """Write a chapter's HTML file."""
     exporter = HTMLExporter()
-    exporter.register_preprocessor(RecordedPanels(cache=str(cache)), enabled=True)
+    exporter.register_preprocessor(panels, enabled=True)
     notebook = REPOSITORY / "notebooks" / f"{chapter_id}.ipynb"
     page, _ = exporter.from_filename(str(notebook))
     output.write_text(page, encoding="utf-8")
@@ -169,7 +172,7 @@ def main() -> int:
     options = parser.parse_args()
     chapter = find_chapter(options.chapter)
     output = options.output or Path(f"{chapter.id}.html")
-    export(chapter.id, output, options.recordings)
+    export(chapter.id, output, RecordedPanels(cache=str(options.recordings)))
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -51,9 +51,9 @@ def home_page(readme: str, panel: str) -> str:
     """README.md with the site's table of contents, and a panel before anything else."""
     chapters = "\n".join(f"notebooks/{chapter.id}" for chapter in CHAPTERS)
     title, rest = _without_badges(readme).split("\n", 1)
-    # Links without the badges would stand between the title and the panel.
+    # Else the badges, which are links in words here, would stand above it.
     links, rest = rest.strip().split("\n\n", 1)
-    page = f"{title}\n\n{_INVITATION}\n\n{panel}\n\n{rest}\n\n{links}\n"
+    page = f"{title}\n\n{_INVITATION}\n\n{panel}\n\n{links}\n\n{rest}\n"
     return page + _CONTENTS.format(chapters=chapters)
 
 

@@ -201,7 +201,7 @@ def _slider(here: str, label: str, dim: Dimension, stop: int) -> str:
         f'<label for="{here}">{label}</label>'
         f'<input type="range" id="{here}" min="0" max="{len(dim.values) - 1}" value="{stop}" '
         f'aria-valuetext="{escape(dim.shown[stop])}" autocomplete="off">'
-        f'<output for="{here}">{escape(dim.shown[stop])}</output>'
+        f'<output for="{here}" aria-live="off">{escape(dim.shown[stop])}</output>'
     )
 
 

@@ -38,9 +38,10 @@ def slim(site: Path) -> None:
 def _icons(script: str, names: set[str]) -> str:
     """Rules that draw the named icons of the theme's solid set in the colour of the text."""
     rules = [
-        "\n.fa-solid{display:inline-block;width:1.25em;height:1em;background:currentColor;"
-        "vertical-align:-.125em;mask:var(--shape) center/contain no-repeat}"
-        ".fa-solid::before{content:none!important}"
+        "\n.fa-solid::before{content:''!important;display:inline-block;width:1.25em;height:1em;"
+        "background:currentColor;vertical-align:-.125em;mask:var(--shape) center/contain no-repeat}"
+        # The theme hides all but the script's drawings in here, on narrow screens.
+        ".search-button-field>.fa-solid{display:inline!important}"
     ]
     for name in sorted(names):
         shape = rf'[{{,]"?{re.escape(name)}"?:\[(\d+),(\d+),\[[^\]]*\],"\w*","([^"]+)"\]'

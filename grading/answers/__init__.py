@@ -1,11 +1,11 @@
-"""The secret half of every exercise and quiz: one module per chapter, and what they share."""
+"""The secret half of every exercise, a folder per chapter and a file per exercise; and the quiz keys."""
 
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 
 from course_lib.chapters import CHAPTERS, Chapter
-from course_lib.exercises import chapter_exercises
+from course_lib.exercises import chapter_exercises, chapter_of
 from grading.answers.model import Answer, QuizKey
 
 
@@ -16,14 +16,7 @@ def _module(chapter: Chapter):
 
 def chapter_answers(chapter: Chapter) -> tuple[Answer, ...]:
     """The answers of a chapter's exercises; empty while it is not written."""
-    module = _module(chapter)
-    if not hasattr(module, "__path__"):
-        return module.ANSWERS if module else ()
-    return tuple(
-        import_module(f"{module.__name__}.{exercise.name}").ANSWER
-        for exercise in chapter_exercises(chapter)
-        if find_spec(f"{module.__name__}.{exercise.name}")
-    )
+    return tuple(find_answer(exercise.name) for exercise in chapter_exercises(chapter))
 
 
 def chapter_keys(chapter: Chapter) -> tuple[QuizKey, ...]:
@@ -33,20 +26,18 @@ def chapter_keys(chapter: Chapter) -> tuple[QuizKey, ...]:
 
 
 @cache
-def _all_answers() -> dict[str, Answer]:
-    return {answer.exercise: answer for chapter in CHAPTERS for answer in chapter_answers(chapter)}
-
-
-@cache
 def _all_keys() -> dict[str, QuizKey]:
     return {key.id: key for chapter in CHAPTERS for key in chapter_keys(chapter)}
 
 
+@cache
 def find_answer(name: str) -> Answer:
-    """The secret half of the exercise called ``name``; ``LookupError`` when there is none."""
-    if name not in _all_answers():
+    """The secret half of the exercise called ``name``; ``LookupError`` when there is none. Reads the
+    answers of that exercise alone."""
+    module = f"grading.answers.{chapter_of(name).module}.{name}"
+    if find_spec(module) is None:
         raise LookupError(f"no answer for the exercise {name!r}")
-    return _all_answers()[name]
+    return import_module(module).ANSWER
 
 
 def quiz_key(id: str) -> QuizKey:

@@ -33,6 +33,8 @@ from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.course import load_course
 from grading.nbgrader.gradebook_snapshot import Standing
+from grading.nbgrader.locks import GradebookLocked
+from grading.nbgrader.reasons import reason_of
 from grading.nbgrader.timestamps import agree, course_zone
 from grading.nbgrader.writer import Writer
 from grading.paths import CourseFolder
@@ -171,6 +173,11 @@ class _Grading:
     def _begin(self, one: HandedIn) -> _Attempt:
         if not _is_text(one.learner):
             return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
+        unseen = _unseen_by_nbgrader(one.learner)
+        if unseen:
+            problem = f"not graded: {unseen}"
+            self.marks.put(Mark(one.learner, problem=problem))
+            return _Attempt(one, result=Result(one.learner, problem=problem))
         timestamp, time_problem = self._time(one)
         attempt = _Attempt(one, timestamp, time_problem)
         try:
@@ -194,6 +201,8 @@ class _Grading:
             run_key = job_key(prepared.job)
             record = self.store.get(run_key)
             return replace(attempt, prepared=prepared, run_key=run_key, record=record)
+        except GradebookLocked:
+            raise
         except Exception as error:  # whatever it was, the other learners are to be graded
             return replace(attempt, result=self._failed(one, timestamp, error))
 
@@ -260,20 +269,24 @@ class _Grading:
             by_hand = self.standing.by_hand(one.learner)
             unknown = attempt.time_problem
             self.marks.put(Mark(one.learner, key, by_hand, graded.outcome, time_problem=unknown))
+        except GradebookLocked:
+            raise
         except Exception as error:  # whatever it was, the other learners are to be graded
             return self._failed(one, timestamp, error)
         work: Work = "judged" if attempt.record is not None else "run"
         return Result(one.learner, graded.outcome, page, work=work, time_problem=unknown)
 
     def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
-        reason = str(error) if isinstance(error, Problem) else f"{type(error).__name__}: {error}"
+        reason = str(error)
+        if not isinstance(error, Problem):
+            reason = f"{type(error).__name__}: {reason_of(error)}"
         problem = f"could not be graded: {printable(' '.join(reason.split()))}"
         try:
             self.marks.forget(one.learner)
             self.writer.begin(one.learner, timestamp)
             self.marks.put(Mark(one.learner, problem=problem))
         except Exception as again:  # nothing can be written: go no further
-            said = printable(" ".join(str(again).split()))
+            said = printable(" ".join(reason_of(again).split()))
             raise Problem(
                 f"{printable(one.learner)} {problem}; and that could not be written down: {said}. "
                 "Once this is fixed, run `grade` again: it goes on from there."
@@ -303,6 +316,15 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _unseen_by_nbgrader(name: str) -> str:
+    """Why nbgrader's lists would lack a learner of that name; "" when they have it."""
+    if name.startswith("."):
+        return "nbgrader does not see folders whose names begin with a dot: rename it"
+    if printable(name) != name or "<" in name or ">" in name:
+        return "formgrader does not show names with < or > or control characters: rename the folder"
+    return ""
 
 
 def _print_results(chapter: Chapter, results: list[Result], console: Console) -> None:

@@ -5,6 +5,7 @@
 needs nothing but its job and may be sent anywhere.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,6 +36,8 @@ from grading.runner.run import UNUSABLE, Job, Query, RunRecord
 
 #: The longest message to a learner, in characters.
 _MESSAGE = 1_500
+#: What git and nbmerge leave where two versions of a cell differ.
+_MERGE = re.compile(r"^<{7}( |$).*^>{7}( |$)", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,12 @@ def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRec
     for cell in prepared.repaired.notebook.cells:
         if grade_id_of(cell) != name:
             continue
+        if _MERGE.search(cell.source):
+            return Failure(
+                "error",
+                f"The cell of {name} holds merge markers (<<<<<<<): two versions of it were merged "
+                "and nobody chose between them. Keep one version and delete the marked lines.",
+            )
         for output in record.outputs.get(cell.id, []):
             if output["output_type"] == "error":
                 raised = f"{output['ename']}: {output['evalue']}"[:300]

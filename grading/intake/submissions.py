@@ -1,9 +1,11 @@
 """Finds what learners handed in: ``<course>/submitted/<learner>/<chapter>/<chapter>.ipynb`` and the
 files beside it. Reads with bounds and follows no link: a submission's folder is a stranger's."""
 
+import contextlib
 import errno
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,16 +27,23 @@ _LEFT_OUT = (TIME, ORIGINAL_TIME, "submission_secret.txt", ".ipynb_checkpoints",
 
 @dataclass(frozen=True)
 class HandedIn:
-    """One learner's folder for a chapter. ``mended`` says what was unusual about its files."""
+    """One learner's folder for a chapter. ``mended`` says what was unusual about its files;
+    ``other`` is a second folder of the same learner, whose name only looks the same."""
 
     learner: str
     folder: Path
     mended: list[str] = field(default_factory=list)
+    other: Path | None = None
 
     def notebook(self, chapter: Chapter) -> bytes:
         """The notebook's bytes. Raises ``Unreadable``."""
         if not os.access(self.folder, os.R_OK | os.X_OK):
             raise Unreadable("its folder cannot be read: change its permissions")
+        if self.other is not None:
+            raise Unreadable(
+                "it was handed in twice, in two folders whose names look the same (an accented letter "
+                "as one character, and as two): delete one of them"
+            )
         path = self.folder / f"{chapter.id}.ipynb"
         if not os.path.lexists(path):
             path = self._other_name(chapter)
@@ -86,13 +95,27 @@ def submissions(folder: Path, chapter: Chapter) -> list[HandedIn]:
     """Everyone who has a folder for the chapter below ``folder`` (``<course>/submitted``)."""
     if not folder.is_dir():
         return []
-    return [
-        HandedIn(learner.name, learner / chapter.id)
-        for learner in sorted(folder.iterdir())
-        if not learner.name.startswith(".")
-        and is_folder(learner)
-        and is_folder(learner / chapter.id)
-    ]
+    found: dict[str, list[Path]] = {}
+    for learner in sorted(folder.iterdir()):
+        if is_folder(learner) and is_folder(learner / chapter.id):
+            found.setdefault(unicodedata.normalize("NFC", learner.name), []).append(learner)
+    return [_one_learner(folder / name, folders, chapter) for name, folders in found.items()]
+
+
+def _one_learner(composed: Path, folders: list[Path], chapter: Chapter) -> HandedIn:
+    """macOS writes accented letters as two characters, others as one: it is one learner. The folder
+    gets the composed name, since nbgrader would otherwise list two people."""
+    first, *others = folders
+    if others:
+        return HandedIn(composed.name, composed / chapter.id, other=first / chapter.id)
+    if first.name != composed.name and not os.path.lexists(composed / chapter.id):
+        with contextlib.suppress(OSError):
+            if is_folder(composed):
+                (first / chapter.id).rename(composed / chapter.id)
+            else:
+                first.rename(composed)
+    folder = composed if is_folder(composed / chapter.id) else first
+    return HandedIn(composed.name, folder / chapter.id)
 
 
 def is_folder(path: Path) -> bool:

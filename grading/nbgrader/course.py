@@ -8,8 +8,13 @@ from traitlets.config.loader import PyFileConfigLoader
 
 from course_lib.chapters import Chapter
 from grading.errors import Problem
+from grading.intake.reading import printable
 from grading.nbgrader.config import prepare_process
+from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.reasons import reason_in, reason_of
 from grading.paths import REPOSITORY, CourseFolder
+
+_REFUSED = "[]*?{}%$"
 
 _CONFIG_TEXT = '''\
 """Settings of this course directory, read by nbgrader's commands and by formgrader.
@@ -38,6 +43,7 @@ def make_course(course: Path) -> None:
     """Create the course directory, or what is missing in it. What is there stays as it is."""
     if course.exists() and not course.is_dir():
         raise Problem(f"{course} is a file; give --course a folder.")
+    _check_characters(course)
     folder = CourseFolder(course)
     try:
         for path in (folder.source, folder.submitted, folder.exchange):
@@ -52,6 +58,19 @@ def make_course(course: Path) -> None:
         raise Problem(f"cannot make {course} a course directory: {error}.") from None
 
 
+def _check_characters(course: Path) -> None:
+    """nbgrader takes the path for a pattern, a URL and a shell word at once: in some it finds
+    nothing, in others the database is another file."""
+    path = str(course.resolve())
+    refused = sorted({char for char in path if char in _REFUSED or ord(char) < 32})
+    if refused:
+        shown = " ".join(char if char.isprintable() else repr(char) for char in refused)
+        raise Problem(
+            f"nbgrader does not take {shown} in a path: {printable(path)}. Rename the folder, or name "
+            "another one with --course."
+        )
+
+
 def load_course(course: Path) -> Config:
     """The settings of an existing course directory, the instructor's own lines included."""
     path = CourseFolder(course).config
@@ -60,19 +79,22 @@ def load_course(course: Path) -> Config:
             f"{course} is not a course directory (it has no {path.name}): "
             "make one with `python -m grading release --course DIR`."
         )
+    _check_characters(course)
     prepare_process()
     try:
         return PyFileConfigLoader(path.name, path=str(course.resolve())).load_config()
     except Exception as error:  # it runs an instructor's own lines
-        raise Problem(f"cannot read {path}: {type(error).__name__}: {error}") from None
+        raise Problem(f"cannot read {path}: {type(error).__name__}: {reason_of(error)}") from None
 
 
 def generate_assignment(chapter: Chapter, course: Path) -> None:
     """Let nbgrader make the released notebook from the solved one in the course's ``source``."""
     from nbgrader.apps import NbGraderAPI  # takes a second, and only a release needs it
 
-    result = NbGraderAPI(config=load_course(course)).generate_assignment(chapter.id, force=True)
+    api = NbGraderAPI(config=load_course(course))
+    wait_for_gradebook(api.coursedir.db_url)
+    result = api.generate_assignment(chapter.id, force=True)
     if not result["success"]:
-        text = result.get("error") or result.get("log") or "it gives no reason"
-        last_line = text.strip().splitlines()[-1]
-        raise Problem(f"nbgrader could not release {chapter.id}: {last_line}")
+        said = "\n".join(filter(None, (result.get("error"), result.get("log"))))
+        reason = reason_in(said) or "it gives no reason"
+        raise Problem(f"nbgrader could not release {chapter.id}: {reason}")

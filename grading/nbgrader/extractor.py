@@ -23,6 +23,7 @@ from grading.intake.collect import collect
 from grading.intake.deliver import Record, deliver
 from grading.intake.platforms import PLATFORMS
 from grading.intake.recognise import Recogniser
+from grading.intake.submissions import submissions
 
 _INNER_BYTES = 100 * 2**20
 _INNER_FILES = 1_000
@@ -89,6 +90,7 @@ class PlatformExtractor(BoundedExtractor):
         submitted = Path(
             coursedir.format_path(coursedir.submitted_directory, "someone", chapter.id)
         ).parents[1]
+        submissions(submitted, chapter)  # folders copied from a Mac get the names used here
         zone = ZoneInfo(self.timezone) if self.timezone else None
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".spool-") as spool:
             recognise = Recogniser(released).chapter

@@ -19,6 +19,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.gradebook import open_gradebook
 
 
 @dataclass
@@ -34,7 +35,7 @@ class Standing:
         self._coursedir = CourseDirectory(config=config)
         self._assignment = assignment
         self._learners: dict[str, _Learner] = {}
-        with Gradebook(self._coursedir.db_url, self._coursedir.course_id) as gradebook:
+        with open_gradebook(self._coursedir) as gradebook:
             self._read(gradebook, assignment)
 
     def holds(self, learner: str, outcome: NotebookOutcome) -> bool:

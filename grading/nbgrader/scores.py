@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
+
+from grading.nbgrader.gradebook import open_gradebook
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Score:
 def scores_of(config: Config, assignment: str) -> list[Score]:
     """Everyone who handed in ``assignment``, by name; empty when the gradebook does not know it."""
     coursedir = CourseDirectory(config=config)
-    with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+    with open_gradebook(coursedir) as gradebook:
         try:
             maximum = gradebook.find_assignment(assignment).max_score
         except MissingEntry:

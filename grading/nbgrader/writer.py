@@ -8,6 +8,7 @@ import logging
 import math
 import shutil
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import nbformat
@@ -30,6 +31,9 @@ from traitlets.config import Config
 from grading.errors import Problem
 from grading.intake.matching import grade_id_of, is_test
 from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.gradebook import open_gradebook
+from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.reasons import LoggedErrors, reason_of
 from grading.nbgrader.verdict import summary_html, verdict_html
 
 STAGING = "staging"
@@ -187,32 +191,21 @@ class Writer:
         config.CourseDirectory.assignment_id = self.assignment
         return CourseDirectory(config=config)
 
-    def _gradebook(self) -> Gradebook:
-        coursedir = CourseDirectory(config=self.config)
-        return Gradebook(coursedir.db_url, coursedir.course_id)
+    def _gradebook(self) -> AbstractContextManager[Gradebook]:
+        return open_gradebook(CourseDirectory(config=self.config))
 
     def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
-        errors = _Errors()
+        errors = LoggedErrors()
+        wait_for_gradebook(converter.coursedir.db_url)
         self.log.addHandler(errors)
         try:
             converter.start()
         except (NbGraderException, SystemExit, OSError) as error:
             # nbgrader logs the reason as a traceback and raises a reference to it.
-            reason = errors.reason or error
+            reason = errors.reason or reason_of(error)
             raise Problem(f"nbgrader could not write the result of {learner}: {reason}") from None
         finally:
             self.log.removeHandler(errors)
-
-
-class _Errors(logging.Handler):
-    """Keeps the last line of the first traceback that is logged."""
-
-    reason = ""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage().strip()
-        if not self.reason and "Traceback" in text:
-            self.reason = text.splitlines()[-1]
 
 
 def _safe_to_show(notebook: NotebookNode) -> NotebookNode:

@@ -47,7 +47,7 @@ class Query:
         if self.kind == "quiz":
             return f"{_OBSERVE}.remote_value({self.name!r}, {nonce!r})"
         payload = base64.b64encode(self.payload).decode()
-        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, {chapter!r}"
+        arguments = f"{self.name!r}, {payload!r}, {nonce!r}, chapter={chapter!r}"
         return f"[{_FORGET}, {_OBSERVE}.remote({arguments})][1]"
 
 

@@ -25,7 +25,7 @@ TESTS = (
     "tests/grading/chapter_text",
     "tests/grading/intake",
     "tests/grading/judging",
-    "tests/notebooks/test_site.py",
+    "tests/site",
     "tests/notebooks/test_exported.py",
 )
 

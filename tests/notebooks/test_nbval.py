@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.apart("chapter")]
 SANITIZE = Path(__file__).parent / "nbval_sanitize.cfg"
 
 
-def nbval(notebook: Path, home: Path) -> subprocess.CompletedProcess:
+def nbval(home: Path, *notebooks: Path) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
     command += ["--nbval-sanitize-with", str(SANITIZE), "--nbval-cell-timeout", "180"]
-    command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(notebook)]
+    command += ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *map(str, notebooks)]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "COURSE_HOME": str(home)}
     return subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600
@@ -30,18 +30,19 @@ def nbval(notebook: Path, home: Path) -> subprocess.CompletedProcess:
 
 
 def test_the_solved_notebook_replays_to_the_same_outputs(chapter, tmp_path):
-    result = nbval(solved_notebook(chapter), tmp_path)
+    result = nbval(tmp_path, solved_notebook(chapter))
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
 
 
 def test_one_changed_number_is_noticed(tmp_path):
     build_made_up(tmp_path, MADE_UP)
     (path,) = tmp_path.glob("source/*/*.ipynb")
-    assert nbval(path, tmp_path).returncode == 0
     notebook = nbformat.read(path, as_version=4)
     (cell,) = [cell for cell in notebook.cells if "arange" in cell.source]
     cell.outputs[0].text = cell.outputs[0].text.replace("2]", "3]")
-    nbformat.write(notebook, path)
-    result = nbval(path, tmp_path)
+    changed = tmp_path / "changed.ipynb"
+    nbformat.write(notebook, changed)
+    result = nbval(tmp_path, path, changed)
     assert result.returncode == 1
-    assert re.search(r"1 failed, 3 passed", result.stdout), result.stdout[-2000:]
+    assert re.search(r"1 failed, 7 passed", result.stdout), result.stdout[-2000:]
+    assert re.findall(r"^FAILED \S*?(\w+)\.ipynb", result.stdout, re.MULTILINE) == ["changed"]

@@ -171,3 +171,15 @@ def test_an_outdated_solved_notebook_is_not_released(tmp_path):
     (chapters / f"{chapter.id}.py").write_text(MADE_UP + "\n# %%\nnew = 1\n")
     with pytest.raises(Problem, match="grading build 05"):
         check_up_to_date(chapter, source, chapters)
+
+
+def test_a_solved_notebook_that_was_edited_by_hand_is_not_released(tmp_path):
+    build_made_up(tmp_path, MADE_UP)
+    chapter, source, chapters = find_chapter("05"), tmp_path / "source", tmp_path / "chapters"
+    path = solved_notebook(chapter, source)
+    notebook = nbformat.read(path, as_version=4)
+    (cell,) = [cell for cell in notebook.cells if "arange" in cell.source]
+    cell.source = "print(torch.arange(4))"
+    nbformat.write(notebook, path)
+    with pytest.raises(Problem, match="grading build 05"):
+        check_up_to_date(chapter, source, chapters)

@@ -9,12 +9,8 @@ import pytest
 from course_lib.chapters import CHAPTERS, Chapter
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-SITE = REPOSITORY / "docs" / "site"
 #: Kept from one run to the next: a panel is recorded again when its code has changed.
 SAMPLED = REPOSITORY / ".cache" / "sampled-recordings"
-
-if str(SITE) not in sys.path:
-    sys.path.append(str(SITE))
 
 
 @pytest.fixture(params=CHAPTERS, ids=[chapter.number for chapter in CHAPTERS])

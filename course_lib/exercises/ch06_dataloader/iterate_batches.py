@@ -96,18 +96,20 @@ def _collect(result: Any) -> Any:
 
 def _rows_of(case: Case, batches: Any) -> list[list[int]] | None:
     """Per batch the rows of X that it holds, found by their labels; None when it is no list of
-    pairs of tensors with labels of this case. Whether x fits its y is not looked at."""
+    pairs of tensors with labels of this case, or of more than anybody needs. Whether x fits its y
+    is not looked at."""
     place = {float(label): row for row, label in enumerate(case["y"].tolist())}
     if not isinstance(batches, list):
         return None
-    rows = []
+    rows, left = [], _MOST_BATCHES * len(case["X"])
     for batch in batches:
         pair = isinstance(batch, tuple | list) and len(batch) == 2
         if not pair or not all(isinstance(part, torch.Tensor) for part in batch):
             return None
         x, y = batch
-        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y):
+        if x.ndim == 0 or y.ndim != 1 or len(x) != len(y) or len(y) > left:
             return None
+        left -= len(y)
         labels = [float(label) for label in y.tolist()]
         if any(label not in place for label in labels):
             return None

@@ -36,7 +36,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    return {"choice_of_stable": observation["returned"]} if case["diverged"] else {}
+    return {"choice_among_stable_runs": observation["returned"]} if case["diverged"] else {}
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -71,7 +71,7 @@ EXERCISE = Exercise(
             "diverged",
             "diverged runs are out; ValueError when all diverged; results stays as it is",
             1,
-            ("choice_of_stable", "refused", "results"),
+            ("choice_among_stable_runs", "refused", "results"),
         ),
     ),
     hints=(
@@ -84,7 +84,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "refused", "results"),
     facts=_facts,
-    derived=("choice_of_stable",),
+    derived=("choice_among_stable_runs",),
     public_cases=lambda: [
         rates_case({0.3: [0.7, 0.1, 0.5], 0.01: [0.7, 0.6, 0.4], 0.001: [0.6, 0.55, 0.52]}, 0.01),
         rates_case(

@@ -95,8 +95,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     # A model in eval mode may come from somewhere where nothing is recorded already.
     recording = not case["stale"] or case["training"]
     with torch.set_grad_enabled(recording):
-        notes["returned"] = function(model, loader, loss_fn)
+        returned = function(model, loader, loss_fn)
         grad_mode_kept = torch.is_grad_enabled() == recording
+    # A named tuple is as good as a tuple, and only here it is known for one.
+    notes["returned"] = tuple(returned) if isinstance(returned, tuple) else returned
     notes["evaluated_in_train_mode"] = any(modes)
     if "mode" in case["asks"]:
         notes["training"] = model.training

@@ -20,7 +20,8 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 SEED = "    torch.manual_seed(seed)  # before anything is drawn\n"
-MODEL = "    model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))\n"
+NETWORK = "nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))"
+MODEL = f"    model = {NETWORK}\n"
 HISTORY = '    history = {"loss": [], "accuracy": []}\n'
 EPOCHS = "    for _ in range(epochs):\n"
 MEASURE = """\
@@ -113,9 +114,10 @@ def _only_same(*labels: str) -> Callable[[Case, Observation], bool]:
     )
 
 
-@_histories
-def _depends_on_global_state(got):
-    return _fits(got) and not got["same"]["again"]
+_depends_on_global_state = _histories(lambda got: _fits(got) and not got["same"]["again"])
+_refuses_otherwise = _histories(
+    lambda got: _fits(got) and got["raised"] not in (None, "ValueError")
+)
 
 
 @_histories
@@ -156,11 +158,6 @@ def _stands_still(got):
     return not _fits(got) and max(losses) - min(losses) < 1e-4
 
 
-@_histories
-def _refuses_otherwise(got):
-    return _fits(got) and got["raised"] not in (None, "ValueError")
-
-
 @_finished
 def _accepts_any_name(case, got):
     return (
@@ -170,9 +167,9 @@ def _accepts_any_name(case, got):
     )
 
 
-@_finished
-def _not_a_dict(case, got):
-    return all(isinstance(got["runs"][run["label"]], tuple) for run in case["runs"])
+_not_a_dict = _finished(
+    lambda case, got: all(isinstance(got["runs"][run["label"]], tuple) for run in case["runs"])
+)
 
 
 def _dicts(case: Case, got: Observation) -> list[dict]:
@@ -183,9 +180,9 @@ def _dicts(case: Case, got: Observation) -> list[dict]:
     return returned
 
 
-@_finished
-def _other_keys(case, got):
-    return all(set(each) != {"loss", "accuracy"} for each in _dicts(case, got))
+_other_keys = _finished(
+    lambda case, got: all(set(each) != {"loss", "accuracy"} for each in _dicts(case, got))
+)
 
 
 @_finished
@@ -305,10 +302,7 @@ ANSWER = Answer(
     misconceptions=(
         wrong(
             "model reused between runs",
-            edit(
-                MODEL,
-                MODEL.replace("= ", "= globals().setdefault('shared', ").replace("))\n", ")))\n"),
-            ),
+            edit(NETWORK, f'globals().setdefault("shared", {NETWORK})'),
             "The model lives outside the function, so each run goes on where the last one ended. "
             "Build data, model and optimizer inside the function.",
             recognise=_starts_trained,

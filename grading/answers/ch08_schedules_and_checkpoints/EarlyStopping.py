@@ -1,4 +1,4 @@
-"""``EarlyStopping``, secret half. Long because it has twenty-eight named mistakes."""
+"""``EarlyStopping``, secret half. Long because it has 28 named mistakes."""
 
 import copy
 import io

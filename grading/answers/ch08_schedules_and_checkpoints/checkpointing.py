@@ -1,4 +1,4 @@
-"""``checkpointing``, secret half. Long because it has twenty-seven named mistakes and three other pairs
+"""``checkpointing``, secret half. Long because it has 27 named mistakes and three other pairs
 of functions."""
 
 from pathlib import Path

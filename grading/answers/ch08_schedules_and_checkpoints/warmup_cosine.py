@@ -1,4 +1,4 @@
-"""``warmup_cosine``, secret half. Long because it has thirty named mistakes."""
+"""``warmup_cosine``, secret half."""
 
 import cmath
 import math

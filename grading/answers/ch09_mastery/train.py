@@ -1,4 +1,4 @@
-"""``train``, secret half. Long because it has forty named mistakes and two other programs."""
+"""``train``, secret half. Long because it has 39 named mistakes and two other programs."""
 
 import io
 import math
@@ -307,7 +307,10 @@ ANSWER = Answer(
         ),
         wrong(
             "scheduler stepped per batch",
-            edit(SCHEDULE, "").edit(STEP, STEP + "    " + SCHEDULE),
+            edit(SCHEDULE, "")
+            .edit(STEP, STEP + "    " + SCHEDULE)
+            .edit(RATE, "")
+            .edit(TRAIN_MODE, RATE + TRAIN_MODE),
             "The scheduler steps after every batch, so the cosine is used up many times too "
             "early, and then rises again. Step it once per epoch.",
         ),

@@ -34,9 +34,9 @@ def ends(shown: Run) -> tuple[float, float]:
     return float(shown.sick[-20:].mean()), float(shown.healthy[-20:].mean())
 
 
-def test_uncleared_gradients_grow_into_the_thousands() -> None:
+def test_uncleared_gradients_end_hundreds_of_times_higher() -> None:
     sick, healthy = ends(run(1))
-    assert sick > 1000
+    assert sick > 300 * healthy
     assert healthy < 0.05
 
 

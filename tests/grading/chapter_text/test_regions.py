@@ -80,7 +80,7 @@ def test_solution_lines_are_the_secret_ones_only():
         ("### END SOLUTION", "without"),
         ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", "second"),
         ("### BEGIN SOLUTION\nx = 1\n### END SOLUTION", "top level"),
-        ("  ### BEGIN SOLUTION\n  ### STUB\n  y = 2\n  ### END SOLUTION", "no comment"),
+        ("  ### BEGIN SOLUTION\n  ### STUB\n  y = 2\n  ### END SOLUTION", "not a comment"),
         ("  ### BEGIN SOLUTION\n  ### STUB\n  ### STUB\n  ### END SOLUTION", "second"),
         ("  # BEGIN SOLUTION\n  # END SOLUTION", "write"),
     ],

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -64,3 +65,45 @@ def test_companions_are_ordinary_files_by_their_path(folder):
     one = _only(folder)
     assert one.companions() == {"data/a.csv": b"1"}
     assert len(one.mended) == 2  # the pipe and the link; a linked folder is not even entered
+
+
+# --- one learner, however the name was typed --------------------------------------------------------
+
+COMPOSED = unicodedata.normalize("NFC", "Zoë")
+DECOMPOSED = unicodedata.normalize("NFD", "Zoë")
+
+
+def _hand_in(submitted: Path, learner: str, chapter: str = CHAPTER.id) -> None:
+    folder = submitted / learner / chapter
+    folder.mkdir(parents=True)
+    (folder / f"{chapter}.ipynb").write_bytes(learner.encode())
+
+
+def test_a_decomposed_name_is_the_same_learner(tmp_path):
+    _hand_in(tmp_path, DECOMPOSED)
+    [one] = submissions(tmp_path, CHAPTER)
+    assert one.learner == COMPOSED
+    assert one.notebook(CHAPTER) == DECOMPOSED.encode()
+    assert [path.name for path in tmp_path.iterdir()] == [COMPOSED]  # what nbgrader lists
+    assert submissions(tmp_path, CHAPTER) == [one]
+
+
+def test_chapters_of_one_learner_in_two_folders_come_together(tmp_path):
+    _hand_in(tmp_path, COMPOSED, "05_complete_loop")
+    _hand_in(tmp_path, DECOMPOSED)
+    [one] = submissions(tmp_path, CHAPTER)
+    assert one.folder == tmp_path / COMPOSED / CHAPTER.id
+    assert sorted(path.name for path in (tmp_path / COMPOSED).iterdir()) == [
+        CHAPTER.id,
+        "05_complete_loop",
+    ]
+
+
+def test_one_chapter_in_both_folders_is_reported_and_neither_is_taken(tmp_path):
+    _hand_in(tmp_path, COMPOSED)
+    _hand_in(tmp_path, DECOMPOSED)
+    [one] = submissions(tmp_path, CHAPTER)
+    assert one.learner == COMPOSED
+    with pytest.raises(Unreadable, match="handed in twice"):
+        one.notebook(CHAPTER)
+    assert len(list(tmp_path.iterdir())) == 2

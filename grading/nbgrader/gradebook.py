@@ -1,0 +1,24 @@
+"""Opens the gradebook for our commands: waits while it is in use, and says in one line what is wrong
+with it. nbgrader's own commands open it themselves."""
+
+import contextlib
+from collections.abc import Iterator
+
+from nbgrader.api import Gradebook
+from nbgrader.coursedir import CourseDirectory
+from sqlalchemy.exc import SQLAlchemyError
+
+from grading.errors import Problem
+from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.reasons import reason_of
+
+
+@contextlib.contextmanager
+def open_gradebook(coursedir: CourseDirectory) -> Iterator[Gradebook]:
+    """The gradebook of a course directory. ``Problem`` when the database refuses."""
+    wait_for_gradebook(coursedir.db_url)
+    try:
+        with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+            yield gradebook
+    except SQLAlchemyError as error:
+        raise Problem(f"the gradebook cannot be used: {reason_of(error)}.") from None
