@@ -36,6 +36,7 @@ from course_lib.handing_in.inventory import (
     source_of,
     take_inventory,
 )
+from course_lib.handing_in.packages import not_in_grading
 
 FOLDER = "hand-in"
 _SYMBOL = {ANSWERED: "\u2713", UNANSWERED: "\u25cb", WARNING: "!", MISSING: "\u2717"}
@@ -109,6 +110,7 @@ def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Re
         done = "So no file was made. Run this cell when you are done."
         return Report(title, GREY, items, (*_not_what_ran(current.content), done))
     notes = [*_not_what_ran(current.content), *_mentions(current.content)]
+    notes += _packages(current.content)
     notes += _write(chapter, current, complete=not open_items)
     if open_items:
         title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need attention in {looked_at}"
@@ -152,6 +154,17 @@ def _mentions(notebook: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"! Your notebook contains a folder or address that may identify you ({'; '.join(lines[:3])})."
+    ]
+
+
+def _packages(notebook: Mapping[str, Any]) -> list[str]:
+    cells = [cell for cell in notebook["cells"] if isinstance(cell, Mapping)]
+    names = not_in_grading(source_of(c) for c in cells if c.get("cell_type") == "code")
+    if not names:
+        return []
+    return [
+        f"! Grading does not have {', '.join(names)}: the import is left out there, and what needs "
+        "it does not work. Solve the exercises without it."
     ]
 
 

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 
 from grading.errors import Failure, Status
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
+from grading.runner.absent import MOST_ABSENT, absent_package, rest_behind
 from grading.runner.crash_cause import Attempt, Blame, Cell, Trial, next_step
 from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
@@ -180,15 +181,33 @@ class _Run:
                 self._ask(kernel, grade_id_of(cell))
             elif _runs(cell) and not absent:
                 attempt.ran.append(index)
-                done = kernel.run_cell(cell.source)
-                self.record.outputs[cell.id] = done.outputs
-                if done.interrupted:
-                    self._note_interrupted(index, done.interrupted)
+                self._run_cell(kernel, index)
             if in_doubt:
                 attempt.trial = None
                 reason = f"something that it left behind later {trial.how}"
                 for guilty in sorted(trial.absent):
                     self._leave_out(guilty, "error", reason)
+
+    def _run_cell(self, kernel: Kernel, index: int) -> None:
+        """Run a cell; where it stops at a package that is not here, also what follows its import."""
+        cell, absent = self.cells[index], []
+        rest: str | None = cell.source
+        outputs = self.record.outputs[cell.id] = []
+        while rest is not None:
+            done = kernel.run_cell(rest)
+            outputs += done.outputs
+            if done.interrupted:
+                self._note_interrupted(index, done.interrupted)
+                break
+            package = absent_package(done.outputs)
+            rest = rest_behind(rest, package) if package and len(absent) < MOST_ABSENT else None
+            absent += [package] if rest is not None else []
+        if absent:
+            names = ", ".join(dict.fromkeys(absent))
+            self.record.notes.append(
+                f"{self._called(index)} imports {names}, which grading does not have: that line "
+                "was left out, and what needs it does not work."
+            )
 
     # --- queries ----------------------------------------------------------------------------------
 

@@ -1,0 +1,28 @@
+"""Imports that grading cannot follow are said before the notebook is handed in."""
+
+import tomllib
+from pathlib import Path
+
+from course_lib.handing_in.packages import GRADED, not_in_grading
+
+
+def test_what_grading_has_is_not_mentioned(repository):
+    listed = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extra = [*listed["dependencies"], *listed["optional-dependencies"]["grading"]]
+    names = {requirement.partition(">")[0] for requirement in extra}
+    assert {"einops", "numpy", "pandas", "torch", "tqdm"} <= names & GRADED
+    cell = "import math, torch.nn as nn\nfrom sklearn.metrics import f1_score\nimport numpy as np"
+    assert not_in_grading([cell]) == []
+
+
+def test_another_package_is_named_once_wherever_it_is_imported():
+    # pytest stands for any package that is installed here and not there.
+    cells = ["import pytest", "%matplotlib inline\nfrom pytest import raises as r", "def broken("]
+    assert not_in_grading(cells) == ["pytest"]
+
+
+def test_a_file_beside_the_notebook_is_handed_in_with_it(tmp_path: Path, monkeypatch):
+    (tmp_path / "my_own_steps.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert not_in_grading(["import my_own_steps", "import never_installed_here"]) == []
