@@ -18,7 +18,7 @@ QUESTIONS = (
     ),
     Question(
         "q05_2",
-        "At which place does `optimizer.zero_grad()` break training?",
+        "Where does `optimizer.zero_grad()` break training?",
         {
             "A": "As the first line inside the loop.",
             "B": "Between `loss.backward()` and `optimizer.step()`.",
@@ -28,11 +28,11 @@ QUESTIONS = (
     ),
     Question(
         "q05_3",
-        "A colleague forgot `zero_grad()`, and on your common task their loss falls *faster* than "
-        "yours. What is going on?",
+        "A colleague forgot `zero_grad()`, and on the task you share their loss falls *faster* "
+        "than yours. What is going on?",
         {
-            "A": "That cannot be: without `zero_grad()` a loss always explodes.",
-            "B": "The gradients of all batches are averaged, which makes smoother steps.",
+            "A": "That cannot happen: without `zero_grad()` a loss always explodes.",
+            "B": "The gradients of all batches are averaged, which makes the steps smoother.",
             "C": "`zero_grad()` is optional, and leaving it out is an optimisation.",
             "D": "The gradients add up like momentum without friction: quick at small learning "
             "rates, unstable at larger ones.",

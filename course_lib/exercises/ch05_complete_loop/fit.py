@@ -79,11 +79,13 @@ EXERCISE = Exercise(
     task="Train for several epochs and return the loss of each.",
     aspects=(
         Aspect("history", "one loss per epoch, in order", 1, ("returned",)),
-        Aspect("epochs", "it trains exactly `epochs` epochs", 1, ("epochs_trained",), ("history",)),
+        Aspect(
+            "epochs", "it trains for exactly `epochs` epochs", 1, ("epochs_trained",), ("history",)
+        ),
     ),
     hints=(
-        "The work of one epoch is done: call train_one_epoch. fit only repeats it and keeps score.",
-        "Start an empty list before the loop over range(epochs), append one result per turn, and "
+        "One epoch is already written: call train_one_epoch. fit only repeats it and keeps score.",
+        "Start an empty list before the loop over range(epochs), append one result per epoch, and "
         "return the list after the loop.",
     ),
     observe=_observe,

@@ -105,7 +105,7 @@ EXERCISE = Exercise(
         "Five lines per batch. Before the loop, put the model into train mode and start two "
         "counters: the sum of the losses of all examples, and how many examples you have seen.",
         "loss_fn gives the mean over one batch. Multiply loss.item() by the number of examples in "
-        "the batch before you add it up; divide by the number of all examples at the very end, "
+        "the batch before you add it up; divide by the total number of examples at the very end, "
         "after the loop.",
     ),
     observe=_observe,

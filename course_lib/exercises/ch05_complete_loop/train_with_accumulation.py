@@ -66,7 +66,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a full group's step uses the mean gradient of its batches, and nothing older"
         yield Finding(all(good[: batches // steps]), text, _other_groups(observation, steps))
         if batches % steps:
-            text = "a last shorter group's step uses the mean over its own batches"
+            text = "a shorter last group's step uses the mean over its own batches"
             yield Finding(good[-1], text)
 
 
@@ -98,7 +98,7 @@ EXERCISE = Exercise(
         Aspect("groups", "each step uses the mean gradient of its group", 1, ("parameters",)),
         Aspect(
             "last_group",
-            "a last shorter group is averaged over its own length",
+            "a shorter last group is averaged over its own length",
             1,
             ("parameters",),
             after=("groups",),

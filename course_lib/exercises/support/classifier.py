@@ -88,9 +88,9 @@ def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Find
     elif wrong and not any(
         gradient.any() for gradient in steps[wrong[0]][1] if gradient is not None
     ):
-        got = f"step {wrong[0] + 1} of yours has none, or zeros"
+        got = f"your step {wrong[0] + 1} has none, or only zeros"
     elif wrong == [0] and len(steps) > 1 and case["stale"]:
-        got = "only the first step of yours does not, and there were gradients before the call"
+        got = "only your first step does not, and there were gradients before the call"
     elif wrong:
         compared = min(len(steps), len(build(case)[1]))
         got = f"in yours {len(wrong)} of the first {compared} do not"

@@ -81,7 +81,7 @@ QUIZ = (
         {
             "A": "Every parameter's .grad is None, and an optimizer skips those.",
             "B": "PyTorch does not complain: parameters without a gradient are skipped.",
-            "C": "There is nothing to move by; an optimizer adds no noise.",
+            "C": "There is no gradient to move by, and an optimizer adds no noise.",
             "D": "step() never resets anything.",
         },
         _prove_step_without_gradients,
@@ -90,8 +90,9 @@ QUIZ = (
         "q05_2",
         "B",
         {
-            "A": "Fine: the old gradients are gone before the new ones come.",
-            "B": "The fresh gradients are thrown away before they are used; weights never move.",
+            "A": "Fine: the old gradients are gone before the new ones arrive.",
+            "B": "The fresh gradients are thrown away before they are used; the weights never "
+            "move.",
             "C": "Fine: neither the forward pass nor the loss touches .grad.",
             "D": "Fine: the next batch starts clean.",
         },
@@ -102,7 +103,7 @@ QUIZ = (
         "D",
         {
             "A": "At small learning rates on easy data it does not explode.",
-            "B": "backward() adds; nobody divides by the number of batches.",
+            "B": "backward() adds; nothing divides by the number of batches.",
             "C": "Raise the learning rate a little and the same loop explodes.",
             "D": "Gradients that are never cleared act like momentum with coefficient 1.",
         },

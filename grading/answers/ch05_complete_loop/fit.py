@@ -93,14 +93,14 @@ ANSWER = Answer(
         wrong(
             "one epoch too few",
             edit("range(epochs)", "range(epochs - 1)"),
-            "You train one epoch too few: range(epochs) runs exactly `epochs` times, "
-            "range(1, epochs) or range(epochs - 1) once less.",
+            "You train one epoch too few: range(epochs) runs exactly `epochs` times, range(1, "
+            "epochs) or range(epochs - 1) one time fewer.",
         ),
         wrong(
             "one epoch too many",
             edit("range(epochs)", "range(epochs + 1)"),
             "You train one epoch too many: range(epochs) runs exactly `epochs` times, "
-            "range(epochs + 1) once more.",
+            "range(epochs + 1) one time more.",
         ),
         wrong(
             "only the last value",
@@ -112,7 +112,7 @@ ANSWER = Answer(
         wrong(
             "return inside the loop",
             edit("    return history", "        return history\n    return history"),
-            "The return stands inside the loop, so training ends after the first epoch.",
+            "The return is inside the loop, so training ends after the first epoch.",
             recognise=lambda case, got: (
                 got.error is None
                 and isinstance(got.get("returned"), list)
@@ -123,7 +123,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned",
             edit("    return history\n", ""),
-            "The losses are collected and nothing comes back: return the list after the loop.",
+            "The losses are collected, but nothing is returned: return the list after the loop.",
         ),
         wrong(
             "trained twice per epoch",
@@ -131,7 +131,7 @@ ANSWER = Answer(
                 "history.append",
                 "train_one_epoch(model, loader, loss_fn, optimizer)\n        history.append",
             ),
-            "You call train_one_epoch twice in every turn: each call trains. Call it once, and "
+            "You call train_one_epoch twice per epoch, and each call trains. Call it once, and "
             "keep what it returns.",
             recognise=_trains_twice,
         ),
@@ -145,14 +145,14 @@ ANSWER = Answer(
         wrong(
             "one epoch's loss repeated",
             _one_number_repeated,
-            "You train one epoch and write its loss down several times. Call train_one_epoch "
-            "inside the loop, once per epoch.",
+            "You train one epoch and record its loss several times. Call train_one_epoch inside "
+            "the loop, once per epoch.",
         ),
         wrong(
             "list started anew in every epoch",
             edit("        history.append", "        history = []\n        history.append"),
-            "The empty list is made inside the loop, so each epoch throws away what the earlier "
-            "ones wrote. Make it once, before the loop.",
+            "You create the empty list inside the loop, so each epoch throws away what the "
+            "earlier ones wrote. Create it once, before the loop.",
         ),
     ),
 )

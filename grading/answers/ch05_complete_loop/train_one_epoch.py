@@ -118,54 +118,54 @@ ANSWER = Answer(
         wrong(
             "step before backward",
             edit(STEP, "").edit(BACKWARD, STEP + BACKWARD),
-            "step() runs before backward() has made this batch's gradients. Right after clearing "
-            "there is nothing to move by, so the weights stand still.",
+            "step() runs before backward() has computed this batch's gradients. Right after "
+            "clearing there is nothing to move by, so the weights never move.",
             recognise=_steps_too_early,
         ),
         wrong(
             "step before backward",
             edit(STEP, "").edit(CLEAR, STEP + CLEAR),
             "step() changes the weights while the graph of this batch still needs their old "
-            "values, so the backward() that follows raises. Move step() behind backward().",
+            "values, so the backward() that follows raises. Put step() after backward().",
             recognise=_steps_too_early,
         ),
         wrong(
             "step before backward",
             edit(STEP, "").edit(FORWARD, STEP + FORWARD),
-            "step() opens the loop, so each batch moves the weights by the gradients of the batch "
-            "before it; the last batch is never used. Move step() behind backward().",
+            "step() comes first in the loop, so each batch moves the weights by the gradients of "
+            "the batch before it; the last batch is never used. Put step() after backward().",
         ),
         wrong(
             "no step",
             edit(STEP, ""),
-            "Gradients are computed and never used: without optimizer.step() no weight moves. (With "
-            "its parentheses: optimizer.step alone only names the method.)",
+            "Gradients are computed but never used: without optimizer.step() no weight moves. "
+            "(Mind the parentheses: optimizer.step alone only names the method.)",
             recognise=_never_steps,
         ),
         wrong(
             "no backward",
             edit(BACKWARD, ""),
-            "loss.backward() is missing, so there are no gradients of this batch that step() could "
-            "move by.",
+            "loss.backward() is missing, so step() has no gradients from this batch to move by.",
             recognise=_never_goes_back,
         ),
         wrong(
             "one step for the whole epoch",
             edit(STEP, "").edit("    return", "    optimizer.step()\n    return"),
-            "step() stands after the loop over the batches, so there is one update for all of them, "
-            "by the last batch's gradient. Each batch gets its own step: move it into the loop.",
+            "step() comes after the loop over the batches, so there is one update for all of "
+            "them, by the last batch's gradient. Each batch needs its own step: move it into the "
+            "loop.",
         ),
         wrong(
             "no zero_grad",
             edit(CLEAR, ""),
             "backward() adds to the gradients that are already there. Without zero_grad() each "
-            "step moves by the sum of all batches so far, and by leftovers from before.",
+            "step uses the sum of all batches so far, plus anything left from before the call.",
         ),
         wrong(
             "cleared once, not once per batch",
             edit(CLEAR, "").edit("    for x, y", "    optimizer.zero_grad()\n    for x, y"),
-            "zero_grad() stands before the loop and runs once, so from the second batch on each "
-            "step moves by the sum of all batches so far. Move it into the loop.",
+            "zero_grad() comes before the loop and runs only once, so from the second batch on "
+            "each step uses the sum of all batches so far. Move it into the loop.",
         ),
         wrong(
             "softmax before the loss",
@@ -182,15 +182,15 @@ ANSWER = Answer(
         wrong(
             "examples counted by loader.dataset",
             edit("total_loss / n_examples", "total_loss / len(loader.dataset)"),
-            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
-            "not every one has that attribute: count the examples as they come, with len(y).",
+            "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
+            "not every loader has that attribute: count the examples as they come, with len(y).",
             recognise=_raised("no attribute 'dataset'"),
         ),
         wrong(
             "mean of batch means",
             edit("loss.item() * len(y)", "loss.item()").edit("+= len(y)", "+= 1"),
-            "You average the batches' means. The last batch is smaller, so its examples count "
-            "too much: weigh each mean by its batch's size.",
+            "You average the batches' means. The last batch is smaller, so its examples count too "
+            "much: weight each mean by its batch's size.",
         ),
         wrong(
             "batch means divided by examples",
@@ -201,26 +201,26 @@ ANSWER = Answer(
         wrong(
             "sum over examples divided by batches",
             edit("+= len(y)", "+= 1"),
-            "You weigh each batch by its size, and then divide by the number of batches. Divide by "
-            "the number of examples.",
+            "You weight each batch by its size, but then divide by the number of batches. Divide "
+            "by the number of examples.",
         ),
         wrong(
             "sum of batch means",
             edit("loss.item() * len(y)", "loss.item()").edit(" / n_examples", ""),
             "You return the sum of the batches' means: it grows with the number of batches. "
-            "Weigh each by its batch's size and divide by the number of examples.",
+            "Weight each by its batch's size and divide by the number of examples.",
         ),
         wrong(
             "last batch only",
             edit("total_loss / n_examples", "loss.item()"),
-            "You return the loss of the last batch. One small batch says little: average over "
-            "all examples of the epoch.",
+            "You return the loss of the last batch. One small batch tells you little: average "
+            "over all examples of the epoch.",
         ),
         wrong(
             "return inside the loop",
             edit("    return", "        return"),
-            "The return stands inside the loop, so the epoch ends after its first batch. Move it "
-            "out by one indentation.",
+            "The return is inside the loop, so the epoch ends after its first batch. Move it out "
+            "one indentation level.",
         ),
         wrong(
             "tensor with graph returned",
@@ -231,12 +231,12 @@ ANSWER = Answer(
         wrong(
             "a tensor returned",
             edit("loss.item()", "loss.detach()"),
-            "The number is right and comes as a tensor. Take it out with .item().",
+            "The number is right, but it is a tensor. Take the plain number out with .item().",
         ),
         wrong(
             "nothing returned",
             edit("return total_loss / n_examples", "return None"),
-            "The epoch is trained, and nothing comes back. Return the mean loss after the loop; "
+            "The epoch is trained, but nothing is returned. Return the mean loss after the loop; "
             "printing it is not enough.",
         ),
         wrong(
@@ -249,7 +249,7 @@ ANSWER = Answer(
             "loss measured after the step",
             edit("loss.item()", "loss_fn(model(x), y).item()"),
             "You compute the loss once more after the step. That costs a second forward pass and "
-            "reports another number: log the loss that you trained on.",
+            "reports a different number: log the loss that you trained on.",
         ),
     ),
 )

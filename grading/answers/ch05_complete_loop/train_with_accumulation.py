@@ -80,8 +80,9 @@ ANSWER = Answer(
         wrong(
             "no division",
             edit(" / group_length", ""),
-            "The gradients of a group are added and never divided, so a step is as many times too "
-            "long as the group has batches. Divide each loss by the length of its group.",
+            "The gradients of a group are added but never divided, so a step is too long by a "
+            "factor of the number of batches in the group. Divide each loss by the length of its "
+            "group.",
         ),
         wrong(
             "cleared every batch",
@@ -100,8 +101,8 @@ ANSWER = Answer(
         wrong(
             "last group divided by accumulate_steps",
             edit("/ group_length", "/ accumulate_steps"),
-            "The last group is shorter, and you divide it by accumulate_steps all the same: its "
-            "step is too short. Divide by the number of batches that the group really has.",
+            "The last group is shorter, but you still divide it by accumulate_steps: its step is "
+            "too short. Divide by the number of batches that the group really has.",
         ),
         wrong(
             "leftover gradients counted in",
@@ -112,8 +113,8 @@ ANSWER = Answer(
         wrong(
             "divided by all batches of the epoch",
             edit("/ group_length", "/ n_batches"),
-            "You divide each loss by the number of all batches. A step is about its own group: "
-            "divide by the number of batches in that group.",
+            "You divide each loss by the total number of batches. A step concerns only its own "
+            "group: divide by the number of batches in that group.",
         ),
         wrong(
             "step at the first batch of a group",
@@ -121,12 +122,12 @@ ANSWER = Answer(
                 "i + 1 == group_start + group_length", "i % accumulate_steps == 0"
             ),
             "i % accumulate_steps == 0 is true at the first batch of a group, so the step comes "
-            "when the group has hardly begun. It belongs behind the group's last batch.",
+            "when the group has hardly begun. It belongs after the group's last batch.",
         ),
         wrong(
             "not cleared between groups",
             edit(CLEAR, ""),
-            "Between two groups nobody clears, so a group's step includes all the groups before. "
+            "You do not clear between groups, so a group's step includes all earlier groups. "
             "Clear after each step.",
         ),
         wrong(
@@ -138,12 +139,12 @@ ANSWER = Answer(
         wrong(
             "last step not counted",
             edit("return n_steps", "return n_batches // accumulate_steps"),
-            "The last shorter group gets its step, and you do not count it.",
+            "The shorter last group gets its step, but you do not count it.",
         ),
         wrong(
             "nothing returned",
             edit("return n_steps", "return None"),
-            "The steps are right, and nothing comes back: return their number.",
+            "The steps are right, but nothing is returned: return their number.",
         ),
         wrong(
             "batches counted instead of steps",

@@ -646,9 +646,9 @@ def test_whose_gradient_a_step_used_is_said():
 
     assert got(in_order("B", "S")) == "in yours 3 of the first 3 do not"
     assert got(in_order("B", "S", "Z")) == (
-        "only the first step of yours does not, and there were gradients before the call"
+        "only your first step does not, and there were gradients before the call"
     )
-    assert got(in_order("B", "Z", "S")) == "step 1 of yours has none, or zeros"
+    assert got(in_order("B", "Z", "S")) == "your step 1 has none, or only zeros"
 
     def steps_twice(model, loader, loss_fn, optimizer):
         losses = []
