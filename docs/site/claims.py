@@ -134,13 +134,13 @@ CLAIMS = (
     # Chapter 04
     Claim(
         "optimizer_race",
-        "It is there all the same, at step 114.",
+        "It gets there all the same, at step 114.",
         (r"learning rate 0\.032", "SGD: there at step 114"),
     ),
     Claim("optimizer_race", "and is there at step 61.", (r"momentum 0\.9: there at step 61",)),
     Claim(
         "optimizer_race",
-        "crosses the floor 3 times only.",
+        "crosses the floor only 3 times.",
         (r"Adam: not there: .* above, path length 3\.\d, 3 crossings",),
         preset="Race",
         frame=150,
@@ -195,8 +195,8 @@ CLAIMS = (
     ),
     Claim(
         "zero_grad",
-        "At the default rate of 0.1 the uncleared run climbs into the thousands.",
-        (r"and \d,\d\d\d without clearing",),
+        "At the default rate of 0.1 the uncleared run ends hundreds of times higher.",
+        (r"of 0\.03 with cleared gradients, and 22 without clearing",),
     ),
     Claim(
         "zero_grad",
@@ -221,12 +221,12 @@ CLAIMS = (
     Claim("gradient_noise", "two at 1,024", ("makes 2 updates",), {"batch_size": 1024}),
     Claim(
         "shuffling",
-        "Below runs a diagonal: each class is learned when its turn comes and lost",
+        "Below, a diagonal appears: each class is learned when its turn comes and lost",
         (r"sorted by class, the mean accuracy is 0\.1", r"shuffled, the mean accuracy is 0\.9"),
     ),
     Claim(
         "shuffling",
-        "a smaller learning rate forgets more slowly, and learns more slowly too",
+        "with a smaller learning rate the network forgets more slowly, and learns more slowly too",
         (r"shuffled, the mean accuracy is 0\.[67]", r"sorted by class, the mean accuracy is 0\.2"),
         {"lr": 0.01},
     ),
@@ -250,7 +250,7 @@ CLAIMS = (
     ),
     Claim(
         "dashboard",
-        "The loss waits on a plateau near 0.69 at first",
+        "The loss stays on a plateau near 0.69 at first",
         (r"epoch 1 \(10 updates\), cross-entropy loss 0\.(69|70)",),
         frame=10,
     ),
@@ -320,7 +320,7 @@ CLAIMS = (
     # Chapter 08
     Claim(
         "lr_schedules",
-        "a warm-up of 0 % makes the last plan the same as the cosine",
+        "a warm-up of 0 % makes the last schedule the same as the cosine",
         (r"cosine 0\.0994, .*warm-up \+ cosine 0\.0994",),
         {"warmup": 0},
     ),
@@ -439,7 +439,7 @@ CLAIMS = (
     ),
     Claim(
         "loss_scaling",
-        "Too far, and its right foot becomes infinite.",
+        "Too far, and its right-hand edge becomes infinite.",
         (r"and 0\.\d+ % become infinite",),
         {"exponent": 24},
     ),
@@ -470,7 +470,7 @@ CLAIMS = (
         for patient, sign in ((4, "oscillates and grows"), (7, "leaps"), (3, "hardly moves"))
     ),
     *(
-        Claim("bug_clinic", "**Three are quiet.**", (sign,), {"patient": patient})
+        Claim("bug_clinic", "**Three are quiet**", (sign,), {"patient": patient})
         for patient, sign in ((6, "sticks far above 0"), (1, "jumps about"), (8, "Memory grows"))
     ),
     *(

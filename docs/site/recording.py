@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 import pixels
+from filelock import FileLock
 
 from course_lib.panels.canvas import Canvas
 from course_lib.simulations import SIMULATIONS, load
@@ -129,7 +130,10 @@ def record(
     digests = {name: _digest(name, wanted[name]) for name in names}
     stale = [name for name in names if _cached(cache, name, digests[name]) is None]
     if stale:
-        _run(stale, wanted, digests, cache, workers or os.cpu_count() or 1)
+        cache.mkdir(parents=True, exist_ok=True)
+        with FileLock(cache / "lock"):  # another process may be recording into this cache
+            stale = [name for name in stale if _cached(cache, name, digests[name]) is None]
+            _run(stale, wanted, digests, cache, workers or os.cpu_count() or 1)
     found = {name: _cached(cache, name, digests[name]) for name in names}
     return {name: recording for name, recording in found.items() if recording is not None}
 
