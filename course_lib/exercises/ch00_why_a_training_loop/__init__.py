@@ -17,8 +17,8 @@ QUESTIONS = (
     ),
     Question(
         "q00_2",
-        "A loss suddenly explodes. What does a loop that you wrote yourself give you, that one "
-        "call of a ready-made `fit()` hides?",
+        "A loss suddenly explodes. What does a loop you wrote yourself give you that a single call "
+        "to a ready-made `fit()` hides?",
         {
             "A": "It cannot happen in a loop of your own.",
             "B": "PyTorch repairs the step for you when it can see the loop.",
@@ -29,13 +29,13 @@ QUESTIONS = (
     ),
     Question(
         "q00_3",
-        "In the run of this chapter, the gradient of one layer at step 47 is more than 2,000 times "
-        "its usual size. You switch clipping on. What does the loss do?",
+        "In this chapter's run, the gradient of one layer at step 47 is more than 2,000 times its "
+        "usual size. You switch clipping on. What does the loss do?",
         {
-            "A": "It leaps at step 47 and is back to normal at once.",
+            "A": "It leaps at step 47 and is back to normal right away.",
             "B": "It stays low at step 47 and afterwards.",
-            "C": "It stays where it is for ever, because every gradient becomes zero.",
-            "D": "The training stops at step 47.",
+            "C": "It never changes again, because every gradient becomes zero.",
+            "D": "Training stops at step 47.",
         },
     ),
 )

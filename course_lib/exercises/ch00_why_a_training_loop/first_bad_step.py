@@ -36,7 +36,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         f"yours is {returned!r:.30}",
     )
     if not observation["losses_left_alone"]:
-        yield Finding(False, "the list of losses is left as it was")
+        yield Finding(False, "the list of losses is left unchanged")
 
 
 def _public(losses: list[float], answer: int | None, factor: float | None = None) -> Case:
@@ -52,17 +52,17 @@ EXERCISE = Exercise(
         Aspect(
             "finite",
             "NaN and infinity are bad steps, exactly factor times the smallest loss is not; the "
-            "list is left as it was",
+            "list is left unchanged",
             1,
             ("returned", "losses_left_alone"),
             after=("leap",),
         ),
     ),
     hints=(
-        "Walk through the losses once and remember the smallest one seen so far. Ask of each loss: "
-        "is it finite? is it too large compared with what you remember?",
+        "Walk through the losses once and remember the smallest one seen so far. For each loss, "
+        "ask: is it finite? Is it too large compared with what you remember?",
         "math.isfinite(loss) is False for NaN and for both infinities. Every comparison with NaN "
-        "is False, so ask about finiteness first. Start with math.inf as the smallest loss, and "
+        "is False, so check for finiteness first. Start with math.inf as the smallest loss, and "
         "return None after the loop.",
     ),
     observe=_observe,

@@ -37,7 +37,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         pairs = zip(returned, observation["plain"], strict=True)
         near = [word for word, plain in pairs if plain == name != word]
         got = f"yours is spelt {near[0]!r:.30}" if near else ""
-        yield Finding(returned.count(name) == 1, f'"{name}" is there once', got)
+        yield Finding(returned.count(name) == 1, f'"{name}" appears once', got)
     if sorted(map(str, returned)) == sorted(BEATS):
         for text, early, late in (
             ("you predict before you judge", "forward", "loss"),

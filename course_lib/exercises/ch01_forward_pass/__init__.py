@@ -27,12 +27,12 @@ QUESTIONS = (
     ),
     Question(
         "q01_3",
-        "Why does everybody write `model(x)` and nobody `model.forward(x)`?",
+        "Why does everybody write `model(x)` rather than `model.forward(x)`?",
         {
             "A": "`model(x)` also runs the registered hooks, before and after `forward`.",
             "B": "`model.forward(x)` does not record the graph, so `backward()` fails.",
             "C": "`forward` is private: calling it raises an error.",
-            "D": "`model(x)` is compiled and therefore quicker.",
+            "D": "`model(x)` is compiled and therefore faster.",
         },
     ),
 )

@@ -134,7 +134,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a batch [2, 3] comes out as [2, 2]"
         yield Finding(right, text, seen(output))
         if right:
-            text = "with all weights 1, the inputs -1, 2, 6 give 28: no large value is squeezed"
+            text = "with all weights 1, the inputs -1, 2, 6 give 28: large values are not squeezed"
             yield Finding(near(output[0], torch.full((2,), 28.0)), text, row(output[0]))
             text = "the inputs 1, -2, -6 give 0: hidden values below 0 are cut off"
             yield Finding(near(output[1], torch.zeros(2)), text, row(output[1]))
@@ -162,11 +162,11 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Two ways are equally good: a class like the one above with the layers made in __init__ "
-        "and used in forward, of which you return an instance; or nn.Sequential(...), which runs "
-        "its modules one after another.",
+        "Two ways are equally good: return an instance of a class like the one above, with the "
+        "layers made in __init__ and used in forward; or return nn.Sequential(...), which runs its "
+        "modules one after another.",
         "The first layer goes from in_features to hidden, the second from hidden to out_features. "
-        "nn.ReLU() stands between them, and nothing at all after the second.",
+        "nn.ReLU() goes between them, and nothing at all comes after the second.",
     ),
     observe=_observe,
     fields=(

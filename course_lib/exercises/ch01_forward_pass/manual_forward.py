@@ -126,7 +126,8 @@ EXERCISE = Exercise(
     ),
     hints=(
         "Write down the shapes: x is [N, in], W1 is [hidden, in], and you need [N, hidden]. Which "
-        "of the two must be turned for the matrix product to fit? A plain + adds a bias to every row.",
+        "of the two must be transposed for the matrix product to fit? A plain + adds a bias to "
+        "every row.",
         "A linear layer computes x @ W.T + b. Between the two, everything below 0 becomes 0: "
         "torch.relu, or clamp(min=0). After the second layer nothing more happens.",
     ),

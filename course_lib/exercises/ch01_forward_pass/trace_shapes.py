@@ -53,17 +53,17 @@ def _public_cases() -> list[Case]:
         (
             trace_case("nested", [3, 5, 4, 2], 7),
             [("0", (7, 5)), ("1.0", (7, 5)), ("1.1", (7, 4)), ("2", (7, 2))],
-            "the nested model's four leaves are listed, and no container",
+            "the nested model's four leaves are listed, and no containers",
         ),
         (
             trace_case("backwards", [3, 5, 2], 4, training=False),
             [("second", (4, 5)), ("activation", (4, 5)), ("first", (4, 2))],
-            "the order is the one in which the modules run, not the one of registration",
+            "modules are listed in the order they run, not the order they were registered",
         ),
         (
             trace_case("repeated", [4, 3, 2], 6),
             [("a", (6, 3)), ("relu", (6, 3)), ("b", (6, 3)), ("relu", (6, 3)), ("c", (6, 2))],
-            "a module that runs twice is listed twice, one that never runs is not listed",
+            "a module that runs twice is listed twice, and one that never runs is not listed",
         ),
         (
             trace_case("shared", [3, 2], 4),
@@ -76,7 +76,7 @@ def _public_cases() -> list[Case]:
                 ("blocks.1.linear", (4, 3)),
                 ("head", (4, 2)),
             ],
-            "a module that sits at two places is listed under its first name both times",
+            "a module that sits in two places is listed under its first name both times",
         ),
         (
             trace_case("leaf", [3, 2], 5),
@@ -97,9 +97,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     left = observation["hooks_left"]
     yield Finding(left <= 0, "your hooks are gone afterwards", f"{left} are left")
     runs = observation["older_hook_runs"] > 0
-    yield Finding(runs, "a hook that somebody else had registered is still there")
+    yield Finding(runs, "a hook that somebody else registered is still there")
     modes = all(mode == case["training"] for mode in observation["modes"])
-    yield Finding(modes, "train or eval mode is as it was")
+    yield Finding(modes, "train or eval mode is unchanged")
 
 
 def _entry(entry: Any) -> str:
@@ -116,14 +116,14 @@ EXERCISE = Exercise(
         Aspect("trace", "the leaves are listed with their shapes", 1, ("trace",)),
         Aspect(
             "order",
-            "the order is that of execution, also for unusual models",
+            "the order is that of execution, even for unusual models",
             1,
             ("trace",),
             after=("trace",),
         ),
         Aspect(
             "clean",
-            "the model is left as it was",
+            "the model is left unchanged",
             1,
             ("hooks_left", "older_hook_runs", "modes"),
             after=("trace",),
@@ -133,7 +133,7 @@ EXERCISE = Exercise(
         "Three parts: register a hook on every leaf of model.named_modules() and keep the handles; "
         "run model(x) once; remove all handles. Each hook appends one pair to a list.",
         "A leaf has no children: list(module.children()) is empty. A hook is called as "
-        "hook(module, inputs, output) and does not know its module's name: make it in a small "
+        "hook(module, inputs, output) and does not know its module's name: create it in a small "
         "function that takes the name, or give it a default argument name=name.",
     ),
     observe=_observe,

@@ -7,8 +7,8 @@ EXERCISES = ("mse", "softmax", "cross_entropy")
 QUESTIONS = (
     Question(
         "q02_1",
-        "A model gives the logits [5, 0, 0], and class 0 is right. How large is the cross-entropy "
-        "loss, roughly?",
+        "A model gives the logits [5, 0, 0], and class 0 is the right one. Roughly how large is "
+        "the cross-entropy loss?",
         {
             "A": "\u22125: minus the logit of the right class.",
             "B": "0.987: the probability of the right class.",
@@ -21,7 +21,7 @@ QUESTIONS = (
         "Your model for 10 classes ends in a softmax, and you train it with "
         "`nn.CrossEntropyLoss`. What do you see?",
         {
-            "A": "Training runs without a message, but the loss never gets below about 1.46.",
+            "A": "Training runs without any message, but the loss never gets below about 1.46.",
             "B": "PyTorch raises an error: it expects logits, not probabilities.",
             "C": "No difference at all: the softmax of a softmax is the same softmax.",
             "D": "The loss becomes negative as soon as the model is sure.",
@@ -34,7 +34,7 @@ QUESTIONS = (
         {
             "A": "The mean over the 32 squared errors, as intended.",
             "B": "Nothing: PyTorch raises a RuntimeError about the shapes.",
-            "C": "The mean over a 32 x 32 table of all pairs, without a word.",
+            "C": "The mean over a 32 x 32 table of all pairs, without a warning.",
             "D": "The right mean, together with a warning about the shapes.",
         },
     ),

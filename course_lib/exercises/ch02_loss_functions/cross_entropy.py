@@ -91,7 +91,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = f"logits {shown} with target 0 cost {known}"
         yield Finding(is_about(loss, known, digits), text, got)
     elif logits.shape == (2, 3):
-        text = "two examples that cost 0.0134 and 1.417 cost 0.715 together"
+        text = "two examples that cost 0.0134 and 1.417 cost 0.715 on average"
         yield Finding(is_about(loss, 0.7152, 3), text, got)
     elif logits.shape == (7, 10):
         text = "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are"
@@ -128,9 +128,9 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Two steps: the log-probability of every class of every row, [N, C]; then, of each row, "
-        "the one entry at its target. Minus their mean is the loss. Row i's entry at targets[i]: "
-        "index with two tensors of length N, the row numbers and the targets.",
+        "Two steps: the log-probability of every class of every row, [N, C]; then, from each row, "
+        "the one entry at its target. The loss is minus their mean. To pick row i's entry at "
+        "targets[i], index with two tensors of length N: the row numbers and the targets.",
         "Do not take the log of a probability: it may have become 0. In logarithms the division "
         "turns into a subtraction: the log-probability of a class is its logit minus the "
         "log-sum-exp of its row, and logits.logsumexp(dim=1, keepdim=True) never overflows.",

@@ -101,7 +101,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "[2.5, 3.1, 4.0] against [3.0, 3.0, 4.0] costs 0.0867"
         yield Finding(is_about(loss, 0.0867), text, got)
     elif prediction.shape == (4, 3):
-        yield Finding(is_about(loss, 9.0), "a table that is 3 off everywhere costs 9", got)
+        yield Finding(is_about(loss, 9.0), "a table that is off by 3 everywhere costs 9", got)
     else:
         text = "errors of 1 and -1 do not cancel: the loss is 1"
         yield Finding(is_about(loss, 1.0), text, got)
@@ -116,7 +116,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 EXERCISE = Exercise(
     name="mse",
     points=2,
-    task="The mean squared error of two tensors of one shape; refuse two shapes.",
+    task="The mean squared error of two tensors of the same shape; reject differing shapes.",
     aspects=(
         Aspect("values", "the loss is the mean squared error", 1, ("returned", "gradient")),
         Aspect(
@@ -128,10 +128,10 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Difference, square, mean over all elements. Before any of it, compare the two shapes: a "
+        "Difference, square, mean over all elements. Before all that, compare the two shapes: a "
         "tensor's .shape can be compared with == or !=.",
         '`raise ValueError(f"...")` stops the function with a message. Put both shapes into the '
-        "message: whoever meets it then sees at once which side to mend.",
+        "message: whoever reads it then sees at once which side to fix.",
     ),
     observe=_observe,
     fields=(

@@ -77,7 +77,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     if large:
         finite = bool(result.isfinite().all())
-        text = "logits of 1000 or -1000 give numbers: no inf and no nan"
+        text = "logits of 1000 or -1000 give finite numbers: no inf and no nan"
         yield Finding(finite, text, f"a row became {_worst_row(result)}")
         if not finite:  # what follows from it would only hide the cause
             return
@@ -85,7 +85,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         ok, got = has_dtype(result, logits)
         yield Finding(ok, "the result has the logits' dtype", got)
         between = bool(((result >= 0) & (result <= 1)).all())
-        got = f"yours go from {result.min():.3g} to {result.max():.3g}"
+        got = f"yours range from {result.min():.3g} to {result.max():.3g}"
         yield Finding(between, "every entry lies between 0 and 1", got)
     if logits.shape == (3,):
         known = near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
@@ -107,7 +107,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             "a logit that is larger by 1 has 2.718 times the probability, in every row",
         )
     unchanged = torch.equal(observation["logits_afterwards"], logits)
-    yield Finding(unchanged, "the logits that you were given are unchanged")
+    yield Finding(unchanged, "the logits you were given are unchanged")
 
 
 def _numbers(row: Tensor) -> str:
@@ -127,7 +127,7 @@ EXERCISE = Exercise(
         Aspect("values", "the last dimension holds the right probabilities", 1, ("returned",)),
         Aspect(
             "stable",
-            "large logits give numbers, gradients flow, the input stays as it was",
+            "large logits give finite numbers, gradients flow, the input stays unchanged",
             1,
             ("returned_for_large", "gradient", "logits_afterwards"),
             after=("values",),
@@ -136,8 +136,9 @@ EXERCISE = Exercise(
     hints=(
         "Two steps: make every number positive with exp, then divide by the sum of the last "
         "dimension. Keep that dimension in the sum (keepdim=True), or the shapes do not fit.",
-        "Adding the same number to all logits of a row changes no probability. So choose a number "
-        "that makes the largest logit of each row 0: then exp never sees anything above 0.",
+        "Adding the same number to all logits of a row does not change the probabilities. So "
+        "choose a number that makes the largest logit of each row 0: then exp never sees anything "
+        "above 0.",
     ),
     observe=_observe,
     fields=("returned", "returned_for_large", "gradient", "logits_afterwards"),

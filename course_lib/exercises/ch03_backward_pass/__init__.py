@@ -28,8 +28,8 @@ QUESTIONS = (
     ),
     Question(
         "q03_3",
-        "You run forward and backward on one batch, then forward and backward on another, and clear "
-        "nothing in between. What does `.grad` hold?",
+        "You run forward and backward on one batch, then forward and backward on another, without "
+        "clearing anything in between. What does `.grad` hold?",
         {
             "A": "The sum of the two gradients.",
             "B": "The gradient of the second batch.",

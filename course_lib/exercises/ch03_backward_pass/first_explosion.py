@@ -27,7 +27,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = observation["returned"]
     right = type(got) is type(case["answer"]) and got == case["answer"]
-    yield Finding(right, case["text"], f"yours is {got!r:.60}, expected is {case['answer']!r}")
+    yield Finding(right, case["text"], f"expected {case['answer']!r}, yours is {got!r:.60}")
 
 
 def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:
@@ -56,21 +56,21 @@ def _public_cases() -> list[Case]:
         ),
         case("found", _calm(), None, "a calm history gives None"),
         case("found", _calm(fc1={2: 50.0}), None, "nothing before step 5 explodes"),
-        case("found", _calm(head={7: 30.0}), (7, "head"), "the last step is looked at too"),
+        case("found", _calm(head={7: 30.0}), (7, "head"), "the last step is checked too"),
         case(
             "found",
             _calm(fc1={1: 90.0, 6: 30.0}),
             (6, "fc1"),
-            "usual is the median of the steps before, which one early spike does not move",
+            "usual means the median of the steps before, which one early spike does not move",
         ),
-        case("found", two_sides, (5, "fc1"), "a step is judged by the steps before it alone"),
+        case("found", two_sides, (5, "fc1"), "a step is judged only by the steps before it"),
         case("found", {"fc1": [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 15.0]}, None, middles),
         case("found", {"fc1": [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 25.0]}, (6, "fc1"), middles),
         case(
             "found",
             {"fc1": [0.5, 0.5, 0.5, 0.5, 0.5, 1.5, 2.0]},
             (6, "fc1"),
-            "with factor=3, a norm explodes above 3 times the median, not at it",
+            "with factor=3, a norm explodes above 3 times the median, not at exactly 3 times",
             3.0,
         ),
         case("non_finite", _calm(fc1={6: nan}), (6, "fc1"), "a norm that is NaN is an explosion"),
@@ -96,13 +96,13 @@ def _public_cases() -> list[Case]:
             "culprit",
             _calm(fc1={6: nan}, head={6: inf}),
             (6, "fc1"),
-            "of equal ratios the first layer in the dict wins",
+            "if ratios are equal, the first layer in the dict wins",
         ),
         case(
             "found",
             {"fc1": [1.0] * 10 + [6.0] * 5 + [15.0, 1.0]},
             (15, "fc1"),
-            "all steps before count, not the last few only",
+            "all the steps before count, not just the last few",
         ),
         case(
             "culprit",
@@ -125,10 +125,10 @@ EXERCISE = Exercise(
     hints=(
         "Go through the steps from 5 on, and at each step through the layers. The first step with "
         "any explosion ends the search; collect that step's ratios and take the largest.",
-        "For a layer at step t: before = its finite norms of the steps 0 to t - 1, and "
+        "For a layer at step t: before = its finite norms from steps 0 to t - 1, and "
         "statistics.median(before). The ratio is infinite when the norm is not finite "
         "(math.isfinite), or when it is positive and the median is 0. max() keeps the first of "
-        "equal ones.",
+        "equal ratios.",
     ),
     observe=_observe,
     fields=("returned",),

@@ -149,7 +149,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         not observation["surplus"] and not observation["missing"],
         "the keys are the names of the parameters that got a gradient",
-        f"too many: {_names(observation['surplus'])}; missing: {_names(observation['missing'])}",
+        f"extra: {_names(observation['surplus'])}; missing: {_names(observation['missing'])}",
     )
     odd = [value for value in returned.values() if not isinstance(value, float)]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
@@ -158,7 +158,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if isinstance(returned.get(name), float):
         yield Finding(
             name not in observation["off"],
-            "a norm is the length of this loss's gradient, and of nothing older",
+            "a norm is the length of this loss's gradient, with nothing older added",
             f"{name}: the length is {_lengths(case)[name]:.4f}, yours is {returned[name]:.4f}",
         )
 
@@ -186,7 +186,7 @@ EXERCISE = Exercise(
         Aspect("gradients", "afterwards .grad holds the fresh gradients", 1, ("gradients",)),
     ),
     hints=(
-        "Three pieces of work: throw away the old gradients, run backward, then walk over "
+        "Three things to do: throw away the old gradients, run backward, then walk over "
         "model.named_parameters() and measure.",
         "A parameter that the loss does not use has .grad None after model.zero_grad() and "
         "backward(): leave it out. p.grad.norm() is the L2 norm, .item() makes it a float.",

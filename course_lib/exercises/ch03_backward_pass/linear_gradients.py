@@ -71,7 +71,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(observation["pair"] is True, text, f"yours is {shown}")
     if observation["pair"] is not True:
         return
-    yield Finding(observation["unchanged"], "x, y, w and b are left as they were")
+    yield Finding(observation["unchanged"], "x, y, w and b are left unchanged")
     w, b = case["w"].clone().requires_grad_(), case["b"].clone().requires_grad_()
     exact = torch.autograd.grad(((case["x"] @ w + b - case["y"]) ** 2).mean(), (w, b))
     for name, expected, got in zip("wb", exact, gradients, strict=True):
@@ -86,7 +86,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if fits:
             right = torch.allclose(expected, got, rtol=1e-3, atol=1e-4)
             shown = beside("autograd says", expected, got)
-            yield Finding(right, f"the gradient of {name} is autograd's", shown)
+            yield Finding(right, f"the gradient of {name} agrees with autograd", shown)
 
 
 def _public_cases() -> list[Case]:
@@ -109,7 +109,7 @@ EXERCISE = Exercise(
         Aspect("bias", "the gradient of b is right", 1, ("b_gradient",)),
         Aspect(
             "any_input",
-            "it works for float32, any memory layout and without gradient mode",
+            "it works for float32, for any memory layout and without gradient mode",
             1,
             ("w_gradient", "b_gradient", "single_w_gradient", "single_b_gradient", "unchanged"),
             after=("weights",),
@@ -119,8 +119,8 @@ EXERCISE = Exercise(
         "Start with one example, as in the text: the error times 2, then times what the weight was "
         "multiplied by. Then average over the examples.",
         "With error = x @ w + b - y, of shape [N]: dL/db is the mean of 2 * error. For dL/dw[j], "
-        "each error is first multiplied by its own x[:, j]; all j at once are one product with "
-        "x.T.",
+        "each error is first multiplied by its own x[:, j]; a single product with x.T does this "
+        "for all j at once.",
     ),
     observe=_observe,
     fields=(

@@ -83,10 +83,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
-        yield Finding(kept, "w is bit for bit what it was", "yours has changed")
+        yield Finding(kept, "w is unchanged, bit for bit", "yours has changed")
     if not fits:
         return
-    text = "the result is detached: it belongs to no graph"
+    text = "the result is detached: it is not part of a graph"
     yield Finding(not result.requires_grad, text, "yours requires gradients")
     w = w.detach().requires_grad_()
     (exact,) = torch.autograd.grad(_scalar_function(case | {"returns": "tensor"})(w), w)
@@ -134,14 +134,15 @@ EXERCISE = Exercise(
             0.5,
             ("gradient",),
         ),
-        Aspect("unchanged", "w is as it was afterwards", 0.5, ("w_after",), after=("central",)),
+        Aspect("unchanged", "w is unchanged afterwards", 0.5, ("w_after",), after=("central",)),
     ),
     hints=(
         "For each entry: a copy of w in which this one entry is larger by eps, and a copy in which "
-        "it is smaller by eps. Take f of both. The copies are 2 * eps apart: divide the difference "
+        "it is smaller by eps. Call f on both. The copies are 2 * eps apart: divide the difference "
         "of the two values by that.",
-        "Copies keep w safe: flat = w.detach().flatten().clone(), change flat[i], and give f "
-        "flat.reshape(w.shape). Collect one slope per i, and give the result w's shape at the end.",
+        "Copies keep w safe: flat = w.detach().flatten().clone(), change flat[i], and pass "
+        "flat.reshape(w.shape) to f. Collect one slope per i, and give the result w's shape at the "
+        "end.",
     ),
     observe=_observe,
     fields=("gradient", "w_after"),

@@ -18,13 +18,13 @@ QUESTIONS = (
     ),
     Question(
         "q04_2",
-        "Adam's very first step. One weight has the gradient 0.001, another one 1000, both the same "
-        "learning rate. How far do they move?",
+        "Adam's very first step. One weight has the gradient 0.001, another 1000, and both have "
+        "the same learning rate. How far do they move?",
         {
             "A": "Both by almost the same distance, about the learning rate.",
-            "B": "The second a million times as far as the first.",
+            "B": "The second moves a million times as far as the first.",
             "C": "Neither moves: the moments start at zero.",
-            "D": "The first one farther than the second.",
+            "D": "The first moves farther than the second.",
         },
     ),
     Question(

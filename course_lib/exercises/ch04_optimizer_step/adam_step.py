@@ -39,7 +39,7 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    where = "when some have no gradient at some step" if steps.has_gaps(case) else ""
+    where = "when some gradients are missing at some steps" if steps.has_gaps(case) else ""
     if case["settings"]:
         named = ", ".join(f"{name}={value}" for name, value in case["settings"].items())
         where = f"with {named}, {steps.after_steps(case)}"
@@ -69,11 +69,11 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Per parameter, keep three things in state: the number of its steps, and two tensors of "
-        "its shape that start at zero. Then write the five lines of the text one after another.",
+        "Per parameter, keep three things in state: its step count, and two tensors of its shape "
+        "that start at zero. Then write the five lines from the text one after another.",
         "state.setdefault(i, [0, torch.zeros_like(p), torch.zeros_like(p)]) gives parameter number "
         "i its own entry. Raise its counter before you use it, so that the first step has t = 1, "
-        "and add eps after the root.",
+        "and add eps after taking the root.",
     ),
     observe=_observe,
     fields=("parameters", "single_parameters", *steps.SIDE_FIELDS),

@@ -69,7 +69,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if is_float:
         yield Finding(
             math.isclose(returned, norm, rel_tol=1e-5, abs_tol=1e-9),
-            "the result is the common norm before clipping (0.0 without any gradient)",
+            "the result is the common norm before clipping (0.0 if there are no gradients)",
             f"that is {norm:.4f}, yours is {returned:.4f}",
         )
     after = _common_norm(gradients)
@@ -89,7 +89,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     )
     yield Finding(
         _same_direction(case["gradients"], gradients),
-        "they keep their direction: all entries shrink by one factor",
+        "they keep their direction: all entries shrink by the same factor",
     )
     in_place = same_gradients(gradients, observation["aliases"])
     yield Finding(in_place, "the gradients are scaled in place")
@@ -127,7 +127,10 @@ EXERCISE = Exercise(
     task="Scale all gradients down together when their common norm is too large.",
     aspects=(
         Aspect(
-            "scaled", "all gradients shrink by one factor, to the norm max_norm", 1, ("gradients",)
+            "scaled",
+            "all gradients shrink by the same factor, to the norm max_norm",
+            1,
+            ("gradients",),
         ),
         Aspect("norm", "the result is the norm before clipping, a float", 0.5, ("returned",)),
         Aspect(
@@ -141,8 +144,8 @@ EXERCISE = Exercise(
     hints=(
         "The common norm is that of all gradients laid end to end: the root of the sum of all "
         "squares, over all parameters. One factor for all of them follows from it.",
-        "params may be a generator, which can be read once: collect the gradients that exist in a "
-        "list first. Scale only when the norm is larger than max_norm, with g.mul_(factor).",
+        "params may be a generator, which can be read only once: first collect the gradients that "
+        "exist in a list. Scale only when the norm is larger than max_norm, with g.mul_(factor).",
     ),
     observe=_observe,
     fields=("returned", "gradients", "aliases", "values"),

@@ -38,7 +38,7 @@ def _public_cases() -> list[Case]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     where = "when lr changes from step to step" if len(set(case["lr"])) > 1 else ""
     if steps.has_gaps(case):
-        where = "when some have no gradient at some step"
+        where = "when some gradients are missing at some steps"
     yield from steps.path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
     yield from steps.side_findings(case, observation)
 
@@ -62,7 +62,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "changing",
-            "the velocity holds gradients alone: a new lr acts at once",
+            "the velocity holds only gradients, so a new lr takes effect at once",
             0.5,
             ("parameters", "velocities"),
             after=("momentum",),
@@ -78,9 +78,9 @@ EXERCISE = Exercise(
     hints=(
         "Two lines per parameter: first the velocity becomes momentum times itself plus the "
         "gradient, then the parameter moves by lr times the velocity.",
-        "Walk over params and velocities side by side with enumerate or zip. v = 0.9 * v + g gives "
-        "a new tensor that the list does not know: write it back with velocities[i] = v, or change "
-        "v in place.",
+        "Walk over params and velocities side by side with enumerate or zip. v = 0.9 * v + g makes "
+        "a new tensor that is not in the list: write it back with velocities[i] = v, or change v "
+        "in place.",
     ),
     observe=_observe,
     fields=("parameters", "velocities", *steps.SIDE_FIELDS),

@@ -29,7 +29,7 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    where = "when some have no gradient" if steps.has_gaps(case) else ""
+    where = "when some gradients are missing" if steps.has_gaps(case) else ""
     yield from steps.path_findings(case, observation, torch.optim.SGD, "torch.optim.SGD", where)
     yield from steps.side_findings(case, observation)
 
@@ -47,7 +47,7 @@ EXERCISE = Exercise(
     ),
     hints=(
         "Three lines: a with-block that switches recording off, a loop over the parameters, and "
-        "the update. One more for those whose .grad is None.",
+        "the update. One more line skips those whose .grad is None.",
         "p = p - lr * p.grad only gives a new tensor the name p. To change the tensor itself, use "
         "p -= ... or p.sub_(...), under torch.no_grad().",
     ),

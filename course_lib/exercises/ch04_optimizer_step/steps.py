@@ -14,7 +14,7 @@ OPTIMIZERS = ("torch.optim.Optimizer", "torch.optim.sgd.sgd", "torch.optim.adam.
 #: What every step must leave as it found it.
 SIDE_FIELDS = ("aliases", "gradients", "leaves", "grad_mode_kept")
 SIDE_TEXT = "parameters change in place; gradients and gradient mode stay as they are"
-ANY_TEXT = "any iterable will do, and parameters without gradient keep value and state"
+ANY_TEXT = "any iterable will do, and parameters without a gradient keep their value and state"
 PUBLIC_SHAPES = ((3, 2), (4,), ())
 
 
@@ -138,7 +138,7 @@ def path_findings(
     got, expected = observation["parameters"], path_of(case, make)
     after = after_steps(case)
     moved = _have_moved(case, observation)
-    yield Finding(moved, "the parameters move", f"{after} yours are where they were")
+    yield Finding(moved, "the parameters move", f"{after} yours are where they started")
     if moved:
         place = f"{where or after}, every parameter is where {name} would put it"
         difference = _first_difference(expected, got)
@@ -153,12 +153,12 @@ def side_findings(case: Case, observation: Observation) -> Iterator[Finding]:
             torch.allclose(a, b, equal_nan=True)
             for a, b in zip(observation["parameters"], observation["aliases"], strict=True)
         )
-        yield Finding(in_place, "they are changed in place: their memory stays the same")
+        yield Finding(in_place, "the parameters change in place: their memory stays the same")
     kept = same_gradients(case["gradients"][-1], observation["gradients"])
-    yield Finding(kept, "the gradients are left as they were")
+    yield Finding(kept, "the gradients are left unchanged")
     still = all(observation["leaves"])
-    yield Finding(still, "the parameters still require gradients, and are leaves")
-    text = "gradient mode is afterwards as it was before, on or off"
+    yield Finding(still, "the parameters are still leaves that require gradients")
+    text = "gradient mode is the same afterwards as before, on or off"
     yield Finding(observation["grad_mode_kept"], text)
 
 

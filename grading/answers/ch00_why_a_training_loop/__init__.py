@@ -62,7 +62,7 @@ QUIZ = (
         "C",
         {
             "A": "A loop prevents nothing; it lets you look.",
-            "B": "Nothing is repaired unless you write it, clipping for example.",
+            "B": "Nothing is repaired unless you write the repair, clipping for example.",
             "C": "Every intermediate value is yours to read.",
             "D": "An explicit loop is not about speed.",
         },
@@ -74,7 +74,7 @@ QUIZ = (
             "A": "The weights moved only a little, so the next batch finds them almost unharmed.",
             "B": "The loss at step 47 is computed before any gradient is clipped: it leaps.",
             "C": "Clipping shortens the gradient and keeps its direction; it does not erase it.",
-            "D": "Clipping never stops a training.",
+            "D": "Clipping never stops training.",
         },
         _prove_clipping,
     ),

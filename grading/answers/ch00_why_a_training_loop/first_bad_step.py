@@ -114,26 +114,26 @@ ANSWER = Answer(
         wrong(
             "NaN ignored",
             edit(f"{NOT_FINITE} or ", ""),
-            "Every comparison with NaN is False, so your test lets NaN pass. Ask "
+            "Every comparison with NaN is False, so your test lets NaN pass. Check "
             "math.isfinite(loss) first.",
         ),
         wrong(
             "NaN ignored",
             edit(NOT_FINITE, "math.isinf(loss)"),
-            "You ask for infinity, and NaN passes: every comparison with NaN is False. "
+            "You test for infinity, but NaN slips through: every comparison with NaN is False. "
             "math.isfinite(loss) is False for both.",
         ),
         wrong(
             "smallest starts at 0",
             edit(BEGIN, "smallest = 0.0"),
-            "Your smallest loss is 0 before the first step, and every loss is more than factor "
+            "Your smallest loss is 0 before the first step, so every loss is more than factor "
             "times 0. Start with something larger than any loss: math.inf.",
         ),
         wrong(
             "smallest of nothing",
             edit(LIMIT, "factor * min(losses[:step])"),
             "Before step 0 there is no loss, and min() of an empty list raises a ValueError. Start "
-            "with math.inf as the smallest loss, or treat step 0 apart.",
+            "with math.inf as the smallest loss, or treat step 0 separately.",
         ),
         wrong(
             "last instead of first",
@@ -168,8 +168,8 @@ ANSWER = Answer(
         wrong(
             "infinity not asked for",
             edit(NOT_FINITE, "math.isnan(loss)"),
-            "You ask for NaN, and not for infinity: at step 0 there is nothing smaller to compare "
-            "an infinite loss with. math.isfinite(loss) is False for both.",
+            "You test for NaN but not for infinity: at step 0 there is no smaller loss to compare "
+            "an infinite one with. math.isfinite(loss) is False for both.",
         ),
         wrong(
             "the factor itself counts",
@@ -185,14 +185,14 @@ ANSWER = Answer(
         wrong(
             "compared with the mean so far",
             edit(LIMIT, "factor * (sum(losses[:step]) / step if step else math.inf)"),
-            "You compare with the mean of the losses so far, which the high first losses hold up. "
+            "You compare with the mean of the losses so far, which the high early losses pull up. "
             "Compare with the smallest loss of all earlier steps.",
         ),
         wrong(
             "compared with the smallest of the whole run",
             edit(LIMIT, "factor * min(losses)"),
-            "You compare with the smallest loss of the whole run, later steps included. While a "
-            "run is going on nobody knows those: use the steps before this one.",
+            "You compare with the smallest loss of the whole run, later steps included. During a "
+            "run those are not known yet: use only the steps before this one.",
         ),
         wrong(
             "compared with the smallest of the whole run",
@@ -207,63 +207,64 @@ ANSWER = Answer(
             "the list of losses changed",
             edit(LOOP, "for step in range(len(losses)):\n        loss = losses.pop(0)\n"),
             "Your function takes entries out of the list, or writes into it. The list belongs to "
-            "whoever called you: read it, with enumerate(losses), and leave it as it is.",
+            "the caller: read it, with enumerate(losses), and leave it unchanged.",
             recognise=_changes_the_list,
         ),
         wrong(
             "step 0 never looked at",
             edit(NOT_FINITE, f"step > 0 and {NOT_FINITE}"),
-            "You begin at step 1. Step 0 is bad too when its loss is not finite.",
+            "You start at step 1. Step 0 is bad too if its loss is not finite.",
         ),
         wrong(
             "leaps before NaN",
             edit(f"{NOT_FINITE} or ", "").edit(
                 NOTHING, f"    {LOOP}        if {NOT_FINITE}:\n            return step\n{NOTHING}"
             ),
-            "You search for leaps first, and for NaN and infinity only when there is none. Ask "
-            "both questions at each step: the first bad step counts, whatever its kind.",
+            "You search for leaps first, and for NaN and infinity only if there are none. Check "
+            "for both at each step: the first bad step counts, whatever its kind.",
         ),
         wrong(
             "None inside the loop",
             edit(NOTHING, "    " + NOTHING),
-            "`return None` stands inside the loop, so you stop after the first step. It belongs "
-            "behind the loop, when all steps have been looked at.",
+            "`return None` is inside the loop, so you stop after the first step. It belongs after "
+            "the loop, when all steps have been checked.",
         ),
         wrong(
             "-1 for None",
             edit("return None", "return -1"),
-            "When no step is bad, return None. In Python -1 is the last element of a list, and "
-            "whoever uses your result would look there.",
+            "When no step is bad, return None. In Python, index -1 is the last element of a list, "
+            "and code that uses your result would look there.",
         ),
         wrong(
             "0 for None",
             edit("return None", "return 0"),
-            "When no step is bad you return 0, which is the number of the first step. Return None.",
+            "When no step is bad, you return 0, which is the number of the first step. Return "
+            "None.",
         ),
         wrong(
             "False for None",
             edit("return None", "return False"),
-            "When no step is bad you return False. Return None: nothing was found.",
+            "When no step is bad, you return False. Return None: nothing was found.",
         ),
         wrong(
             "all bad steps",
             edit(BEGIN, "smallest, steps = math.inf, []")
             .edit("return step", "steps.append(step)")
             .edit("return None", "return steps"),
-            "You return a list of all bad steps. Only the first is asked for, as an int: return it as "
-            "soon as you have found it.",
+            "You return a list of all bad steps. Return only the first, as an int, as soon as you "
+            "find it.",
         ),
         wrong(
             "loss instead of step",
             edit("return step", "return loss"),
-            "You return the bad loss. The number of its step is asked for: enumerate(losses) gives "
-            "both.",
+            "You return the bad loss. Return the number of its step instead: enumerate(losses) "
+            "gives both.",
         ),
         wrong(
             "another kind of number",
             edit("return step", "return torch.tensor(step)"),
-            "The step is right, but it is no Python int. int(...) makes one of a NumPy number or of "
-            "a tensor.",
+            "The step is right, but it is not a Python int. int(...) turns a NumPy number or a "
+            "tensor into one.",
             recognise=_is_another_number,
         ),
     ),

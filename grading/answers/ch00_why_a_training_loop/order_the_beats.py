@@ -55,7 +55,7 @@ ANSWER = Answer(
         wrong(
             "step before backward",
             edit('"backward", "step"', '"step", "backward"'),
-            "step moves by the directions that backward finds, so backward has to come first.",
+            "step moves in the directions that backward finds, so backward has to come first.",
         ),
         wrong(
             "zero_grad counted as a beat",
@@ -68,32 +68,33 @@ ANSWER = Answer(
         wrong(
             "step first",
             edit(LIST, '["step", "forward", "loss", "backward"]'),
-            "step moves by the directions that backward has found for this batch. At the start of "
+            "step moves in the directions that backward has found for this batch. At the start of "
             "a turn there are none, so step comes last.",
         ),
         wrong(
             "alphabetical order",
             edit(LIST, '["backward", "forward", "loss", "step"]'),
-            "These are the names as the exercise lists them, in alphabetical order. Put them into "
-            "the order in which a turn of the loop runs: predict, judge, find the directions, move.",
+            "These are the names as the exercise lists them, in alphabetical order. Put them in "
+            "the order in which a turn of the loop runs: predict, judge, find the directions, "
+            "move.",
         ),
         wrong(
             "order reversed",
             edit(LIST, f"{LIST}[::-1]"),
-            "This is the loop from its end to its start. A turn begins with a prediction: forward.",
+            "This is the loop in reverse. A turn begins with a prediction: forward.",
         ),
         wrong(
             "names spelt otherwise",
             edit(LIST, LIST.title()),
-            'The words are right, their spelling is not: "forward", "loss", "backward" and "step", '
-            "in small letters and without parentheses.",
+            'The words are right, but their spelling is not: "forward", "loss", "backward" and '
+            '"step", in lowercase and without parentheses.',
             recognise=_is_spelt_otherwise,
         ),
         wrong(
             "names without quotes",
             edit(LIST, LIST.replace('"', "")),
-            "Without quotes Python takes forward for a variable, and finds none. A string has quotes: "
-            '"forward".',
+            "Without quotes, Python takes forward for a variable and finds none. A string needs "
+            'quotes: "forward".',
             recognise=_takes_a_beat_for_a_variable,
         ),
         wrong(

@@ -49,7 +49,7 @@ QUIZ = (
             "A": "That is the shape of the layer's weight, [out, in].",
             "B": "Only the last dimension changes: 784 inputs become 128 outputs, for each of the "
             "16 examples.",
-            "C": "That is a weight written the textbook's way, [in, out]. The batch is missing.",
+            "C": "That is a weight written the textbook way, [in, out]. The batch is missing.",
             "D": "A linear layer sums over its inputs; it adds no dimension.",
         },
         _prove_output_shape,
@@ -59,7 +59,7 @@ QUIZ = (
         "D",
         {
             "A": "Those are the weights, 784 x 128. The 128 biases are missing.",
-            "B": "That is 784 + 128. Every input is connected with every output: multiply.",
+            "B": "That is 784 + 128. Every input is connected to every output: multiply.",
             "C": "All examples share the same weights; the batch size adds none.",
             "D": "784 x 128 weights and 128 biases.",
         },
@@ -69,10 +69,10 @@ QUIZ = (
         "q01_3",
         "A",
         {
-            "A": "A direct call of forward skips them, and so whatever relies on them is wrong.",
+            "A": "Calling forward directly skips them, so whatever relies on them goes wrong.",
             "B": "Both record the same graph.",
             "C": "It runs, which is why the mistake is easy to miss.",
-            "D": "Nothing is compiled, unless you ask for torch.compile.",
+            "D": "Nothing is compiled unless you ask for torch.compile.",
         },
         _prove_call_runs_hooks,
     ),

@@ -91,7 +91,7 @@ def _raised(words: str):
 def _layers_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     """As field by field, in words for what is no module at all."""
     if got.get("is_module") is not True:
-        return f"the result is no nn.Module but {got.get('type')}"
+        return f"the result is {got.get('type')}, not an nn.Module"
     wanted, layers = expected["layers"], got.get("layers")
     if difference(wanted, layers, 0, 0) is None:
         return None
@@ -145,8 +145,8 @@ ANSWER = Answer(
         wrong(
             "no activation",
             edit(RELU, ""),
-            "Nothing stands between the two linear layers, and two in a row are no more than one. "
-            "The ReLU between them is what makes the network more than a straight line.",
+            "There is nothing between the two linear layers, and two in a row can do no more than "
+            "one. The ReLU between them is what makes the network more than a straight line.",
         ),
         wrong(
             "softmax at the end",
@@ -163,19 +163,19 @@ ANSWER = Answer(
         wrong(
             "ReLU on the logits",
             edit(LAST, LAST + RELU),
-            "A ReLU stands after the last layer too, so no logit can be negative and the gradient "
-            "is zero wherever it would be. The last layer's output leaves as it is.",
+            "There is a ReLU after the last layer too, so no logit can be negative, and the "
+            "gradient is zero wherever one would be. Return the last layer's output as it is.",
         ),
         wrong(
             "ReLU in the wrong place",
             edit(RELU, "").edit(LAST, LAST + RELU),
-            "The ReLU stands after the second layer. It belongs between the two: the hidden "
-            "values are cut off at 0, the logits are not.",
+            "The ReLU comes after the second layer. It belongs between the two: the hidden values "
+            "are cut off at 0, the logits are not.",
         ),
         wrong(
             "ReLU in the wrong place",
             edit(RELU, "").edit(FIRST, RELU + FIRST),
-            "The ReLU stands before the first layer and cuts the inputs. It belongs between the "
+            "The ReLU comes before the first layer and cuts off the inputs. It belongs between the "
             "two layers.",
         ),
         wrong(
@@ -202,26 +202,26 @@ ANSWER = Answer(
         wrong(
             "another activation",
             edit("ReLU()", "LeakyReLU()"),
-            "Between the layers stands a leaky ReLU, which lets a little pass below 0. The exercise "
-            "asks for a ReLU, which cuts off there.",
+            "There is a leaky ReLU between the layers, which lets a little through below 0. The "
+            "exercise asks for a ReLU, which cuts off there.",
         ),
         wrong(
             "another activation",
             edit("ReLU()", "ReLU6()"),
-            "Between the layers stands a ReLU6, which also cuts off above 6. A ReLU has no upper "
+            "There is a ReLU6 between the layers, which also cuts off above 6. A ReLU has no upper "
             "limit.",
         ),
         wrong(
             "another activation",
             edit("ReLU()", "GELU()"),
-            "Between the layers stands a GELU. The exercise asks for a ReLU, which cuts off at 0 "
+            "There is a GELU between the layers. The exercise asks for a ReLU, which cuts off at 0 "
             "and leaves the rest alone.",
         ),
         wrong(
             "dropout added",
             edit(LAST, f"torch.nn.Dropout(0.2),\n{LAST}"),
-            "The same batch gives other outputs each time: something in your model draws random "
-            "numbers, such as dropout. Linear, ReLU, linear is all that is asked for.",
+            "The same batch gives different outputs each time: something in your model, such as "
+            "dropout, draws random numbers. Linear, ReLU, linear is all you need.",
             recognise=lambda case, got: (
                 got.error is None
                 and got.get("result") == "Tensor"
@@ -245,14 +245,14 @@ ANSWER = Answer(
         wrong(
             "data given to nn.ReLU",
             edit("torch.relu", "nn.ReLU", of=_AsAClass),
-            "nn.ReLU(x) makes a module and takes x for an option. Make the module first and call "
-            "it with the data, self.relu(x), or use torch.relu(x).",
+            "nn.ReLU(x) makes a module and takes x as an option. Make the module first and call it "
+            "with the data, self.relu(x), or use torch.relu(x).",
             recognise=_raised("must be Tensor, not ReLU"),
         ),
         wrong(
             "forward returns nothing",
             edit("return self", "self", of=_AsAClass),
-            "Your forward computes the logits and does not return them. Its last line is "
+            "Your forward computes the logits but does not return them. Its last line should be "
             "`return ...`.",
             recognise=lambda case, got: got.error is None and got.get("result") == "None",
         ),
@@ -265,7 +265,8 @@ ANSWER = Answer(
         wrong(
             "model not returned",
             edit("return torch", "torch"),
-            "Your function makes a model and returns nothing. Its last line is `return model`.",
+            "Your function makes a model but returns nothing. Its last line should be `return "
+            "model`.",
             recognise=_returned("None"),
         ),
         wrong(
@@ -277,33 +278,34 @@ ANSWER = Answer(
         wrong(
             "list instead of a model",
             edit("torch.nn.Sequential(", "[").edit("\n    )", "\n    ]"),
-            "A list of layers cannot be called. nn.Sequential(...) makes one module of them, which "
-            "runs them one after another.",
+            "A list of layers cannot be called. nn.Sequential(...) turns them into one module, "
+            "which runs them one after another.",
             recognise=lambda case, got: got.get("type") in ("list", "tuple"),
         ),
         wrong(
             "weights instead of layers",
             _OwnWeights,
-            "Your network holds weights of its own and no nn.Linear. That works; here two nn.Linear "
-            "layers are asked for. Writing them from tensors is the next exercise.",
+            "Your network holds its own weights and no nn.Linear. That works, but this exercise "
+            "asks for two nn.Linear layers. Writing them from tensors is the next one.",
             also=("weights",),
         ),
         wrong(
             "another activation",
             edit("ReLU()", "Sigmoid()"),
-            "Between the layers stands a sigmoid. The exercise asks for a ReLU, which cuts off at "
-            "0 and leaves the rest alone.",
+            "There is a sigmoid between the layers. The exercise asks for a ReLU, which cuts off "
+            "at 0 and leaves the rest alone.",
         ),
         wrong(
             "another activation",
             edit("ReLU()", "Tanh()"),
-            "Between the layers stands a tanh. The exercise asks for a ReLU, which cuts off at 0 "
+            "There is a tanh between the layers. The exercise asks for a ReLU, which cuts off at 0 "
             "and leaves the rest alone.",
         ),
         wrong(
             "sizes written down instead of taken",
             edit("(in_features, hidden)", "(784, 128)").edit("(hidden, out_features)", "(128, 10)"),
-            "The layers are 784 -> 128 -> 10 whatever is asked for. Use the three arguments.",
+            "The layers are 784 -> 128 -> 10 whatever sizes are asked for. Use the three "
+            "arguments.",
             recognise=lambda case, got: got.get("layers") == [[128, 10], [784, 128]],
         ),
         wrong(
@@ -322,28 +324,28 @@ ANSWER = Answer(
         wrong(
             "one layer too many",
             edit(LAST, f"torch.nn.Linear(hidden, hidden),\n{RELU}{LAST}"),
-            "There is a second hidden layer. The network asked for has two linear layers: one "
-            "into the hidden units, one out of them.",
+            "There is a second hidden layer. The exercise asks for two linear layers: one into the "
+            "hidden units, one out of them.",
         ),
         wrong(
             "layers in a Python list",
             _InAList,
-            "PyTorch does not look into a plain list: model.parameters() is empty, and nothing "
+            "PyTorch does not look inside a plain list: model.parameters() is empty, and nothing "
             "would be trained. Give each layer its own attribute, or use nn.ModuleList.",
             also=("repeatable", "weights"),
         ),
         wrong(
             "layers made in forward",
             _NewLayersInForward,
-            "New layers with new random weights are made at each call. Make them once, in "
-            "__init__, and use them in forward.",
+            "Each call makes new layers with new random weights. Make them once, in __init__, and "
+            "use them in forward.",
             also=("repeatable", "weights"),
         ),
         wrong(
             "no forward",
             edit("def forward", "def foward", of=_AsAClass),
-            "Your class has no method that is called exactly `forward`, so PyTorch has nothing to "
-            "run. Check the spelling and the indentation.",
+            "Your class has no method called exactly `forward`, so PyTorch has nothing to run. "
+            "Check the spelling and the indentation.",
             recognise=_raised("no method called forward"),
         ),
         wrong(

@@ -90,27 +90,27 @@ ANSWER = Answer(
             "missing transpose",
             edit("W1.T", "W1").edit("W2.T", "W2"),
             "PyTorch stores a weight as [out, in], so the product is x @ W.T. With a square "
-            "weight x @ W raises nothing and is still wrong.",
+            "weight, x @ W raises no error but is still wrong.",
         ),
         wrong(
             "missing transpose",
             edit("x @ W1.T", "x @ (W1 if len(W1) == x.shape[1] else W1.T)").edit(
                 "hidden @ W2.T", "hidden @ (W2 if len(W2) == hidden.shape[1] else W2.T)"
             ),
-            "You turn a weight only where the shapes would not fit. A square one needs W.T as "
+            "You transpose a weight only where the shapes would not fit. A square one needs W.T as "
             "well: its rows belong to the outputs.",
         ),
         wrong(
             "ReLU after the last layer",
             edit(LOGITS, f"torch.relu({LOGITS})"),
-            "A ReLU stands after the second layer too. Logits may be negative: cut off the hidden "
-            "values only.",
+            "There is a ReLU after the second layer too. Logits may be negative: cut off only the "
+            "hidden values.",
         ),
         wrong(
             "ReLU after the last layer",
             edit("torch.relu", "").edit(LOGITS, f"torch.relu({LOGITS})"),
-            "The ReLU stands after the second layer. It belongs after the first: the hidden "
-            "values are cut off, the logits are not.",
+            "The ReLU comes after the second layer. It belongs after the first: the hidden values "
+            "are cut off, the logits are not.",
         ),
         wrong(
             "bias dropped",
@@ -130,23 +130,23 @@ ANSWER = Answer(
         wrong(
             "bias added after the ReLU",
             edit(" + b1)", ") + b1"),
-            "b1 is added after the ReLU. It belongs before: the bias decides where a unit begins "
-            "to answer.",
+            "b1 is added after the ReLU. It belongs before it: the bias decides where a unit "
+            "begins to respond.",
         ),
         wrong(
             "no activation",
             edit("torch.relu", ""),
-            "There is no ReLU between the layers, so both together are one straight line.",
+            "There is no ReLU between the layers, so the two together are still one straight line.",
         ),
         wrong(
             "absolute value for ReLU",
             edit("torch.relu", "torch.abs"),
-            "You turn negative hidden values round. A ReLU cuts them off: they become 0.",
+            "You flip the sign of negative hidden values. A ReLU cuts them off: they become 0.",
         ),
         wrong(
             "another activation",
             edit("torch.relu", "torch.tanh"),
-            "Between the layers stands a tanh. The exercise asks for a ReLU.",
+            "There is a tanh between the layers. The exercise asks for a ReLU.",
         ),
         wrong(
             "bias subtracted",
@@ -156,8 +156,8 @@ ANSWER = Answer(
         wrong(
             "examples left in columns",
             edit(LOGITS, f"({LOGITS}).T"),
-            "You compute with one example per column, and the result stays so: [out, N]. Turn it "
-            "back with .T at the end.",
+            "You compute with one example per column, and the result stays that way: [out, N]. "
+            "Transpose it back with .T at the end.",
         ),
         wrong(
             "entries multiplied one by one",
@@ -170,14 +170,14 @@ ANSWER = Answer(
             "bias as a column",
             edit("+ b1", "+ b1[:, None]").edit("+ b2", "+ b2[:, None]"),
             "You turn the bias into a column, so it would be added per example. It belongs to the "
-            "outputs: b1 as it is fits every row of [N, hidden].",
+            "outputs: plain b1 fits every row of [N, hidden].",
             recognise=_raises_where_sizes_differ("at non-singleton dimension 0"),
         ),
         wrong(
             "weight in front of the batch",
             edit("x @ W1.T", "W1 @ x").edit("hidden @ W2.T", "W2 @ hidden"),
-            "You multiply W1 @ x, and the inner sizes do not fit: x has one example per row. "
-            "x @ W1.T works on all rows at once.",
+            "You multiply W1 @ x, but the inner sizes do not fit: x has one example per row. x @ "
+            "W1.T works on all rows at once.",
             recognise=_raises_where_sizes_differ("mat1 and mat2 shapes cannot be multiplied"),
         ),
         wrong(
@@ -193,7 +193,7 @@ ANSWER = Answer(
     x, W1, b1, W2, b2 = (tensor.float() for tensor in (x, W1, b1, W2, b2))
     hidden =""",
             ),
-            "You convert to float32. The result keeps the dtype of x: leave .float() out.",
+            "You convert to float32. The result should keep the dtype of x: leave out .float().",
         ),
         wrong(
             "computed in NumPy",
@@ -210,12 +210,12 @@ ANSWER = Answer(
         wrong(
             "another activation",
             edit("torch.relu", "torch.sigmoid"),
-            "Between the layers stands a sigmoid. The exercise asks for a ReLU.",
+            "There is a sigmoid between the layers. The exercise asks for a ReLU.",
         ),
         wrong(
             "softmax at the end",
             edit(LOGITS, f"({LOGITS}).softmax(dim=1)"),
-            "You return probabilities. The logits are asked for, the raw scores.",
+            "You return probabilities. Return the raw scores, the logits.",
         ),
         wrong(
             "graph cut off",

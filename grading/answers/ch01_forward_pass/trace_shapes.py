@@ -119,8 +119,8 @@ ANSWER = Answer(
         wrong(
             "top level only",
             edit(MODULES, "in model.named_children()").edit(LEAF, "True"),
-            "named_children() gives the first level only. named_modules() walks through all of "
-            "them.",
+            "named_children() gives the first level only. named_modules() walks through all "
+            "levels.",
         ),
         wrong(
             "registration order instead of execution order",
@@ -136,7 +136,7 @@ shapes = dict(trace)
         wrong(
             "each module once",
             edit("return trace", "return list(dict(trace).items())"),
-            "A module that runs twice appears once only. Collect pairs in a list: a dictionary "
+            "A module that runs twice appears only once. Collect the pairs in a list: a dictionary "
             "keeps one entry per name.",
         ),
         wrong(
@@ -153,7 +153,7 @@ shapes = dict(trace)
         wrong(
             "batch dimension dropped",
             edit("output.shape", "output.shape[1:]"),
-            "The first dimension, the batch, is missing from the shapes. Report them whole.",
+            "The first dimension, the batch, is missing from the shapes. Report the full shapes.",
         ),
         wrong(
             "class names instead of names",
@@ -172,42 +172,43 @@ shapes = dict(trace)
             "the model itself left out",
             edit(LEAF, f"name and {LEAF}"),
             'You skip the module with the name "". When the model is a single layer, it is itself '
-            "a leaf: ask for children, not for the name.",
+            "a leaf: check for children, not for the name.",
         ),
         wrong(
             "containers known by their class",
             edit(LEAF, "not isinstance(module, torch.nn.Sequential) and module is not model"),
-            "You leave out nn.Sequential and the model itself. Other containers, and classes of "
-            "one's own, have children too; and a model may be a leaf. Ask for children.",
+            "You leave out nn.Sequential and the model itself. Other containers, and your own "
+            "classes, have children too, and a model may be a leaf. Check for children.",
         ),
         wrong(
             "linear layers only",
             edit(LEAF, f"{LEAF} and isinstance(module, torch.nn.Linear)"),
-            "You list linear layers only. Every leaf is asked for: activations, dropout and the "
-            "others too.",
+            "You list only linear layers. List every leaf: activations, dropout and the others "
+            "too.",
         ),
         wrong(
             "several names for one module",
             edit(MODULES, "in model.named_modules(remove_duplicate=False)"),
-            "A module that sits at two places in the model gets a hook for each of its names, so "
-            "each of its runs is noted twice. named_modules() gives it once, under its first name.",
+            "A module that sits in two places in the model gets a hook for each of its names, so "
+            "each of its runs is recorded twice. named_modules() gives it once, under its first "
+            "name.",
         ),
         wrong(
             "the weights' shapes",
             _shapes_of_the_weights,
-            "These are the shapes of the parameters, and they do not depend on x. Run the model, "
-            "and let hooks note the shapes of the outputs.",
+            "These are the shapes of the parameters, which do not depend on x. Run the model, and "
+            "let hooks record the shapes of the outputs.",
         ),
         wrong(
             "leaves called one after another",
             _leaves_called_in_turn,
             "You call the leaves yourself, in the order in which they are registered. Only the "
-            "model's forward knows the real way: call model(x), and let hooks listen.",
+            "model's forward knows the real order: call model(x), and let hooks listen.",
         ),
         wrong(
             "model never run",
             edit(RUN, "        pass\n"),
-            "Your hooks are put on and taken off, and no batch has passed in between. Call "
+            "Your hooks are added and removed, but no batch passes through in between. Call "
             "model(x) before you remove them.",
         ),
         wrong(
@@ -226,7 +227,7 @@ shapes = dict(trace)
             "run twice",
             edit(RUN, RUN + RUN),
             "The model runs twice while the hooks are on, so everything is listed twice. One call "
-            "of model(x) is enough.",
+            "to model(x) is enough.",
         ),
         wrong(
             "everybody's hooks removed",
@@ -237,19 +238,19 @@ shapes = dict(trace)
             module._forward_hooks.clear()
 """,
             ),
-            "You clear all hooks of the model, somebody else's too. Keep the handles that "
+            "You clear all the model's hooks, including somebody else's. Keep the handles that "
             "register_forward_hook returns, and remove those.",
         ),
         wrong(
             "left in eval mode",
             edit(RUN, f"        model.eval()\n{RUN}"),
-            "You switch the model to eval mode and leave it there. Whoever trains it next does so "
-            "without dropout: run it in the mode it is in.",
+            "You switch the model to eval mode and leave it there. Whoever trains it next will do "
+            "so without dropout: run it in the mode you find it in.",
         ),
         wrong(
             "hooks left behind",
             edit(REMOVE, "        pass\n"),
-            "Your hooks stay on the model: each later forward pass runs them, and each call of "
+            "Your hooks stay on the model: each later forward pass runs them, and each call to "
             "trace_shapes adds more. Call remove() on every handle.",
             recognise=lambda case, got: got.error is None and got.get("hooks_left", 0) > 0,
         ),

@@ -70,8 +70,8 @@ QUIZ = (
         "q02_2",
         "A",
         {
-            "A": "The inner softmax ends at 1, so the outer one sees logits from 0 to 1 only: "
-            "at best -log(e / (e + 9)) = 1.46.",
+            "A": "The inner softmax never exceeds 1, so the outer one sees only logits from 0 to "
+            "1: at best -log(e / (e + 9)) = 1.46.",
             "B": "Probabilities are real numbers like any others, so they pass for logits.",
             "C": "The second softmax sees numbers between 0 and 1 and flattens them.",
             "D": "Cross-entropy is minus the log of a probability: it cannot be negative.",

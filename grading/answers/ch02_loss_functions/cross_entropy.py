@@ -165,8 +165,8 @@ ANSWER = Answer(
         wrong(
             "sum",
             edit(".mean()", ".sum()"),
-            "You add up the examples' losses. The mean is asked for: it does not grow with the "
-            "batch, and neither do its gradients.",
+            "You add up the examples' losses. Return their mean: it does not grow with the batch, "
+            "and neither do its gradients.",
         ),
         wrong(
             "no reduction",
@@ -182,16 +182,16 @@ ANSWER = Answer(
         wrong(
             "log of zero",
             edit(LOG_P, "torch.softmax(logits, dim=1).log()"),
-            "You take the log of a probability. For a confident mistake it has become exactly 0, "
-            "and -log(0) is inf. Stay in logarithms: logit minus log-sum-exp.",
+            "You take the log of a probability. For a confident mistake it becomes exactly 0, and "
+            "-log(0) is inf. Stay in logarithms: logit minus log-sum-exp.",
             recognise=_log_meets_zero,
         ),
         wrong(
             "log of zero hidden by an epsilon",
             edit(LOG_P, "(torch.softmax(logits, dim=1) + 1e-9).log()"),
-            "The small number under the log keeps inf away, and caps the loss: a confident "
-            "mistake costs about 20 instead of its real price, and its gradient is gone. "
-            "Use logit minus log-sum-exp.",
+            "The small number inside the log keeps inf away, but caps the loss: a confident "
+            "mistake costs about 20 instead of its real cost, and its gradient is gone. Use logit "
+            "minus log-sum-exp.",
             recognise=_hidden_by_epsilon,
         ),
         wrong(
@@ -205,13 +205,13 @@ ANSWER = Answer(
             "naive overflow",
             edit(LOG_P, "logits - logits.exp().sum(dim=1, keepdim=True).log()"),
             "log(sum(exp(...))) overflows although its result would be small. logsumexp computes "
-            "the same without ever leaving the range.",
+            "the same value without ever overflowing.",
             recognise=_loss_overflows,
         ),
         wrong(
             "one maximum for the whole batch",
             edit(LOG_P, "(z := logits - logits.max()) - z.exp().sum(dim=1, keepdim=True).log()"),
-            "You subtract the largest logit of the whole batch. In a row that lies far below it "
+            "You subtract the largest logit of the whole batch. In a row that lies far below it, "
             "every exp is 0, and log(0) is -inf: subtract each row's own maximum.",
         ),
         wrong(
@@ -223,20 +223,20 @@ ANSWER = Answer(
         wrong(
             "mean over classes too",
             edit(".mean()", ".sum() / logits.numel()"),
-            "You average over all N x C entries, so the loss is too small by the number of "
-            "classes. Each row has one target, hence one term: divide by N.",
+            "You average over all N x C entries, so the loss is too small by a factor of C, the "
+            "number of classes. Each row has one target, hence one term: divide by N.",
         ),
         wrong(
             "every row with every target",
             edit("[rows, targets]", "[:, targets]"),
-            "[:, targets] takes, for every row, the columns of all targets: an N x N table. One "
-            "entry per row is wanted: index with the row numbers and the targets together.",
+            "[:, targets] takes, for every row, the columns of all targets: an N x N table. You "
+            "need one entry per row: index with the row numbers and the targets together.",
         ),
         wrong(
             "rows picked by target",
             edit("[rows, targets]", "[targets]"),
-            "[targets] picks whole rows, by the numbers of the classes. One entry of each row is "
-            "wanted: index with the row numbers and the targets together.",
+            "[targets] picks whole rows, by the numbers of the classes. You need one entry from "
+            "each row: index with the row numbers and the targets together.",
         ),
         wrong(
             "keepdim forgotten",
@@ -251,8 +251,8 @@ ANSWER = Answer(
                 LOG_P,
                 "logits - (logits - logits.max(dim=1, keepdim=True).values).logsumexp(1, True)",
             ),
-            "You shift the logits inside the log-sum-exp and not the logit that you subtract it "
-            "from. Use the shifted logits in both places, or add the shift to the log-sum-exp.",
+            "You shift the logits inside the log-sum-exp, but not the logit you subtract it from. "
+            "Use the shifted logits in both places, or add the shift to the log-sum-exp.",
         ),
         wrong(
             "squared error of the probability",
@@ -263,13 +263,13 @@ ANSWER = Answer(
         wrong(
             "another logarithm",
             edit(".mean()", ".mean() / 2.302585092994046"),
-            "Your logarithm has the base 10. The unit here is the nat: torch.log and logsumexp use "
+            "Your logarithm is in base 10. The unit here is the nat: torch.log and logsumexp use "
             "the natural logarithm.",
         ),
         wrong(
             "another logarithm",
             edit(".mean()", ".mean() / 0.6931471805599453"),
-            "Your logarithm has the base 2. The unit here is the nat: torch.log and logsumexp use "
+            "Your logarithm is in base 2. The unit here is the nat: torch.log and logsumexp use "
             "the natural logarithm.",
         ),
         wrong(
@@ -281,7 +281,7 @@ ANSWER = Answer(
         wrong(
             "entropy of the prediction",
             edit(RESULT, "-(log_probabilities.exp() * log_probabilities).sum(dim=1).mean()"),
-            "You compute how undecided the model is, and the targets do not come in. Take the "
+            "You compute how undecided the model is, and the targets play no part. Take the "
             "log-probability of each row's target.",
         ),
         wrong(
@@ -305,13 +305,13 @@ ANSWER = Answer(
         wrong(
             "log forgotten",
             edit(LOG_P, "torch.softmax(logits, dim=1)"),
-            "You average minus the probabilities. Without the log a confident mistake costs "
-            "hardly more than a doubtful one.",
+            "You average minus the probabilities. Without the log, a confident mistake costs "
+            "hardly more than a hesitant one.",
         ),
         wrong(
             "only the target's logit",
             edit(LOG_P, "logits"),
-            "Minus the target's logit has no lower end, and the other classes do not count. "
+            "Minus the target's logit has no lower limit, and the other classes do not count. "
             "Normalise first: logit minus log-sum-exp.",
         ),
         wrong(
@@ -323,8 +323,8 @@ ANSWER = Answer(
         wrong(
             "detached result",
             edit(".mean()", ".mean().item()"),
-            "item() makes a Python number, which has no graph: backward() is gone. Return the "
-            "tensor; whoever logs it can call item().",
+            "item() makes a Python number, which has no graph, so backward() cannot run. Return "
+            "the tensor; whoever logs it can call item().",
         ),
     ),
 )

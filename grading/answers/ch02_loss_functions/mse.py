@@ -82,7 +82,7 @@ ANSWER = Answer(
         wrong(
             "broadcasting",
             edit(DIFFER, "False"),
-            "Shapes that differ are not refused. [N, 1] minus [N] is an N x N table of all pairs, "
+            "Differing shapes are not rejected. [N, 1] minus [N] is an N x N table of all pairs, "
             "and its mean looks like a loss: compare the shapes first.",
         ),
         wrong(
@@ -93,13 +93,14 @@ ANSWER = Answer(
         wrong(
             "numbers of elements compared instead of shapes",
             edit(DIFFER, "prediction.numel() != target.numel()"),
-            "[N, 1] and [N] hold equally many numbers and still broadcast to N x N. Compare "
+            "[N, 1] and [N] hold the same number of elements but still broadcast to N x N. Compare "
             ".shape.",
         ),
         wrong(
             "numbers of dimensions compared instead of shapes",
             edit(DIFFER, "prediction.dim() != target.dim()"),
-            "[1, D] and [N, D] have equally many dimensions and still broadcast. Compare .shape.",
+            "[1, D] and [N, D] have the same number of dimensions but still broadcast. Compare "
+            ".shape.",
         ),
         wrong(
             "reshaped instead of refused",
@@ -123,27 +124,27 @@ ANSWER = Answer(
         wrong(
             "nothing raised",
             edit(RAISE, "return None"),
-            "For shapes that differ your function returns None, and the caller finds out later, "
-            "somewhere else. `raise ValueError(...)` stops at the place of the mistake.",
+            "For differing shapes your function returns None, and the caller finds out later, "
+            "somewhere else. `raise ValueError(...)` stops where the mistake is.",
             also=("returned_instead",),
         ),
         wrong(
             "shapes compared too late",
             edit("    if prediction", "    prediction - target\n    if prediction"),
-            "You subtract first and compare the shapes after. Where the two do not even broadcast, "
-            "the subtraction raises its own error before yours: compare first.",
+            "You subtract first and compare the shapes afterwards. Where the two do not even "
+            "broadcast, the subtraction raises its own error before yours: compare first.",
         ),
         wrong(
             "another kind of error",
             edit("raise ValueError", "raise TypeError"),
-            "You raise an error, and not a ValueError. Callers who expect one look for that: "
-            "`raise ValueError(...)`.",
+            "You raise an error, but not a ValueError, which is what callers look for: `raise "
+            "ValueError(...)`.",
         ),
         wrong(
             "equal shapes refused",
             edit("!=", "=="),
-            "Your test is turned round: you refuse equal shapes and let different ones pass. "
-            "Raise when the shapes are !=.",
+            "Your test is the wrong way round: you reject equal shapes and let different ones "
+            "pass. Raise when the shapes are !=.",
         ),
         wrong(
             "input changed in place",
@@ -152,7 +153,7 @@ ANSWER = Answer(
                 "prediction -= target\n    return (prediction**2)",
             ),
             "`prediction -= ...` writes into the tensor that the caller gave you, and PyTorch "
-            "refuses it where a gradient is wanted. Make a new tensor: prediction - target.",
+            "refuses that where a gradient is needed. Make a new tensor: prediction - target.",
         ),
         wrong(
             "no reduction",
@@ -162,7 +163,7 @@ ANSWER = Answer(
         wrong(
             "mean over one dimension",
             edit(".mean()", ".mean(dim=-1)"),
-            "mean(dim=...) averages along one dimension and leaves the others. mean() without an "
+            "mean(dim=...) averages along one dimension and keeps the others. mean() without an "
             "argument averages over all elements.",
         ),
         wrong(
@@ -174,7 +175,7 @@ ANSWER = Answer(
         wrong(
             "sum",
             edit(".mean()", ".sum()"),
-            "You add up the squared errors. The mean is asked for: divide by their number.",
+            "You add up the squared errors. Return their mean: divide by their number.",
         ),
         wrong(
             "RMSE",
@@ -203,7 +204,7 @@ ANSWER = Answer(
         wrong(
             "squared mean",
             edit(f"{SQUARES}.mean()", "(prediction - target).mean() ** 2"),
-            "You average first and square after, so errors of +1 and -1 cancel. Square each "
+            "You average first and square afterwards, so errors of +1 and -1 cancel. Square each "
             "difference, then average.",
         ),
         wrong(
@@ -215,8 +216,8 @@ ANSWER = Answer(
         wrong(
             "detached result",
             edit(".mean()", ".mean().item()"),
-            "item() makes a Python number, which has no graph: backward() is gone. Return the "
-            "tensor; whoever logs it can call item().",
+            "item() makes a Python number, which has no graph, so backward() cannot run. Return "
+            "the tensor; whoever logs it can call item().",
         ),
     ),
 )

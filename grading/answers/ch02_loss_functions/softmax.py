@@ -146,14 +146,14 @@ ANSWER = Answer(
             "one maximum for the whole batch",
             edit(LARGEST, "logits.max()"),
             "You subtract the largest logit of the whole tensor. A row that lies far below it "
-            "turns into zeros only, and 0 / 0 is nan: subtract each row's own maximum.",
+            "turns into all zeros, and 0 / 0 is nan: subtract each row's own maximum.",
         ),
         wrong(
             "epsilon in the denominator",
             edit(SHIFTED, "logits.exp()").edit(SUM, f"({SUM} + 1e-12)"),
-            "A small number under the division line hides 0 / 0, but exp still overflows for "
-            "large logits and still turns very negative rows into zeros. Subtract the row's "
-            "maximum instead.",
+            "A small number in the denominator hides 0 / 0, but exp still overflows for large "
+            "logits and still turns very negative rows into zeros. Subtract the row's maximum "
+            "instead.",
         ),
         wrong(
             "shifted by something else",
@@ -170,20 +170,20 @@ ANSWER = Answer(
         wrong(
             "shifted above the line only",
             edit(SUM, "logits.exp().sum(dim=-1, keepdim=True)"),
-            "You shift the logits in the numerator and not in the sum below it, so the two do not "
-            "belong together. Shift once, and use the shifted ones in both places.",
+            "You shift the logits in the numerator but not in the sum below it, so the two do not "
+            "match. Shift once, and use the shifted logits in both places.",
         ),
         wrong(
             "shifted below the line only",
             edit("return exp /", "return logits.exp() /"),
-            "You shift the logits in the sum and not in the numerator, so the two do not belong "
-            "together. Shift once, and use the shifted ones in both places.",
+            "You shift the logits in the sum but not in the numerator, so the two do not match. "
+            "Shift once, and use the shifted logits in both places.",
         ),
         wrong(
             "naive overflow",
             edit(SHIFTED, "logits.exp()"),
             "exp of a large logit is inf, and inf / inf is nan. Subtract the row's largest logit "
-            "first: no probability changes, and exp sees nothing above 0.",
+            "first: the probabilities stay the same, and exp sees nothing above 0.",
             recognise=_overflows,
         ),
         wrong(
@@ -199,7 +199,7 @@ ANSWER = Answer(
             edit(LARGEST, "logits.max(dim=1, keepdim=True).values").edit(
                 SUM, "exp.sum(dim=1, keepdim=True)"
             ),
-            "dim=1 is the last dimension of a two-dimensional tensor only. Write dim=-1, which is "
+            "dim=1 is the last dimension only of a two-dimensional tensor. Write dim=-1, which is "
             "the last one of any tensor.",
         ),
         wrong(
@@ -218,7 +218,7 @@ ANSWER = Answer(
         wrong(
             "the pair of max subtracted",
             edit("keepdim=True).values", "keepdim=True)"),
-            "max(dim=...) returns a pair, the values and their places. Subtract the values: "
+            "max(dim=...) returns a pair, the values and their indices. Subtract the values: "
             "logits.max(dim=-1, keepdim=True).values.",
             recognise=_a_pair_was_subtracted,
         ),
@@ -232,15 +232,14 @@ ANSWER = Answer(
         wrong(
             "nan replaced",
             edit(SHIFTED, "logits.exp()").edit(RESULT, f"torch.nan_to_num({RESULT})"),
-            "You replace nan by a number after it has come up. The probabilities are lost by then: "
-            "subtract the row's largest logit before exp, and no nan comes up.",
+            "You replace nan with a number after it has appeared. The probabilities are lost by "
+            "then: subtract the row's largest logit before exp, and no nan appears.",
             recognise=_hides_nan,
         ),
         wrong(
             "not divided by the sum",
             edit(RESULT, "exp"),
-            "exp makes the scores positive; what makes them probabilities is the division by their "
-            "sum.",
+            "exp makes the scores positive; dividing by their sum makes them probabilities.",
         ),
         wrong(
             "divided by the maximum",
@@ -257,8 +256,8 @@ ANSWER = Answer(
         wrong(
             "logarithm returned",
             edit(RESULT, f"({RESULT}).log()"),
-            "These are log-probabilities. They are what a loss needs; here the probabilities "
-            "themselves are asked for.",
+            "These are log-probabilities. They are what a loss needs, but softmax returns the "
+            "probabilities themselves.",
         ),
         wrong(
             "a sigmoid for each class",
@@ -270,7 +269,7 @@ ANSWER = Answer(
             "input changed in place",
             edit("    exp = " + SHIFTED, "    logits -= largest\n    exp = logits.exp()"),
             "`logits -= ...` writes into the tensor that the caller gave you, and PyTorch refuses "
-            "it where a gradient is wanted. Make a new tensor: `logits - ...`.",
+            "that where a gradient is needed. Make a new tensor: `logits - ...`.",
         ),
         wrong(
             "input changed in place",
@@ -279,15 +278,15 @@ ANSWER = Answer(
                 "    with torch.no_grad():\n        logits -= largest\n    exp = logits.exp()",
             ),
             "`logits -= ...` writes into the tensor that the caller gave you. no_grad hides "
-            "PyTorch's protest, and the caller's logits are others now. Make a new tensor: "
-            "`logits - ...`.",
+            "PyTorch's protest, and the caller's logits have changed. Make a new tensor: `logits - "
+            "...`.",
         ),
         wrong(
             "sum cut off from the graph",
             edit(SUM, f"{SUM}.detach()"),
-            "The probabilities are right, but their sum is detached, so backward() takes it for a "
-            "constant. Raising one logit lowers the other probabilities, and that goes through "
-            "the sum: leave out detach() there.",
+            "The probabilities are right, but their sum is detached, so backward() treats it as a "
+            "constant. Raising one logit lowers the other probabilities, and that goes through the "
+            "sum: leave out detach() there.",
         ),
         wrong(
             "detached result",

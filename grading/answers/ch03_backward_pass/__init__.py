@@ -64,12 +64,12 @@ QUIZ = (
         "q03_1",
         "D",
         {
-            "A": "Moving the weights is optimizer.step()'s work; backward() moves nothing.",
-            "B": "loss is a number that was computed; nothing has been recomputed.",
+            "A": "Moving the weights is optimizer.step()'s job; backward() moves nothing.",
+            "B": "loss is a number that was computed earlier; nothing has been recomputed.",
             "C": "Only leaves keep their gradients; those of intermediate results are passed on "
             "and dropped.",
-            "D": "That is all that backward() leaves behind: gradients in the .grad of the leaves "
-            "that the loss depends on.",
+            "D": "That is all backward() leaves behind: gradients in the .grad of the leaves that "
+            "the loss depends on.",
         },
         _prove_what_backward_changes,
     ),
@@ -90,9 +90,9 @@ QUIZ = (
         {
             "A": "backward() adds to what is there.",
             "B": "backward() adds; it does not overwrite.",
-            "C": "Nobody divides by the number of batches.",
-            "D": "A second backward() on the same graph raises; the second batch has a graph of "
-            "its own.",
+            "C": "Nothing divides by the number of batches.",
+            "D": "A second backward() on the same graph raises an error, but the second batch has "
+            "its own graph.",
         },
         _prove_gradients_add,
     ),

@@ -294,27 +294,27 @@ ANSWER = Answer(
         wrong(
             "NaN ignored",
             edit(EXPLODES, "norms[t] == math.inf"),
-            "Every comparison with NaN is False, so norm > factor * median never notices it. Ask "
+            "Every comparison with NaN is False, so norm > factor * median never notices it. Check "
             "math.isfinite(norm) first.",
             recognise=_overlooks_nan,
         ),
         wrong(
             "compared with the last few steps",
             edit(BEFORE, "norms[t - 5 : t]"),
-            "Your median looks at the last few steps only. When the norms have risen slowly, it has "
-            "risen with them: use all steps before t.",
+            "Your median looks at only the last few steps. When the norms have risen slowly, it "
+            "has risen with them: use all steps before t.",
         ),
         wrong(
             "compared with the first few steps",
             edit(BEFORE, "norms[:5]"),
-            "Your median looks at the first five steps only, for ever. What is usual changes during "
-            "a run: use all steps before t.",
+            "Your median only ever looks at the first five steps. What is usual changes during a "
+            "run: use all steps before t.",
         ),
         wrong(
             "compared with the previous step only",
             edit(MEDIAN, "norms[t - 1] if math.isfinite(norms[t - 1]) else 0.0"),
-            "You compare with the step just before. One odd step then decides about the next: use "
-            "the median of all steps before t.",
+            "You compare with the step just before. One odd step then decides how the next is "
+            "judged: use the median of all steps before t.",
         ),
         wrong(
             "compared with the smallest norm",
@@ -328,8 +328,8 @@ ANSWER = Answer(
                 MEDIAN,
                 "statistics.median(n for ns in history.values() for n in ns[:t] if math.isfinite(n))",
             ),
-            "You take one median over all layers. Layers differ in size: each is compared with its "
-            "own norms.",
+            "You take one median over all layers. Layers differ in size: compare each with its own "
+            "norms.",
         ),
         wrong(
             "layers searched one after another",
@@ -340,14 +340,14 @@ ANSWER = Answer(
         wrong(
             "last of equal ratios",
             edit("max(ratios,", "max(reversed(ratios),"),
-            "Of layers with equal ratios you return the last. The first in the dict wins: >, not "
-            ">=, when you compare with the best so far.",
+            "When ratios are equal, you return the last layer. The first in the dict wins: use >, "
+            "not >=, when you compare with the best so far.",
         ),
         wrong(
             "infinity kept in the median",
             edit(FINITE, " if not math.isnan(norm)"),
-            "You leave NaN out of the median, and infinity stays in. Leave out both: "
-            "math.isfinite is False for either.",
+            "You leave NaN out of the median, but infinity stays in. Leave out both: math.isfinite "
+            "is False for either.",
         ),
         wrong(
             "search begins at step 6",
@@ -358,7 +358,7 @@ ANSWER = Answer(
         wrong(
             "layer before step",
             edit(f"t, {WORST}", f"{WORST}, t"),
-            "The pair is right, in the wrong order: the step first, then the layer.",
+            "The pair is right but in the wrong order: the step first, then the layer.",
         ),
         wrong(
             "step without layer",
@@ -368,8 +368,8 @@ ANSWER = Answer(
         wrong(
             "None inside the loop",
             edit(NOTHING, "    " + NOTHING),
-            "`return None` stands inside the loop, so you give up after step 5. It belongs behind "
-            "the loop.",
+            "`return None` is inside the loop, so you give up after step 5. It belongs after the "
+            "loop.",
         ),
         wrong(
             "non-finite norms ignored",
@@ -382,8 +382,8 @@ ANSWER = Answer(
         wrong(
             "non-finite norms kept in the median",
             edit(FINITE, ""),
-            "Infinite and NaN norms of the first steps stay in your medians, and no list with a "
-            "NaN in it can be sorted. Leave non-finite norms out of the median.",
+            "Infinite and NaN norms from the first steps stay in your medians, and a list with a "
+            "NaN in it cannot be sorted. Leave non-finite norms out of the median.",
         ),
         wrong(
             "last instead of first",
@@ -391,7 +391,7 @@ ANSWER = Answer(
             .edit("return t,", "last = t,")
             .edit(NOTHING, "    return last\n"),
             "You return the last explosion. Everything after the first one is its consequence: "
-            "stop at the first step that has any.",
+            "stop at the first step that has one.",
         ),
         wrong(
             "largest instead of first",
@@ -399,12 +399,12 @@ ANSWER = Answer(
             .edit(f"return t, {WORST}", f"found[t, {WORST}] = max(ratios.values())")
             .edit(NOTHING, "    return max(found, key=found.get, default=None)\n"),
             "You return the largest explosion of the run. The first one is the cause, however "
-            "small: only among the layers of that step does the largest ratio decide.",
+            "small: the largest ratio decides only among the layers of that step.",
         ),
         wrong(
             "first layer instead of largest ratio",
             edit(WORST, "next(iter(ratios))"),
-            "At a step where several layers explode you return the first of them. Compare their "
+            "At a step where several layers explode, you return the first of them. Compare their "
             "ratios and return the largest.",
         ),
         wrong(
@@ -413,7 +413,7 @@ ANSWER = Answer(
                 "key=ratios.get",
                 "key=lambda name: history[name][t] if math.isfinite(history[name][t]) else math.inf",
             ),
-            "At a step where several layers explode you return the one with the largest norm. "
+            "At a step where several layers explode, you return the one with the largest norm. "
             "Layers differ in size: the largest ratio to a layer's own median decides.",
         ),
         wrong(
@@ -425,7 +425,7 @@ ANSWER = Answer(
         wrong(
             "the factor itself counts",
             edit("> factor * median", ">= factor * median > 0"),
-            "A norm of exactly factor times the median is no explosion yet: it must be larger.",
+            "A norm of exactly factor times the median is not an explosion yet: it must be larger.",
         ),
         wrong(
             "last step never looked at",
@@ -435,13 +435,13 @@ ANSWER = Answer(
         wrong(
             "factor ignored",
             edit("factor * median", "10.0 * median"),
-            "You always use 10. The caller may pass another factor.",
+            "You always use 10. The caller may pass a different factor.",
         ),
         wrong(
             "division by zero",
             edit(SILENT, ""),
-            "A layer that was silent so far has a median of 0, and you divide by it. A positive "
-            "norm over a zero median counts as an infinite ratio.",
+            "A layer that has been silent so far has a median of 0, and you divide by it. A "
+            "positive norm over a zero median counts as an infinite ratio.",
         ),
     ),
 )

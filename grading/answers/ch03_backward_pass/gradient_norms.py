@@ -97,14 +97,14 @@ ANSWER = Answer(
         wrong(
             "stale gradients added",
             edit(CLEAR, ""),
-            "backward() adds to what lies in .grad. Gradients of an earlier loss were still there, "
-            "so you measured the sum: clear them first.",
+            "backward() adds to what is already in .grad. Gradients from an earlier loss were "
+            "still there, so you measured the sum: clear them first.",
         ),
         wrong(
             "stale gradients added",
             edit(CLEAR, "").edit(SKIP, ""),
-            "backward() adds to what lies in .grad, so clear it first. And a parameter that the loss "
-            "does not use has .grad None, which has no norm: leave it out.",
+            "backward() adds to what is already in .grad, so clear it first. And a parameter that "
+            "the loss does not use has .grad None, which has no norm: leave it out.",
         ),
         wrong(
             "L1",
@@ -126,13 +126,13 @@ ANSWER = Answer(
         wrong(
             "largest entry",
             edit("p.grad.norm()", "p.grad.abs().max()"),
-            "You report the largest entry. The L2 norm takes all entries together: the root of the "
-            "sum of their squares.",
+            "You report the largest entry. The L2 norm combines all entries: the root of the sum "
+            "of their squares.",
         ),
         wrong(
             "cleared after measuring",
             NAMED.edit(END, f"{END}{CLEAR}    return norms\n"),
-            "Your norms are right, and then you throw the gradients away. The caller still needs "
+            "Your norms are right, but then you throw the gradients away. The caller still needs "
             "them for the step: clear at the beginning, not at the end.",
         ),
         wrong(
@@ -143,7 +143,7 @@ ANSWER = Answer(
         wrong(
             "one norm for all",
             NAMED.edit(END, f"{END}    return sum(norm**2 for norm in norms.values()) ** 0.5\n"),
-            "You return one number for the whole model. One per parameter is asked for, by name.",
+            "You return one number for the whole model. Return one per parameter, by name.",
         ),
         wrong(
             "list instead of a dict",
@@ -159,18 +159,19 @@ ANSWER = Answer(
         wrong(
             "backward called twice",
             edit(BACKWARD, f"    loss.backward(retain_graph=True)\n{BACKWARD}"),
-            "You run backward() twice, and gradients add up: yours are twice too large.",
+            "You run backward() twice, and gradients add up: yours are twice as large as they "
+            "should be.",
         ),
         wrong(
             "backward not called",
             edit(CLEAR + BACKWARD, ""),
-            "You measure what lies in .grad from before. Run loss.backward() first.",
+            "You measure what was in .grad before. Run loss.backward() first.",
         ),
         wrong(
             "truth of a tensor",
             edit(SKIP, " if p.grad"),
-            "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
-            "`if p.grad is not None`.",
+            "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if "
+            "p.grad is not None`.",
             recognise=lambda case, got: (
                 got.error is not None and "Boolean value of Tensor" in got.error.message
             ),
@@ -185,7 +186,7 @@ ANSWER = Answer(
         wrong(
             "tensors in place of numbers",
             edit(".item()", ""),
-            "The values are tensors. A number for a log is a Python float: call .item().",
+            "The values are tensors. A number for a log should be a Python float: call .item().",
         ),
         wrong(
             "cleared after backward",

@@ -83,7 +83,8 @@ ANSWER = Answer(
         wrong(
             "sum for mean",
             edit("error.mean()", "error.sum()"),
-            "The gradient of w is a mean over the examples, that of b still a sum. Divide it by N.",
+            "The gradient of w is a mean over the examples, but that of b is still a sum. Divide "
+            "it by N.",
         ),
         wrong(
             "bias left out of the prediction",
@@ -115,26 +116,26 @@ ANSWER = Answer(
         wrong(
             "weights moved",
             edit(W_GRADIENT, f"w - {W_GRADIENT}").edit(B_GRADIENT, f"b - {B_GRADIENT}"),
-            "You return new weights. The gradients themselves are asked for; moving along them is "
-            "the next beat.",
+            "You return new weights. Return the gradients themselves; moving along them is the "
+            "next beat.",
         ),
         wrong(
             "Python number for a tensor",
             edit("error.mean()", "error.mean().item()"),
-            "The gradient of b is right, but a Python number. Leave item() out: a 0-dim tensor is "
-            "asked for.",
+            "The gradient of b is right, but it is a Python number. Leave out item(): return a "
+            "0-dim tensor.",
         ),
         wrong(
             "sum for mean",
             edit(" / len(y)", "").edit("error.mean()", "error.sum()"),
-            "You add up over the examples. The loss is a mean, so its gradient is a mean too: "
-            "divide by N.",
+            "You sum over the examples. The loss is a mean, so its gradient is a mean too: divide "
+            "by N.",
         ),
         wrong(
             "sum for mean",
             edit(" / len(y)", ""),
-            "The gradient of b is a mean over the examples, that of w still a sum: x.T @ error "
-            "adds up over N examples. Divide it by N.",
+            "The gradient of b is a mean over the examples, but that of w is still a sum: x.T @ "
+            "error sums over N examples. Divide it by N.",
         ),
         wrong(
             "sign",
@@ -151,8 +152,8 @@ ANSWER = Answer(
         wrong(
             "averages multiplied",
             edit(W_GRADIENT, f"{B_GRADIENT} * x.mean(dim=0)"),
-            "You multiply the mean error by the mean input. The mean of the products is another "
-            "number: multiply example by example, then average.",
+            "You multiply the mean error by the mean input. The mean of the products is a "
+            "different number: multiply example by example, then average.",
         ),
         wrong(
             "mean over the features too",
@@ -162,7 +163,7 @@ ANSWER = Answer(
         wrong(
             "pair swapped",
             edit(f"{W_GRADIENT}, {B_GRADIENT}", f"{B_GRADIENT}, {W_GRADIENT}"),
-            "Both gradients are right, in the wrong order: w first, then b.",
+            "Both gradients are right but in the wrong order: w first, then b.",
         ),
         wrong(
             "target forgotten",

@@ -135,7 +135,7 @@ ANSWER = Answer(
             "factor 2 missing",
             edit(DIVIDE, "/ eps"),
             "You divide by eps. The two points w + eps and w - eps are 2 * eps apart, so your "
-            "slopes are twice too large.",
+            "slopes are twice as large as they should be.",
         ),
         wrong(
             "multiplied by eps",
@@ -152,13 +152,13 @@ ANSWER = Answer(
         wrong(
             "one copy for both directions",
             edit("up, down = flat.clone(), ", "up = down = "),
-            "Both names belong to one and the same copy, so what you add you take away again, and "
-            "f sees the same place twice. Make two copies: call clone() for each.",
+            "Both names refer to the same copy, so what you add you take away again, and f sees "
+            "the same point twice. Make two copies: call clone() for each.",
         ),
         wrong(
             "copies never renewed",
             edit(f"{LOOP}        {COPIES}", f"    {COPIES}{LOOP}"),
-            "Your copies keep the nudges of the entries before. Begin each round of the loop with "
+            "Your copies keep the nudges of earlier entries. Start each round of the loop with "
             "fresh copies of w.",
         ),
         wrong(
@@ -170,38 +170,37 @@ ANSWER = Answer(
         wrong(
             "flat tensor given to f",
             edit("up.reshape(w.shape)", "up").edit("down.reshape(w.shape)", "down"),
-            "f expects a tensor of w's shape, and you give it the flat one. Reshape the nudged copy "
-            "before you call f.",
+            "f expects a tensor of w's shape, but you pass it the flat one. Reshape the nudged "
+            "copy before you call f.",
         ),
         wrong(
             "view for reshape",
             edit(FLAT, "w.detach().view(-1)"),
             "view(-1) fails for a tensor whose rows do not lie one after another in memory, such "
-            "as a transposed one. flatten() and reshape work for all.",
+            "as a transposed one. flatten() and reshape work for any tensor.",
             recognise=_view_does_not_fit,
         ),
         wrong(
             "returned inside the loop",
             edit("    return", "        return"),
-            "Only the first entry has a slope: `return` stands inside the loop. It belongs behind "
-            "it.",
+            "Only the first entry has a slope: `return` is inside the loop. It belongs after it.",
         ),
         wrong(
             "list returned",
             edit(RESULT, f"{RESULT}.tolist()"),
-            "You return a list of numbers. Make a tensor of it, with w's shape and dtype.",
+            "You return a list of numbers. Turn it into a tensor with w's shape and dtype.",
         ),
         wrong(
             "result in float32",
             edit("torch.zeros_like(flat)", "torch.zeros(len(flat))"),
-            "Your result is float32, because torch.zeros makes that by default. Give it w's dtype: "
-            "torch.zeros_like(...), or dtype=w.dtype.",
+            "Your result is float32, because that is what torch.zeros makes by default. Give it "
+            "w's dtype: torch.zeros_like(...), or dtype=w.dtype.",
         ),
         wrong(
             "all entries nudged at once",
             edit("up[i]", "up").edit("down[i]", "down"),
             "You nudge every entry of w at the same time, which measures one slope: the sum of "
-            "all. The gradient has one slope per entry, so nudge one entry at a time.",
+            "them all. The gradient has one slope per entry, so nudge one entry at a time.",
         ),
         wrong(
             "eps ignored",
@@ -212,13 +211,13 @@ ANSWER = Answer(
             "nudged by half of eps",
             edit(BEGIN, f"    eps = eps / 2\n{BEGIN}"),
             "Your two points are eps apart. The exercise nudges by eps in each direction, so they "
-            "are 2 * eps apart.",
+            "should be 2 * eps apart.",
         ),
         wrong(
             "result flattened",
             edit(RESULT, "slopes"),
-            "Your slopes are right but stand in one long row. Give the result w's shape, so that "
-            "each slope stands where its entry stands.",
+            "Your slopes are right but lie in one long row. Give the result w's shape, so that "
+            "each slope is where its entry is.",
         ),
         wrong(
             "graph kept in the result",
@@ -233,15 +232,15 @@ ANSWER = Answer(
                 "            result",
                 of=_restored_by_arithmetic,
             ),
-            "You nudge w itself and do not undo it, so the next entry is measured at another "
-            "place, and the caller's w has moved. Nudge a copy.",
+            "You nudge w itself and do not undo it, so the next entry is measured at a different "
+            "point, and the caller's w has moved. Nudge a copy.",
             recognise=_w_has_moved,
         ),
         wrong(
             "w left changed",
             _restored_by_arithmetic,
-            "You add eps, subtract 2 * eps and add eps again. Rounding makes that a slightly other "
-            "number: nudge a copy, or put the saved value back.",
+            "You add eps, subtract 2 * eps and add eps again. Rounding makes that a slightly "
+            "different number: nudge a copy, or put the saved value back.",
             recognise=_w_has_rounding_errors,
         ),
     ),

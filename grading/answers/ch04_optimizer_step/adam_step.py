@@ -131,12 +131,12 @@ ANSWER = Answer(
         wrong(
             "first moment not corrected",
             edit(CORRECT_FIRST, "m"),
-            "You correct v, and not m. Both start at zero: divide m by 1 - beta1**t too.",
+            "You correct v but not m. Both start at zero: divide m by 1 - beta1**t too.",
         ),
         wrong(
             "second moment not corrected",
             edit(CORRECT_SECOND, "v"),
-            "You correct m, and not v. Both start at zero: divide v by 1 - beta2**t too.",
+            "You correct m but not v. Both start at zero: divide v by 1 - beta2**t too.",
         ),
         wrong(
             "eps inside the root",
@@ -160,8 +160,8 @@ ANSWER = Answer(
         wrong(
             "betas swapped",
             edit("beta1, beta2 = betas", "beta2, beta1 = betas"),
-            "You use the first beta for the second moment and the other way round: beta1 belongs to "
-            "the mean of the gradients, beta2 to the mean of their squares.",
+            "You use the first beta for the second moment and vice versa: beta1 belongs to the "
+            "mean of the gradients, beta2 to the mean of their squares.",
         ),
         wrong(
             "one step counter raised by every parameter",
@@ -186,8 +186,8 @@ ANSWER = Answer(
         wrong(
             "counter one step ahead",
             edit("(0, torch", "(1, torch"),
-            "Your counter is one step ahead: the correction of the first step divides by "
-            "1 - beta ** 2. Start it at 0 and raise it once, before its use.",
+            "Your counter is one step ahead: the correction of the first step divides by 1 - beta "
+            "** 2. Start it at 0 and raise it once, before you use it.",
         ),
         wrong(
             "counter raised after its use",
@@ -204,23 +204,23 @@ ANSWER = Answer(
         wrong(
             "one state for all parameters",
             edit(READ, "state.get(0, ").edit(WRITE, "state[0] = "),
-            "All parameters share one entry of state, so the second meets the moments of the first. "
+            "All parameters share one entry of state, so the second gets the moments of the first. "
             "Give each parameter its own entry: its number is a good key.",
             recognise=_shapes_meet,
         ),
         wrong(
             "one state for all parameters",
             edit(READ, "state.get(p.shape, ").edit(WRITE, "state[p.shape] = "),
-            "You find a parameter's moments by its shape, so two parameters of one shape share "
-            "them. Give each parameter its own entry: its number is a good key.",
+            "You look up a parameter's moments by its shape, so two parameters of the same shape "
+            "share them. Give each parameter its own entry: its number is a good key.",
         ),
         wrong(
             "both moments in one tensor",
             edit("torch.zeros_like(p), torch.zeros_like(p)", "*[torch.zeros_like(p)] * 2")
             .edit(f"m = {FIRST}", "m.mul_(beta1).add_((1 - beta1) * p.grad)")
             .edit(f"v = {SECOND}", "v.mul_(beta2).add_((1 - beta2) * p.grad**2)"),
-            "Both moments start as one and the same tensor, and what is changed in place in one "
-            "changes in the other. Make two: torch.zeros_like(p) for each.",
+            "Both moments start as the same tensor, so changing one in place changes the other. "
+            "Make two: torch.zeros_like(p) for each.",
         ),
         wrong(
             "sums instead of means",
@@ -233,13 +233,13 @@ ANSWER = Answer(
             edit(FIRST, "(1 - beta1) * m + beta1 * p.grad").edit(
                 SECOND, "(1 - beta2) * v + beta2 * p.grad**2"
             ),
-            "You give the new gradient the weight beta and the old mean what is left. It is the "
-            "other way round: beta is what remains of the old.",
+            "You give the new gradient the weight beta and the old mean the rest. It is the other "
+            "way round: beta is what remains of the old.",
         ),
         wrong(
             "multiplied by the correction",
             edit("m / (", "m * (").edit("v / (", "v * ("),
-            "You multiply by 1 - beta**t, which makes moments that are too small smaller still. "
+            "You multiply by 1 - beta**t, which makes moments that are too small even smaller. "
             "Divide by it.",
         ),
         wrong(
@@ -251,7 +251,7 @@ ANSWER = Answer(
             "gradient not squared",
             edit("p.grad**2", "p.grad"),
             "Your second moment averages the gradients themselves, and the root of a negative "
-            "number is nan. It averages their squares.",
+            "number is nan. It should average their squares.",
         ),
         wrong(
             "learning rate left out",
@@ -269,23 +269,23 @@ ANSWER = Answer(
             "eps left out",
             edit(" + eps", ""),
             "You leave eps out. It keeps the step small where the gradients are smaller than eps, "
-            "and the division possible where they are zero.",
+            "and makes the division possible where they are zero.",
         ),
         wrong(
             "eps ignored",
             edit(" + eps", " + 1e-8"),
-            "You always use 1e-8. The caller may pass another eps.",
+            "You always use 1e-8. The caller may pass a different eps.",
         ),
         wrong(
             "betas ignored",
             edit("= betas\n", "= 0.9, 0.999\n"),
-            "You always use 0.9 and 0.999. The caller may pass other betas.",
+            "You always use 0.9 and 0.999. The caller may pass different betas.",
         ),
         wrong("wrong sign", edit("p -= ", "p += "), "You move uphill: subtract the step."),
         wrong(
             "absolute value for square",
             edit("p.grad**2", "p.grad.abs()"),
-            "Your second moment averages the absolute values. It averages the squares of the "
+            "Your second moment averages the absolute values. It should average the squares of the "
             "gradients, and the root comes at the end.",
         ),
         REBINDING,
@@ -300,8 +300,8 @@ ANSWER = Answer(
             )
             .edit("(1 - beta1) * p.grad", "(1 - beta1) * g")
             .edit("(1 - beta2) * p.grad", "(1 - beta2) * g"),
-            "You treat a missing gradient as zero, so the parameter rolls on. Without a gradient it "
-            "keeps its value, its moments and its step count.",
+            "You treat a missing gradient as zero, so the parameter keeps rolling. Without a "
+            "gradient it keeps its value, its moments and its step count.",
         ),
     ),
 )

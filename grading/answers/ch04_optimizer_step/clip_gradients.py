@@ -100,8 +100,9 @@ ANSWER = Answer(
                 "        if g.norm() > max_norm:\n"
                 "            g.mul_(max_norm / g.norm())\n",
             ),
-            "You clip each parameter's gradient by its own norm. That turns the common direction, "
-            "and the common norm can still be too large. One norm and one factor for all.",
+            "You clip each parameter's gradient by its own norm. That changes the common "
+            "direction, and the common norm can still be too large. Use one norm and one factor "
+            "for all.",
         ),
         wrong(
             "small gradients scaled up",
@@ -112,19 +113,19 @@ ANSWER = Answer(
         wrong(
             "values clamped",
             edit(CLIP, "    for g in gradients:\n        g.clamp_(-max_norm, max_norm)\n"),
-            "You clamp each entry to the range from -max_norm to max_norm. That turns the direction. "
-            "Scale all entries by one factor.",
+            "You clamp each entry to the range from -max_norm to max_norm. That changes the "
+            "direction. Scale all entries by one factor.",
         ),
         wrong(
             "norm after clipping returned",
             edit("float(norm)", "float(min(norm, max_norm))"),
-            "You return the norm after clipping. Return the one before: it shows in a log how large "
-            "the gradients really were.",
+            "You return the norm after clipping. Return the one before: in a log it shows how "
+            "large the gradients really were.",
         ),
         wrong(
             "nothing returned for small gradients",
             edit(RETURN, "    " + RETURN),
-            "When nothing has to be clipped you return nothing. The norm is of interest then, too: "
+            "When nothing has to be clipped, you return nothing. The norm is still of interest: "
             "return it in every case.",
         ),
         wrong(
@@ -140,7 +141,7 @@ ANSWER = Answer(
         wrong(
             "root missing",
             edit(" ** 0.5", ""),
-            "You add up the squares and take no root.",
+            "You add up the squares but do not take the root.",
         ),
         wrong(
             "norms added",
@@ -169,20 +170,21 @@ ANSWER = Answer(
         wrong(
             "scaled to norm 1",
             edit("mul_(max_norm / norm)", "mul_(1 / norm)"),
-            "You divide by the norm, so the gradients end at norm 1. They should end at max_norm: "
-            "multiply by max_norm / norm.",
+            "You divide by the norm, so the gradients end up with norm 1. They should end up with "
+            "norm max_norm: multiply by max_norm / norm.",
         ),
         wrong(
             "factor turned round",
             edit("mul_(max_norm / norm)", "mul_(norm / max_norm)"),
-            "You multiply by norm / max_norm, which makes large gradients larger. Turn it round: "
+            "You multiply by norm / max_norm, which makes large gradients larger. The factor is "
             "max_norm / norm.",
         ),
         wrong(
             "small gradients scaled up",
             edit("if norm > max_norm", "if norm**2 > max_norm"),
-            "You compare the sum of squares with max_norm, without the root. Where the sum is above "
-            "max_norm and the norm is not, gradients that were small enough are made larger.",
+            "You compare the sum of squares with max_norm, without taking the root. When the sum "
+            "is above max_norm but the norm is not, gradients that were small enough are made "
+            "larger.",
         ),
         wrong(
             "division by a norm of 0",
@@ -209,18 +211,18 @@ ANSWER = Answer(
         wrong(
             "scaled before all are measured",
             _by_running_total,
-            "You scale each gradient as soon as it is added, so each gets another factor. Measure "
-            "all of them first, then scale all by one factor.",
+            "You scale each gradient as soon as it is added, so each gets a different factor. "
+            "Measure all of them first, then scale all by one factor.",
         ),
         wrong(
             "0 for 0.0",
             edit("    norm = ", "    if not gradients:\n        return 0\n    norm = "),
-            "Without any gradient you return the int 0. A float is asked for in every case: 0.0.",
+            "When there are no gradients, you return the int 0. Return a float in every case: 0.0.",
         ),
         wrong(
             "tensor returned",
             edit("float(norm)", "torch.tensor(norm)"),
-            "The norm is a tensor. A number for a log is a Python float: call .item().",
+            "The norm is a tensor. A number for a log should be a Python float: call .item().",
         ),
         wrong(
             "gradients replaced",
@@ -234,8 +236,8 @@ ANSWER = Answer(
                 SCALE,
                 "        for g in [p.grad for p in params if p.grad is not None]:\n            g.mul_(",
             ),
-            "model.parameters() is a generator: it can be read once. Your second loop finds nothing "
-            "left, so the gradients are measured and not scaled. Make a list first.",
+            "model.parameters() is a generator: it can be read only once. Your second loop finds "
+            "nothing left, so the gradients are measured but not scaled. Make a list first.",
         ),
         crash_without_gradient(edit(" if p.grad is not None", "")),
     ),

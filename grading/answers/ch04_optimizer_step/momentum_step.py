@@ -82,15 +82,15 @@ ANSWER = Answer(
         wrong(
             "damped gradient",
             edit("+ p.grad", "+ (1 - momentum) * p.grad"),
-            "You weigh the gradient with 1 - momentum: that is an average, as in Adam. Momentum in "
+            "You weight the gradient by 1 - momentum: that is an average, as in Adam. Momentum in "
             "torch.optim.SGD adds the whole gradient: v = momentum * v + g.",
         ),
         wrong(
             "learning rate inside the velocity",
             edit("+ p.grad", "+ lr * p.grad").edit("p -= lr * ", "p -= "),
-            "Your velocity contains the learning rate. As long as lr stays the same nobody notices; "
-            "when it changes, old gradients keep their old rate. Keep gradients in the velocity "
-            "and multiply by lr when you move.",
+            "Your velocity contains the learning rate. As long as lr stays the same, you cannot "
+            "tell; when it changes, old gradients keep their old rate. Keep gradients in the "
+            "velocity and multiply by lr when you move.",
         ),
         wrong(
             "learning rate inside the velocity",
@@ -108,8 +108,8 @@ ANSWER = Answer(
         wrong(
             "moved by the old velocity",
             edit(GATHER + MOVE, MOVE + GATHER),
-            "You move first and update the velocity after, so each gradient acts one step late. "
-            "Update the velocity, then move by it.",
+            "You move first and update the velocity afterwards, so each gradient acts one step "
+            "late. Update the velocity, then move by it.",
         ),
         wrong(
             "gradients changed by the step",
@@ -117,21 +117,21 @@ ANSWER = Answer(
                 "velocities[i] = momentum * velocities[i] + p.grad",
                 "velocities[i] = p.grad.add_(momentum * velocities[i]).clone()",
             ),
-            "You add the velocity to p.grad itself, so .grad is no gradient any more. Compute "
+            "You add the velocity to p.grad itself, so .grad no longer holds the gradient. Compute "
             "momentum * v + g, which is a new tensor.",
         ),
         truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
         wrong(
             "velocity not kept",
             edit("velocities[i] = ", "v = ").edit("lr * velocities[i]", "lr * v"),
-            "Your velocity is forgotten after each step, so nothing gathers: this is plain SGD. "
+            "Your velocity is forgotten after each step, so nothing builds up: this is plain SGD. "
             "Write the new velocity back into the list, or change its tensor in place.",
         ),
         wrong(
             "new gradient weakened too",
             edit("momentum * velocities[i] + p.grad", "momentum * (velocities[i] + p.grad)"),
-            "You multiply the new gradient by momentum as well. Only what was gathered before loses "
-            "some: v = momentum * v + g.",
+            "You multiply the new gradient by momentum as well. Only what was gathered before "
+            "fades: v = momentum * v + g.",
         ),
         wrong(
             "new memory for the parameters",
@@ -146,8 +146,8 @@ ANSWER = Answer(
                 "        for i, p in enumerate(params):\n            if p.grad is not None:\n"
                 + MOVE,
             ),
-            "You loop over params twice. model.parameters() can be read once, so the second loop "
-            "finds nothing and no parameter moves. Do both in one loop, or make a list first.",
+            "You loop over params twice. model.parameters() can be read only once, so the second "
+            "loop finds nothing and no parameter moves. Do both in one loop, or make a list first.",
         ),
         wrong(
             "velocity fades without a gradient",
@@ -155,20 +155,20 @@ ANSWER = Answer(
                 ANY_GRADIENT,
                 f"velocities[i] = momentum * velocities[i]\n            {ANY_GRADIENT}",
             ),
-            "You weaken the velocity of a parameter that has no gradient. It keeps its velocity as it "
-            "is: leave such a parameter out of everything.",
+            "You weaken the velocity of a parameter that has no gradient. It should keep its "
+            "velocity as it is: skip such a parameter altogether.",
         ),
         wrong(
             "moved by an old velocity without a gradient",
             edit(MOVE, MOVE.removeprefix("    ")),
-            "A parameter without gradient goes on moving by its old velocity. It is to stay where it "
-            "is: put the update under the same question as the velocity.",
+            "A parameter without a gradient keeps moving by its old velocity. It should stay where "
+            "it is: put the update under the same `if` as the velocity.",
         ),
         wrong(
             "momentum at the gradient",
             edit("momentum * velocities[i] + p.grad", "velocities[i] + momentum * p.grad"),
-            "momentum stands at the gradient: v + 0.9 g never forgets. It belongs to the old velocity: "
-            "0.9 v + g.",
+            "You multiply the gradient by momentum: v + 0.9 g never forgets. It belongs with the "
+            "old velocity: 0.9 v + g.",
         ),
         wrong(
             "moved by the look-ahead",
@@ -191,7 +191,7 @@ ANSWER = Answer(
         wrong(
             "momentum ignored",
             edit("= momentum * ", "= 0.9 * "),
-            "You always use 0.9. The caller may pass another momentum.",
+            "You always use 0.9. The caller may pass a different momentum.",
         ),
         REBINDING,
         RECORDED,
@@ -199,8 +199,8 @@ ANSWER = Answer(
         wrong(
             "moved without a gradient",
             edit(ANY_GRADIENT, "if True:").edit("+ p.grad", "+ (0 if p.grad is None else p.grad)"),
-            "You treat a missing gradient as zero, so the parameter rolls on and its velocity "
-            "decays. Without a gradient both stay as they are.",
+            "You treat a missing gradient as zero, so the parameter keeps rolling and its velocity "
+            "decays. Without a gradient both should stay as they are.",
         ),
         wrong(
             "velocities of the wrong parameters",
@@ -209,7 +209,7 @@ ANSWER = Answer(
                 "                if velocities[i].shape != p.shape:\n"
                 "                    velocities[i] = torch.zeros_like(p)\n" + GATHER,
             ),
-            "You count only the parameters that have a gradient, so after a gap the others meet "
+            "You count only the parameters that have a gradient, so after a gap the others get "
             "their neighbours' velocities. Entry i belongs to parameter i, gap or not.",
         ),
     ),

@@ -102,25 +102,25 @@ ANSWER = Answer(
         wrong(
             "gradients cleared by the step",
             edit(MOVE, MOVE + "                p.grad = None\n"),
-            "Your step clears the gradients. Leave .grad alone: clearing is zero_grad()'s work.",
+            "Your step clears the gradients. Leave .grad alone: clearing is zero_grad()'s job.",
         ),
         wrong(
             "gradients scaled by the step",
             edit("lr * p.grad", "p.grad.mul_(lr)"),
-            "You multiply the gradient itself by lr, in place, so .grad is no gradient any more. "
-            "Compute lr * p.grad, which is a new tensor.",
+            "You multiply the gradient itself by lr, in place, so .grad no longer holds the "
+            "gradient. Compute lr * p.grad, which is a new tensor.",
         ),
         wrong(
             "gradients cleared by the step",
             edit(MOVE, MOVE + "                p.grad.zero_()\n"),
             "Your step sets the gradients to zero. Leave .grad alone: clearing is zero_grad()'s "
-            "work.",
+            "job.",
         ),
         wrong(
             "gradient mode switched on afterwards",
             MODE_OFF.edit(MOVE, MOVE + "    torch.set_grad_enabled(True)\n"),
-            "You switch gradient mode off and, at the end, on, also where it was off before. "
-            "`with torch.no_grad():` brings back what was there.",
+            "You switch gradient mode off, and at the end on, even if it was off before. `with "
+            "torch.no_grad():` restores what was there.",
         ),
         wrong(
             "gradient changed instead of the parameter",
@@ -130,13 +130,13 @@ ANSWER = Answer(
         wrong(
             "stopped at a missing gradient",
             edit(ANY_GRADIENT, "if p.grad is None:\n                break\n            else:"),
-            "The first parameter without a gradient ends your loop, and those after it are never "
-            "moved. Skip it with `continue`.",
+            "The first parameter without a gradient ends your loop, and those after it never move. "
+            "Skip it with `continue`.",
         ),
         wrong(
             "first parameter only",
             edit(MOVE, MOVE + "                return\n"),
-            "Only the first parameter moves: `return` stands inside the loop.",
+            "Only the first parameter moves: `return` is inside the loop.",
         ),
         truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
         wrong(
@@ -149,7 +149,7 @@ ANSWER = Answer(
         wrong(
             "no_grad without parentheses",
             edit("no_grad()", "no_grad"),
-            "torch.no_grad is a class. `with torch.no_grad():` makes the block that you want.",
+            "torch.no_grad is a class. `with torch.no_grad():` makes the block you want.",
             recognise=raised("context manager"),
         ),
         wrong(

@@ -27,7 +27,7 @@ def crash_without_gradient(solution: Edit) -> Misconception:
     return wrong(
         "crash on a parameter without gradient",
         solution,
-        "A parameter that took no part in the loss has .grad None, and nothing can be computed with "
+        "A parameter that took no part in the loss has .grad None, and you cannot compute with "
         "None. Skip such parameters.",
         recognise=_crashes_on_none,
     )
@@ -37,8 +37,8 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
     return wrong(
         "truth of a tensor",
         solution,
-        "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Ask "
-        "`if p.grad is not None`.",
+        "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if p.grad "
+        "is not None`.",
         recognise=raised("Boolean value of Tensor"),
     )
 
@@ -46,8 +46,8 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
 RECORDED = wrong(
     "update recorded in the graph",
     edit(GUARD, "if True:"),
-    "You update a parameter while autograd records, and it refuses: a leaf that requires gradients "
-    "must not be changed in place inside a graph. Put the update under torch.no_grad().",
+    "You update a parameter while autograd is recording, and it refuses: a leaf that requires "
+    "gradients must not be changed in place inside a graph. Put the update under torch.no_grad().",
     recognise=raised("leaf Variable"),
 )
 REBINDING = wrong(
