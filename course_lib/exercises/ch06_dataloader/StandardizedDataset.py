@@ -103,7 +103,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(length == n, text, got)
         yield Finding(
             observation["inputs_unchanged"],
-            "the X, mean and std that came in are left as they were",
+            "the X, mean and std that were passed in are left unchanged",
         )
     if asked != "statistics":
         items = observation["items"]
@@ -124,9 +124,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             type(mine) is type(label) and bool(mine == label)
             for (_, mine), label in zip(items, case["y"], strict=True)
         )
-        yield Finding(same, "a label comes back as it is, also when the labels are a list of words")
+        yield Finding(same, "labels come back unchanged, even when they are a list of words")
         table = torch.stack([x for x, _ in items])
-        yield Finding(bool(table.isfinite().all()), "no item holds a NaN or an infinity")
+        yield Finding(bool(table.isfinite().all()), "no item contains NaN or infinity")
         if asked == "edges":
             flat_ones = case["X"].amax(dim=0) == case["X"].amin(dim=0)
             yield Finding(
@@ -136,7 +136,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             restored = table * case["std"] + case["mean"]
             yield Finding(
                 torch.allclose(restored, case["X"].float(), rtol=1e-3, atol=1e-3),
-                "a mean and std that are given are used, not computed anew",
+                "a given mean and std are used, not recomputed",
             )
     if asked != "items":
         mean, std = observation["mean"], observation["std"]
@@ -154,10 +154,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if shaped and asked == "statistics":
             again = (case["X"].float() - mean) / std
             centred = bool((again.mean(dim=0).abs() < 1e-3).all())
-            yield Finding(centred, "standardised features have the mean 0")
+            yield Finding(centred, "standardised features have mean 0")
             yield Finding(
                 bool((again.square().mean(dim=0) - 1).abs().max() < 1e-2),
-                "standardised features have the mean square 1 (divide by N, not by N - 1)",
+                "standardised features have mean square 1 (divide by N, not by N - 1)",
             )
 
 
@@ -197,8 +197,9 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "In __init__, turn X into a float32 tensor. Statistics of each feature run down the "
-        "examples: dim=0. Compute the mean only when mean is None, the std only when std is None.",
+        "In __init__, turn X into a float32 tensor. The statistics of each feature are taken over "
+        "the examples: dim=0. Compute the mean only when mean is None, the std only when std is "
+        "None.",
         "X.std(dim=0, correction=0) divides by N. A feature is constant when X.amax(dim=0) equals "
         "X.amin(dim=0); torch.where puts a 1 there. Keep mean and std as self.mean and self.std, "
         "and standardise in __getitem__ or once in __init__.",

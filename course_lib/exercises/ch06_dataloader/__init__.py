@@ -13,7 +13,7 @@ QUESTIONS = (
     Question(
         "q06_2",
         "The digits are sorted by class and `shuffle=False`. In every epoch the accuracy on the "
-        "zeros rises at the start and falls to nothing later. Why?",
+        "zeros rises at the start and later falls to nothing. Why?",
         {
             "A": "The zeros are never seen.",
             "B": "The latest batches pull all weights towards the latest class.",
@@ -24,11 +24,11 @@ QUESTIONS = (
     Question(
         "q06_3",
         "You make the batch four times as large. What happens to the noise of the gradient, its "
-        "typical distance from the gradient of the whole data?",
+        "typical distance from the gradient over all the data?",
         {
             "A": "It halves.",
             "B": "It falls to a quarter.",
-            "C": "It stays: every example counts the same.",
+            "C": "It stays the same: every example counts equally.",
             "D": "It doubles: more examples bring more noise.",
         },
     ),

@@ -161,7 +161,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     n, size = len(case["X"]), case["batch_size"]
     rows, orders = observation["rows"], observation["orders"]
     shaped = all(rows[label] is not None for label in PASSES if label != "plain_drop")
-    text = "a pass gives pairs (x, y) of tensors of equal length"
+    text = "a pass yields pairs (x, y) of tensors of equal length"
     yield Finding(shaped, text, "" if shaped else _first_misfit(case, observation))
     yield Finding(observation["is_generator"], "the result is a generator: the function yields")
     if not shaped:
@@ -189,15 +189,17 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         "after shuffling, every x still has its own y, and the dtypes are kept",
     )
     first = orders["first"]
-    yield Finding(observation["complete"]["first"], "a shuffled pass has every example once")
+    yield Finding(
+        observation["complete"]["first"], "a shuffled pass has every example exactly once"
+    )
     yield Finding(first != in_order, "shuffle=True changes the order")
-    yield Finding(first != orders["second"], "the next pass has a new order")
+    yield Finding(first != orders["second"], "the next pass has a different order")
     yield Finding(
         first == orders["repeated"], "a generator with the same seed gives the same order"
     )
     yield Finding(
         orders["global"] == orders["global_repeated"],
-        "without a generator, torch.manual_seed decides the order",
+        "without a generator, torch.manual_seed determines the order",
     )
     yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
 
@@ -218,7 +220,7 @@ def _what_came(case: Case, batches: Any) -> str:
         return "yours gives no batch at all"
     number = next((i for i, batch in enumerate(batches) if _rows_of(case, [batch]) is None), 0)
     batch = batches[number]
-    which = "the first thing" if number == 0 else f"thing {number + 1}"
+    which = "the first item" if number == 0 else f"item {number + 1}"
     if not isinstance(batch, tuple | list):
         return f"{which} that yours gives is {type_name(batch)}"
     things = [described(part) for part in batch[:3]] + ["more"] * (len(batch) > 3)
@@ -257,7 +259,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "order",
-            "a new random order each pass, decided by the generator's state",
+            "a new random order each pass, determined by the generator's state",
             1,
             ("orders", "drew_from_global"),
             after=("pairs",),
@@ -268,7 +270,7 @@ EXERCISE = Exercise(
         "generator). Then walk through it in slices of batch_size, and take the same rows from X "
         "and from y.",
         "for start in range(0, n, batch_size): rows = order[start : start + batch_size]; then "
-        "yield X[rows], y[rows]. A slice at the end is shorter by itself: when drop_last is True, "
+        "yield X[rows], y[rows]. The last slice is shorter by itself; when drop_last is True, "
         "stop as soon as len(rows) < batch_size.",
     ),
     observe=_observe,

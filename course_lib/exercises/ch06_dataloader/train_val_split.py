@@ -87,27 +87,26 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     train, val = parts["first"]
     yield Finding(
         observation["sized"]["first"],
-        "validation gets round(n * val_fraction) indices, and stands second",
+        "validation gets round(n * val_fraction) indices, and comes second",
         f"with n={n} and val_fraction={case['val_fraction']:g} yours gets {len(val)}",
     )
     yield Finding(not observation["shared"]["first"], "no index is in both parts")
-    yield Finding(observation["complete"]["first"], "every index is in one of the parts")
+    yield Finding(observation["complete"]["first"], "every index is in one of the two parts")
     if min(len(train), len(val)) < 5:
         return
+    yield Finding(val != sorted(val) and train != sorted(train), "both parts are in shuffled order")
     yield Finding(
-        val != sorted(val) and train != sorted(train), "both parts come in a shuffled order"
-    )
-    yield Finding(
-        set(val) != set(parts["other_seed"][1]), "another seed chooses other validation examples"
+        set(val) != set(parts["other_seed"][1]),
+        "a different seed chooses different validation examples",
     )
     yield Finding(parts["first"] == parts["repeated"], "the same seed gives the same split")
     yield Finding(
         parts["first"] != parts["continued"],
-        "the same generator gives another split the second time, for it has moved on",
+        "the same generator gives a different split the second time: its state has moved on",
     )
     yield Finding(
         parts["global"] == parts["global_repeated"] != parts["other_global"],
-        "without a generator, torch.manual_seed decides the split",
+        "without a generator, torch.manual_seed determines the split",
     )
 
 
@@ -124,7 +123,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "chance",
-            "which example goes where is random, and decided by the generator's state",
+            "which example goes where is random, and determined by the generator's state",
             1,
             ("parts", "drew_from_global"),
         ),
@@ -132,9 +131,9 @@ EXERCISE = Exercise(
     hints=(
         "Shuffle first, cut second: one random order of all n indices, cut into two pieces, can "
         "neither overlap nor lose anything.",
-        "torch.randperm(n, generator=generator) is that order; the last n_val = round(n * "
-        "val_fraction) of it are for validation. order[:-n_val] is empty when n_val is 0, so cut "
-        "at n - n_val.",
+        "torch.randperm(n, generator=generator) is that order; its last n_val = round(n * "
+        "val_fraction) entries are for validation. order[:-n_val] is empty when n_val is 0, so "
+        "cut at n - n_val.",
     ),
     observe=_observe,
     fields=("splits", "drew_from_global"),

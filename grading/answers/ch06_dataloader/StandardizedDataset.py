@@ -139,21 +139,22 @@ ANSWER = Answer(
         wrong(
             "statistics recomputed for validation",
             edit("if mean is None", "if True").edit("if std is None", "if True"),
-            "A mean and std that are given are not used: each dataset is standardised by its own "
-            "statistics, so the same picture becomes other numbers in validation. Compute them "
-            "only when they are None.",
+            "A given mean and std are not used: each dataset is standardised by its own "
+            "statistics, so the same picture turns into different numbers in validation. Compute "
+            "them only when they are None.",
         ),
         wrong(
             "a given std overruled",
             edit(CONSTANT, indent(dedent(CONSTANT), " " * 8)),
-            "A feature that is constant in these data gets the std 1 although a std was given. The "
-            "rule for constant features belongs to the std that you compute; a given one holds.",
+            "A feature that is constant in this data gets std 1 even though a std was given. The "
+            "rule for constant features applies to the std that you compute; use a given one as "
+            "it is.",
         ),
         wrong(
             "a mean of zeros taken for none",
             edit("if mean is None", "if mean is None or not mean.any()"),
-            "A mean that holds zeros only is not used, as if none was given. Ask `mean is None`: "
-            "zeros are numbers like others.",
+            "A mean of all zeros is not used, as if none had been given. Test `mean is None`: "
+            "zeros are valid values.",
         ),
         wrong(
             "both recomputed when one is missing",
@@ -165,14 +166,14 @@ ANSWER = Answer(
             mean = std = None
 """,
             ),
-            "When only one of mean and std is given, you compute both. Decide for each of them on "
-            "its own.",
+            "When only one of mean and std is given, you compute both. Decide for each one "
+            "separately.",
         ),
         wrong(
             "division by zero",
             edit(CONSTANT, ""),
-            "A constant feature has the standard deviation 0, and dividing by it gives NaN or "
-            "noise. Put a 1 there.",
+            "A constant feature has standard deviation 0, and dividing by it gives NaN or noise. "
+            "Use 1 instead.",
         ),
         wrong(
             "constant feature missed by rounding",
@@ -186,14 +187,14 @@ ANSWER = Answer(
         wrong(
             "epsilon instead of 1",
             edit(CONSTANT, "").edit("/ std, y", "/ (std + 1e-8), y"),
-            "You add a small epsilon to the standard deviation. A constant feature is then divided "
-            "by almost nothing, which blows up its rounding: give it the std 1.",
+            "You add a small epsilon to the standard deviation. A constant feature is then "
+            "divided by almost nothing, which blows up its rounding: give it std 1.",
         ),
         wrong(
             "sample standard deviation",
             edit(STD, "X.std(dim=0)"),
-            "Tensor.std divides by N - 1 unless told otherwise. Asked for is the population's: "
-            "std(dim=0, correction=0) divides by N.",
+            "Tensor.std divides by N - 1 unless told otherwise. The task asks for the "
+            "population's: std(dim=0, correction=0) divides by N.",
         ),
         wrong(
             "variance instead of standard deviation",
@@ -211,7 +212,7 @@ ANSWER = Answer(
 """,
             ),
             "The labels are standardised as well. A class number is a name, not a measurement: "
-            "hand it back as it came.",
+            "return it unchanged.",
         ),
         wrong(
             "caller's data changed in place",
@@ -223,20 +224,20 @@ ANSWER = Answer(
         self.X, self.y = X, y
 """,
             ),
-            "You change the X that came in: as_tensor does not copy, and -= writes into the caller's "
-            "own memory. Compute a new tensor, (X - mean) / std.",
+            "You change the X that was passed in: as_tensor does not copy, and -= writes into the "
+            "caller's own memory. Compute a new tensor, (X - mean) / std.",
         ),
         wrong(
             "labels turned into a tensor",
             edit("/ std, y", "/ std, torch.as_tensor(y)"),
-            "You turn the labels into a tensor, which fails for a list of words. They come back as "
-            "they are: keep y, and return y[i].",
+            "You turn the labels into a tensor, which fails for a list of words. They should come "
+            "back unchanged: keep y, and return y[i].",
             recognise=_needs_numbers,
         ),
         wrong(
             "statistics not kept as mean and std",
             edit("self.mean, self.std = mean", "self.m, self.s = mean"),
-            "The statistics are not found under self.mean and self.std, so validation data cannot "
+            "The statistics are not stored as self.mean and self.std, so validation data cannot "
             "reuse them.",
         ),
         wrong(
@@ -244,8 +245,8 @@ ANSWER = Answer(
             edit("        if mean is None:\n            mean =", "        mean = mean or").edit(
                 "if std is None", "if not std"
             ),
-            "`mean or ...` asks whether a tensor is true, which raises for more than one entry. Ask "
-            "`mean is None`.",
+            "`mean or ...` asks whether a tensor is true, which raises for more than one entry. "
+            "Test `mean is None`.",
         ),
         wrong(
             "item is a list",
@@ -258,13 +259,13 @@ ANSWER = Answer(
             .edit(STD, "X.std(dim=1, correction=0, keepdim=True)")
             .edit(CONSTANT, ""),
             "You take mean and standard deviation along dim=1, one per example. A feature's "
-            "statistics run down the examples: dim=0.",
+            "statistics are taken over the examples: dim=0.",
         ),
         wrong(
             "scaled from smallest to largest",
             edit(MEAN, "X.amin(dim=0)").edit(STD, "X.amax(dim=0) - X.amin(dim=0)"),
-            "You scale each feature to 0 to 1 by its smallest and largest value. Asked for are the "
-            "mean and the standard deviation.",
+            "You scale each feature to the range 0 to 1 by its smallest and largest values. The "
+            "task asks for the mean and the standard deviation.",
         ),
         wrong(
             "label before features",
@@ -274,7 +275,7 @@ ANSWER = Answer(
         wrong(
             "items in float64",
             edit("(X - mean) / std", "((X - mean) / std).double()"),
-            "Your items are float64, and a model in float32 will refuse them. Turn X into float32.",
+            "Your items are float64, and a float32 model will refuse them. Turn X into float32.",
         ),
     ),
 )

@@ -85,9 +85,11 @@ QUIZ = (
         "q06_2",
         "B",
         {
-            "A": "They are seen in every epoch, at its start: that is when the accuracy rises.",
-            "B": "Each step helps the class at hand at the cost of the others. It forgets.",
-            "C": "A loader drops nothing but, if told so, a last batch that is too small.",
+            "A": "They are seen at the start of every epoch: that is when the accuracy rises.",
+            "B": "Each step helps the class at hand at the cost of the others, so the network "
+            "forgets.",
+            "C": "A loader drops nothing except, if you ask for it, a last batch that is too "
+            "small.",
             "D": "A smaller rate forgets more slowly, and a larger one faster.",
         },
         _prove_forgetting,
@@ -96,8 +98,8 @@ QUIZ = (
         "q06_3",
         "A",
         {
-            "A": "It goes as 1 / sqrt(batch): four times the examples, half the noise.",
-            "B": "A quarter is what happens to the variance; the distance is its root.",
+            "A": "It falls as 1 / sqrt(batch): four times the examples, half the noise.",
+            "B": "It is the variance that falls to a quarter; the distance is its root.",
             "C": "Chance errors of different examples cancel in the mean.",
             "D": "The gradient is a mean over the batch, not a sum.",
         },

@@ -57,13 +57,13 @@ ANSWER = Answer(
         wrong(
             "last batch lost",
             edit("return full + 1", "return full"),
-            "You count full batches only. Without drop_last a smaller last batch is trained on "
-            "too: one update more when something is left over.",
+            "You count only the full batches. Without drop_last a smaller last batch is trained "
+            "on too: one more update when something is left over.",
         ),
         wrong(
             "drop_last ignored",
             edit(ONE_MORE, "rest > 0"),
-            "You count the smaller last batch always. With drop_last=True it is left out.",
+            "You always count the smaller last batch. With drop_last=True it is left out.",
         ),
         wrong(
             "one update too many when nothing is left over",
@@ -86,7 +86,7 @@ ANSWER = Answer(
         wrong(
             "fraction of an update",
             edit("full, rest = divmod(n_examples, batch_size)", "return n_examples / batch_size"),
-            "You divide, and get fractions. There is no quarter of an update: a smaller batch is "
+            "You divide, and get a fraction. There is no quarter of an update: a smaller batch is "
             "a whole update, or none.",
         ),
         wrong(

@@ -45,7 +45,7 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
         if rows is None:
             return "a shuffled pass does not give pairs (x, y) of tensors"
         if len(set(order)) != len(order):
-            return "an example comes more than once in a shuffled pass"
+            return "an example appears more than once in a shuffled pass"
         # With drop_last the sizes belong to the aspect before this one.
         sizes, right = (
             [len(batch) for batch in rows],
@@ -54,7 +54,7 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
         if sizes != right and not PASSES[label]["drop_last"]:
             return f"{n} examples at batch size {size}, shuffled, come in batches of {sizes}"
         if not got["pairs_fit"][label]:
-            return "after shuffling, x and y do not belong together or have another dtype"
+            return "after shuffling, x and y do not belong together or have a different dtype"
     return None if got["inputs_unchanged"] else "X or y was changed in place"
 
 
@@ -97,11 +97,11 @@ def _compare_order(case: Case, expected: Observation, got: Observation) -> str |
     if order["first"] == order["other_seed"]:
         return "generators with different seeds give the same order"
     if order["global"] != order["global_repeated"]:
-        return "without a generator, torch.manual_seed does not decide the order"
+        return "without a generator, torch.manual_seed does not determine the order"
     if got["drew_from_global"]:
-        return "a pass with a generator draws from the global random state all the same"
+        return "a pass with a generator still draws from the global random state"
     if any(_shuffled_are(pattern, got) for pattern in (_blocks_moved, _blocks_stay, _rotated)):
-        return "not every order of the examples can come: neighbours stay together"
+        return "not every order of the examples is possible: neighbours stay together"
     return None
 
 
@@ -268,7 +268,7 @@ ANSWER = Answer(
             edit(LOOP, "    X[:], y[:] = X[order], y[order]\n" + LOOP).edit(
                 ROWS, ROWS.replace("order", "torch.arange(n)")
             ),
-            "You shuffle the caller's own X and y. Whoever keeps indices into them now has other "
+            "You shuffle the caller's own X and y, so any indices into them now point to other "
             "examples. Shuffle row numbers, and leave the data alone.",
             recognise=_changed_in_place,
         ),
@@ -277,29 +277,29 @@ ANSWER = Answer(
             edit(LOOP, ORDER.replace("order", "other", 1) + LOOP).edit(
                 "y[rows]", "y[other[start : start + batch_size]]"
             ),
-            "X and y are not shuffled alike: they have two different orders, or one of them stays as "
-            "it was. So an example meets another example's label. Draw one order and use it for "
-            "both.",
+            "X and y are not shuffled together: they have two different orders, or one of them "
+            "stays as it was. So an example gets another example's label. Draw one order and use "
+            "it for both.",
             recognise=_pairs_torn,
         ),
         wrong(
             "last batch lost",
             edit("if drop_last and", "if"),
-            "The last batch is left out although drop_last is False: its examples are never "
+            "The last batch is left out even though drop_last is False: its examples are never "
             "trained on. A slice that reaches past the end is shorter by itself; yield it.",
             recognise=_last_batch_lost,
         ),
         wrong(
             "drop_last ignored",
             edit("if drop_last and", "if False and"),
-            "With drop_last=True a smaller last batch still comes. Stop when fewer than "
+            "With drop_last=True you still yield a smaller last batch. Stop when fewer than "
             "batch_size rows are left.",
             recognise=_drop_last_ignored,
         ),
         wrong(
             "sampling with replacement",
             edit(DRAW, "torch.randint(n, (n,), generator=generator)"),
-            "Some examples come twice in an epoch and others never: rows are drawn anew as you go, "
+            "Some examples appear twice in an epoch and others never: you draw again as you go, "
             "with torch.randint or with a new permutation for each batch. An epoch shows each "
             "example once: draw one permutation, before the loop.",
             recognise=_drawn_with_replacement,
@@ -307,15 +307,15 @@ ANSWER = Answer(
         wrong(
             "sampling with replacement",
             edit(ORDER, "").edit(ROWS, f"    {ORDER}{ROWS}"),
-            "You draw a new permutation for each batch, so some examples come twice in an epoch "
+            "You draw a new permutation for each batch, so some examples appear twice in an epoch "
             "and others never. Draw one, before the loop, and cut it into batches.",
             recognise=_drawn_with_replacement,
         ),
         wrong(
             "return instead of yield",
             edit("yield X", "return X"),
-            "return ends the function with its first batch. yield hands a batch out and goes on "
-            "with the next one when it is asked for.",
+            "return ends the function at its first batch. yield hands out a batch and continues "
+            "when the next one is asked for.",
             recognise=_one_pair,
         ),
         wrong(
@@ -324,22 +324,22 @@ ANSWER = Answer(
                 YIELD,
                 f"{YIELD}    yield from iterate_batches(X, y, batch_size, shuffle, drop_last, generator)\n",
             ),
-            "After the last batch yours starts again. One call is one pass over the data: let the "
-            "function end, and whoever wants another epoch calls it again.",
+            "After the last batch your function starts again. One call is one pass over the data: "
+            "let the function end; for another epoch, the caller calls it again.",
             recognise=_never_ends,
         ),
         wrong(
             "drop_last one batch too eager",
             edit("len(rows) < batch_size", "start + batch_size >= n"),
-            "With drop_last=True a last batch that is full goes missing. Only a smaller one is "
-            "left out: a batch that ends exactly at the end of the data is full.",
+            "With drop_last=True you leave out even a full last batch. Only a smaller one is left "
+            "out: a batch that ends exactly at the end of the data is full.",
             recognise=_full_batch_dropped,
         ),
         wrong(
             "random numbers drawn without need",
             edit(ORDER, f"    order = {DRAW}\n    order = order if shuffle else torch.arange(n)\n"),
-            "With shuffle=False you draw an order all the same, and do not use it. That moves the "
-            "random state on, so everything drawn afterwards changes. Draw only when you shuffle.",
+            "With shuffle=False you still draw an order, but do not use it. That advances the "
+            "random state, so everything drawn afterwards changes. Draw only when you shuffle.",
             recognise=_drew_for_nothing,
         ),
         wrong(
@@ -351,8 +351,8 @@ ANSWER = Answer(
         wrong(
             "same order every pass",
             edit("generator=generator", "generator=torch.Generator().manual_seed(0)"),
-            "Every pass has the same order: the seed is set anew inside the function. Draw from "
-            "the generator that was given, and let its state move on.",
+            "Every pass has the same order: you set the seed again inside the function. Draw from "
+            "the given generator, and let its state move on.",
             recognise=_order_stays,
         ),
         wrong(
@@ -368,8 +368,8 @@ ANSWER = Answer(
         wrong(
             "generator ignored",
             edit(DRAW, "torch.randperm(n)"),
-            "The order does not come from the generator that was given, so it cannot be repeated. "
-            "Hand it on: torch.randperm(n, generator=generator).",
+            "The order does not come from the given generator, so it cannot be repeated. Pass it "
+            "on: torch.randperm(n, generator=generator).",
             recognise=_generator_ignored,
         ),
         wrong(
@@ -377,15 +377,15 @@ ANSWER = Answer(
             edit(ORDER, "    import random\n\n" + ORDER).edit(
                 DRAW, "torch.tensor(random.sample(range(n), n))"
             ),
-            "The order comes from another source of chance than the generator that was given. "
-            "Hand it on: torch.randperm(n, generator=generator).",
+            "The order comes from a different source of randomness than the given generator. Pass "
+            "it on: torch.randperm(n, generator=generator).",
             recognise=_generator_ignored,
         ),
         wrong(
             "always shuffled",
             edit(" if shuffle else torch.arange(n)", ""),
-            "shuffle=False shuffles too. For validation the order must stay: use torch.arange(n) "
-            "then.",
+            "shuffle=False shuffles too. For validation the order must not change: use "
+            "torch.arange(n) then.",
             recognise=_always_shuffled,
         ),
         wrong(
@@ -400,7 +400,7 @@ ANSWER = Answer(
 """,
             ),
             "You shuffle the order of the batches, but a batch always holds the same neighbours. "
-            "In sorted data it then holds one class only. Shuffle the examples, then cut.",
+            "In sorted data it then holds only one class. Shuffle the examples, then cut.",
             recognise=_shuffled_like(_blocks_moved),
         ),
         wrong(
@@ -419,8 +419,8 @@ ANSWER = Answer(
             edit(LOOP, "    batches = []\n" + LOOP)
             .edit("            return\n", "            break\n")
             .edit(YIELD, "        batches.append((X[rows], y[rows]))\n    return batches\n"),
-            "You build all batches and return them in a list: a second copy of the whole data in "
-            "memory. Use yield, and each batch is made when it is asked for.",
+            "You build all batches and return them in a list: a second copy of all the data in "
+            "memory. Use yield, and each batch is made only when it is asked for.",
             recognise=_no_generator_but_right,
         ),
     ),

@@ -58,7 +58,7 @@ def _no_split(got: Observation) -> str | None:
         if got["shared"][label]:
             return f"{got['shared'][label]} indices are in both parts"
         if not got["complete"][label]:
-            return "the parts together do not hold every index once"
+            return "together the parts do not hold every index exactly once"
     return None
 
 
@@ -70,16 +70,16 @@ def _compare_chance(case: Case, expected: Observation, got: Observation) -> str 
     if parts["first"] != parts["repeated"]:
         return "generators in the same state give different splits"
     if not parts["global"] == parts["global_repeated"] != parts["other_global"]:
-        return "without a generator, torch.manual_seed does not decide the split"
+        return "without a generator, torch.manual_seed does not determine the split"
     if parts["first"] == parts["continued"]:
         return "a generator that has moved on gives the same split again"
     if parts["first"] == parts["other_seed"]:
         return "generators with different seeds give the same split"
     if got["drew_from_global"]:
-        return "a split with a generator draws from the global random state all the same"
+        return "a split with a generator still draws from the global random state"
     for part in parts["first"]:
         if len(part) > 3 and part == sorted(part):
-            return "a part comes in sorted order"
+            return "a part is in sorted order"
     train, val = parts["first"]
     if train and val and set(val) == set(parts["other_seed"][1]) == set(parts["global"][1]):
         return "the same examples are chosen for validation whatever the seed"
@@ -252,8 +252,8 @@ ANSWER = Answer(
         wrong(
             "parts sorted",
             edit(RETURN, "return order[:n_train].sort().values, order[n_train:].sort().values"),
-            "Both parts are sorted. Asked for is a shuffled order, so that whoever reads them in "
-            "turn does not meet sorted data again.",
+            "Both parts are sorted. The task asks for a shuffled order, so that reading them in "
+            "turn does not give sorted data again.",
             recognise=_parts_sorted,
         ),
         wrong(
@@ -273,14 +273,14 @@ ANSWER = Answer(
         wrong(
             "halves rounded up",
             edit(N_TRAIN, "n - int(n * val_fraction + 0.5)"),
-            "You round halves up; Python's round takes halves to the even neighbour. Use "
+            "You round halves up; Python's round takes halves to the nearest even number. Use "
             "round(n * val_fraction).",
             recognise=_counted(lambda n, fraction: math.floor(n * fraction + 0.5)),
         ),
         wrong(
             "training part rounded instead",
             edit(N_TRAIN, "round(n * (1 - val_fraction))"),
-            "You round the size of the training part. Round that of the validation part, "
+            "You round the size of the training part. Round the size of the validation part, "
             "round(n * val_fraction), and give the rest to training.",
             recognise=_counted(lambda n, fraction: n - round(n * (1 - fraction))),
         ),
@@ -296,7 +296,7 @@ ANSWER = Answer(
         wrong(
             "a list of two tensors",
             edit(RETURN, "return [order[:n_train], order[n_train:]]"),
-            "The two parts come in a list. Return a tuple: train, val.",
+            "You return the two parts in a list. Return a tuple: train, val.",
             recognise=_in_a_list,
         ),
         wrong(
@@ -308,15 +308,16 @@ ANSWER = Answer(
         wrong(
             "generator ignored",
             edit(DRAW, "torch.randperm(n)"),
-            "The split does not come from the generator that was given, so nobody can repeat it. "
-            "Hand it on: torch.randperm(n, generator=generator).",
+            "The split does not come from the given generator, so it cannot be repeated. Pass it "
+            "on: torch.randperm(n, generator=generator).",
             recognise=_generator_ignored,
         ),
         wrong(
             "global state seeded",
             edit(ORDER, "    if generator is None:\n        torch.manual_seed(0)\n" + ORDER),
-            "Without a generator you set a seed yourself, so every split is the same one, and "
-            "whoever draws after you is not random any more. Leave torch.manual_seed to the caller.",
+            "Without a generator you set a seed yourself, so every split is the same, and "
+            "whatever is drawn afterwards is no longer random. Leave torch.manual_seed to the "
+            "caller.",
             recognise=_global_never_changes,
         ),
         wrong(
@@ -326,15 +327,15 @@ ANSWER = Answer(
                 "    if generator is not None:\n        generator.manual_seed(generator.initial_seed())\n"
                 + ORDER,
             ),
-            "You set the generator back to its seed, so a second split is the first one again. "
-            "Draw from the state in which it comes; it moves on by itself.",
+            "You reset the generator to its seed, so a second split repeats the first. Draw from "
+            "the generator in the state it arrives in; that moves on by itself.",
             recognise=_starts_again,
         ),
         wrong(
             "one split for all seeds",
             edit("generator=generator", "generator=torch.Generator().manual_seed(42)"),
-            "Every seed gives the same split: the function sets a seed of its own. Use the "
-            "generator that was given.",
+            "Every seed gives the same split: the function sets a seed of its own. Use the given "
+            "generator.",
             recognise=_never_changes,
         ),
         wrong(

@@ -719,7 +719,7 @@ def test_a_batch_that_is_no_pair_is_the_one_that_is_described():
     def own_labels(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
         yield X, torch.arange(len(X))
 
-    assert "thing 2 that yours gives is Tensor" in in_one_line(
+    assert "item 2 that yours gives is Tensor" in in_one_line(
         run_check("iterate_batches", last_one_differs)
     )
     assert "the labels are not all from y" in in_one_line(run_check("iterate_batches", own_labels))
