@@ -12,7 +12,7 @@ QUESTIONS = (
             "A": "It stops PyTorch from recording gradients.",
             "B": "It freezes the weights: an `optimizer.step()` no longer moves them.",
             "C": "It computes the model's accuracy.",
-            "D": "It makes dropout and batch normalisation behave as they do in use.",
+            "D": "It makes dropout and batch normalisation behave as they should in use.",
         },
     ),
     Question(
@@ -20,7 +20,8 @@ QUESTIONS = (
         "You train on the two circles with cross-entropy and set the learning rate to 10. "
         "What does the dashboard show?",
         {
-            "A": "Losses a hundred times too high and an accuracy far from a fit; it stays finite.",
+            "A": "Losses a hundred times too high and a poor accuracy, but everything stays "
+            "finite.",
             "B": "The loss is infinite after a few steps, then NaN.",
             "C": "The same fit, reached in fewer epochs.",
             "D": "With Adam nothing unusual: Adam scales each step by itself.",
@@ -31,7 +32,7 @@ QUESTIONS = (
         "Two runs of 50 epochs on 160 examples at the same learning rate: batch 128 ends at a "
         "higher loss than batch 16. Which explanation do you test first?",
         {
-            "A": "The gradients of large batches point in a wrong direction.",
+            "A": "The gradients of large batches point in the wrong direction.",
             "B": "The loss of a large batch is a sum over more examples, so it is larger.",
             "C": "The run with batch 128 made five times fewer updates.",
             "D": "Batches of 128 did not fit into memory and were cut.",

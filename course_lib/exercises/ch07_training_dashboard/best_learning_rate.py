@@ -69,7 +69,7 @@ EXERCISE = Exercise(
         Aspect("final", "the rate with the lowest final loss wins", 1, ("returned",)),
         Aspect(
             "diverged",
-            "diverged runs are out; ValueError when all diverged; results stays as it is",
+            "diverged runs are left out; ValueError when all diverged; results is unchanged",
             1,
             ("choice_among_stable_runs", "refused", "results"),
         ),

@@ -145,10 +145,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "mode" in case["asks"]:
         yield Finding(
             observation["training"] is case["training"],
-            "afterwards the model is in the mode in which it came, train or eval",
+            "afterwards the model is back in the mode it came in, train or eval",
         )
     else:
-        yield Finding(not observation["recorded"], "no graph is recorded behind the outputs")
+        yield Finding(not observation["recorded"], "no graph is recorded for the outputs")
         yield Finding(
             observation["grad_mode_kept"]
             and observation["requires_grad"] == [p.requires_grad for p in model.parameters()],
@@ -165,7 +165,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         )
         yield Finding(
             math.isclose(returned[1], accuracy, rel_tol=1e-5),
-            "the accuracy is the fraction of all examples that are right",
+            "the accuracy is the fraction of all examples that are classified correctly",
             f"expected {accuracy:.4f}, yours is {returned[1]:.4f}",
         )
     elif case["layers"]:
@@ -204,7 +204,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "graph",
-            "it records no gradients and leaves the gradients' settings as they were",
+            "it records no gradients and leaves the gradient settings as they were",
             1,
             ("loss", "recorded", "gradients", "requires_grad", "grad_mode_kept"),
         ),
@@ -212,9 +212,9 @@ EXERCISE = Exercise(
     hints=(
         "Four things around one loop: remember model.training, switch to eval mode, loop under "
         "torch.no_grad(), put the mode back. Inside, add up three numbers per batch: the loss "
-        "times the batch's size, the number of right predictions, the number of examples.",
+        "times the batch's size, the number of correct predictions, the number of examples.",
         "The prediction of a row of logits is the index of its largest entry: "
-        "logits.argmax(dim=1). Compare it with y, add up the True values with .sum().item(). "
+        "logits.argmax(dim=1). Compare it with y, and add up the True values with .sum().item(). "
         "model.train(was_training) sets either mode.",
     ),
     observe=_observe,

@@ -166,7 +166,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(raised == "ValueError", text, f"yours raises {raised}")
     if not complete:
         return
-    yield Finding(not observation["lists_shared"], "each run returns lists of its own")
+    yield Finding(not observation["lists_shared"], "each run returns its own lists")
     yield Finding(
         all(observation["accuracies_fit"].values()),
         "accuracies lie between 0 and 1",
@@ -174,14 +174,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         observation["reached"] >= 0.9,
         "adam at 0.01 with batches of 16 reaches an accuracy of 0.9 in 50 epochs",
-        f"the best of yours is {observation['reached']:.2f}",
+        f"your best is {observation['reached']:.2f}",
     )
     same = observation["same"]
     yield Finding(same["again"], "the same seed gives the same numbers")
     for label, words in (
-        ("seed", "another seed gives other numbers"),
-        ("lr", "another learning rate gives other numbers"),
-        ("batch_size", "another batch size gives other numbers"),
+        ("seed", "a different seed gives different numbers"),
+        ("lr", "a different learning rate gives different numbers"),
+        ("batch_size", "a different batch size gives different numbers"),
         ("optimizer", '"sgd" and "adam" give different numbers'),
     ):
         yield Finding(not same[label], words)
@@ -190,7 +190,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 EXERCISE = Exercise(
     name="run_experiment",
     points=3,
-    task="One run from start to end: fresh data, fresh model, one loss and accuracy per epoch.",
+    task="One run from start to finish: fresh data, fresh model, one loss and accuracy per epoch.",
     aspects=(
         Aspect(
             "history",
@@ -207,7 +207,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "settings",
-            "optimizer, learning rate and batch size count; an unknown optimizer is refused",
+            "optimizer, learning rate and batch size matter; an unknown optimizer is refused",
             1,
             ("same", "raised"),
             after=("history",),
@@ -215,8 +215,8 @@ EXERCISE = Exercise(
     ),
     hints=(
         "Call torch.manual_seed(seed) first, then build everything inside the function: data, "
-        "model, optimizer. Whatever is built outside is shared by all runs. Each epoch has a new "
-        "order: torch.randperm(160).split(batch_size) gives the rows of its batches.",
+        "model, optimizer. Whatever is built outside is shared by all runs. Each epoch needs a "
+        "new order: torch.randperm(160).split(batch_size) gives the rows of its batches.",
         "After the loop over an epoch's batches, evaluate(model, [(points, labels)], loss_fn) "
         "measures all points at once: a list of one batch is a loader too. Choose the optimizer "
         "with if / elif, and raise ValueError in the else branch.",

@@ -61,7 +61,7 @@ QUIZ = (
         "q07_1",
         "D",
         {
-            "A": "Its outputs still carry a graph. That is torch.no_grad()'s part.",
+            "A": "The outputs still carry a graph. Preventing that is torch.no_grad()'s job.",
             "B": "A backward pass and a step still move every weight.",
             "C": "It computes nothing: it sets a flag on every module.",
             "D": "The flag `training` becomes False, and these layers look at it.",
@@ -74,7 +74,7 @@ QUIZ = (
         {
             "A": "Each step jumps far across the valley, and no later step brings it back.",
             "B": "Cross-entropy's gradient at the logits never exceeds 1, so there is no runaway. "
-            "With a squared error and SGD it would be so.",
+            "With a squared error and SGD there would be.",
             "C": "The steps are far longer than the valley is wide: they jump over every solution.",
             "D": "Adam moves each weight by about the learning rate: here by 10 per step.",
         },
@@ -84,9 +84,9 @@ QUIZ = (
         "q07_3",
         "C",
         {
-            "A": "They are the less noisy ones: nearer to the full gradient.",
+            "A": "They are less noisy: closer to the full gradient.",
             "B": "The loss is a mean over the batch; its size does not scale it.",
-            "C": "2 updates an epoch against 10. Compare at equal updates first.",
+            "C": "2 updates an epoch against 10. Compare at equal numbers of updates first.",
             "D": "Running out of memory raises an error; nothing is cut silently.",
         },
         _prove_fewer_updates,

@@ -136,30 +136,30 @@ ANSWER = Answer(
         wrong(
             "rate and loss returned",
             edit(f"return {CHOICE}", f"best = {CHOICE}\n    return best, finite[best][-1]"),
-            "You return the rate together with its loss. Asked for is the rate alone.",
+            "You return the rate together with its loss. The task asks for the rate alone.",
         ),
         wrong(
             "error as soon as one run diverged",
             edit("if not finite", "if len(finite) < len(results)"),
             "You raise ValueError when any run diverged. Leave that run out and choose among the "
-            "others; the error is for the case that none is left.",
+            "others; the error is only for when none is left.",
         ),
         wrong(
             "error returned, not raised",
             edit("raise ValueError", "return ValueError"),
-            "You return a ValueError object, and the caller goes on with it as if it were a rate. "
-            "`raise` stops.",
+            "You return a ValueError object, and the caller carries on with it as if it were a "
+            "rate. Use `raise`, which stops.",
         ),
         wrong(
             "only the last entry checked",
             edit(FINITE, "math.isfinite(losses[-1])"),
-            "A run that was infinite or NaN on its way counts as finite, because its last entry "
-            "is. Any such entry means that the run diverged: look at all of them.",
+            "A run that was infinite or NaN along the way counts as finite, because its last "
+            "entry is. Any such entry means that the run diverged: check all of them.",
         ),
         wrong(
             "infinity taken for finite",
             edit("math.isfinite(loss)", "not math.isnan(loss)"),
-            "You look for NaN only, so a run with an infinite loss stays in. math.isfinite is "
+            "You check only for NaN, so a run with an infinite loss stays in. math.isfinite is "
             "False for both.",
         ),
         wrong(
@@ -171,8 +171,8 @@ ANSWER = Answer(
         wrong(
             "largest stable learning rate",
             edit(CHOICE, "max(finite)"),
-            "You choose the largest rate that stayed finite. Finite is not yet good: choose by the "
-            "final loss.",
+            "You choose the largest rate that stayed finite. Finite does not mean good: choose by "
+            "the final loss.",
         ),
         wrong(
             "highest instead of lowest",
@@ -185,8 +185,8 @@ ANSWER = Answer(
                 "    if not finite",
                 "    for lr in results.keys() - finite.keys():\n        del results[lr]\n    if not finite",
             ),
-            "Your function removes the diverged runs from the caller's dict, who can no longer "
-            "plot them. Collect the good ones in a new dict.",
+            "Your function removes the diverged runs from the caller's dict, so the caller can no "
+            "longer plot them. Collect the good ones in a new dict.",
         ),
     ),
 )

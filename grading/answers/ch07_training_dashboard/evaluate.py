@@ -115,16 +115,16 @@ ANSWER = Answer(
         wrong(
             "dropout left on",
             edit(EVAL, ""),
-            "The model keeps its train mode while you measure: dropout throws away activations "
-            "and batch norm updates its statistics from the data you only wanted to look at. "
-            "Call model.eval() first; no_grad() does not do this.",
+            "The model stays in train mode while you measure: dropout throws away activations and "
+            "batch norm updates its statistics from the data you only wanted to look at. Call "
+            "model.eval() first; no_grad() does not do this.",
             recognise=lambda case, got: _measured_in_train_mode(case, got, restored=True),
         ),
         wrong(
             "mode not restored",
             edit(RESTORE, ""),
-            "You leave the model in eval mode, so a training loop that goes on afterwards trains "
-            "without dropout. Remember model.training before, and set it again at the end.",
+            "You leave the model in eval mode, so a training loop that continues afterwards "
+            "trains without dropout. Remember model.training first, and set it again at the end.",
         ),
         wrong(
             "always back to train mode",
@@ -155,31 +155,31 @@ ANSWER = Answer(
             "mean of batch means",
             edit(" * len(y)", "").edit(LOSS, "total_loss / len(loader)"),
             "You average the batches' mean losses. The last batch is smaller, so its examples "
-            "count too much: weigh each mean loss by its batch's size.",
+            "count too much: weight each mean loss by its batch's size.",
         ),
         wrong(
             "mean of batch means",
             edit(RIGHT, f"{RIGHT} / len(y)").edit(ACCURACY, "n_right / len(loader)"),
             "You average the batches' accuracies. The last batch is smaller, so its examples "
-            "count too much: count the right ones and divide by the number of examples.",
+            "count too much: count the correct predictions and divide by the number of examples.",
         ),
         wrong(
             "gradients recorded",
             edit("torch.no_grad()", "torch.enable_grad()"),
-            "The forward passes record a graph that nobody uses: time and memory for nothing. "
+            "The forward passes record a graph that is never used: a waste of time and memory. "
             "eval() does not switch that off; wrap the loop in torch.no_grad().",
         ),
         wrong(
             "gradients off for good",
             edit("    return", "    torch.set_grad_enabled(False)\n    return"),
-            "torch.set_grad_enabled(False) stays in force after your function, so the training "
+            "torch.set_grad_enabled(False) stays in effect after your function, so the training "
             "that follows fails. The block `with torch.no_grad():` ends by itself.",
         ),
         wrong(
             "gradients switched on afterwards",
             edit("    return", "    torch.set_grad_enabled(True)\n    return"),
-            "You switch gradients off and, at the end, on, also where they were off before. The "
-            "block `with torch.no_grad():` brings back what was there.",
+            "You switch gradients off and, at the end, on, even where they were off before. The "
+            "block `with torch.no_grad():` restores the previous state.",
         ),
         wrong(
             "parameters left frozen",
@@ -190,18 +190,18 @@ ANSWER = Answer(
         wrong(
             "accuracy in percent",
             edit(ACCURACY, f"100 * {ACCURACY}"),
-            "Your accuracy runs from 0 to 100. It is asked for as a fraction between 0 and 1.",
+            "Your accuracy runs from 0 to 100. The task asks for a fraction between 0 and 1.",
         ),
         wrong(
             "right answers counted, not divided",
             edit(ACCURACY, "float(n_right)"),
-            "You return how many predictions are right. Divide by the number of examples.",
+            "You return how many predictions are correct. Divide by the number of examples.",
         ),
         wrong(
             "batch losses added",
             edit(" * len(y)", "").edit(LOSS, "total_loss"),
             "You add up the batches' mean losses, so the result grows with the number of batches. "
-            "Weigh each by its batch's size and divide by the number of examples.",
+            "Weight each by its batch's size and divide by the number of examples.",
         ),
         wrong(
             "last batch only",
@@ -209,18 +209,18 @@ ANSWER = Answer(
                 "            logits =",
                 "            total_loss, n_right, n_examples = 0.0, 0, 0\n            logits =",
             ),
-            "Your result is that of the last batch. Add up over all batches.",
+            "Your result covers only the last batch. Add up over all batches.",
         ),
         wrong(
             "first batch only",
             edit("+= len(y)\n", "+= len(y)\n            break\n"),
-            "Your result is that of the first batch: the return stands inside the loop. Move it "
-            "out by one indentation.",
+            "Your result covers only the first batch: the return is inside the loop. Move it out "
+            "one indentation level.",
         ),
         wrong(
             "a list instead of a tuple",
             edit(f"{LOSS}, {ACCURACY}", f"[{LOSS}, {ACCURACY}]"),
-            "You return a list. Return the two numbers themselves, loss, accuracy: a tuple.",
+            "You return a list. Return a tuple of the two numbers: loss, accuracy.",
             recognise=lambda case, got: (
                 got.error is None
                 and isinstance(got["returned"], list)
@@ -230,7 +230,7 @@ ANSWER = Answer(
         wrong(
             "tensors instead of floats",
             edit(ACCURACY, f"torch.tensor({ACCURACY})"),
-            "The accuracy comes as a tensor. Take the number out with .item().",
+            "The accuracy is a tensor. Take the number out with .item().",
             recognise=lambda case, got: (
                 got.error is None
                 and isinstance(got["returned"], tuple)
@@ -241,7 +241,7 @@ ANSWER = Answer(
             "argmax over the batch",
             edit("argmax(dim=1)", "argmax(dim=0)"),
             "You take the largest entry down the batch, argmax(dim=0). The classes lie along "
-            "dim=1: each row of logits has one prediction.",
+            "dim=1: each row of logits gives one prediction.",
             recognise=lambda case, got: (
                 got.error is not None and "size of tensor" in got.error.message
             ),
@@ -255,8 +255,8 @@ ANSWER = Answer(
         wrong(
             "examples counted by loader.dataset",
             edit(LOSS, "total_loss / len(loader.dataset)"),
-            "You ask the loader for its dataset. A loader is anything that gives pairs x, y, and "
-            "not every one has that attribute: count the examples as they come, with len(y).",
+            "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
+            "not every loader has that attribute: count the examples as they come, with len(y).",
             recognise=lambda case, got: (
                 got.error is not None and "no attribute 'dataset'" in got.error.message
             ),

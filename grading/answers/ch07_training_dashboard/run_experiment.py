@@ -78,7 +78,7 @@ def _compare_seed(case: Case, expected: Observation, got: Observation) -> str | 
 def _compare_settings(case: Case, expected: Observation, got: Observation) -> str | None:
     for label, words in _SETTINGS.items():
         if got["same"][label]:
-            return f"another {words} gives the same numbers"
+            return f"a different {words} gives the same numbers"
     losses = got["runs"]["slow"]["loss"]
     if max(losses) - min(losses) > 0.01:
         return "at a learning rate of 0.000001 the loss moves as if the rate were larger"
@@ -303,8 +303,8 @@ ANSWER = Answer(
         wrong(
             "model reused between runs",
             edit(NETWORK, f'globals().setdefault("shared", {NETWORK})'),
-            "The model lives outside the function, so each run goes on where the last one ended. "
-            "Build data, model and optimizer inside the function.",
+            "The model lives outside the function, so each run continues where the last one "
+            "ended. Build data, model and optimizer inside the function.",
             recognise=_starts_trained,
         ),
         wrong(
@@ -319,7 +319,7 @@ ANSWER = Answer(
             edit(SEED, ""),
             "The same seed gives different numbers: weights or batches are drawn from whatever "
             "random state happens to be there. Call torch.manual_seed(seed) before anything is "
-            "drawn, so before the model is built.",
+            "drawn, that is, before the model is built.",
             recognise=_depends_on_global_state,
         ),
         wrong(
@@ -338,13 +338,13 @@ ANSWER = Answer(
         wrong(
             "learning rate ignored",
             edit(SEED, f"{SEED}    lr = 0.01\n"),
-            "The learning rate changes nothing: hand lr to the optimizer.",
+            "The learning rate changes nothing: pass lr to the optimizer.",
             recognise=_only_same("lr"),
         ),
         wrong(
             "batch size ignored",
             edit("split(batch_size)", "split(16)"),
-            "The batch size changes nothing: hand batch_size to whatever cuts the batches.",
+            "The batch size changes nothing: pass batch_size to whatever cuts the batches.",
             recognise=_only_same("batch_size"),
         ),
         wrong(
@@ -357,7 +357,8 @@ ANSWER = Answer(
         wrong(
             "lists shared by all runs",
             edit(HISTORY, "").edit("seed):", 'seed, history={"loss": [], "accuracy": []}):'),
-            "All runs append to the same lists. Make them inside the function, afresh each time.",
+            "All runs append to the same lists. Create them inside the function, fresh for each "
+            "run.",
             recognise=_lists_grow,
         ),
         wrong(
@@ -381,14 +382,15 @@ ANSWER = Answer(
                 EPOCHS,
                 f"{EPOCHS}    {MODEL}        optimizer = type(optimizer)(model.parameters(), lr=lr)\n",
             ),
-            "The loss jumps about near 0.69 and never gets on: the model is built inside the loop "
-            "over the epochs, so each epoch starts from new weights. Build it once, before.",
+            "The loss jumps about near 0.69 and never improves: the model is built inside the "
+            "loop over the epochs, so each epoch starts from new weights. Build it once, before "
+            "the loop.",
             recognise=_never_gets_on,
         ),
         wrong(
             "a tuple instead of a dict",
             edit("return history", 'return history["loss"], history["accuracy"]'),
-            'You return two lists. Asked for is a dict with them under "loss" and "accuracy".',
+            'You return two lists. The task asks for a dict with them under "loss" and "accuracy".',
             recognise=_not_a_dict,
         ),
         wrong(
@@ -397,8 +399,8 @@ ANSWER = Answer(
                 "return history",
                 'return {"losses": history["loss"], "accuracies": history["accuracy"]}',
             ),
-            'The result\'s keys are "loss" and "accuracy", spelled like that: whoever plots your '
-            "history looks for these names.",
+            'The result\'s keys are "loss" and "accuracy", spelled exactly like that: code that '
+            "plots your history looks for these names.",
             recognise=_other_keys,
         ),
         wrong(
@@ -411,15 +413,15 @@ ANSWER = Answer(
         wrong(
             "unknown optimizer accepted",
             edit('if optimizer_name == "sgd"', 'if optimizer_name != "adam"'),
-            "A name that is neither sgd nor adam is taken all the same, and a typing mistake "
-            "would go unnoticed. Raise ValueError for it.",
+            "A name that is neither sgd nor adam is accepted, so a typing mistake would go "
+            "unnoticed. Raise ValueError for it.",
             recognise=_accepts_any_name,
         ),
         wrong(
             "another error for an unknown optimizer",
             edit("raise ValueError", "raise KeyError"),
-            "An unknown name does raise an error in yours, but not ValueError, which is what a "
-            "caller of this function would catch. Raise ValueError yourself.",
+            "Your function does raise an error for an unknown name, but not ValueError, which is "
+            "what its caller would catch. Raise ValueError yourself.",
             recognise=_refuses_otherwise,
         ),
     ),
