@@ -700,7 +700,7 @@ def test_a_file_that_is_no_checkpoint_is_not_called_an_object():
         return torch.load(path, weights_only=True)
 
     shown = in_one_line(run_check("checkpointing", save, load))
-    assert "Let torch.save write it" in shown
+    assert "Write it with torch.save" in shown
     assert "not the object itself" not in shown
 
 
