@@ -548,7 +548,7 @@ def test_a_scale_that_returns_nothing_is_named():
             loss * self.current_scale
 
     text = in_one_line(run_check("DynamicLossScaler", DynamicLossScaler))
-    assert "scale(loss) is to return the scaled loss, not None" in text
+    assert "scale(loss) should return the scaled loss, not None" in text
 
 
 def test_stopping_an_epoch_late_is_not_called_a_state_that_is_no_copy():
