@@ -157,7 +157,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     made, due = observation["epochs_made"], case["stops_after"]
     yield Finding(made == due, case["rule"], f"that is after {due} epochs here; yours: {made}")
     if "state" in case["asks"]:
-        text = "step leaves the model as it is; whoever calls it puts the best weights back"
+        text = "step leaves the model as it is; the caller puts the best weights back"
         yield Finding(observation["model"], text)
         text = "step leaves train or eval mode as it finds it"
         yield Finding(observation["mode"], text)
@@ -220,7 +220,7 @@ def _public_cases() -> list[Case]:
         ),
         case(
             ("best",),
-            "NaN and infinity are no improvement",
+            "NaN and infinity do not count as an improvement",
             [nan, inf, 2.0, nan, 1.0],
             {"patience": 20},
             best_after=[inf, inf, 2.0, 2.0, 1.0],
@@ -254,11 +254,11 @@ EXERCISE = Exercise(
     ),
     hints=(
         "The object remembers three things between calls: the best loss, a copy of the state that "
-        "belongs to it, and how many epochs in a row have brought nothing. An improvement sets "
-        "all three; any other epoch only raises the counter.",
-        "Ask the question in the words of the rule: is val_loss < best_loss - min_delta? Any "
-        "comparison with NaN is False, so NaN then falls on the right side by itself. "
-        "copy.deepcopy copies a dict of tensors all the way down: training cannot change that.",
+        "belongs to it, and how many epochs in a row have brought no improvement. An improvement "
+        "sets all three; any other epoch only raises the counter.",
+        "Put the question as the rule does: is val_loss < best_loss - min_delta? Any comparison "
+        "with NaN is False, so NaN then falls on the right side by itself. copy.deepcopy copies a "
+        "dict of tensors all the way down: training cannot change the copy.",
     ),
     observe=_observe,
     fields=("stops", "before", "best_losses", "mode", "model", "is_dict", "state", "kept"),

@@ -11,7 +11,7 @@ QUESTIONS = (
         "What happens when you resume from it?",
         {
             "A": "Nothing differs: what a network has learned is in its weights.",
-            "B": "Loading raises an error, because the scheduler misses its optimizer.",
+            "B": "Loading raises an error, because the scheduler is missing its optimizer.",
             "C": "The network has forgotten the examples of the earlier epochs.",
             "D": "Adam's averages and the current learning rate start afresh: the loss jumps.",
         },

@@ -85,12 +85,12 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
 def _refusal(refused: str) -> str:
     if "." not in refused:  # no object's name, but the error's
         return (
-            "torch.load with weights_only=True cannot read the file. Let torch.save write it, with "
-            "nothing but tensors and plain data in it."
+            "torch.load with weights_only=True cannot read the file. Write it with torch.save, "
+            "and put only tensors and plain data in it."
         )
     return (
         f"torch.load with weights_only=True refuses {refused} in the file: it reads tensors and "
-        "plain data only. Save what state_dict() gives, and not the object itself."
+        "plain data only. Save what state_dict() returns, not the object itself."
     )
 
 
@@ -143,16 +143,16 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(
             _same(straight["parameters"], observation["parameters"]),
             "the next steps are those of a run that was never interrupted",
-            "the same batches in the same order move the weights otherwise",
+            "the same batches in the same order move the weights differently",
         )
     else:
         text = "the shuffling continues: the same order of batches as without an interruption"
         yield Finding(straight["orders"] == observation["orders"], text)
-    text = "saving changes nothing: a run that goes on after it is as before"
+    text = "saving changes nothing: the run goes on afterwards as if it had not been saved"
     yield Finding(_same(straight["parameters"], observation["continued"]), text)
     text = "saving and loading leave train or eval mode as they find it"
     yield Finding(observation["modes_kept"], text)
-    text = "everything is in the file at path, and in no second one"
+    text = "everything is in the file at path, not in a second one"
     yield Finding(observation["in_one_file"], text)
 
 
@@ -193,7 +193,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "file",
-            "all is in one file that opens safely; loading returns the next epoch",
+            "everything is in one file that opens safely; loading returns the next epoch",
             1,
             ("opens", "in_one_file", "modes_kept", "returned"),
             after=("state",),

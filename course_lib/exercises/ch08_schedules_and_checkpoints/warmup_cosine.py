@@ -53,7 +53,7 @@ def _public_cases() -> list[Case]:
             "warm",
             (0, 0.0, "at step 0 the rate is 0, whatever min_lr is"),
             (2, 0.08, "after a fifth of the warm-up the rate is a fifth of max_lr"),
-            (5, 0.2, "half way through the warm-up the rate is half of max_lr"),
+            (5, 0.2, "halfway through the warm-up the rate is half of max_lr"),
             total_steps=100,
             warmup_steps=10,
             max_lr=0.4,
@@ -61,9 +61,13 @@ def _public_cases() -> list[Case]:
         _public_case(
             "cosine",
             (10, 0.5, "at warmup_steps the rate is max_lr, without a jump"),
-            (40, 0.4, "after a third of the cosine it has a quarter of its fall behind it"),
-            (55, 0.3, "half way down the cosine it is half way between max_lr and min_lr"),
-            (70, 0.2, "after two thirds of the cosine it has three quarters of its fall behind it"),
+            (40, 0.4, "after a third of the cosine the rate has fallen a quarter of the way"),
+            (55, 0.3, "halfway down the cosine the rate is halfway between max_lr and min_lr"),
+            (
+                70,
+                0.2,
+                "after two thirds of the cosine the rate has fallen three quarters of the way",
+            ),
             total_steps=100,
             warmup_steps=10,
             max_lr=0.5,
@@ -79,8 +83,8 @@ def _public_cases() -> list[Case]:
         ),
         _public_case(
             "edges",
-            (0, 0.5, "with warmup_steps=0 step 0 has max_lr"),
-            (30, 0.25, "with warmup_steps=0 the cosine spans all steps"),
+            (0, 0.5, "with warmup_steps=0, step 0 has max_lr"),
+            (30, 0.25, "with warmup_steps=0, the cosine spans all steps"),
             total_steps=60,
             warmup_steps=0,
             max_lr=0.5,
@@ -116,19 +120,19 @@ EXERCISE = Exercise(
         Aspect("cosine", "then a cosine leads down towards min_lr", 1, ("rates",)),
         Aspect(
             "edges",
-            "min_lr from total_steps on; no warm-up and nothing but warm-up work",
+            "min_lr from total_steps on; works with no warm-up and with nothing but warm-up",
             1,
             ("rates",),
             after=("cosine",),
         ),
     ),
     hints=(
-        "Three cases, asked in a good order: is the schedule over? Then the floor. Is it still "
-        "warming up? Then a straight line. Otherwise say how far along the cosine you are, as a "
-        "number from 0 to 1: count the steps since the warm-up ended, and ask how many there are.",
+        "Three cases, in a good order: is the schedule over? Then the floor. Is it still warming "
+        "up? Then a straight line. Otherwise say how far along the cosine you are, as a number "
+        "from 0 to 1: count the steps since the warm-up ended, and ask how many there are in all.",
         "math.cos(math.pi * progress) goes from 1 to -1 while progress goes from 0 to 1. Shift "
         "and halve it, so that it goes from 1 to 0; then stretch that to the distance between "
-        "max_lr and min_lr, and stand it on min_lr.",
+        "max_lr and min_lr, and put it on top of min_lr.",
     ),
     observe=_observe,
     fields=("rates",),

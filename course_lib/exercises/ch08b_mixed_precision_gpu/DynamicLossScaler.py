@@ -46,7 +46,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             scaled = scaler.scale((param * torch.tensor(slope)).sum())
             if not isinstance(scaled, Tensor):
                 raise TypeError(
-                    f"scale(loss) is to return the scaled loss, not {type_name(scaled)}"
+                    f"scale(loss) should return the scaled loss, not {type_name(scaled)}"
                 )
             scaled.backward()
         results = [scaler.step(optimizer) for optimizer in optimizers]
@@ -87,7 +87,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a step with an infinite gradient is skipped, and the weights stay finite"
         yield Finding(finite and False in [r for results in taken for r in results], text)
         factor = options.get("backoff_factor", 0.5)
-        text = f"after it, update multiplies the scale by backoff_factor = {factor:g}"
+        text = f"after that, update multiplies the scale by backoff_factor = {factor:g}"
         yield Finding(factor * first in scales, text, f"your scales are {scales!r:.60}")
     if case["groups"]:
         text = "with two optimizers, each is stepped or skipped on its own"
@@ -95,14 +95,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(taken == wanted, text, f"expected {wanted}, yours is {taken}")
         moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
         good = torch.allclose(parameters[1], moved, atol=1e-5)
-        text = "after one optimizer's overflow the other's step is as long as it should be"
+        text = "after one optimizer's overflow the other's step has the right length"
         yield Finding(good, text)
-        text = "an inf that any optimizer met backs off at the next update()"
+        text = "an inf in any optimizer's step backs the scale off at the next update()"
         yield Finding(scales[1] == first / 2, text, f"your scales are {scales!r:.60}")
     overflows = [not math.isfinite(sum(map(sum, iteration))) for iteration in case["slopes"]]
     if "growth" in case["asks"] and any(overflows):
         wanted = [first, first, first / 2, first / 2, first]
-        text = "after an overflow the count of good updates starts again"
+        text = "after an overflow the count of good updates starts over"
         yield Finding(scales == wanted, text, f"expected {wanted}, yours is {scales!r:.60}")
     elif "growth" in case["asks"]:
         interval = options["growth_interval"]
@@ -152,8 +152,8 @@ EXERCISE = Exercise(
     hints=(
         "Three things to remember between the calls: the scale, how many good updates there were "
         "in a row, and whether any step since the last update met an inf or NaN.",
-        "In step: look at every p.grad of optimizer.param_groups; if all are finite divide them by "
-        "the scale and call optimizer.step(). In update: back off and start counting again, or "
+        "In step: look at every p.grad of optimizer.param_groups; if all are finite, divide them "
+        "by the scale and call optimizer.step(). In update: back off and start counting again, or "
         "count one more and grow when the interval is reached.",
     ),
     observe=_observe,

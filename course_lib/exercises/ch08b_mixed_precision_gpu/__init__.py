@@ -30,7 +30,7 @@ QUESTIONS = (
     ),
     Question(
         "q08b_3",
-        "Why does training in bfloat16 do without a scaler?",
+        "Why can training in bfloat16 do without a scaler?",
         {
             "A": "It is more precise than float16.",
             "B": "Autocast scales the loss by itself.",

@@ -121,7 +121,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(observation["training"] is case["training"], text)
     if observation["dtypes"]:
         low = case["dtype"] in observation["dtypes"]
-        yield Finding(low, "the forward pass runs in the dtype that was asked for")
+        yield Finding(low, "the forward pass runs in the requested dtype")
     if case["asks"] == ("scaler",):  # its gradients overflow
         text = "when a gradient is infinite the step is skipped and the scale halved"
         kept = all(
@@ -134,7 +134,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     length = observation["step_length"]
     yield Finding(length > 0, "the weights move")
     if case["max_norm"] is not None:
-        text = "with max_norm the first step is lr * max_norm long at most, and hardly shorter"
+        text = "with max_norm the first step is at most lr * max_norm long, and hardly shorter"
         wanted = case["lr"] * case["max_norm"]
         close = 0.9 * wanted < length < 1.02 * wanted
         got = f"expected about {wanted:.2g}, yours is {length:.2g}"
@@ -147,7 +147,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         added_in = not close and _old_gradients_added(case, length)
         yield Finding(not added_in, "gradients from before the call have no influence")
         if not added_in:
-            text = "the first step is as long as the true, unscaled gradient says"
+            text = "the first step has the length that the true, unscaled gradient gives"
             yield Finding(close, text, f"expected about {true:.2g}, yours is {length:.2g}")
         loss = _true_loss(case)
         text = "the result is the loss itself, not the scaled one"

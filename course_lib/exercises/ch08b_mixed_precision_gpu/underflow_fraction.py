@@ -31,7 +31,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     if not observation.get("unchanged", True):
-        yield Finding(False, "the gradients that came in are left as they were")
+        yield Finding(False, "the gradients that were passed in are left unchanged")
     yield Finding(
         type(returned) is float, "the result is a Python float", f"yours is {type_name(returned)}"
     )
@@ -62,8 +62,8 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Three steps: which entries are not zero? what becomes of them when they are multiplied by "
-        "scale and cast with .to(dtype)? which share of them is zero now?",
+        "Three steps: which entries are not zero? what becomes of them when they are multiplied "
+        "by scale and cast with .to(dtype)? what share of them is zero now?",
         "Select with a mask: values = grads[grads != 0]. If there are none, the answer is 0.0. The "
         "mean of a boolean mask, as a float, is a share; .item() makes it a Python float.",
     ),

@@ -42,8 +42,8 @@ QUESTIONS = (
     ),
     Question(
         "q09_3",
-        "Your validation batches hold 32 examples, the last one 8. How do you get the mean loss of "
-        "an example?",
+        "Your validation batches hold 32 examples, the last one 8. How do you get the mean loss "
+        "per example?",
         {
             "A": "Each batch's mean times its size, added up, divided by the number of examples.",
             "B": "The mean of the batch means.",

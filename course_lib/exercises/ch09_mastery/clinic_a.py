@@ -50,8 +50,9 @@ EXERCISE = Exercise(
     task="Logits for pictures.",
     aspects=(Aspect("repaired", "each picture gets its own row of logits", 1, ("returned",)),),
     hints=(
-        "Read the error's two shapes: the first is what goes in, the second the layer's. To be "
-        "multiplied, the first's last number must be the second's first. Is it?",
+        "Read the two shapes in the error: the first is what goes in, the second is the layer's. "
+        "To multiply them, the last number of the first must equal the first number of the "
+        "second. Does it?",
         "A linear layer works on the last dimension. Make each picture one row, and keep the "
         "batch dimension as it is.",
     ),

@@ -42,7 +42,7 @@ def _public_cases() -> list[Case]:
             torch.arange(10),
             0.0,
             0.01,
-            "for logits that are sure and right the loss is nearly 0",
+            "for logits that are confident and right the loss is nearly 0",
         ),
         _known_case(
             torch.zeros(4, 2),
@@ -84,7 +84,7 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "How low can this loss get when the logits are sure and right? It should be nearly 0.",
+        "How low can this loss get when the logits are confident and right? It should be nearly 0.",
         "cross_entropy applies the softmax itself. What does it get here?",
     ),
     observe=_observe,

@@ -46,7 +46,7 @@ EXERCISE = Exercise(
     points=1,
     task="A model that may be on a GPU.",
     aspects=(
-        Aspect("repaired", "the data go where the model is", 1, ("device", "shape", "values")),
+        Aspect("repaired", "the data goes where the model is", 1, ("device", "shape", "values")),
     ),
     hints=(
         "Model and data must be on the same device. Which of the two should move?",

@@ -226,7 +226,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     val_loss = run["val_loss"]
     lengths = [len(run[key]) for key in LISTS]
     got = "yours have {}, {} and {} entries".format(*lengths)
-    yield Finding(len(set(lengths)) == 1, "the three lists are equally long", got)
+    yield Finding(len(set(lengths)) == 1, "the three lists have the same length", got)
     if options["patience"] is not None:
         yield _patience_finding(options, val_loss)
     else:
@@ -391,7 +391,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "patience",
-            "it stops when patience is used up; NaN and ties are no new best",
+            "it stops when patience is used up; NaN and ties do not count as a new best",
             1,
             ("early_stop", "best_epoch"),
             after=("loop",),
@@ -409,9 +409,8 @@ EXERCISE = Exercise(
         "then the schedule and clipping, then validation and the best weights, then patience and "
         "amp. You have written every piece of it in an earlier chapter.",
         "Keep a copy (copy.deepcopy or clone) of model.state_dict() whenever val_loss reaches a "
-        "new strict minimum, and load it at the end. Write the rate down before the scheduler "
-        "steps. For amp the simplest right way is torch.autocast with bfloat16, which needs no "
-        "scaler.",
+        "new strict minimum, and load it at the end. Record the rate before the scheduler steps. "
+        "For amp the simplest right way is torch.autocast with bfloat16, which needs no scaler.",
     ),
     observe=_observe,
     fields=("returned_type", "run", "norms", "dtypes", "scaled"),

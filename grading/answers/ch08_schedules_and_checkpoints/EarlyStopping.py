@@ -88,7 +88,9 @@ def _compare_best(case: Case, expected: Observation, got: Observation) -> str | 
         problem = difference(expected[name], got.get(name), 1e-5, 1e-7)
         if problem:
             return f"{name.replace('_', ' ')}: {problem}"
-    return None if got["kept_the_best"] else "best_state belongs to another epoch than best_loss"
+    return (
+        None if got["kept_the_best"] else "best_state belongs to a different epoch than best_loss"
+    )
 
 
 class _CountsUpwards:
@@ -182,23 +184,24 @@ ANSWER = Answer(
         wrong(
             "state by reference",
             edit(COPY, "model.state_dict()"),
-            "state_dict() gives references to the living weights, so your best_state trains on "
-            "with the model and ends as the last one. Copy it: copy.deepcopy, or clone each "
-            "tensor.",
+            "state_dict() returns references to the live weights, so your best_state changes "
+            "along with the model and ends up as the last state. Copy it: copy.deepcopy, or clone "
+            "each tensor.",
         ),
         wrong(
             "state by reference",
             edit(COPY, "dict(model.state_dict())"),
-            "A copy of the dict still holds the same tensors: best_state trains on with the model. "
-            "Copy the tensors too, with copy.deepcopy or clone.",
+            "A copy of the dict still holds the same tensors: best_state changes along with the "
+            "model. Copy the tensors too, with copy.deepcopy or clone.",
         ),
         wrong(
             "state by reference",
             edit(
                 COPY, "{name: value.detach().cpu() for name, value in model.state_dict().items()}"
             ),
-            "detach() cuts the graph and cpu() moves what is elsewhere; neither copies memory that "
-            "is already on the CPU. best_state trains on with the model: clone each tensor.",
+            "detach() cuts the graph and cpu() moves what is elsewhere; neither copies memory "
+            "that is already on the CPU. best_state changes along with the model: clone each "
+            "tensor.",
         ),
         wrong(
             "off by one",
@@ -208,8 +211,8 @@ ANSWER = Answer(
         wrong(
             "off by one",
             edit("bad_epochs >=", "bad_epochs + 1 >="),
-            "You stop one epoch early. The best epoch itself does not count; the patience-th "
-            "epoch after it, if none of them improves, is where to stop.",
+            "You stop one epoch early. The best epoch itself does not count; stop at the "
+            "patience-th epoch after it if none of them improves.",
         ),
         wrong(
             "counter never reset",
@@ -221,27 +224,27 @@ ANSWER = Answer(
             "NaN accepted",
             edit(BETTER, "not val_loss >= self.best_loss - self.min_delta"),
             "Every comparison with NaN is False, so with `not (val_loss >= ...)` a NaN passes for "
-            "an improvement and its ruined weights are kept. Ask the question the other way "
+            "an improvement and its ruined weights are kept. Put the question the other way "
             "round: val_loss < best_loss - min_delta.",
         ),
         wrong(
             "min_delta ignored",
             edit(BETTER, "val_loss < self.best_loss"),
-            "Any lower loss counts as an improvement for you. It has to be lower by more than "
+            "You count any lower loss as an improvement. It has to be lower by more than "
             "min_delta.",
             also=("kept",),
         ),
         wrong(
             "min_delta with the wrong sign",
             edit(BETTER, "val_loss < self.best_loss + self.min_delta"),
-            "You add min_delta where it should be taken away: losses above the best one then "
+            "You add min_delta where it should be subtracted: losses above the best one then "
             "count as improvements.",
         ),
         wrong(
             "a tie counts as an improvement",
             edit(BETTER, "val_loss <= self.best_loss - self.min_delta"),
             "You use <=. A loss that is lower by exactly min_delta (with 0: the same loss again) "
-            "is no improvement.",
+            "is not an improvement.",
         ),
         wrong(
             "compared with the previous epoch",
@@ -257,7 +260,7 @@ ANSWER = Answer(
                 "        self.previous = val_loss\n",
             ),
             "Your counter looks one epoch back. A noisy curve often falls from one epoch to the "
-            "next without ever reaching its best again: compare with best_loss.",
+            "next without ever getting back to its best: compare with best_loss.",
         ),
         wrong(
             "compared with the previous epoch",
@@ -268,20 +271,20 @@ ANSWER = Answer(
         wrong(
             "best_loss moves without an improvement",
             edit(RETURN, "        self.best_loss = min(self.best_loss, val_loss)\n" + RETURN),
-            "Your best_loss follows every lower loss, also one that is lower by less than "
+            "Your best_loss follows every lower loss, even one that is lower by less than "
             "min_delta. A slow but steady fall then never counts. Change it only together with "
             "best_state.",
         ),
         wrong(
             "whole model kept",
             edit(COPY, "copy.deepcopy(model)"),
-            "best_state is a model. What load_state_dict takes is a state_dict: copy that.",
+            "Your best_state is a model. load_state_dict takes a state_dict: copy that.",
             also=("is_dict",),
         ),
         wrong(
             "buffers forgotten",
             edit(COPY, "{name: p.detach().clone() for name, p in model.named_parameters()}"),
-            "You keep the parameters only. Batch norm's running averages are buffers, and they "
+            "You keep only the parameters. Batch norm's running averages are buffers, and they "
             "belong to the best epoch too: state_dict() has both.",
         ),
         wrong(
@@ -293,8 +296,8 @@ ANSWER = Answer(
         wrong(
             "no infinity at first",
             _none_at_first.edit(BETTER, "self.best_loss is None or " + BETTER),
-            "Before the first improvement best_loss is None, and whatever comes first is taken, a "
-            "NaN too. Start with infinity: every number is below it, and NaN is not.",
+            "Before the first improvement best_loss is None, and whatever comes first is "
+            "accepted, even a NaN. Start with infinity: every number is below it, and NaN is not.",
         ),
         wrong(
             "no infinity at first",
@@ -302,8 +305,8 @@ ANSWER = Answer(
                 "val_loss < self.best_loss",
                 "val_loss < (math.inf if self.best_loss is None else self.best_loss)",
             ),
-            "Before the first improvement best_loss is None. It is to be infinity: every number is "
-            "below it, so the first epoch needs no question of its own.",
+            "Before the first improvement best_loss is None. It should be infinity: every number "
+            "is below it, so the first epoch needs no special case.",
         ),
         wrong(
             "model changed by step",
@@ -312,8 +315,8 @@ ANSWER = Answer(
                 "        if self.bad_epochs >= self.patience:\n            model.load_state_dict(self.best_state)\n"
                 + RETURN,
             ),
-            "Your step puts the best weights back into the model. It only watches: whoever calls it "
-            "decides when to load best_state.",
+            "Your step puts the best weights back into the model. It should only watch: the "
+            "caller decides when to load best_state.",
         ),
         wrong(
             "best_state changes without an improvement",
@@ -322,15 +325,15 @@ ANSWER = Answer(
                 f"        if val_loss < self.best_loss:\n            self.best_state = {COPY}\n"
                 + ASK,
             ),
-            "You keep the state of every lower loss, also of one that is lower by less than "
+            "You keep the state of every lower loss, even of one that is lower by less than "
             "min_delta. best_state and best_loss belong together: change both, or neither.",
             also=("kept",),
         ),
         wrong(
             "model left in eval mode",
             edit(ASK, "        model.eval()\n" + ASK),
-            "Your step calls model.eval(). It only watches: whoever trains goes on in eval mode "
-            "then, without dropout and with batch norm's averages standing still.",
+            "Your step calls model.eval(). It should only watch; as it is, training goes on in "
+            "eval mode, without dropout and with batch norm's averages frozen.",
         ),
         wrong(
             "stopped at once by NaN",
@@ -347,7 +350,7 @@ ANSWER = Answer(
         wrong(
             "patience ignored",
             edit("self.patience = patience", "self.patience = 10"),
-            "You wait for ten epochs whatever patience says. Keep the argument in __init__, and "
+            "You wait for ten epochs whatever patience says. Store the argument in __init__, and "
             "count up to it.",
         ),
         wrong(
@@ -364,8 +367,8 @@ ANSWER = Answer(
         wrong(
             "NaN does not count",
             edit(ASK, "        if math.isnan(val_loss):\n            return False\n" + ASK),
-            "An epoch with NaN goes by as if it had not been. It is an epoch without improvement, "
-            "and counts towards patience: a run that is nothing but NaN has to end.",
+            "You pass over an epoch with NaN as if it had not happened. It is an epoch without "
+            "improvement, and counts towards patience: a run that is nothing but NaN has to end.",
         ),
         wrong(
             "last state kept",

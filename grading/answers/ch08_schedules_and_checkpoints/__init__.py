@@ -85,10 +85,10 @@ QUIZ = (
         "q08_2",
         "B",
         {
-            "A": "It would, after total_steps calls; there is one call per epoch only.",
-            "B": "It counts calls. A tenth of them or less does not even finish the rise.",
+            "A": "It would, after total_steps calls; here there is only one call per epoch.",
+            "B": "It counts calls. With a tenth of them or fewer it does not even finish the rise.",
             "C": "The error comes when you call step() too often, not too rarely.",
-            "D": "A scheduler knows nothing but how often it was called.",
+            "D": "A scheduler knows only how often it was called.",
         },
         _prove_one_cycle_counts_calls,
     ),
@@ -97,7 +97,7 @@ QUIZ = (
         "A",
         {
             "A": "state_dict() holds references: best moved along with the model. Copy to keep.",
-            "B": "It would have taken a copy: copy.deepcopy, or a file.",
+            "B": "That would have needed a copy: copy.deepcopy, or a file.",
             "C": "Nothing remembers the initial weights.",
             "D": "Names and shapes are the same, and nothing else is compared.",
         },

@@ -156,14 +156,14 @@ ANSWER = Answer(
         wrong(
             "optimizer forgotten",
             edit(LOAD_OPTIMIZER, ""),
-            "The optimizer's state is not restored: its averages start from nothing, and so does "
-            "the learning rate, which lives in the optimizer and not in the scheduler.",
+            "The optimizer's state is not restored: its averages start over, and so does the "
+            "learning rate, which lives in the optimizer and not in the scheduler.",
         ),
         wrong(
             "weights only",
             edit(LOAD_OPTIMIZER, "").edit(LOAD_SCHEDULER, "").edit(LOAD_RNG, ""),
             "Your file holds the weights and the epoch. Optimizer, scheduler and random generator "
-            "have a state too, and without it another run goes on.",
+            "have a state too, and without it a different run continues.",
         ),
         wrong(
             "only the learning rate of the optimizer",
@@ -173,19 +173,19 @@ ANSWER = Answer(
                 '    optimizer.param_groups[0]["lr"] = saved_rate\n',
             ),
             "You keep the learning rate, but the optimizer remembers more: Adam's two averages "
-            "and step counts, momentum's velocities. Save optimizer.state_dict() whole.",
+            "and step counts, momentum's velocities. Save the whole optimizer.state_dict().",
         ),
         wrong(
             "scheduler forgotten",
             edit(LOAD_SCHEDULER, ""),
-            "The scheduler starts to count from the beginning. The weights look right at first, "
-            "but the learning rate no longer follows its plan. Save its state_dict() too.",
+            "The scheduler starts counting from the beginning again. The weights look right at "
+            "first, but the learning rate no longer follows its plan. Save its state_dict() too.",
         ),
         wrong(
             "RNG forgotten",
             edit(LOAD_RNG, ""),
-            "The state of PyTorch's random generator is not restored, so the batches come in "
-            "another order than they would have: torch.get_rng_state() and set_rng_state.",
+            "The state of PyTorch's random generator is not restored, so the batches come in a "
+            "different order than they would have: use torch.get_rng_state() and set_rng_state.",
         ),
         wrong(
             "seed instead of the generator's state",
@@ -193,7 +193,8 @@ ANSWER = Answer(
                 LOAD_RNG, '    torch.manual_seed(checkpoint["epoch"])\n'
             ),
             "You set a seed when saving and again when loading. The two then agree, but saving "
-            "has changed the run: one that never saves draws other numbers. Save the state.",
+            "has changed the run: one that never saves draws different numbers. Save the "
+            "generator's state.",
         ),
         wrong(
             "RNG forgotten",
@@ -201,32 +202,32 @@ ANSWER = Answer(
             .edit("torch.get_rng_state()", "random.getstate()")
             .edit("torch.set_rng_state(", "random.setstate("),
             "You keep the state of Python's random module. DataLoader and dropout draw from "
-            "PyTorch's own generator: torch.get_rng_state() and set_rng_state.",
+            "PyTorch's own generator: use torch.get_rng_state() and set_rng_state.",
         ),
         wrong(
             "epoch off by one",
             edit('["epoch"] + 1', '["epoch"]'),
             "You return the epoch that was finished, so it is trained a second time. The first "
-            "one still to run is the next.",
+            "one still to run is the one after it.",
         ),
         wrong(
             "next epoch is one too many",
             edit('["epoch"] + 1', '["epoch"] + 2'),
-            "You return one epoch too many, so an epoch is left out. If you add 1 both when saving "
-            "and when loading, do it once.",
+            "The epoch that you return is one too high, so an epoch is left out. If you add 1 "
+            "both when saving and when loading, do it once.",
         ),
         wrong(
             "nothing returned",
             edit(RETURN, ""),
-            "Everything is restored, and nothing comes back: return the first epoch still to run.",
+            "Everything is restored, but nothing is returned: return the first epoch still to run.",
         ),
         wrong(
             "kept in a variable, not in the file",
             edit("    checkpoint = {", "    global kept\n    kept = {")
             .edit(WRITE, '    torch.save({"epoch": epoch}, path)\n')
             .edit(READ, "    checkpoint = kept\n"),
-            "What you load comes from a variable, not from the file at path. A variable is gone with "
-            "the process that crashed: write everything into the file, and read it from there.",
+            "What you load comes from a variable, not from the file at path. A variable is lost "
+            "when the process crashes: write everything into the file, and read it from there.",
             recognise=_the_later_run,
         ),
         wrong(
@@ -234,15 +235,16 @@ ANSWER = Answer(
             _importing("pathlib")
             .edit(WRITE, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + WRITE)
             .edit(READ, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + READ),
-            "There is no file at path afterwards: you write to a name of your own. Save to the path "
-            "that comes in, and load from it.",
+            "There is no file at path afterwards: you write to a name of your own. Save to the "
+            "path that you are given, and load from it.",
             recognise=lambda case, got: not got["written"],
         ),
         wrong(
             "scheduler and RNG forgotten",
             edit(LOAD_SCHEDULER, "").edit(LOAD_RNG, ""),
             "Weights and optimizer are restored; the scheduler's state and PyTorch's random state "
-            "are not. So the learning rate leaves its plan, and the batches come in another order.",
+            "are not. So the learning rate leaves its plan, and the batches come in a different "
+            "order.",
         ),
         wrong(
             "whole model pickled",
@@ -250,7 +252,7 @@ ANSWER = Answer(
             .edit('checkpoint["model"]', 'checkpoint["model"].state_dict()')
             .edit(READ, READ_ALL),
             "Your file holds the model object itself. It cannot be loaded with weights_only=True, "
-            "it can run foreign code when it is opened, and it breaks when the class moves or "
+            "it can run arbitrary code when it is opened, and it breaks when the class moves or "
             "changes. Save model.state_dict().",
             recognise=_holds(*MODULES, loads=True),
         ),
@@ -266,8 +268,8 @@ ANSWER = Answer(
         wrong(
             "whole optimizer pickled",
             edit('"optimizer": optimizer.state_dict()', '"optimizer": optimizer'),
-            "Your file holds the optimizer or the scheduler itself, and torch.load(weights_only="
-            "True) refuses it. Save what its state_dict() gives.",
+            "Your file holds the optimizer or the scheduler itself, and "
+            "torch.load(weights_only=True) refuses it. Save what its state_dict() returns.",
             recognise=_holds("torch.optim.", loads=False),
         ),
         wrong(
@@ -275,8 +277,9 @@ ANSWER = Answer(
             _importing("numpy")
             .edit('"epoch": epoch,', '"epoch": epoch,\n        "numpy": numpy.random.get_state(),')
             .edit(READ, READ_ALL + '    numpy.random.set_state(checkpoint["numpy"])\n'),
-            "Your file holds a NumPy array, and weights_only=True refuses it. PyTorch's own random "
-            "state, torch.get_rng_state(), is a tensor, and it is the one that counts here.",
+            "Your file holds a NumPy array, and weights_only=True refuses it. PyTorch's own "
+            "random state, torch.get_rng_state(), is a tensor, and it is the one that matters "
+            "here.",
             recognise=_holds("numpy.", loads=True),
         ),
         wrong(
@@ -290,7 +293,7 @@ ANSWER = Answer(
         wrong(
             "state_dict without its parentheses",
             edit("model.state_dict()", "model.state_dict"),
-            "You save the method, model.state_dict, instead of what it gives. Call it: "
+            "You save the method, model.state_dict, instead of what it returns. Call it: "
             "model.state_dict().",
             recognise=_holds("getattr", "builtins.getattr", "__builtin__.getattr", loads=False),
         ),
@@ -311,20 +314,20 @@ ANSWER = Answer(
             edit('        "rng_state": torch.get_rng_state(),\n', "")
             .edit(WRITE, WRITE + '    torch.save(torch.get_rng_state(), f"{path}.rng")\n')
             .edit('checkpoint["rng_state"]', 'torch.load(f"{path}.rng", weights_only=True)'),
-            "Part of the run is in a second file. Whoever moves or copies the file at path loses "
-            "it: put everything into one dict.",
+            "Part of the run is in a second file. It is lost when the file at path is moved or "
+            "copied: put everything into one dict.",
         ),
         wrong(
             "left in eval mode",
             edit(WRITE, "    model.eval()\n" + WRITE),
-            "Saving calls model.eval(), and the run goes on in eval mode. A checkpoint needs no "
-            "mode: leave it as it is.",
+            "Saving calls model.eval(), so the run goes on in eval mode. A checkpoint needs no "
+            "particular mode: leave the mode as it is.",
         ),
         wrong(
             "left in eval mode",
             edit(RETURN, "    model.eval()\n" + RETURN),
-            "Loading calls model.eval(). That is for a model that is used from now on; this run "
-            "trains on, so leave the mode as it is.",
+            "Loading calls model.eval(). That is for a model that will only be used from now on; "
+            "this run goes on training, so leave the mode as it is.",
         ),
         wrong(
             "the scheduler's count only",
@@ -340,7 +343,7 @@ ANSWER = Answer(
                 "    scheduler.step(*[1.0] * isinstance(scheduler, plateau))\n" + RETURN,
             ),
             "After loading you step the scheduler once more, so the rate is one epoch ahead. "
-            "load_state_dict has put it where it was.",
+            "load_state_dict has already put it where it was.",
         ),
         wrong(
             "loaded into a local name",
@@ -359,7 +362,7 @@ ANSWER = Answer(
                 "        for name, p in model.named_parameters():\n"
                 '            p.copy_(checkpoint["model"][name])\n',
             ),
-            "You keep the parameters only. Batch norm's running averages are buffers: "
+            "You keep only the parameters. Batch norm's running averages are buffers: "
             "state_dict() has both.",
         ),
     ),

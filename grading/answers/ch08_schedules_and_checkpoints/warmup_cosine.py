@@ -118,8 +118,8 @@ ANSWER = Answer(
         wrong(
             "cosine stretched over all steps",
             edit(PROGRESS, "(step - warmup_steps) / total_steps"),
-            "You count from the warm-up's end and divide by all steps, so the cosine is not down "
-            "when the schedule ends. It lasts total_steps - warmup_steps.",
+            "You count from the warm-up's end and divide by all steps, so the cosine is not yet "
+            "at its lowest when the schedule ends. It lasts total_steps - warmup_steps steps.",
         ),
         wrong(
             "cosine upside down",
@@ -130,18 +130,18 @@ ANSWER = Answer(
         wrong(
             "cosine not shifted",
             edit(SHIFTED, "math.cos(math.pi * progress)"),
-            "math.cos goes down to -1, and so your rate falls below min_lr. Shift and halve it: "
-            "(1 + cos) / 2 goes from 1 to 0.",
+            "math.cos goes down to -1, so your rate falls below min_lr. Shift and halve it: (1 + "
+            "cos) / 2 goes from 1 to 0.",
         ),
         wrong(
             "a tensor instead of a float",
             edit(WAVE, f"torch.tensor({WAVE})"),
-            "The number comes as a tensor. math.cos takes and gives Python floats.",
+            "Your result is a tensor. math.cos takes and returns Python floats.",
         ),
         wrong(
             "an int at step 0",
             edit(LINE, "return 0 if step == 0 else max_lr * step / warmup_steps"),
-            "At step 0 you return the int 0. The result is a float in every case: 0.0.",
+            "At step 0 you return the int 0. The result must always be a float: 0.0.",
         ),
         wrong(
             "no floor after the end",
@@ -155,16 +155,16 @@ ANSWER = Answer(
             "no floor after the end",
             edit(OVER, ""),
             "A cosine goes up again after its lowest point, and so does your rate after "
-            "total_steps; and where the warm-up fills all steps you divide by 0. Ask first whether "
-            "the schedule is over, and return min_lr then.",
+            "total_steps; and where the warm-up fills all steps you divide by 0. First ask "
+            "whether the schedule is over, and return min_lr if it is.",
         ),
         wrong(
             "division by zero",
             edit(OVER, "")
             .edit("step < warmup_steps", "step <= warmup_steps")
             .edit(PROGRESS, f"min(1.0, {PROGRESS})"),
-            "You divide by the length of a part that can be empty: warmup_steps may be 0, and may "
-            "be all of total_steps. Ask which part the step is in, with < rather than <=, before "
+            "You divide by the length of a part that can be empty: warmup_steps may be 0, or as "
+            "large as total_steps. Ask which part the step is in, with < rather than <=, before "
             "you divide.",
             recognise=_divides_by_zero,
         ),
@@ -172,7 +172,7 @@ ANSWER = Answer(
             "division by zero",
             edit(OVER, "").edit(PROGRESS, f"min(1.0, {PROGRESS})"),
             "You divide by the length of the cosine, which is 0 when the warm-up fills all steps. "
-            "Ask first whether the schedule is over, and return min_lr then.",
+            "First ask whether the schedule is over, and return min_lr if it is.",
             recognise=_divides_by_zero,
         ),
         wrong(
@@ -185,7 +185,7 @@ ANSWER = Answer(
             "min_lr is only a limit",
             edit(WAVE, f"max(min_lr, max_lr * {SHIFTED})"),
             "Your cosine falls to 0 and is cut off at min_lr, so the rate is flat long before the "
-            "end. Let the cosine itself lead from max_lr to min_lr.",
+            "end. Let the cosine itself go from max_lr to min_lr.",
         ),
         wrong(
             "zero after the end",
@@ -195,7 +195,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned after the end",
             edit("return min_lr\n", "return None\n"),
-            "From total_steps on you return nothing. The schedule is over, and the rate stays "
+            "From total_steps on you return nothing. The schedule is over, and the rate stays at "
             "min_lr: return that.",
         ),
         wrong(
@@ -207,46 +207,46 @@ ANSWER = Answer(
         wrong(
             "pi left out",
             edit("math.pi * progress", "progress"),
-            "math.cos(progress) with progress from 0 to 1 is the first bit of the wave only: it "
+            "math.cos(progress) with progress from 0 to 1 is only the first bit of the wave: it "
             "falls to 0.54. Half a wave takes progress times pi.",
         ),
         wrong(
             "cosine down to 0",
             edit(WAVE, f"max_lr * {SHIFTED}"),
-            "Your cosine goes down to 0, past min_lr, and jumps up to it at the end. Let it span "
-            "the distance from max_lr to min_lr, and stand on min_lr.",
+            "Your cosine goes down to 0, past min_lr, and jumps up to it at the end. Scale it to "
+            "the distance from max_lr to min_lr, and add min_lr.",
         ),
         wrong(
             "no warm-up",
             edit(LINE, "return max_lr"),
-            "Before warmup_steps your rate is max_lr already. That is the moment to rise: from 0, "
-            "by the same amount in each step.",
+            "Before warmup_steps your rate is already max_lr. That is when it should rise: from "
+            "0, by the same amount in each step.",
         ),
         wrong(
             "warm-up cut off at min_lr",
             edit(LINE, "return max(min_lr, max_lr * step / warmup_steps)"),
-            "Your warm-up never goes below min_lr. It starts at 0; min_lr is the floor of the "
-            "cosine only.",
+            "Your warm-up never goes below min_lr. It should start at 0; min_lr is only the floor "
+            "of the cosine.",
         ),
         wrong(
             "warm-up along a cosine",
             edit(LINE, "return max_lr * (1 - math.cos(math.pi * step / warmup_steps)) / 2"),
-            "Your warm-up follows a cosine as well. It is a straight line: after a quarter of the "
-            "warm-up the rate is a quarter of max_lr.",
+            "Your warm-up follows a cosine as well. It should be a straight line: after a quarter "
+            "of the warm-up the rate is a quarter of max_lr.",
         ),
         wrong(
             "whole numbers divided with //",
             edit(LINE, "return max_lr * (step // warmup_steps)").edit(
                 PROGRESS, PROGRESS.replace("/", "//")
             ),
-            "// throws away what is behind the decimal point, so your progress is 0 until it is 1. "
-            "Divide with /.",
+            "// throws away what comes after the decimal point, so your progress is 0 until it is "
+            "1. Divide with /.",
         ),
         wrong(
             "at least one step of warm-up",
             edit(OVER, "    warmup_steps = max(1, warmup_steps)\n" + OVER),
-            "With max(1, warmup_steps) a warm-up of 0 becomes one of a step, and step 0 has the "
-            "rate 0. Ask step < warmup_steps first: with 0 that is never true, and nothing is "
+            "With max(1, warmup_steps) a warm-up of 0 steps becomes one of 1 step, and step 0 has "
+            "rate 0. Test step < warmup_steps first: with 0 that is never true, and nothing is "
             "divided.",
         ),
         wrong(
@@ -264,7 +264,7 @@ ANSWER = Answer(
         wrong(
             "whole wave",
             edit("math.pi * progress", "2 * math.pi * progress"),
-            "You use a whole wave: the rate is at its lowest half way and comes back to max_lr at "
+            "You use a whole wave: the rate is at its lowest halfway and comes back to max_lr at "
             "the end. Half a wave is enough: pi, not 2 pi.",
         ),
         wrong(
@@ -275,14 +275,14 @@ ANSWER = Answer(
         wrong(
             "warm-up one step ahead",
             edit(LINE, "return max_lr * (step + 1) / warmup_steps"),
-            "Your warm-up is one step ahead: step 0 should have the rate 0, and max_lr comes at "
+            "Your warm-up is one step ahead: step 0 should have rate 0, and max_lr comes at "
             "warmup_steps, not one step before.",
         ),
         wrong(
             "warm-up from min_lr",
             edit(LINE, "return min_lr + (max_lr - min_lr) * step / warmup_steps"),
-            "Your warm-up starts at min_lr. Here it starts at 0; min_lr is the floor of the "
-            "cosine only.",
+            "Your warm-up starts at min_lr. Here it starts at 0; min_lr is only the floor of the "
+            "cosine.",
         ),
     ),
 )

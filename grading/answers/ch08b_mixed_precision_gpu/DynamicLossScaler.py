@@ -177,8 +177,8 @@ ANSWER = Answer(
         wrong(
             "steps on inf",
             edit("            return False\n", ""),
-            "You take the step although a gradient is inf or NaN, and the weights are spoiled for "
-            "good. Look first, and return False.",
+            "You take the step although a gradient is inf or NaN, and the weights are ruined for "
+            "good. Check first, and return False.",
         ),
         wrong(
             "never backs off",
@@ -189,13 +189,14 @@ ANSWER = Answer(
         wrong(
             "count not started again after an overflow",
             edit(BACK_OFF + "            self.good_updates = 0\n", BACK_OFF),
-            "The good steps must come in a row: after an inf or NaN counting starts at zero.",
+            "The good steps must come in a row: after an inf or NaN, counting starts again at "
+            "zero.",
         ),
         wrong(
             "overflow never forgotten",
             edit(GROWN + "        self.found_inf = False\n", GROWN),
-            "After one overflow every update backs off, for nobody notes that a new round has "
-            "begun. Clear the mark at the end of update().",
+            "After one overflow every update backs off, because nothing marks the start of a new "
+            "round. Clear the flag at the end of update().",
         ),
         wrong(
             "grows one update late",
@@ -211,7 +212,7 @@ ANSWER = Answer(
                 "        optimizer.step()\n",
                 "        optimizer.step()\n        self.good_updates += 1\n",
             ),
-            "You count steps. With two optimizers that makes two per round: count the calls of "
+            "You count steps. With two optimizers that makes two per round: count the calls to "
             "update().",
         ),
         wrong(
@@ -242,8 +243,8 @@ ANSWER = Answer(
         wrong(
             "first parameter group only",
             edit("in optimizer.param_groups for", "in optimizer.param_groups[:1] for"),
-            "You look at param_groups[0]. An optimizer may have several groups: walk over all of "
-            "them, or some gradients are neither checked nor unscaled.",
+            "You look only at param_groups[0]. An optimizer may have several groups: loop over "
+            "all of them, or some gradients are neither checked nor unscaled.",
         ),
     ),
 )

@@ -68,7 +68,7 @@ QUIZ = (
         {
             "A": "There are no gradients of this batch yet.",
             "B": "The gradients are still multiplied by the scale, so nearly everything is cut.",
-            "C": "The update has been made.",
+            "C": "By then the update has been made.",
             "D": "There the gradients have their true size.",
         },
         _prove_place_of_clipping,

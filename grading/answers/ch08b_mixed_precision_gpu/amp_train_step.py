@@ -127,14 +127,14 @@ ANSWER = Answer(
         wrong(
             "backward without scaling",
             edit(BACKWARD, "    loss.backward()\n"),
-            "backward() runs on the loss itself, and the scaler divides all the same: the steps "
-            "are as many times too short as the scale is large. scaler.scale(loss).backward().",
+            "backward() runs on the loss itself, but the scaler still divides, so the steps are "
+            "too short by a factor of the scale. Call scaler.scale(loss).backward().",
         ),
         wrong(
             "optimizer.step() past the scaler",
             edit(STEP, "    optimizer.step()\n"),
             "You call optimizer.step() yourself, so an infinite gradient goes straight into the "
-            "weights. scaler.step(optimizer) looks first.",
+            "weights. scaler.step(optimizer) checks first.",
         ),
         wrong(
             "optimizer.step() past the scaler",
@@ -153,14 +153,14 @@ ANSWER = Answer(
         wrong(
             "no step",
             edit(STEP, ""),
-            "scaler.step(optimizer) is missing: gradients are computed and unscaled, and no weight "
-            "moves.",
+            "scaler.step(optimizer) is missing: gradients are computed and unscaled, but no "
+            "weight moves.",
             recognise=_stands_still,
         ),
         wrong(
             "train mode set",
             edit("    with torch.autocast", "    model.train()\n    with torch.autocast"),
-            "You call model.train(). This function leaves the mode to whoever calls it.",
+            "You call model.train(). This function leaves the mode to its caller.",
         ),
         wrong(
             "no update()",
@@ -196,7 +196,7 @@ ANSWER = Answer(
             "autocast forgotten",
             edit("dtype=dtype)", "dtype=dtype, enabled=False)"),
             "The forward pass runs in float32: put forward and loss under torch.autocast with the "
-            "dtype that was asked for.",
+            "requested dtype.",
             recognise=lambda case, got: got.error is None and got["dtypes"] == ["float32"],
         ),
     ),

@@ -84,7 +84,7 @@ ANSWER = Answer(
             "zeros counted",
             edit("grads[grads != 0]", "grads.flatten()"),
             "You count entries that were zero before the cast. They have not underflowed: leave "
-            "them out, above and below the line.",
+            "them out, above and below the fraction bar.",
         ),
         wrong(
             "scale ignored",
@@ -114,25 +114,25 @@ ANSWER = Answer(
         wrong(
             "NaN when nothing is non-zero",
             edit(NOTHING, ""),
-            "When every gradient is zero you take the mean of nothing, which is NaN. Ask for that "
-            "case first: the answer is 0.0.",
+            "When every gradient is zero you take the mean of nothing, which is NaN. Check for "
+            "that case first: the answer is 0.0.",
         ),
         wrong(
             "division by zero when nothing is non-zero",
             edit(NOTHING, "").edit(SHARE, "lost.sum().item() / len(values)"),
-            "When every gradient is zero you divide by a count of 0. Ask for that case first: the "
-            "answer is 0.0.",
+            "When every gradient is zero you divide by a count of 0. Check for that case first: "
+            "the answer is 0.0.",
             recognise=_stops_at_zeros,
         ),
         wrong(
             "share that survives",
             edit("(dtype) == 0", "(dtype) != 0"),
-            "You return the share that survives. Asked for is the share that becomes zero.",
+            "You return the share that survives. The task asks for the share that becomes zero.",
         ),
         wrong(
             "a tensor returned",
             edit("return 0.0", "return torch.tensor(0.0)").edit(SHARE, "lost.float().mean()"),
-            "The share comes as a tensor. Take the number out with .item().",
+            "The share is a tensor. Take the number out with .item().",
         ),
         wrong(
             "number instead of share",

@@ -64,8 +64,9 @@ QUIZ = (
         "q09_1",
         "B",
         {
-            "A": "no_grad stops the recording of gradients; dropout asks only for the mode.",
-            "B": "Units are still dropped at random, so the model is judged with half of it gone.",
+            "A": "no_grad stops the recording of gradients; dropout looks only at the mode.",
+            "B": "Units are still dropped at random, so the model is judged with half of it "
+            "missing.",
             "C": "Nothing steps, so no weight changes.",
             "D": "PyTorch does not know that you are validating.",
         },
@@ -75,9 +76,9 @@ QUIZ = (
         "q09_2",
         "D",
         {
-            "A": "It runs, and classifies the rows of pictures one by one.",
+            "A": "It runs, but classifies the rows of the pictures one by one.",
             "B": "The layer transposes its weight already.",
-            "C": "The same error with another number: the rows are still taken for examples.",
+            "C": "The same error with a different number: the rows are still taken for examples.",
             "D": "896 = 32 x 28 rows were taken for examples; now there are 32 of 784 numbers.",
         },
         _prove_flatten,
@@ -87,7 +88,7 @@ QUIZ = (
         "A",
         {
             "A": "Every example counts the same.",
-            "B": "The last 8 examples count four times too much each.",
+            "B": "Each of the last 8 examples counts four times too much.",
             "C": "It grows with the number of batches.",
             "D": "Eight examples are not the whole set.",
         },

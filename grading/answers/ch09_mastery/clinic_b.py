@@ -50,7 +50,7 @@ ANSWER = Answer(
                 "        if isinstance(layer, torch.nn.Dropout):\n"
                 "            layer.eval()\n",
             ),
-            "Dropout is quiet now, but batch norm still standardises over the batch it sees. "
+            "Dropout is off now, but batch norm still standardises over the batch it sees. "
             "model.eval() reaches every layer.",
         ),
         wrong(
@@ -58,15 +58,15 @@ ANSWER = Answer(
             edit(EVAL, "").edit(
                 RETURN, "        logits = model(x)\n" + EVAL + "    return logits\n"
             ),
-            "You set eval mode after the forward pass. Dropout and batch norm have had their turn "
+            "You set eval mode after the forward pass. Dropout and batch norm have already acted "
             "by then.",
             recognise=lambda case, got: _trains(case, got) and got.get("training_after") is False,
         ),
         wrong(
             "no_grad taken away",
             edit("torch.no_grad()", "torch.enable_grad()"),
-            "The mode is right now, and the logits carry a graph: no_grad was no mistake. You need "
-            "both, and neither does the other's work.",
+            "The mode is right now, but the logits carry a graph: no_grad was not a mistake. You "
+            "need both, and neither does the other's work.",
         ),
         wrong(
             "train() and eval() forgotten",

@@ -53,13 +53,13 @@ ANSWER = Answer(
         wrong(
             "zero_grad forgotten",
             edit(CLEAR, ""),
-            "backward() adds to what is there, and nobody clears. Call optimizer.zero_grad() once "
-            "per batch.",
+            "backward() adds to what is there, and nothing clears it. Call optimizer.zero_grad() "
+            "once per batch.",
         ),
         wrong(
             "cleared once instead of once per batch",
             edit(CLEAR, "").edit("    for x, y", "    optimizer.zero_grad()\n    for x, y"),
-            "zero_grad() stands before the loop, so it runs once. Every batch needs it.",
+            "zero_grad() comes before the loop, so it runs once. Every batch needs it.",
         ),
         wrong(
             "cleared after the step only",

@@ -31,21 +31,21 @@ ANSWER = Answer(
         wrong(
             "learning rate too high",
             edit("lr=0.3", "lr=3.0"),
-            "Each step jumps farther than it came from, so the loss leaps and ends as infinity or "
-            "NaN. Divide the learning rate by 10.",
+            "Each step lands farther from the minimum than it started, so the loss leaps and ends "
+            "as infinity or NaN. Divide the learning rate by 10.",
             recognise=lambda case, got: got["pair"] and not got["finite"],
         ),
         wrong(
             "slope and intercept swapped",
             edit("w.item(), b.item()", "b.item(), w.item()"),
-            "The numbers are right and in the wrong order: slope first, then intercept.",
+            "The numbers are right but in the wrong order: slope first, then intercept.",
             recognise=lambda case, got: got["swapped"],
         ),
         wrong(
             "learning rate now too low",
             edit("lr=0.3", "lr=0.0005"),
-            "Nothing leaps any more, but in 300 steps this rate does not arrive. Dividing by 10 "
-            "was enough.",
+            "Nothing leaps any more, but in 300 steps this rate does not get there. Dividing by "
+            "10 was enough.",
             recognise=lambda case, got: got["finite"] and not got["on_the_line"],
         ),
     ),

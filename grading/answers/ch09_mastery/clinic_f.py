@@ -48,30 +48,31 @@ ANSWER = Answer(
         wrong(
             "parameters frozen",
             _recorded.edit(START, START + "    model.requires_grad_(False)\n"),
-            "You take requires_grad away from the parameters, so nobody can train this model any "
-            "more. torch.no_grad() stops the recording for a few lines and leaves the model alone.",
+            "You set requires_grad to False on the parameters, so this model can no longer be "
+            "trained. torch.no_grad() stops the recording for a few lines and leaves the model "
+            "alone.",
         ),
         wrong(
             "recording left switched off",
             edit(START, START + "    torch.set_grad_enabled(False)\n"),
-            "You switch the recording off and never on again: the next training fails. As a block, "
+            "You switch recording off and never on again: the next training fails. As a block, "
             "with torch.no_grad():, it ends by itself.",
         ),
         wrong(
             "put into train mode",
             edit(START, START + "    model.train()\n"),
-            "The model came in eval mode, and you put it into train mode. Leave it as it is.",
+            "The model came in eval mode, but you put it into train mode. Leave it as it is.",
         ),
         wrong(
             "a tensor returned",
             edit(".item()", ""),
-            "No graph is recorded any more. The result is a tensor, and the contract asks for a "
-            "Python float: .item().",
+            "No graph is recorded any more. But the result is a tensor, and the contract asks for "
+            "a Python float: .item().",
         ),
         wrong(
             "mean of batch means",
             edit(".item() * len(y)", ".item()").edit("+= len(y)", "+= 1"),
-            "The last batch is smaller and counts too much: weigh each batch's mean by its size.",
+            "The last batch is smaller and counts too much: weight each batch's mean by its size.",
         ),
     ),
 )

@@ -46,15 +46,15 @@ ANSWER = Answer(
         wrong(
             "wrong device",
             edit("x.to(device)", "x"),
-            "The data stay on the CPU while the model may live elsewhere. Move x to the device of "
-            "the model's parameters.",
+            "The data stays on the CPU while the model may live elsewhere. Move x to the device "
+            "of the model's parameters.",
             recognise=_stopped_by("not on the expected device"),
         ),
         wrong(
             "result moved back",
             edit("(x.to(device))", '(x.to(device)).to("cpu")'),
-            "You move the result to the CPU. It belongs where the model is; whoever needs it "
-            "elsewhere moves it.",
+            "You move the result to the CPU. It belongs where the model is; a caller who needs it "
+            "elsewhere can move it.",
             recognise=_stopped_by("Cannot copy out of meta tensor"),
         ),
         wrong(

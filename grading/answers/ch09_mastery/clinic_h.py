@@ -43,7 +43,7 @@ ANSWER = Answer(
         wrong(
             "still too low",
             edit("lr=0.05", "lr=3e-4"),
-            "The weights move, but 300 steps do not bring them there. Go on multiplying by 10.",
+            "The weights move, but 300 steps are not enough to get there. Go on multiplying by 10.",
             recognise=lambda case, got: 0.05 <= got["largest"] < 0.5 and not got["found"],
         ),
         wrong(

@@ -339,12 +339,12 @@ ANSWER = Answer(
                 "y).item() * len(y)", "y).item()"
             ),
             "You average the batches' means. The last validation batch is smaller and counts too "
-            "much: weigh each by its size.",
+            "much: weight each by its size.",
         ),
         wrong(
             "gradients recorded in validation",
             edit("torch.no_grad()", "torch.enable_grad()"),
-            "Validation records graphs that nobody uses, which costs memory. Put it under "
+            "Validation records graphs that are never used, which costs memory. Put it under "
             "torch.no_grad().",
         ),
         wrong(
@@ -363,7 +363,7 @@ ANSWER = Answer(
             "patience off by one",
             edit("waited == patience", "patience is not None and waited >= patience - 1"),
             "You stop one epoch too early: patience epochs without a new best have to go by, and "
-            "the best epoch itself is none of them.",
+            "the best epoch itself is not one of them.",
         ),
         wrong(
             "patience never set back",
@@ -374,26 +374,26 @@ ANSWER = Answer(
         wrong(
             "NaN taken for the best",
             edit(BETTER, "not val_loss >= best_loss"),
-            "An epoch whose val_loss is NaN passes for the best one: `not val_loss >= best` is True "
-            "for NaN. Ask val_loss < best_loss instead.",
+            "An epoch whose val_loss is NaN passes for the best one: `not val_loss >= best` is "
+            "True for NaN. Test val_loss < best_loss instead.",
         ),
         wrong(
             "NaN taken for the best",
             edit(BETTER, 'history["val_loss"].index(min(history["val_loss"])) == epoch'),
             "An epoch whose val_loss is NaN passes for the best one: min() keeps a NaN that comes "
-            "first, for every comparison with NaN is False. Ask val_loss < best_loss instead.",
+            "first, because every comparison with NaN is False. Test val_loss < best_loss instead.",
         ),
         wrong(
             "a tie taken for a new best",
             edit(BETTER, "val_loss <= best_loss"),
             "An epoch that only equals the best one is taken for a new best, so a run that stands "
-            "still is never stopped. Ask val_loss < best_loss.",
+            "still is never stopped. Test val_loss < best_loss.",
         ),
         wrong(
             "best loss starts at a number",
             edit("math.inf", "10.0"),
-            "An epoch counts as the best one only below a number of your choice. A first loss may be "
-            "larger than any number: start with float('inf').",
+            "An epoch counts as the best one only if its loss is below a number you chose. A "
+            "first loss may be larger than any such number: start with float('inf').",
         ),
         wrong(
             "small improvements do not count",
@@ -413,7 +413,7 @@ ANSWER = Answer(
         wrong(
             "mixed precision without being asked",
             edit("enabled=amp", "enabled=True"),
-            "Autocast is on with amp=False, too. Hand the switch on: torch.autocast(..., "
+            "Autocast is on even with amp=False. Pass the switch on: torch.autocast(..., "
             "enabled=amp).",
             also=("dtypes",),
         ),
@@ -465,20 +465,20 @@ ANSWER = Answer(
         wrong(
             "train mode set only once",
             edit(TRAIN_MODE, "").edit("    for epoch", "    model.train()\n    for epoch"),
-            "model.train() stands before the loop over the epochs. Validation switches to eval mode, "
-            "and nobody switches back: from the second epoch on you train in eval mode. Call "
-            "model.train() at the start of every epoch.",
+            "model.train() comes before the loop over the epochs. Validation switches to eval "
+            "mode, and nothing switches back: from the second epoch on you train in eval mode. "
+            "Call model.train() at the start of every epoch.",
         ),
         wrong(
             "zero_grad forgotten",
             edit(CLEAR, ""),
-            "backward() adds to the gradients that are there, and nobody clears them. Call "
+            "backward() adds to the gradients that are there, and nothing clears them. Call "
             "optimizer.zero_grad() once per step.",
         ),
         wrong(
             "values clipped, not the norm",
             edit("clip_grad_norm_", "clip_grad_value_"),
-            "You cap each entry of the gradient by itself, which bends its direction. "
+            "You cap each entry of the gradient separately, which changes its direction. "
             "clip_grad_norm_ shortens all gradients by one common factor.",
         ),
         wrong(
@@ -523,8 +523,7 @@ ANSWER = Answer(
         wrong(
             "rate written down after the scheduler's step",
             edit(SCHEDULE, "").edit(RATE, SCHEDULE + RATE),
-            "lr[e] is the rate that epoch e was trained with. Write it down before "
-            "scheduler.step().",
+            "lr[e] is the rate that epoch e was trained with. Record it before scheduler.step().",
         ),
         wrong(
             "training loss by batch means",
@@ -532,7 +531,7 @@ ANSWER = Answer(
                 "loss.item() * len(y)\n            n_examples += len(y)",
                 "loss.item()\n            n_examples += 1",
             ),
-            "train_loss is the mean over examples: weigh each batch's loss by its size.",
+            "train_loss is the mean over examples: weight each batch's loss by its size.",
         ),
         wrong(
             "amp ignored",

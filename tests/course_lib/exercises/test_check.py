@@ -548,7 +548,7 @@ def test_a_scale_that_returns_nothing_is_named():
             loss * self.current_scale
 
     text = in_one_line(run_check("DynamicLossScaler", DynamicLossScaler))
-    assert "scale(loss) is to return the scaled loss, not None" in text
+    assert "scale(loss) should return the scaled loss, not None" in text
 
 
 def test_stopping_an_epoch_late_is_not_called_a_state_that_is_no_copy():
@@ -700,7 +700,7 @@ def test_a_file_that_is_no_checkpoint_is_not_called_an_object():
         return torch.load(path, weights_only=True)
 
     shown = in_one_line(run_check("checkpointing", save, load))
-    assert "Let torch.save write it" in shown
+    assert "Write it with torch.save" in shown
     assert "not the object itself" not in shown
 
 
@@ -719,7 +719,7 @@ def test_a_batch_that_is_no_pair_is_the_one_that_is_described():
     def own_labels(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
         yield X, torch.arange(len(X))
 
-    assert "thing 2 that yours gives is Tensor" in in_one_line(
+    assert "item 2 that yours gives is Tensor" in in_one_line(
         run_check("iterate_batches", last_one_differs)
     )
     assert "the labels are not all from y" in in_one_line(run_check("iterate_batches", own_labels))
