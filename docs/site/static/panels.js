@@ -2,7 +2,7 @@
 //
 // A page holds a <figure data-panel="NAME"> (panel_page.py makes it). A script beside the pictures
 // pushes the panel's index into `courseRecordings`; parts with the sentences come when they are
-// needed, by <script> and not by fetch(), which pages opened from a disk may not use.
+// needed, by <script> and not by requests for data, which pages opened from a disk may not use.
 "use strict";
 (() => {
   const early = window.courseRecordings || [];
