@@ -109,7 +109,7 @@ FAMILIES = {
     "verdict page": Family("test_verdict_page.py"),
     "what the gradebook holds": Family("test_gradebook_snapshot.py"),
     "report": Family("test_class_report.py"),
-    "export": Family("grading/test_export.py", "spreadsheet"),
+    "export": Family("grading/classroom/test_export.py", "spreadsheet"),
     "settings": Family("test_collect.py", "not_known_is_one_line"),
 }
 
@@ -516,16 +516,16 @@ FAULTS = (
     Fault(
         "forged answers",
         "an answer to another question counts",
-        "grading/runner/run.py",
-        """mine = answer["nonce"] == nonce and answer["name"] == question.name""",
-        """mine = answer["name"] == question.name""",
+        "grading/runner/replies.py",
+        "if (head.nonce, head.name) != (nonce, name):",
+        "if head.name != name:",
     ),
     Fault(
         "time limits",
         "nothing says that time was cut short",
         "grading/runner/run.py",
-        """self.record.cut_short |= ended.status == "timeout\"""",
-        """self.record.cut_short |= ended.status == "error\"""",
+        """self.record.cut_short |= index is None or attempt.status == "timeout\"""",
+        """self.record.cut_short |= index is None or attempt.status == "error\"""",
     ),
     Fault(
         "refused system calls",
@@ -574,8 +574,8 @@ FAULTS = (
         "judge",
         "side conditions earn points for doing nothing",
         "grading/judging/judge.py",
-        "unmet = [name for name in aspect.after if problems.get(name)]",
-        "unmet = [name for name in aspect.after if name not in problems]",
+        "if any(map(problems.get, aspect.after)):",
+        "if not all(name in problems for name in aspect.after):",
     ),
     Fault(
         "compare",
@@ -623,9 +623,11 @@ FAULTS = (
     Fault(
         "stored results",
         "a case that ran out of time is never asked again",
-        "grading/classroom/cache.py",
-        "return not record.cut_short and not any(map(_ran_out_of_time, record.answers.values()))",
-        "return not record.cut_short",
+        "grading/runner/run.py",
+        """            answer.status == "timeout"
+""",
+        """            answer.status == "stopped"
+""",
     ),
     Fault(
         "versions",
@@ -645,8 +647,8 @@ FAULTS = (
         "verdict page",
         "what a learner wrote is markup",
         "grading/nbgrader/verdict.py",
-        r'''r"<code>\1</code>", escape(text))''',
-        r'''r"<code>\1</code>", text)''',
+        "str(escape(text))",
+        "text",
     ),
     Fault(
         "what the gradebook holds",
