@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.checking.wire import Foreign, type_name
+from course_lib.exercises.checking.wire import Foreign, a_type
 
 #: Lists and tuples of so many plain values are shown whole.
 _SHORT = 4
@@ -160,7 +160,7 @@ def _shown(value: Any, typed: bool = False) -> str:
         if isinstance(value, list):
             return f"[{inside}]"
         return f"({inside}{',' if len(value) == 1 else ''})"
-    return f"a {type_name(value)}"
+    return a_type(value)
 
 
 def _shape(tensor: torch.Tensor) -> str:

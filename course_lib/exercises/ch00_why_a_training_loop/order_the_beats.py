@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 BEATS = ("forward", "loss", "backward", "step")
 
@@ -29,7 +29,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     is_list = isinstance(returned, list)
-    yield Finding(is_list, "the result is a list", f"yours is {type_name(returned)}")
+    yield Finding(is_list, "the result is a list", f"yours is {a_type(returned)}")
     if not is_list:
         return
     yield Finding(len(returned) == 4, "there are four beats", f"yours has {len(returned)} entries")

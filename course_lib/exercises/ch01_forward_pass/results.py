@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def near(value: Any, expected: Tensor) -> bool:
@@ -17,7 +17,7 @@ def near(value: Any, expected: Tensor) -> bool:
 def seen(value: Any) -> str:
     """What a check says about a result that is not right: its shape or its type."""
     shape = f" {list(value.shape)}" if isinstance(value, Tensor) else ""
-    return f"yours is {type_name(value)}{shape}"
+    return f"yours is {a_type(value)}{shape}"
 
 
 def row(value: Any) -> str:

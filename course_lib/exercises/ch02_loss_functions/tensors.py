@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.model import Case
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 #: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
 FORBIDDEN = (
@@ -59,7 +59,7 @@ def _scalar(value: Any) -> float | None:
 def seen(value: Any) -> str:
     """What a check says about a result that is not right: its number, its shape or its type."""
     if not isinstance(value, Tensor):
-        return f"yours is {type_name(value)}"
+        return f"yours is {a_type(value)}"
     number = _scalar(value)
     return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
 

@@ -4,12 +4,14 @@ from typing import Any
 
 from torch import Tensor
 
+from course_lib.exercises.checking.wire import a_type
+
 
 def seen(value: Any) -> str:
     """What a learner returned, in a few words."""
     if isinstance(value, Tensor):
         return f"a {str(value.dtype).removeprefix('torch.')} Tensor {list(value.shape)}"
-    return f"a {type(value).__name__}" if value is not None else "None"
+    return a_type(value)
 
 
 def beside(words: str, expected: Tensor, got: Tensor) -> str:

@@ -14,6 +14,7 @@ from course_lib.exercises.ch04_optimizer_step.steps import (
     same_gradients,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import a_type
 
 
 def clip_case(
@@ -64,7 +65,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, gradients = observation["returned"], observation["gradients"]
     norm, max_norm = case["norm"], case["max_norm"]
     is_float = isinstance(returned, float)
-    shown = f"yours is a {type(returned).__name__}"
+    shown = f"yours is {a_type(returned)}"
     yield Finding(is_float, "the result is a Python float", shown)
     if is_float:
         yield Finding(

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type, type_name
 from course_lib.exercises.support.classifier import build, classifier_case
 
 
@@ -51,7 +51,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(type(returned) is list and not returned, "zero epochs give an empty list")
         return
     is_list = isinstance(returned, list)
-    yield Finding(is_list, "the result is a list", f"yours is {type_name(returned)}")
+    yield Finding(is_list, "the result is a list", f"yours is {a_type(returned)}")
     if is_list:
         yield Finding(
             len(returned) == epochs,

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.classifier import (
     build,
     classifier_case,
@@ -61,7 +61,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(len(pairs) == batches, "the loss is computed once for every batch")
     returned = observation["returned"]
     is_float = type(returned) is float
-    got = f"yours is {type_name(returned)}"
+    got = f"yours is {a_type(returned)}"
     yield Finding(is_float, "the result is a Python float, not a tensor and not None", got)
     seen = sum(size for _, size in pairs)
     if is_float and seen:

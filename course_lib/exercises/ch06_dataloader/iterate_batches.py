@@ -9,7 +9,7 @@ import torch
 
 from course_lib.exercises.ch06_dataloader.what_came import described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 #: Every pass that is made: how, and with which generator. Runs with the same letter share one.
 PASSES: dict[str, dict[str, Any]] = {
@@ -215,16 +215,16 @@ def _first_misfit(case: Case, observation: Observation) -> str:
 def _what_came(case: Case, batches: Any) -> str:
     """What a pass of the learner's gives, when it is no list of pairs."""
     if not isinstance(batches, list):
-        return f"yours gives back {type_name(batches)}"
+        return f"yours gives back {a_type(batches)}"
     if not batches:
         return "yours gives no batch at all"
     number = next((i for i, batch in enumerate(batches) if _rows_of(case, [batch]) is None), 0)
     batch = batches[number]
     which = "the first item" if number == 0 else f"item {number + 1}"
     if not isinstance(batch, tuple | list):
-        return f"{which} that yours gives is {type_name(batch)}"
+        return f"{which} that yours gives is {a_type(batch)}"
     things = [described(part) for part in batch[:3]] + ["more"] * (len(batch) > 3)
-    what = f"{which} that yours gives is {type_name(batch)} of {' and '.join(things)}"
+    what = f"{which} that yours gives is {a_type(batch)} of {' and '.join(things)}"
     tensors = len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)
     if tensors and batch[1].ndim == 1 and batch[0].shape[:1] == batch[1].shape:
         return f"{what}, and the labels are not all from y"

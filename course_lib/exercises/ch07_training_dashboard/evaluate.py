@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type, type_name
 from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, gradients_of
 from course_lib.exercises.support.small_network import small_network
 from course_lib.training import evaluate as evaluate_whole
@@ -132,7 +132,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         and all(type(value) is float for value in returned)
     )
     shown = [type_name(value) for value in returned] if isinstance(returned, tuple) else None
-    got = f"yours is a {type_name(returned)}" + (f" of {', '.join(shown)}" if shown else "")
+    got = f"yours is {a_type(returned)}" + (f" of {', '.join(shown)}" if shown else "")
     got = got if returned is not None else "yours returns None"
     yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy", got)
     if returned is None:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 _RUN_KEYS = ("optimizer_name", "lr", "batch_size", "epochs", "seed")
 
@@ -101,17 +101,17 @@ def _is_history(result: Any, epochs: int) -> bool:
 def _what_is_odd(result: Any, epochs: int) -> str:
     """What keeps a result from being a history; the first thing only."""
     if not isinstance(result, Mapping):
-        return f"yours is {type_name(result)}"
+        return f"yours is {a_type(result)}"
     if set(result) != {"loss", "accuracy"}:
         return f"your keys are {', '.join(repr(key) for key in list(result)[:4]) or 'none'}"
     for key, values in result.items():
         if not isinstance(values, list):
-            return f'your "{key}" is {type_name(values)}'
+            return f'your "{key}" is {a_type(values)}'
         if len(values) != epochs:
             return f'your "{key}" has {len(values)} entries after {epochs} epochs'
         for value in values:
             if type(value) is not float:
-                return f'your "{key}" holds {type_name(value)}'
+                return f'your "{key}" holds {a_type(value)}'
             if not math.isfinite(value):
                 return f'your "{key}" holds {value}'
     return ""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type, type_name
 
 
 def stopping_case(
@@ -143,7 +143,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         "before the first improvement best_loss is inf and best_state is None",
     )
     others = observation["not_bools"]
-    got = f"yours gave {type_name(others[0])}" if others else ""
+    got = f"yours gave {a_type(others[0])}" if others else ""
     yield Finding(not others, "step returns True or False", got)
     if "best" in case["asks"]:
         got, wanted = _shown(observation["best_losses"]), _shown(case["best_after"])

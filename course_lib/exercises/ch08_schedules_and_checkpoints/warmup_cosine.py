@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def schedule_case(
@@ -105,7 +105,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     rows = zip(observation["rates"], case["rates"], case["sentences"], strict=True)
     for rate, expected, words in rows:
         is_float = type(rate) is float
-        yield Finding(is_float, "the result is a Python float", f"yours is {type_name(rate)}")
+        yield Finding(is_float, "the result is a Python float", f"yours is {a_type(rate)}")
         if is_float:
             ok = math.isclose(rate, expected, rel_tol=1e-5, abs_tol=1e-7)
             yield Finding(ok, words, f"that is {expected:g} here, and yours is {rate:.6g}")

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type, type_name
 
 
 def scaler_case(
@@ -45,9 +45,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         for param, slope in zip(params, iteration, strict=True):
             scaled = scaler.scale((param * torch.tensor(slope)).sum())
             if not isinstance(scaled, Tensor):
-                raise TypeError(
-                    f"scale(loss) should return the scaled loss, not {type_name(scaled)}"
-                )
+                raise TypeError(f"scale(loss) should return the scaled loss, not {a_type(scaled)}")
             scaled.backward()
         results = [scaler.step(optimizer) for optimizer in optimizers]
         taken.append(results)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.loop_watch import parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
@@ -116,7 +116,7 @@ def _facts(case: Case, observation: Observation) -> dict[str, float]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     losses = observation["losses"]
     good = all(type(loss) is float for loss in losses)
-    yield Finding(good, "the result is a Python float", f"yours is {type_name(losses[0])}")
+    yield Finding(good, "the result is a Python float", f"yours is {a_type(losses[0])}")
     text = "the model stays in the mode it was in, train or eval"
     yield Finding(observation["training"] is case["training"], text)
     if observation["dtypes"]:

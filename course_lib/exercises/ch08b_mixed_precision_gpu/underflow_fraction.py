@@ -9,7 +9,7 @@ from torch import Tensor
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def fraction_case(values: list[float] | Tensor, dtype: str, scale: float | None = None) -> Case:
@@ -33,7 +33,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if not observation.get("unchanged", True):
         yield Finding(False, "the gradients that were passed in are left unchanged")
     yield Finding(
-        type(returned) is float, "the result is a Python float", f"yours is {type_name(returned)}"
+        type(returned) is float, "the result is a Python float", f"yours is {a_type(returned)}"
     )
     scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
     shown = ", ".join(f"{value:g}" for value in case["grads"].flatten().tolist())
@@ -43,7 +43,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         number and math.isclose(returned, case["answer"]),
         f"for [{shown}] in {case['dtype']}{scale} it is {case['answer']:g}",
-        f"yours is {returned:.4g}" if number else f"yours is {type_name(returned)}",
+        f"yours is {returned:.4g}" if number else f"yours is {a_type(returned)}",
     )
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def logits_case(generator: torch.Generator, n: int, classes: int) -> Case:
@@ -64,7 +64,7 @@ def _public_cases() -> list[Case]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     scalar = isinstance(returned, Tensor) and returned.ndim == 0
-    yield Finding(scalar, "the result is a 0-dim tensor", f"yours is {type_name(returned)}")
+    yield Finding(scalar, "the result is a 0-dim tensor", f"yours is {a_type(returned)}")
     yield Finding(observation["gradient"] is not None, "it can be differentiated")
     if scalar:
         ok = abs(returned.item() - case["loss"]) < case["within"]

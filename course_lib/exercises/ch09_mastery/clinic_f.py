@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.classifier import build, classifier_case
 
 
@@ -38,7 +38,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     text = "the result is a Python float"
-    yield Finding(type(returned) is float, text, f"yours is {type_name(returned)}")
+    yield Finding(type(returned) is float, text, f"yours is {a_type(returned)}")
     if type(returned) is float:
         model, loader, loss_fn, _ = build(case)
         x, y = (torch.cat(parts) for parts in zip(*loader, strict=True))

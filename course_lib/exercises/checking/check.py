@@ -23,7 +23,7 @@ from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Findi
 from course_lib.exercises.checking.observe import describe_error, observe
 from course_lib.exercises.checking.solutions import may_be_seen
 from course_lib.exercises.checking.timeout import stopped_after
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
@@ -98,7 +98,7 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         call = f'check("{name}", {", ".join(exercise.subjects)})'
         return CheckResult(name, NOT_ATTEMPTED, advice=f"Run your solution's cell, then {call}.")
     uncallable = [
-        Finding(False, f"{name} is a function or a class", f"yours is {type_name(subject)}")
+        Finding(False, f"{name} is a function or a class", f"yours is {a_type(subject)}")
         for name, subject in zip(exercise.subjects, subjects, strict=True)
         if not callable(subject)
     ]

@@ -44,6 +44,14 @@ def type_name(value: Any) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
+def a_type(value: Any) -> str:
+    """The type with its article, for sentences: ``a Tensor``, ``an int``, ``None``."""
+    name = type_name(value)
+    if name == "None":
+        return name
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+
+
 def kind_of(value: Any) -> str:
     """The type, and what is inside: of a tuple one by one (``tuple of float, Tensor``), of a list each
     type once (``list of float, Tensor``), and three at the most."""

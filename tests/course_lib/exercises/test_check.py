@@ -272,7 +272,7 @@ def test_a_loader_hears_which_pass_did_not_give_pairs():
         return [(X[:batch_size], y[:batch_size])]
 
     shown = in_one_line(run_check("iterate_batches", single_examples))
-    assert "yours gives is tuple of [2] float32 and [] int64" in shown
+    assert "yours gives is a tuple of [2] float32 and [] int64" in shown
     shown = in_one_line(run_check("iterate_batches", nothing_when_dropping))
     assert "with shuffle=True, drop_last=True yours gives back None" in shown
 
@@ -509,7 +509,7 @@ def test_a_check_in_another_thread_answers_too():
 
 def test_something_that_is_no_function_is_called_by_its_type():
     text = in_one_line(run_check("fit", ["forward", "loss"]))
-    assert "not yet: fit is a function or a class; yours is list" in text
+    assert "not yet: fit is a function or a class; yours is a list" in text
 
 
 def test_an_object_in_a_checkpoint_is_named_and_not_answered_with_switching_safety_off():
@@ -665,7 +665,7 @@ def test_whose_gradient_a_step_used_is_said():
 
 def test_an_array_for_a_list_gets_an_answer_in_words():
     shown = in_one_line(run_check("fit", lambda *parts: np.float64(1.5)))
-    assert "not yet: the result is a list; yours is numpy.float64" in shown
+    assert "not yet: the result is a list; yours is a numpy.float64" in shown
 
 
 def test_only_inputs_with_the_error_that_is_shown_are_counted():
@@ -719,7 +719,7 @@ def test_a_batch_that_is_no_pair_is_the_one_that_is_described():
     def own_labels(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
         yield X, torch.arange(len(X))
 
-    assert "item 2 that yours gives is Tensor" in in_one_line(
+    assert "item 2 that yours gives is a Tensor" in in_one_line(
         run_check("iterate_batches", last_one_differs)
     )
     assert "the labels are not all from y" in in_one_line(run_check("iterate_batches", own_labels))
