@@ -116,7 +116,7 @@ CLAIMS = (
     Claim(
         "graph_walker",
         "`AddmmBackward0` is a linear layer.",
-        ("A layer: its gradient goes on to the bias",),
+        ("A layer: it passes gradients to the bias",),
         {"step": 2},
     ),
     Claim(
@@ -208,13 +208,13 @@ CLAIMS = (
     Claim(
         "gradient_noise",
         "Between 64 and 128 examples the noise is as large as the gradient.",
-        (r"lies 1\.\d\d lengths",),
+        (r"typically 1\.\d\d times the full gradient's length",),
         {"batch_size": 64},
     ),
     Claim(
         "gradient_noise",
         "Between 64 and 128 examples the noise is as large as the gradient.",
-        (r"lies 0\.\d\d lengths",),
+        (r"typically 0\.\d\d times the full gradient's length",),
         {"batch_size": 128},
     ),
     Claim("gradient_noise", "1,797 of them at batch size 1", ("1,797 updates",), {"batch_size": 1}),
@@ -264,21 +264,21 @@ CLAIMS = (
     Claim(
         "dashboard",
         "It leaps above 100, a hundred times too high, and stays finite.",
-        (r"SGD, lr 10, .*epoch 50 ", r"largest loss of a batch 1\d\d"),
+        (r"SGD, lr 10, .*epoch 50 ", r"largest batch loss 1\d\d"),
         preset="SGD at 10",
         frame=500,
     ),
     Claim(
         "dashboard",
         "*Explode* does it to Adam",
-        (r"Adam, lr 10, .*epoch 50 ", r"largest loss of a batch 1\d\d"),
+        (r"Adam, lr 10, .*epoch 50 ", r"largest batch loss 1\d\d"),
         preset="Explode",
         frame=500,
     ),
     Claim(
         "dashboard",
         "press *SGD at 10*, set *Loss* to squared error, and press Train",
-        ("the loss is infinite or NaN since update",),
+        ("the loss has been infinite or NaN since update",),
         {**_EXPLODES, "loss": "squared error"},
         frame=20,
     ),
@@ -333,7 +333,7 @@ CLAIMS = (
     Claim(
         "lr_schedules",
         "On the logarithmic axis the steps become a straight staircase",
-        ("The axis of the rates is logarithmic",),
+        ("The axis for the rates is logarithmic",),
         {"log": True},
     ),
     Claim(
@@ -345,7 +345,7 @@ CLAIMS = (
     Claim(
         "crash_and_resume",
         "the two curves are the same, to the last bit",
-        ("the same run, to the last bit", "Largest difference between the two: 0$|two: 0\\.$"),
+        ("Everything saved: the same run", "Largest difference between the two: 0$|two: 0\\.$"),
         _saved(),
     ),
     Claim(
@@ -357,19 +357,19 @@ CLAIMS = (
     Claim(
         "crash_and_resume",
         "After a crash in the first 10 epochs you see none",
-        ("No bump to be seen",),
+        ("No visible bump",),
         {**_saved(optimizer=False), "crash": 10},
     ),
     Claim(
         "crash_and_resume",
         "**Scheduler lost:** no bump",
-        ("No bump to be seen, and yet another run", "the scheduler's state"),
+        ("No visible bump, but a different run", "the scheduler's state"),
         _saved(scheduler=False),
     ),
     Claim(
         "crash_and_resume",
         "**Random generator lost:** no bump",
-        ("No bump to be seen, and yet another run", "the random generator's state"),
+        ("No visible bump, but a different run", "the random generator's state"),
         _saved(rng=False),
     ),
     Claim(
@@ -460,7 +460,7 @@ CLAIMS = (
         Claim(
             "bug_clinic",
             "**Two patients stop at once**",
-            ("No curve: stopped in the first batch", "RuntimeError"),
+            ("No curve: stopped at the first batch", "RuntimeError"),
             {"patient": patient},
         )
         for patient in (2, 5)
