@@ -106,10 +106,9 @@ class RecordedPanel:
                 if dim.name in wanted:
                     stop = _nearest(dim, wanted[dim.name])
                     if self.stop(dim) != stop:
-                        # By key, a list stops at every option on the way, and the small recording
+                        # By key, a control stops at every value on the way, and the small recording
                         # of the tests does not have them all.
-                        is_list = self.row_of(dim).locator("select").count()
-                        (self.click if is_list else self.key)(dim, stop)
+                        self.click(dim, stop)
         for dim in self.dimensions:
             if dim.name in wanted:
                 assert self.stop(dim) == _nearest(dim, wanted[dim.name]), dim.name
