@@ -13,8 +13,8 @@ import pytest
 from course_lib.chapters import find_chapter
 from grading.authoring.release import release
 from grading.classroom.grade_class import grade_submissions
-from grading.classroom.pipeline import read_release
 from grading.classroom.workers import ClusterWorkers
+from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.sample_class import sample_files, submission
 from tests.everywhere.places import CAPABILITIES, capabilities

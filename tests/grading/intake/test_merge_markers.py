@@ -7,10 +7,12 @@ import nbformat
 import pytest
 
 from course_lib.chapters import find_chapter
-from grading.classroom.pipeline import Submission, conclude, prepare, read_release
+from grading.classroom.pipeline import Submission, conclude, prepare
+from grading.errors import Failure
 from grading.intake.matching import grade_id_of
+from grading.intake.released import read_release
 from grading.paths import released_notebook
-from grading.runner.run import RunRecord, Stopped
+from grading.runner.run import RunRecord
 
 CHAPTER = find_chapter("00")
 SECRET = b"for tests only, thirty-two bytes"
@@ -32,7 +34,7 @@ def _message(source: str) -> str:
         if grade_id_of(cell) == "order_the_beats":
             cell.source = source
     prepared = prepare(Submission(json.dumps(notebook).encode()), release, SECRET)
-    missing = Stopped("missing", "order_the_beats is not defined.")
+    missing = Failure("missing", "order_the_beats is not defined.")
     graded = conclude(CHAPTER, prepared, RunRecord(dict.fromkeys(prepared.job.questions, missing)))
     items = {item.grade_id: item for item in graded.outcome.items}
     return items["order_the_beats__test"].message
