@@ -35,7 +35,7 @@ def _message(source: str) -> str:
             cell.source = source
     prepared = prepare(Submission(json.dumps(notebook).encode()), release, SECRET)
     missing = Failure("missing", "order_the_beats is not defined.")
-    graded = conclude(CHAPTER, prepared, RunRecord(dict.fromkeys(prepared.job.questions, missing)))
+    graded = conclude(CHAPTER, prepared, RunRecord(dict.fromkeys(prepared.job.queries, missing)))
     items = {item.grade_id: item for item in graded.outcome.items}
     return items["order_the_beats__test"].message
 
