@@ -1,5 +1,6 @@
 """Marks do not depend on the processor: neither the matrix's nor a class's, and not where the grader
-has one kind and a worker another."""
+has one kind and a worker another. With ``COURSE_EVERYWHERE=1``, as in the weekly workflow: the whole matrix
+under three capabilities takes many minutes."""
 
 import json
 import os
@@ -19,7 +20,12 @@ from grading.intake.submissions import submissions
 from grading.sample_class import sample_files, submission
 from tests.everywhere.places import CAPABILITIES, capabilities
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        "COURSE_EVERYWHERE" not in os.environ, reason="set COURSE_EVERYWHERE=1: it takes long"
+    ),
+]
 
 CHAPTER = find_chapter("05")
 #: One case set more than those of the matrix, which runs under this environment's own kernels.
