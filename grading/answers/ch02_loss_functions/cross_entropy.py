@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from course_lib.exercises.ch02_loss_functions.cross_entropy import cross_entropy_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch02_loss_functions.numbers import normal as _normal
 from grading.answers.compare import difference
+from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 

@@ -4,7 +4,7 @@ import torch
 
 from course_lib.exercises.ch02_loss_functions.mse import mse_case
 from course_lib.exercises.checking.model import Case
-from grading.answers.ch02_loss_functions.numbers import normal as _normal
+from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 

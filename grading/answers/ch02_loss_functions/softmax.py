@@ -6,8 +6,8 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.softmax import softmax_case
 from course_lib.exercises.ch02_loss_functions.tensors import gradient_at
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch02_loss_functions.numbers import normal as _normal
 from grading.answers.compare import difference
+from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
