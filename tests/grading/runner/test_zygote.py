@@ -29,6 +29,7 @@ LIMITS = Limits()
 @pytest.fixture(autouse=True)
 def warm(sandbox: None, needs) -> Iterator[None]:
     needs(can_fork(), "kernels cannot be forked here")
+    close_idle()  # what tests before these left has served kernels already
     yield
     close_idle()
 
