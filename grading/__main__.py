@@ -188,6 +188,9 @@ def grade(
         Path | None,
         typer.Option(help="Write everyone's result there, too, as `grade-notebook --json` does."),
     ] = None,
+    learner: Annotated[
+        list[str] | None, typer.Option(help="Only this learner; may be given more than once.")
+    ] = None,
 ) -> None:
     """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
 
@@ -202,7 +205,7 @@ def grade(
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json)
+        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [])
 
 
 @app.command()
@@ -255,6 +258,19 @@ def observed(
     with clear_problems():
         for line in lines_of(chapter, learner, course, exercise):
             typer.echo(line)
+
+
+@app.command()
+def rename(
+    old: Annotated[str, typer.Argument(help="The name of a learner's folder.")],
+    new: Annotated[str, typer.Argument(help="What it is to be called.")],
+    course: Course = COURSE_FOLDER,
+) -> None:
+    """Instructor: give a learner another name, in the folders and in the gradebook."""
+    from grading.classroom.rename import rename as rename_learner
+
+    with clear_problems():
+        rename_learner(old, new, course)
 
 
 @app.command()
