@@ -136,9 +136,20 @@ def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
 
+    changed = []
+
+    def changing(chapter, changes) -> None:
+        changed.append(chapter)
+        for line in (f"{chapter.id}, a new version:", *changes.lines()):
+            typer.echo(line)
+
     with clear_problems():
-        release_chapters(chapters or [], course, report=_report)
+        release_chapters(chapters or [], course, report=_report, changing=changing)
         typer.echo(f"The course directory is {course.resolve()}.")
+        for chapter in changed:
+            from grading.classroom.grade_class import grade_class
+
+            grade_class(chapter.id, course)
 
 
 Sandbox = Annotated[
