@@ -221,16 +221,32 @@ def grade(
 
 @app.command()
 def report(
-    chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
+    chapter: Annotated[
+        str | None,
+        typer.Argument(help="A chapter by name or number; without it, the whole course."),
+    ] = None,
     course: Course = COURSE_FOLDER,
     csv: Annotated[Path | None, typer.Option(help="Also write the numbers to this file.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also write one picture to this file.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Also write one picture to this file: of a chapter.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page without names: of the whole course.")
+    ] = None,
 ) -> None:
-    """Instructor: scores, points per exercise and misconceptions of the class, as last graded."""
+    """Instructor: how the class did, in a chapter or in the whole course, as last graded."""
     from grading.classroom.report import report as report_class
+    from grading.classroom.report import report_course
 
     with clear_problems():
-        report_class(chapter, course, csv, png)
+        if chapter is None:
+            if png is not None:
+                raise Problem("--png is for one chapter; of the whole course there is --html.")
+            report_course(course, csv, html)
+        elif html is not None:
+            raise Problem("--html is of the whole course: leave out the chapter.")
+        else:
+            report_class(chapter, course, csv, png)
 
 
 @app.command()
