@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.errors import fail_validation
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -61,13 +62,16 @@ def is_letter(answer: Any) -> bool:
 def check_quiz(id: str, answer: Any) -> None:
     """Say whether ``answer`` is None, one of the letters "A" to "D" in either case, or neither.
 
-    Grading decides whether it is correct: the key is not here. Raises nothing.
+    Grading decides whether it is correct: the key is not here. Raises nothing; only while nbgrader
+    validates is there a ``NotRight`` for what is no letter.
     """
+    if is_letter(answer):
+        letter = answer.strip().upper()
+        print(f"\u2713 {id}: {letter} is noted. Grading gives the key and the reasons.")
+        return
     if answer is None:
-        print(f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.')
-    elif is_letter(answer):
-        print(
-            f"\u2713 {id}: {answer.strip().upper()} is noted. Grading gives the key and the reasons."
-        )
+        found = f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.'
     else:
-        print(f'\u2717 {id}: {answer!r:.40} is not an answer. Set it to "A", "B", "C" or "D".')
+        found = f'\u2717 {id}: {answer!r:.40} is not an answer. Set it to "A", "B", "C" or "D".'
+    print(found)
+    fail_validation(found)

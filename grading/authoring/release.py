@@ -10,7 +10,8 @@ import nbformat
 from course_lib.chapters import Chapter
 from grading.authoring.build import expand_text, write_if_changed, written_chapters
 from grading.errors import Problem
-from grading.nbgrader.course import generate_assignment, make_course
+from grading.nbgrader.course import generate_assignment, load_course, make_course
+from grading.nbgrader.new_version import Changes, changes, make_room
 from grading.paths import (
     CHAPTERS_FOLDER,
     COURSE_FOLDER,
@@ -29,15 +30,27 @@ def release(
     report: Callable[[Chapter, bool], None] = lambda chapter, changed: None,
     source_folder: Path = SOURCE_FOLDER,
     notebooks_folder: Path | None = NOTEBOOKS_FOLDER,
+    changing: Callable[[Chapter, Changes], None] = lambda chapter, changes: None,
 ) -> list[Chapter]:
-    """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``."""
+    """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``.
+
+    ``changing`` is told of a chapter whose graded cells change although work was handed in; scores and
+    comments of cells that stay are kept, and that work is to be graded again.
+    """
     chapters = written_chapters(names)
     course = course.resolve()
     make_course(course)
     for chapter in chapters:
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
-        _copy_source(solved_notebook(chapter, source_folder), course)
+        solved = solved_notebook(chapter, source_folder)
+        _copy_source(solved, course)
+        notebook, config = nbformat.read(solved, as_version=4), load_course(course)
+        found = changes(config, chapter.id, notebook)
+        if found is not None:
+            generate_assignment(chapter, course, trial=True)
+            changing(chapter, found)
+            make_room(config, chapter.id, notebook)
         generate_assignment(chapter, course)
         changed = False
         if notebooks_folder is not None:

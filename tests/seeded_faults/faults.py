@@ -39,6 +39,7 @@ FAMILIES = {
     "solutions": Family("test_hints_and_solutions.py", "earned or passing or without_marks"),
     "advice": Family("test_advice.py", "forgotten_set_up or without_quotes or before_its_exercise"),
     "quiz": Family("test_judge.py", "quiz_answers"),
+    "validating": Family("test_validating.py", "fails_the_validation"),
     "progress": Family("test_learner_commands.py", "progress or damaged_line"),
     "status": Family("test_learner_commands.py", "status_counts"),
     "workspace": Family("test_learner_commands.py", "copy or copies"),
@@ -109,6 +110,7 @@ FAMILIES = {
     "verdict page": Family("test_verdict_page.py"),
     "what the gradebook holds": Family("test_gradebook_snapshot.py"),
     "report": Family("test_class_report.py"),
+    "course report": Family("test_course_report.py", "correlation or share_of_the_points"),
     "export": Family("grading/classroom/test_export.py", "spreadsheet"),
     "settings": Family("test_collect.py", "not_known_is_one_line"),
 }
@@ -207,6 +209,13 @@ FAULTS = (
         "course_lib/quiz.py",
         "return isinstance(answer, str) and answer.strip().upper() in LETTERS",
         "return isinstance(answer, str) and answer in LETTERS",
+    ),
+    Fault(
+        "validating",
+        "nbgrader finds every notebook right",
+        "course_lib/errors.py",
+        """== "validate":""",
+        """== "validating":""",
     ),
     Fault(
         "progress",
@@ -663,6 +672,13 @@ FAULTS = (
         "grading/classroom/class_report.py",
         "count = Counter(min(int(score / width), top) for score in self.scores)",
         "count = Counter(int(score / width) + 1 for score in self.scores)",
+    ),
+    Fault(
+        "course report",
+        "an item is compared with itself, too",
+        "grading/classroom/course_report.py",
+        "mine.append((item, one.score - item.score))",
+        "mine.append((item, one.score))",
     ),
     Fault(
         "export",

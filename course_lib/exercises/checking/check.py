@@ -16,6 +16,7 @@ from typing import Any
 
 from course_lib import progress
 from course_lib.beats import BY_LETTER
+from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
 from course_lib.exercises.checking.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
@@ -83,9 +84,13 @@ def check(name: str, *subjects: Any) -> None:
     Shows "right", "not right yet" with the first findings, or "not attempted yet", and counts the
     try for ``status``. Takes well under a second; code that is not done after ``SECONDS`` is
     stopped, which is a finding. Raises nothing: what your code raises is a finding too, and an
-    unknown name is answered with the nearest ones.
+    unknown name is answered with the nearest ones. Only while nbgrader validates does it raise
+    ``NotRight``, with what it found.
     """
-    show(run_check(name, *subjects))
+    result = run_check(name, *subjects)
+    show(result)
+    if result.state != RIGHT:
+        fail_validation(repr(result))
 
 
 def run_check(name: str, *subjects: Any) -> CheckResult:
