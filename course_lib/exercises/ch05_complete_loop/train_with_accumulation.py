@@ -1,7 +1,7 @@
 """``train_with_accumulation``, public half."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     finally:
         notes["parameters"] = parameters_of(model)
         notes["gradients"] = gradients_of(model)
-        notes["steps"] = around[:8]  # the parameters before and after each of the first steps
+        notes["steps"] = around  # the parameters before and after each step
 
 
 def accumulation_case(
@@ -39,6 +39,11 @@ def accumulation_case(
     groups = "last_group" if batches % accumulate_steps else "groups"
     own = {"accumulate_steps": accumulate_steps, "asks": (groups, "count")}
     return classifier_case(generator, **settings) | own
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """What was returned beside the number of steps made: neither alone earns anything."""
+    return {"counted": [observation.get("returned"), len(observation["steps"]) // 2]}
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -95,15 +100,21 @@ EXERCISE = Exercise(
     points=3,
     task="Train with one optimizer step per group of batches; return the number of steps.",
     aspects=(
-        Aspect("groups", "each step uses the mean gradient of its group", 1, ("parameters",)),
+        Aspect(
+            "groups",
+            "each step uses the mean gradient of its group, and nothing older",
+            1,
+            ("parameters",),
+        ),
         Aspect(
             "last_group",
             "a shorter last group is averaged over its own length",
             1,
             ("parameters",),
-            after=("groups",),
         ),
-        Aspect("count", "the result is the number of steps", 1, ("returned",), ("groups",)),
+        Aspect(
+            "count", "there is one step per group, and their number comes back", 1, ("counted",)
+        ),
     ),
     hints=(
         "backward() adds. So within a group, leave the gradients alone and let them add up; step "
@@ -114,11 +125,13 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("returned", "parameters", "gradients", "steps"),
+    facts=_facts,
+    derived=("counted",),
     public_cases=lambda: [
         accumulation_case(
             torch.Generator().manual_seed(4), batches, 3, stale=stale, **_ACCUMULATION_SETTINGS
         )
-        for batches, stale in ((6, False), (5, True))
+        for batches, stale in ((6, True), (5, False))
     ],
     properties=_properties,
     forbidden=("course_lib.training.Trainer",),
