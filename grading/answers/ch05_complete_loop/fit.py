@@ -143,6 +143,7 @@ def _new_optimizer_in_every_epoch(model, loader, loss_fn, optimizer, epochs):
 ANSWER = Answer(
     exercise="fit",
     cases=_cases,
+    equivalent={"return history -> return list(history)": "It is a list."},
     secret_only={
         "a new optimizer in every epoch": "The check has no loop of its own to compare with."
     },

@@ -155,6 +155,13 @@ ANSWER = Answer(
     exercise="train_one_epoch",
     cases=_cases,
     compare={"mean": _mean_problem},
+    equivalent={
+        "return total_loss / n_examples -> return float(total_loss / n_examples)": "It is a float.",
+        **dict.fromkeys(
+            ("y -> x #2", "y -> predictions #2", "y -> x #3", "y -> predictions #3"),
+            "Only the length is taken, and inputs, predictions and targets have the same.",
+        ),
+    },
     variants=(
         _clear_at_the_end,
         _with_closure,
@@ -221,6 +228,12 @@ ANSWER = Answer(
             edit(CLEAR, "").edit("    for x, y", "    optimizer.zero_grad()\n    for x, y"),
             "zero_grad() comes before the loop and runs only once, so from the second batch on "
             "each step uses the sum of all batches so far. Move it into the loop.",
+        ),
+        wrong(
+            "cleared after the step only",
+            edit(CLEAR, "").edit(STEP, STEP + CLEAR),
+            "You clear after each step only, so the first step also uses what was in .grad before "
+            "your function was called. Clear before backward().",
         ),
         wrong(
             "softmax before the loss",

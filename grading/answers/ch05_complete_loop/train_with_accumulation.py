@@ -104,6 +104,14 @@ def _groups_from_an_iterator(model, loader, loss_fn, optimizer, accumulate_steps
 ANSWER = Answer(
     exercise="train_with_accumulation",
     cases=_cases,
+    equivalent={
+        **dict.fromkeys(
+            ("model.train() -> nothing", "model.train() -> model", "model -> loss_fn"),
+            "Whether it sets train mode is free.",
+        ),
+        "min(accumulate_steps, n_batches - group_start) -> "
+        "min(n_batches - group_start, accumulate_steps)": "The smaller of two is the same.",
+    },
     variants=(
         _one_big_batch,
         _scale_the_gradients,
