@@ -283,6 +283,7 @@ ANSWER = Answer(
     exercise="iterate_batches",
     cases=_cases,
     compare={"pairs": _compare_pairs, "order": _compare_order},
+    equivalent={"X -> y": "Only the length is taken, and both have the same."},
     variants=(
         _split_the_order,
         _sort_random_keys,
