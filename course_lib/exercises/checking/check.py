@@ -22,6 +22,7 @@ from course_lib.exercises.checking.advice import advice_on
 from course_lib.exercises.checking.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
 from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.checking.observe import describe_error, observe
+from course_lib.exercises.checking.packages import used_without_grading
 from course_lib.exercises.checking.solutions import may_be_seen
 from course_lib.exercises.checking.timeout import stopped_after
 from course_lib.exercises.checking.wire import a_type
@@ -112,7 +113,15 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         progress.record(name, passed=result.state == RIGHT)
         if result.state == NOT_RIGHT and may_be_seen(name):
             result = replace(result, advice=f'{result.advice} or solution("{name}")')
+        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
     return _fitting(result)
+
+
+def _missing_in_grading(subjects: tuple[Any, ...]) -> str:
+    names = used_without_grading(subjects)
+    if not names:
+        return ""
+    return f"Grading does not have {', '.join(names)}: what needs it will not work there. "
 
 
 def _fitting(result: CheckResult) -> CheckResult:

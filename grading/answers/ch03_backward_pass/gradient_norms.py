@@ -89,10 +89,41 @@ def _with_hooks(model, loss):
     return {name: square.sqrt().item() for name, square in norms.items()}
 
 
+def _with_numpy(model, loss):
+    import numpy as np
+
+    [setattr(p, "grad", None) for p in model.parameters()]
+    torch.autograd.backward(loss)
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    return {
+        n: float(np.linalg.norm(g.numpy().ravel())) for n, g in gradients.items() if g is not None
+    }
+
+
+def _with_an_einsum(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, float]:
+    model.zero_grad()
+    loss.backward()
+    norms: dict[str, float] = {}
+    for name, p in model.named_parameters():
+        match p.grad:
+            case None:
+                continue
+            case g:
+                flat = g.flatten()
+                norms |= {name: torch.einsum("i,i->", flat, flat).item() ** 0.5}
+    return norms
+
+
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
-    variants=(_with_autograd_grad, _with_squares_and_none, _with_hooks),
+    variants=(
+        _with_autograd_grad,
+        _with_squares_and_none,
+        _with_hooks,
+        _with_numpy,
+        _with_an_einsum,
+    ),
     misconceptions=(
         wrong(
             "stale gradients added",
@@ -111,6 +142,13 @@ ANSWER = Answer(
             edit("p.grad.norm()", "p.grad.abs().sum()"),
             "You add up the absolute values: that is the L1 norm. The L2 norm is the root of the "
             "sum of squares.",
+        ),
+        wrong(
+            "largest singular value",
+            edit("p.grad.norm()", "torch.linalg.norm(p.grad, 2)"),
+            "torch.linalg.norm(g, 2) is the spectral norm of a matrix: its largest singular value. "
+            "The length of all its entries laid end to end is g.norm(), or "
+            "torch.linalg.vector_norm(g).",
         ),
         wrong(
             "squared",

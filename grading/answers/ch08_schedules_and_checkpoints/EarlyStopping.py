@@ -58,7 +58,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(("stop", "state"), [2.0 + unit(), 1.5, *[1.5 + unit() for _ in range(13)]]),
         case(("stop",), [2.0, 1.0 + unit(), 1.0 - unit(), 2.0 - unit(), 0.5, 0.75], patience=1),
         case(("stop",), [2.0, 1.0, nan, 1.0, 1.0, 0.5, 0.5, 0.5, inf, nan, 0.25], patience=4),
+        # Nothing ever improves: it stops all the same.
+        case(("stop",), [nan] * 5, patience=3),
+        case(("stop",), [inf, nan, inf, inf], patience=2, min_delta=0.5),
+        case(("stop",), [9e8, 8e8, 8e8 - 1, 8e8 - 1, 7e8], patience=2, min_delta=2.0),
         case(("best",), creeping(delta, 14), patience=40, min_delta=delta),
+        case(("best",), [7e9, 6e9, 1.0, 0.0, 0.5], patience=9),
         case(("best",), [2.0, 2.0 - delta, 2.0 - 2 * delta, 1.0], patience=9, min_delta=delta),
         case(("best",), [2.0 + unit(), 2.5, 2.0, 2.25, 1.5, 1.5, 1.75], patience=9),
         case(
@@ -175,11 +180,69 @@ class _InAPreparedDict:
         return not self.waited < self.patience
 
 
+class _Typed:
+    """Annotated, with the state as numbered tensors and the counter as a property."""
+
+    best_state: dict[str, torch.Tensor] | None
+
+    def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
+        self.patience, self.min_delta = patience, min_delta
+        self.best_loss: float = float("inf")
+        self.best_state = None
+        self._since: list[float] = []
+
+    @property
+    def waited(self) -> int:
+        return len(self._since)
+
+    def step(self, val_loss: float, model: torch.nn.Module) -> bool:
+        match val_loss < self.best_loss - self.min_delta:
+            case True:
+                self.best_loss, self._since = val_loss, []
+                self.best_state = {
+                    name: torch.tensor(value.tolist(), dtype=value.dtype)
+                    for name, value in model.state_dict().items()
+                }
+            case _:
+                self._since.append(val_loss)
+        return bool(self.waited >= self.patience)
+
+
+class _FromAGenerator:
+    """A coroutine remembers what there is to remember."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.best_loss, self.best_state = math.inf, None
+        self._watch = self._watching(patience, min_delta)
+        next(self._watch)
+
+    def _watching(self, patience, min_delta):
+        waited, answer = 0, False
+        while True:
+            val_loss, model = yield answer
+            if min_delta < self.best_loss - val_loss:
+                self.best_loss, waited = val_loss, 0
+                self.best_state = copy.deepcopy(model).state_dict()
+            else:
+                waited += 1
+            answer = not waited < patience
+
+    def step(self, val_loss, model):
+        return self._watch.send((val_loss, model))
+
+
 ANSWER = Answer(
     exercise="EarlyStopping",
     cases=_cases,
     compare={"stop": _compare_stop, "best": _compare_best},
-    variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
+    variants=(
+        _CountsUpwards,
+        _KeepsBytes,
+        _KeepsHistory,
+        _InAPreparedDict,
+        _Typed,
+        _FromAGenerator,
+    ),
     misconceptions=(
         wrong(
             "state by reference",
