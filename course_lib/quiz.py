@@ -63,7 +63,7 @@ def check_quiz(id: str, answer: Any) -> None:
     """Say whether ``answer`` is None, one of the letters "A" to "D" in either case, or neither.
 
     Grading decides whether it is correct: the key is not here. Raises nothing; only while nbgrader
-    validates is there a ``NotRight`` for what is no letter.
+    validates is there a ``NotRight`` for anything but a letter.
     """
     if is_letter(answer):
         letter = answer.strip().upper()

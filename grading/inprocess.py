@@ -10,7 +10,7 @@ from course_lib.exercises.checking.observe import observe
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise, judge_quiz
 
-#: There is no secret in there: one fixed set of cases.
+#: It needs no secret: there is one fixed set of cases.
 SEED = 20_051
 
 

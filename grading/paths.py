@@ -79,11 +79,11 @@ class CourseFolder:
 
     @property
     def watch(self) -> Path:
-        """Locked by whoever watches the course."""
+        """Locked by the process that watches the course."""
         return self.root / "results" / "watch.lock"
 
     def turn(self, chapter: Chapter) -> Path:
-        """Locked by whoever grades a chapter."""
+        """Locked by the process that grades a chapter."""
         return self.root / "results" / f"{chapter.id}.lock"
 
     @property

@@ -61,7 +61,7 @@ loss_falls_fastest = ""  # at the start, somewhere later, evenly
 #   a line, no line is good. Then it falls steeply while the curve closes. At the end it creeps,
 #   because the points that are still wrong lie near the boundary.
 #
-# 0.69 is no accident. It is the loss of a network that gives both classes a probability of one
+# The 0.69 is not an accident. It is the loss of a network that gives both classes a probability of one
 # half:
 
 # %%

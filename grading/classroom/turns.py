@@ -14,7 +14,7 @@ from grading.paths import CourseFolder
 
 
 def only_writer(course: Path, chapter: Chapter) -> contextlib.AbstractContextManager[None]:
-    """Wait until nobody else grades the chapter."""
+    """Wait until no other process grades the chapter."""
     return _turn(
         CourseFolder(course).turn(chapter),
         f"Another command is grading {chapter.id}; waiting for it ...",
@@ -22,7 +22,7 @@ def only_writer(course: Path, chapter: Chapter) -> contextlib.AbstractContextMan
 
 
 def only_watcher(course: Path) -> contextlib.AbstractContextManager[None]:
-    """Wait until nobody else watches the course: then this one takes over."""
+    """Wait until no other process watches the course: then this one takes over."""
     return _turn(CourseFolder(course).watch, "Another watch is running; standing by ...")
 
 

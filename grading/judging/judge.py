@@ -181,7 +181,7 @@ def _fault(
 def _case_problem(
     cases: CaseSet, aspect: Aspect, index: int, got: Observation | Failure
 ) -> str | None:
-    """What is wrong with one aspect on one case: a ``Difference`` where nobody has words for it."""
+    """What is wrong with one aspect on one case: a ``Difference`` where the exercise has no words for it."""
     case, expected = cases.cases[index], cases.expected[index]
     if isinstance(got, Failure):
         return got.message

@@ -87,7 +87,7 @@ def release_page(config: Config, learner: str, assignment: str) -> None:
 
 
 def _may_be_from(learner: str, folder: Path) -> bool:
-    """Where the learner has an account on this machine, only that account speaks for them. And nobody is
+    """Where the learner has an account on this machine, only that account speaks for them. And no one is
     called "..": the name becomes a folder's."""
     if not learner or learner.startswith("."):
         return False
@@ -122,7 +122,7 @@ def _copy_files(
 
 
 def _copy(name: str, folder: int, to: Path, most: float) -> int | None:
-    """The file's size; None when it is no ordinary file. ``RuntimeError`` when it is too large."""
+    """The file's size; None when it is not an ordinary file. ``RuntimeError`` when it is too large."""
     try:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     except OSError:

@@ -45,7 +45,7 @@ class Changes:
             f"{', '.join(self.learners)}."
         )
         for name, points in self.added.items():
-            yield f"+ {name}: {points:g} more, 0 for whoever handed in without it"
+            yield f"+ {name}: {points:g} more, 0 for those who handed in without it"
         for name, points in self.removed.items():
             yield f"- {name}: {points:g} fewer, everybody's score for it goes"
         for name, (before, after) in self.revalued.items():

@@ -104,7 +104,7 @@ def _grading(*arguments: str, said: int | None) -> subprocess.CompletedProcess[s
 
 
 def _meant(coursedir: CourseDirectory) -> list[str]:
-    """The learners that nbgrader's patterns mean; nobody for everyone."""
+    """The learners that nbgrader's patterns mean; empty for all."""
     pattern, excluded = coursedir.student_id, coursedir.student_id_exclude.split(",")
     if pattern == "*" and excluded == [""]:
         return []

@@ -159,7 +159,7 @@ class Writer:
         ``nbgrader fetch_feedback`` finds its page. ``Problem`` when nbgrader refuses."""
         folder = self.stage(learner)
         nbformat.write(_safe_to_show(notebook), folder / f"{outcome.notebook}.ipynb")
-        # Without one of them ``nbgrader release_feedback`` releases nobody's page.
+        # Without one of them ``nbgrader release_feedback`` releases no page at all.
         (folder / TIME).write_text(timestamp or "", encoding="utf-8")
         (folder / SECRET).write_text(secret, encoding="utf-8")
         coursedir = self._coursedir(learner)

@@ -144,7 +144,7 @@ class Kernel:
         self._poller.register(self._iopub.socket, zmq.POLLIN)
 
     def wait_until_ready(self) -> None:
-        """Wait for an answer on both channels. A kernel publishes to whoever has joined: what it
+        """Wait for an answer on both channels. A kernel publishes to those who have joined: what it
         says before is lost, and a forked one answers sooner than that."""
         until = time.monotonic() + self._limits.start_seconds
         while not self._hears:

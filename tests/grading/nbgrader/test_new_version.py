@@ -76,7 +76,7 @@ def test_a_new_version_keeps_what_stays_and_grades_again(tmp_path, any_source):
     )
     assert told == [
         "The graded cells change for 2 learners who handed in: ann, bob.",
-        "+ q00_1__test: 1 more, 0 for whoever handed in without it",
+        "+ q00_1__test: 1 more, 0 for those who handed in without it",
         "- q00_2__test: 1 fewer, everybody's score for it goes",
         "! lost: bob: 0.25 points by hand for q00_2__test",
     ]
