@@ -58,20 +58,7 @@ def _open(page: Page, site: Path, name: str, sampled: dict) -> RecordedPanel:
     return RecordedPanel(page, sampled[name])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                name == "dashboard",
-                reason="by key the batch size stops at sizes that the tests' small recording lacks, "
-                "and then stays: not yet known whether the full recording is free of it",
-            ),
-        )
-        for name in SIMULATIONS
-    ],
-)
+@each_panel
 def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site, sampled, name):
     panel = _open(offline, site, name, sampled)
     for how in (panel.key, panel.click):
@@ -79,7 +66,7 @@ def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site
             panel.press("Reset")
             expect(panel.sentence).to_have_text(_opening(panel))
             start, picture = panel.stop(dim), panel.picture.screenshot()
-            stop = len(dim.values) - 1 if start == 0 else 0
+            stop = panel.last_stop(dim) if start == 0 else 0
             how(dim, stop)
             words = {row.sentence for row in panel.rows_at(dim, stop)}
             expect(panel.sentence).not_to_have_text(_opening(panel))
