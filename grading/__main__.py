@@ -288,6 +288,27 @@ def observed(
 
 
 @app.command()
+def watch(
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    once: Annotated[
+        bool, typer.Option("--once", help="Deal with what is there, then stop.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at a time; default: one per core.")
+    ] = None,
+) -> None:
+    """Instructor: grade each submission when it is handed in, and give its page back."""
+    from grading.classroom.prefork import start_server
+
+    start_server()
+    from grading.classroom.watch import watch as watch_course
+
+    with clear_problems():
+        watch_course(chapters or [], course, once, jobs)
+
+
+@app.command()
 def rename(
     old: Annotated[str, typer.Argument(help="The name of a learner's folder.")],
     new: Annotated[str, typer.Argument(help="What it is to be called.")],

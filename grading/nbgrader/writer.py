@@ -199,7 +199,7 @@ class Writer:
         config.merge(self.config)
         config.CourseDirectory.student_id = learner
         config.CourseDirectory.assignment_id = self.assignment
-        return CourseDirectory(config=config)
+        return CourseDirectory(config=config, log=self.log)
 
     def _gradebook(self) -> AbstractContextManager[Gradebook]:
         return open_gradebook(CourseDirectory(config=self.config))
