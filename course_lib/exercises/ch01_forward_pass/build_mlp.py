@@ -24,7 +24,7 @@ def mlp_case(generator: torch.Generator, n: int, sizes: tuple[int, int, int]) ->
         "x": normal(n, features),
         "weights": [normal(hidden, features), normal(out, hidden)],
         "biases": [1.5 * normal(hidden), 2 + normal(out)],
-        "asks": ("layers", "output"),
+        "asks": ("runs", "layers", "output"),
     }
 
 
@@ -40,6 +40,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     # Run before the weights are filled in: a lazy layer knows its sizes only after that.
     first, second = _first_run(model, case), _run(model, case["x"])
     notes["result"] = type_name(first)
+    notes["shape"] = list(first.shape) if isinstance(first, Tensor) else None
     notes["repeatable"] = isinstance(first, Tensor) and near(second, first)
     notes["layers"] = _layer_sizes(model)
     if not _fill(model, case):
@@ -152,7 +153,13 @@ EXERCISE = Exercise(
     points=2,
     task="Build a network of two linear layers with a ReLU between them.",
     aspects=(
-        Aspect("layers", "it holds two linear layers of the right sizes", 1, ("layers",)),
+        Aspect(
+            "runs",
+            "it is an nn.Module that turns [N, in_features] into [N, out_features]",
+            0.5,
+            ("is_module", "shape"),
+        ),
+        Aspect("layers", "it holds two linear layers of the right sizes", 0.5, ("layers",)),
         Aspect(
             "output",
             "it computes linear, ReLU, linear, and returns logits",
@@ -175,6 +182,7 @@ EXERCISE = Exercise(
         "weights",
         "layers",
         "result",
+        "shape",
         "repeatable",
         "output",
         "gradient",

@@ -170,6 +170,7 @@ def _public_cases() -> list[Case]:
         nudge_case(generator, eps=None, cubic=False),
         nudge_case(generator, 2, 3, eps=0.1, cubic=False, transposed=True),
         nudge_case(generator, 2, eps=0.1, cubic=False, leaf=True),
+        nudge_case(generator, 2, eps=None, cubic=False),
     ]
 
 

@@ -37,6 +37,8 @@ def _public_cases() -> list[Case]:
         case(12, "many", lr=0.05),
         case(3, "many", lr=None),
         case(8, "settings", lr=0.05, betas=(0.6, 0.8), eps=0.01),
+        # Gradients so small that the default eps counts.
+        case(4, "settings", lr=0.1, scale=1e-7),
         case(6, "settings", lr=(0.1, 0.02, 0.2, 0.05, 0.1, 0.01)),
         case(5, "any", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
         case(3, "any", lr=0.1, shapes=((2,), (3,), (2,))),

@@ -20,7 +20,7 @@ def schedule_case(
 ) -> dict[str, Any]:
     """A case: the rates at ``steps`` are asked for. ``min_lr=None`` leaves the argument out."""
     return {
-        "asks": (asks, "float"),
+        "asks": (asks,) if asks == "edges" else (asks, "float"),
         "total_steps": total_steps,
         "warmup_steps": warmup_steps,
         "max_lr": max_lr,
@@ -40,7 +40,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:
-    return {"all_floats": all(type(rate) is float for rate in observation["rates"])}
+    """Rates that change, and all of them floats: one number for all steps earns nothing."""
+    rates = observation["rates"]
+    changing = len(set(observation["numbers"])) > 1
+    return {"all_floats": changing and all(type(rate) is float for rate in rates)}
 
 
 def _public_case(asks: str, *known: tuple[int, float, str], **settings: Any) -> Case:

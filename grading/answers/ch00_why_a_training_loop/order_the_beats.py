@@ -59,6 +59,10 @@ def _from_annotations():
 ANSWER = Answer(
     exercise="order_the_beats",
     cases=lambda generator: beats_cases(),
+    equivalent={
+        "return ['forward', 'loss', 'backward', 'step'] -> "
+        "return list(['forward', 'loss', 'backward', 'step'])": "It is a list.",
+    },
     variants=(_by_letter, _split, _sorted_by_place, _from_a_generator, _from_annotations),
     misconceptions=(
         wrong(

@@ -317,6 +317,11 @@ def _overlooks_nan(case: Case, got: Observation) -> bool:
 ANSWER = Answer(
     exercise="first_explosion",
     cases=_cases,
+    equivalent={
+        "return None -> nothing": "A function that ends without return gives None.",
+        "return (t, max(ratios, key=ratios.get)) -> "
+        "return list((t, max(ratios, key=ratios.get)))": "A list of two is taken for a pair, too.",
+    },
     compare=dict.fromkeys(("found", "non_finite", "culprit"), _problem),
     variants=(
         _ratios_first,

@@ -6,6 +6,7 @@ import torch
 
 from course_lib.exercises.ch03_backward_pass.gradient_norms import in_graph, norms_case
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -28,6 +29,17 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(3, (5, 4, 3), unused=True, silent=True),
         case(8, (2, 3, 5), dtype="float32", stale=True, frozen=True, unused=True),
     ]
+
+
+def _norms_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """The values under the names that are right; which those are is a question of its own."""
+    returned, right = got.get("returned"), expected["returned"]
+    if not isinstance(returned, dict):
+        return difference(right, returned, 1e-5, 1e-7)
+    named = {name: value for name, value in returned.items() if name in right}
+    if not named:
+        return "none of the names in the dict is that of a parameter of this loss"
+    return difference({name: right[name] for name in named}, named, 1e-5, 1e-7)
 
 
 def _crashed_on_none(case: Case, got: Observation) -> bool:
@@ -117,6 +129,7 @@ def _with_an_einsum(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, flo
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
+    compare={"norms": _norms_problem},
     variants=(
         _with_autograd_grad,
         _with_squares_and_none,

@@ -143,6 +143,16 @@ class _Nudger:
 ANSWER = Answer(
     exercise="numerical_gradient",
     cases=_cases,
+    equivalent={
+        "return slopes.reshape(w.shape) -> return torch.as_tensor(slopes.reshape(w.shape))": (
+            "It is a tensor."
+        ),
+        "return slopes.reshape(w.shape) -> return slopes.reshape(w.shape).detach()": (
+            "It has no graph."
+        ),
+        "w.detach() -> w": "float() takes the numbers out, and slopes never had a graph.",
+        "flat -> slopes #2": "Only the length is taken, and both have the same.",
+    },
     variants=(
         _along_basis_vectors,
         _in_place_and_put_back,

@@ -110,6 +110,11 @@ ANSWER = Answer(
     oracle=_torch_clip,
     # PyTorch adds 1e-6 to the norm that it divides by; leaving that out is right too.
     tolerance=(1e-5, 1e-7),
+    equivalent={
+        "return float(norm) -> return float(float(norm))": "It is a float.",
+        "norm > max_norm -> norm >= max_norm": "At exactly max_norm the factor is 1.",
+        "(g ** 2).sum().item() -> (g ** 2).sum()": "float() at the end takes the number out.",
+    },
     variants=(
         _one_long_vector,
         _norm_of_norms,
