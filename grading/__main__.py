@@ -132,12 +132,19 @@ def messages(
 
 
 @app.command()
-def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
+def release(
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    graded: Annotated[
+        bool,
+        typer.Option("--graded", help="The edition whose quizzes give no answers; remembered."),
+    ] = False,
+) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
 
     with clear_problems():
-        release_chapters(chapters or [], course, report=_report)
+        release_chapters(chapters or [], course, report=_report, graded=graded)
         typer.echo(f"The course directory is {course.resolve()}.")
 
 

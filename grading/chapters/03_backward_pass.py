@@ -10,6 +10,14 @@
 
 # %% setup=true
 
+# %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("03", "", "")
+
 # %% tags=["setup"]
 import math
 import statistics
@@ -559,8 +567,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q03_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q03_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q03_1"
 

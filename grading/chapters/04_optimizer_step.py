@@ -11,6 +11,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("04", "", "")
+
+# %% [markdown]
 # ## Against the gradient
 #
 # Forward, loss, backward: every weight now has a gradient, the slope of the loss under its feet. The
@@ -528,8 +536,8 @@ for clip in (False, True):
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q04_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q04_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q04_1"
 
