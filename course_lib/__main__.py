@@ -1,4 +1,4 @@
-"""``python -m course_lib lab | doctor | status | review``: the learner's commands.
+"""``python -m course_lib lab | doctor | status | review | progress``: the learner's commands.
 
 What a learner can fix ends in one line on stderr and a non-zero exit status. Each command
 lives in a module of its own, imported when called: ``doctor`` works where torch does not.
@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
         "--anki", type=Path, metavar="FILE", help="write all questions as an Anki deck instead"
     )
     review.set_defaults(run=_review)
+
+    record = commands.add_parser("progress", help="take your progress to another machine")
+    record.add_argument("what", choices=("export", "import"))
+    record.add_argument("file", type=Path, metavar="FILE")
+    record.set_defaults(run=_progress)
     return parser
 
 
@@ -95,6 +100,12 @@ def _review(options: argparse.Namespace) -> int:
     if options.anki is not None:
         return anki_deck.write(options.anki)
     return review.review()
+
+
+def _progress(options: argparse.Namespace) -> int:
+    from course_lib.app import keep
+
+    return (keep.export_to if options.what == "export" else keep.import_from)(options.file)
 
 
 def _complain(message: str) -> int:

@@ -11,7 +11,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -133,6 +134,41 @@ def record_asked(name: str, ids: Sequence[str]) -> None:
     _append(name, "asked", ids=list(ids))
 
 
+def export() -> str:
+    """The whole record as text: a line for each event that can be read."""
+    return "".join(f"{line}\n" for line in _events(_lines(path())))
+
+
+def merge(text: str) -> int:
+    """Add the events in ``text`` that are not here yet, in their order; returns how many. Once more
+    adds nothing. ``ValueError`` where no line is an event."""
+    theirs = _events(text.encode().splitlines())
+    if not theirs:
+        raise ValueError("no line of it is an event of this course")
+    here = Counter(_events(_lines(path())))
+    seen: Counter[str] = Counter()
+    new = []
+    for line in theirs:
+        seen[line] += 1
+        if seen[line] > here[line]:
+            new.append(line)
+    for line in new:
+        _write(line)
+    return len(new)
+
+
+def _events(lines: Iterable[bytes]) -> list[str]:
+    """Each line that is an event, in one spelling."""
+    found = []
+    for line in lines:
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            event = json.loads(line)
+            _after(Record(), event)
+            if isinstance(event["name"], str):
+                found.append(json.dumps(event, sort_keys=True))
+    return found
+
+
 def now() -> float:
     """The time, in seconds since 1970."""
     return float(int(time.time()))
@@ -189,8 +225,13 @@ def _lines(file: Path) -> list[bytes]:
 def _append(name: str, what: str, **more: Any) -> dict[str, Any]:
     """Write one event down; returns it."""
     event = {"name": name, "event": what, **more}
+    _write(json.dumps(event))
+    return event
+
+
+def _write(text: str) -> None:
     # The line break in front closes a line that another program left open.
-    line = b"\n" + json.dumps(event).encode() + b"\n"
+    line = b"\n" + text.encode() + b"\n"
     target = path()
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -202,4 +243,3 @@ def _append(name: str, what: str, **more: Any) -> dict[str, Any]:
             os.close(file)
     except OSError:  # a read-only or full home folder costs nobody the answer to a check
         _unwritten.setdefault(target, []).append(line)
-    return event
