@@ -34,7 +34,7 @@ _HOME = {
     "keep_progress": "course_lib.app.keep",
     "outcome": "course_lib.predictions",
     "panel": "course_lib.panels",
-    "parts": "course_lib.parts",
+    "parts": "course_lib.ordering",
     "predict": "course_lib.predictions",
     "recall": "course_lib.retrieval",
     "set_up": "course_lib.app.begin",

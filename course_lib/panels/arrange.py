@@ -1,6 +1,6 @@
 """Pieces of text to be put in order: two lists and five buttons, all of them worked by keyboard.
 
-Called by ``course_lib.parts``. Only widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
+Called by ``course_lib.ordering``. Only widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
 import html

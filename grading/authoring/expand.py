@@ -18,6 +18,7 @@ from course_lib import __version__
 from course_lib.about import colab_badge, document
 from course_lib.chapters import Chapter
 from course_lib.exercises import find_exercise
+from course_lib.exercises.effort import EFFORT
 from course_lib.quiz import find_question
 from grading.answers import quiz_key
 from grading.authoring import environment_note
@@ -100,6 +101,8 @@ def _expand(
             yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
         case "solution":
             marker = exercise_marker(cell.name, _exercise(cell).points)
+            if cell.name in EFFORT:
+                marker += f"\n# {EFFORT[cell.name]}"
             yield _solution_cell(cell, f"{marker}\n{cell.text}"), cell.name
         case "tests":
             yield _tests_cell(cell), f"{cell.name}__test"

@@ -1,7 +1,7 @@
 """Cuts a reference solution into pieces to be put in order, with a wrong piece or two among them.
 
 The wrong ones come from the misconceptions: one line, changed. Where none is of that kind, from small
-changes of the reference. Called by ``answers_pack``; ``course_lib.parts`` shows the pieces.
+changes of the reference. Called by ``answers_pack``; ``course_lib.ordering`` shows the pieces.
 """
 
 import ast

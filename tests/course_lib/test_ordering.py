@@ -4,13 +4,12 @@ import json
 
 import pytest
 
-from course_lib import answers, progress
-from course_lib import parts as parts_module
+from course_lib import answers, ordering, progress
 from course_lib.answers import exercise_answers, use_answers
 from course_lib.display import Text
 from course_lib.exercises import all_exercises, chapter_of
+from course_lib.ordering import arranged, listed, parts, run_arrangement, shuffled
 from course_lib.panels.arrange import arrange
-from course_lib.parts import arranged, listed, parts, run_arrangement, shuffled
 from grading.authoring.answers_pack import FOLDER
 from grading.authoring.parts import FEWEST_LINES
 from grading.chapter_text.cells import read_chapter
@@ -36,7 +35,7 @@ def learner(tmp_path, monkeypatch):
 
 def in_the_notebook_of(name: str, monkeypatch) -> None:
     namespace = solved_namespace(chapter_of(name))
-    monkeypatch.setattr(parts_module, "_notebook", lambda: namespace)
+    monkeypatch.setattr(ordering, "_notebook", lambda: namespace)
 
 
 def works(result) -> bool:
@@ -105,7 +104,7 @@ def test_the_lines_open_after_both_hints_or_three_tries_and_with_the_pack_alone(
 ):
     parts("train_one_epoch")
     assert "open after both hints" in capsys.readouterr().out
-    for _ in range(parts_module.TRIES):
+    for _ in range(ordering.TRIES):
         progress.record("train_one_epoch", passed=False)
     parts("train_one_epoch")
     assert "shuffled" in capsys.readouterr().out
