@@ -118,12 +118,12 @@ clean:  ## everyone: remove the environment and what tests leave; your notebooks
 	rm -rf $(VENV) .pytest_cache .ruff_cache .import_linter_cache build dist screenshots site *.egg-info
 
 $(LEARNER): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory install EXTRAS=lab
+	@$(MAKE) --no-print-directory install EXTRAS=lab,review
 	@touch $(LEARNER)
 
 # The last line lets `python -m grading` and the kernels of nbgrader's commands start in any folder.
 $(EVERYONE): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory install EXTRAS=lab,grading,site,test
+	@$(MAKE) --no-print-directory install EXTRAS=lab,review,grading,site,test
 	@$(IN_VENV) -c 'import os, sysconfig; from pathlib import Path; Path(sysconfig.get_path("purelib"), "course-repository.pth").write_text("import sys; sys.path.append(" + ascii(os.getcwd()) + ")\n")'
 	@touch $(LEARNER) $(EVERYONE)
 

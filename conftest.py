@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent
+#: Below it, each replayed notebook has a record of its own.
+_home = Path()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,8 +28,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(home.cleanup)
         paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-        os.environ.setdefault("COURSE_HOME", home.name)
+        global _home
+        _home = Path(os.environ.get("COURSE_HOME", home.name))
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before a notebook's kernel starts: its learner is new, as for whoever built it."""
+    if hasattr(item, "cell"):
+        os.environ["COURSE_HOME"] = str(_home / item.path.stem)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,16 +8,38 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["check", "check_quiz", "hand_in", "hint", "panel", "set_up", "solution"]
+__all__ = [
+    "another",
+    "check",
+    "check_quiz",
+    "hand_in",
+    "hint",
+    "keep_progress",
+    "outcome",
+    "panel",
+    "parts",
+    "predict",
+    "recall",
+    "set_up",
+    "solution",
+    "use_answers",
+]
 
 _HOME = {
+    "another": "course_lib.drills",
     "check": "course_lib.exercises.checking.check",
     "check_quiz": "course_lib.quiz",
     "hand_in": "course_lib.handing_in.hand_in",
     "hint": "course_lib.exercises.checking.hints",
+    "keep_progress": "course_lib.app.keep",
+    "outcome": "course_lib.predictions",
     "panel": "course_lib.panels",
+    "parts": "course_lib.ordering",
+    "predict": "course_lib.predictions",
+    "recall": "course_lib.retrieval",
     "set_up": "course_lib.app.begin",
     "solution": "course_lib.exercises.checking.solutions",
+    "use_answers": "course_lib.answers",
 }
 
 

@@ -1,4 +1,4 @@
-"""``python -m course_lib lab | doctor | status``: the learner's commands.
+"""``python -m course_lib lab | doctor | status | review | progress``: the learner's commands.
 
 What a learner can fix ends in one line on stderr and a non-zero exit status. Each command
 lives in a module of its own, imported when called: ``doctor`` works where torch does not.
@@ -54,6 +54,17 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="show which checks you have passed")
     status.set_defaults(run=_status)
+
+    review = commands.add_parser("review", help="answer the quiz questions that are due again")
+    review.add_argument(
+        "--anki", type=Path, metavar="FILE", help="write all questions as an Anki deck instead"
+    )
+    review.set_defaults(run=_review)
+
+    record = commands.add_parser("progress", help="take your progress to another machine")
+    record.add_argument("what", choices=("export", "import"))
+    record.add_argument("file", type=Path, metavar="FILE")
+    record.set_defaults(run=_progress)
     return parser
 
 
@@ -81,6 +92,20 @@ def _status(_: argparse.Namespace) -> int:
     from course_lib.app.status import show_status
 
     return show_status()
+
+
+def _review(options: argparse.Namespace) -> int:
+    from course_lib.app import anki_deck, review
+
+    if options.anki is not None:
+        return anki_deck.write(options.anki)
+    return review.review()
+
+
+def _progress(options: argparse.Namespace) -> int:
+    from course_lib.app import keep
+
+    return (keep.export_to if options.what == "export" else keep.import_from)(options.file)
 
 
 def _complain(message: str) -> int:

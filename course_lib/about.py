@@ -24,6 +24,11 @@ def colab_requirement() -> str:
     return f"https://github.com/{REPOSITORY}/archive/refs/tags/{TAG}.zip"
 
 
+def colab_answers() -> str:
+    """What pip installs on Colab besides, in the self-study edition: the answers pack."""
+    return f"{colab_requirement()}#subdirectory=answers"
+
+
 def document(name: str) -> str:
     """Address of a page of ``docs/`` at the released tag: ``document("glossary")``."""
     return f"https://github.com/{REPOSITORY}/blob/{TAG}/docs/{name}.md"

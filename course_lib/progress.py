@@ -1,6 +1,6 @@
-"""The learner's own record of checks and hints: a private local file that nothing else reads.
+"""The learner's own record of checks, hints and answers: a private local file.
 
-``check``, ``hint`` and ``solution`` use it, ``python -m course_lib status`` shows it. It is a
+``check``, ``hint``, ``solution`` and ``check_quiz`` use it, ``python -m course_lib status`` shows it. It is a
 convenience: whatever is wrong with the file, they still answer, so nothing in here raises.
 
 The file is a journal. An event is one line, appended in one call, so two kernels that write at once
@@ -10,9 +10,13 @@ lose nothing, and a damaged line costs no other.
 import json
 import os
 import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 _FOLDER = "pytorch-training-loop-course"
 _FILE = "progress.jsonl"
@@ -24,12 +28,42 @@ _unwritten: dict[Path, list[bytes]] = {}
 
 @dataclass(frozen=True)
 class Record:
-    """What a learner did with one exercise. ``passed``: the check said "right" at least once;
-    ``tries`` counts the checks up to then; ``hints`` is how many stages were shown."""
+    """What a learner did with one exercise or question. ``passed``: the check said "right" at least
+    once; ``tries`` counts the checks up to then; ``hints`` is how many stages were shown.
+    ``answers`` are those given to a question, the first one first, and ``right_at_first`` says
+    whether that one was right. ``prediction`` is what a learner expected, ``late`` when the outcome had
+    been seen; ``outcome`` says whether it came true, None before that. ``reviews`` are the answers to a
+    question with their time, in the quiz or when it came back; ``asked`` the questions of a ``recall``."""
 
     passed: bool = False
     tries: int = 0
     hints: int = 0
+    answers: tuple[str, ...] = ()
+    right_at_first: bool = False
+    prediction: str = ""
+    late: bool = False
+    outcome: bool | None = None
+    reviews: tuple["Review", ...] = ()
+    recalled: str = ""
+    asked: tuple[str, ...] = ()
+
+    @property
+    def last_right(self) -> bool | None:
+        """Whether the last answer to a question was right; None before the first."""
+        return self.reviews[-1].right if self.reviews else None
+
+    @property
+    def seen_at(self) -> float:
+        """When a question was answered last, in seconds since 1970; 0 before the first time."""
+        return self.reviews[-1].at if self.reviews else 0.0
+
+
+@dataclass(frozen=True)
+class Review:
+    """An answer to a question: when, in seconds since 1970, and whether it was right."""
+
+    at: float
+    right: bool
 
 
 def home() -> Path:
@@ -56,9 +90,9 @@ def load() -> dict[str, Record]:
     for line in (*_lines(path()), *_unwritten.get(path(), ())):
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             event = json.loads(line)
-            name, what = event["name"], event["event"]
+            name = event["name"]
             if isinstance(name, str):
-                records[name] = _after(records.get(name, Record()), what)
+                records[name] = _after(records.get(name, Record()), event)
     return records
 
 
@@ -72,9 +106,7 @@ def record(name: str, *, passed: bool) -> Record:
     before = of(name)
     if before.passed:
         return before
-    what = "passed" if passed else "tried"
-    _append(name, what)
-    return _after(before, what)
+    return _after(before, _append(name, "passed" if passed else "tried"))
 
 
 def record_hint(name: str) -> None:
@@ -82,12 +114,104 @@ def record_hint(name: str) -> None:
     _append(name, "hint")
 
 
-def _after(before: Record, event: str) -> Record:
-    if event == "hint":
-        return replace(before, hints=before.hints + 1)
-    if event not in ("passed", "tried") or before.passed:
+def record_answer(id: str, answer: str, *, right: bool) -> Record:
+    """Write down an answer to the question ``id``, unless it is the last one again."""
+    before = of(id)
+    if before.answers and before.answers[-1] == answer:
         return before
-    return replace(before, passed=event == "passed", tries=before.tries + 1)
+    return _after(before, _append(id, "answered", answer=answer, right=right, at=now()))
+
+
+def record_recall(id: str, answer: str, *, right: bool, again: bool = False) -> None:
+    """Write down an answer to the question ``id`` when it came back; the last one once more only if
+    it was asked ``again``."""
+    if again or of(id).recalled != answer:
+        _append(id, "recalled", answer=answer, right=right, at=now())
+
+
+def record_asked(name: str, ids: Sequence[str]) -> None:
+    """Write down which questions ``name`` asks."""
+    _append(name, "asked", ids=list(ids))
+
+
+def export() -> str:
+    """The whole record as text: a line for each event that can be read."""
+    return "".join(f"{line}\n" for line in _events(_lines(path())))
+
+
+def merge(text: str) -> int:
+    """Add the events in ``text`` that are not here yet, in their order; returns how many. Once more
+    adds nothing. ``ValueError`` where no line is an event."""
+    theirs = _events(text.encode().splitlines())
+    if not theirs:
+        raise ValueError("no line of it is an event of this course")
+    here = Counter(_events(_lines(path())))
+    seen: Counter[str] = Counter()
+    new = []
+    for line in theirs:
+        seen[line] += 1
+        if seen[line] > here[line]:
+            new.append(line)
+    for line in new:
+        _write(line)
+    return len(new)
+
+
+def _events(lines: Iterable[bytes]) -> list[str]:
+    """Each line that is an event, in one spelling."""
+    found = []
+    for line in lines:
+        with suppress(ValueError, LookupError, TypeError, RecursionError):
+            event = json.loads(line)
+            _after(Record(), event)
+            if isinstance(event["name"], str):
+                found.append(json.dumps(event, sort_keys=True))
+    return found
+
+
+def now() -> float:
+    """The time, in seconds since 1970."""
+    return float(int(time.time()))
+
+
+def record_prediction(id: str, text: str) -> None:
+    """Write down what the learner expects at ``id``; the first one counts."""
+    _append(id, "predicted", text=text)
+
+
+def record_outcome(id: str, *, true: bool) -> None:
+    """Write down that the outcome of ``id`` was shown, and whether it was expected; the first counts."""
+    _append(id, "outcome", true=true)
+
+
+def _after(before: Record, event: Mapping[str, Any]) -> Record:
+    match event["event"]:
+        case "hint":
+            return replace(before, hints=before.hints + 1)
+        case "answered":
+            first = not before.answers
+            return replace(
+                _reviewed(before, event),
+                answers=(*before.answers, str(event["answer"])),
+                right_at_first=event["right"] is True if first else before.right_at_first,
+            )
+        case "recalled":
+            return replace(_reviewed(before, event), recalled=str(event["answer"]))
+        case "asked":
+            return replace(before, asked=tuple(map(str, event["ids"])))
+        case "predicted" if not before.prediction:
+            late = before.outcome is not None
+            return replace(before, prediction=str(event["text"]), late=late)
+        case "outcome" if before.outcome is None:
+            return replace(before, outcome=event["true"] is True)
+        case "passed" | "tried" as what if not before.passed:
+            return replace(before, passed=what == "passed", tries=before.tries + 1)
+    return before
+
+
+def _reviewed(before: Record, event: Mapping[str, Any]) -> Record:
+    review = Review(float(event["at"]), event["right"] is True)
+    return replace(before, reviews=(*before.reviews, review))
 
 
 def _lines(file: Path) -> list[bytes]:
@@ -98,9 +222,16 @@ def _lines(file: Path) -> list[bytes]:
         return []
 
 
-def _append(name: str, event: str) -> None:
+def _append(name: str, what: str, **more: Any) -> dict[str, Any]:
+    """Write one event down; returns it."""
+    event = {"name": name, "event": what, **more}
+    _write(json.dumps(event))
+    return event
+
+
+def _write(text: str) -> None:
     # The line break in front closes a line that another program left open.
-    line = b"\n" + json.dumps({"name": name, "event": event}).encode() + b"\n"
+    line = b"\n" + text.encode() + b"\n"
     target = path()
     try:
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

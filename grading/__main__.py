@@ -132,7 +132,14 @@ def messages(
 
 
 @app.command()
-def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
+def release(
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    graded: Annotated[
+        bool,
+        typer.Option("--graded", help="The edition whose quizzes give no answers; remembered."),
+    ] = False,
+) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
 
@@ -144,7 +151,7 @@ def release(chapters: Chapters = None, course: Course = COURSE_FOLDER) -> None:
             typer.echo(line)
 
     with clear_problems():
-        release_chapters(chapters or [], course, report=_report, changing=changing)
+        release_chapters(chapters or [], course, report=_report, graded=graded, changing=changing)
         typer.echo(f"The course directory is {course.resolve()}.")
         for chapter in changed:
             from grading.classroom.grade_class import grade_class

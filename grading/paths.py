@@ -48,6 +48,11 @@ class CourseFolder:
         return self.root / "secret"
 
     @property
+    def edition(self) -> Path:
+        """There when the notebooks released into this folder are the graded edition's."""
+        return self.root / "edition"
+
+    @property
     def submitted(self) -> Path:
         return self.root / "submitted"
 

@@ -44,6 +44,14 @@ def _progress_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["COURSE_HOME"] = str(tmp_path_factory.mktemp("course-home"))
 
 
+@pytest.fixture(autouse=True)
+def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What runs a set-up cell in a test's own process opens the answers pack for that test alone."""
+    from course_lib import answers
+
+    monkeypatch.setattr(answers, "_in_use", False)
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The repository's root."""
@@ -92,8 +100,20 @@ def wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE", "LICENSE-text"):
         shutil.copy(REPOSITORY / name, source)
     ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("course_lib", "grading", "tests"):
+    for name in ("answers", "course_lib", "grading", "tests"):
         shutil.copytree(REPOSITORY / name, source / name, ignore=ignore)
+    return _built_wheel(source)
+
+
+@pytest.fixture(scope="session")
+def answers_wheel_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pip installs of the answers pack, made in the same way."""
+    source = tmp_path_factory.mktemp("source") / "answers"
+    ignore = shutil.ignore_patterns("__pycache__")
+    return _built_wheel(shutil.copytree(REPOSITORY / "answers", source, ignore=ignore))
+
+
+def _built_wheel(source: Path) -> Path:
     done = subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", str(source)],
         capture_output=True,

@@ -3,8 +3,8 @@
 from course_lib import __version__
 from course_lib.about import REPOSITORY
 from course_lib.app.requirements import Requirement
+from course_lib.display import write
 from course_lib.exercises.checking import advice
-from course_lib.exercises.checking.display import write
 
 
 def set_up(notebook: str) -> None:

@@ -1,4 +1,8 @@
-"""``python -m course_lib status``: which checks a learner has passed, chapter by chapter."""
+"""``python -m course_lib status``: which checks a learner has passed and which predictions came true,
+chapter by chapter."""
+
+import re
+from collections.abc import Iterator
 
 from course_lib import progress
 from course_lib.chapters import CHAPTERS, Chapter
@@ -14,7 +18,7 @@ def show_status() -> int:
         raise Problem(
             f"{error.name or 'a package'} is missing or broken: python -m course_lib doctor"
         ) from error
-    print("\n".join(lines))
+    print("\n".join(lines + list(_predictions(done))))
     print(f"\nA passed check is not a grade: hidden tests decide. Recorded in {progress.path()}")
     return 0
 
@@ -35,3 +39,20 @@ def _line(chapter: Chapter, done: dict[str, progress.Record]) -> str:
     else:
         state = f"{passed} of {len(exercises)} checks passed"
     return f"{label}{state:<24}{points:>3} points possible"
+
+
+def _predictions(done: dict[str, progress.Record]) -> Iterator[str]:
+    """How often predictions came true, chapter by chapter, and where something else came."""
+    for chapter in CHAPTERS:
+        made = {
+            id: record.outcome
+            for id, record in done.items()
+            if re.fullmatch(rf"p{chapter.number}_\d+", id)
+            and record.prediction
+            and not record.late
+            and record.outcome is not None
+        }
+        if made:
+            surprises = [id for id, true in made.items() if not true]
+            more = f"; surprises: {', '.join(surprises)}" if surprises else ""
+            yield f"{chapter.number:<4}{sum(made.values())} of {len(made)} predictions came true{more}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from course_lib.exercises.checking.display import in_ipython
+from course_lib.display import in_ipython
 
 _COLAB_SECONDS = 20
 _MOST_BYTES = 50 * 2**20

@@ -15,7 +15,7 @@ from typing import Any
 
 from course_lib import __version__
 from course_lib.chapters import Chapter, find_chapter
-from course_lib.exercises.checking.display import (
+from course_lib.display import (
     GREEN,
     GREY,
     ORANGE,

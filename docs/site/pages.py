@@ -10,7 +10,7 @@ from course_lib.chapters import CHAPTERS, Chapter
 #: A picture from outside that is a link, such as "Open in Colab".
 _BADGE = re.compile(r"\[!\[([^\]]*)\]\(https?://[^)]*\)\]\(([^)]*)\)")
 #: Where a panel stands in a chapter's source.
-_CALL = re.compile(r"panel\(\"(\w+)\"\)")
+_CALL = re.compile(r"panel\(\"(\w+)\"")
 #: Which panel visitors meet first.
 FIRST = "run_gone_wrong"
 

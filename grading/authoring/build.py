@@ -1,4 +1,5 @@
-"""``python -m grading build``: text sources -> solved, executed notebooks in ``grading/source``."""
+"""``python -m grading build``: text sources -> solved, executed notebooks in ``grading/source``, and the
+answers pack."""
 
 import os
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from nbformat import NotebookNode
 
 from course_lib.chapters import Chapter
 from grading.authoring import environment_note
+from grading.authoring.answers_pack import write_pack
 from grading.authoring.execute import execute_notebook
 from grading.authoring.expand import expand_chapter
 from grading.authoring.output_checks import check_nothing_left, check_pictures, check_points
@@ -69,6 +71,8 @@ def build(
     line for each.
     """
     chapters = written_chapters(names)
+    for chapter in chapters:  # before their notebooks, whose quizzes say what is in it
+        write_pack(chapter)
     problems: list[str] = []
     stop = Event()
     with ThreadPoolExecutor(jobs or min(len(chapters), os.cpu_count() or 1)) as pool:

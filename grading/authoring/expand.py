@@ -6,6 +6,7 @@ whether a solved notebook is up to date.
 """
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from course_lib import __version__
 from course_lib.about import colab_badge, document
 from course_lib.chapters import Chapter
 from course_lib.exercises import find_exercise
+from course_lib.exercises.effort import EFFORT
 from course_lib.quiz import find_question
 from grading.answers import quiz_key
 from grading.authoring import environment_note
@@ -44,6 +46,9 @@ KERNEL_METADATA = {
 #: What a chapter's notebook says beside it: who asks for which machine, its version, its environment.
 KEPT_METADATA = ("accelerator", "course", environment_note.KEY)
 
+#: The names of the predictions that a cell asks for.
+_PREDICTIONS = re.compile(r'^predict\("(\w+)"', re.MULTILINE)
+
 #: The end of every chapter. ``nbval-skip``: what it says depends on the file beside it.
 HAND_IN_TEXT = """\
 ## Hand in
@@ -65,10 +70,13 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     notebook = new_notebook(metadata=from_dict(KERNEL_METADATA))
     notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
     ids = _CellIds(chapter)
+    predicted = ""
     for cell in cells:
-        for expanded, wanted_id in _expand(chapter, cell):
+        for expanded, wanted_id in _expand(chapter, cell, predicted):
             expanded.id = ids.take(wanted_id, expanded)
             notebook.cells.append(expanded)
+        if cell.kind == "code":
+            predicted = " ".join(_PREDICTIONS.findall(cell.text))
         if cell.accelerator:
             notebook.metadata.accelerator = cell.accelerator
     for expanded, wanted_id in _hand_in_cells(chapter):
@@ -77,18 +85,24 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     return notebook
 
 
-def _expand(chapter: Chapter, cell: SourceCell) -> Iterator[tuple[NotebookNode, str]]:
-    """The notebook cells that a source cell stands for, each with its id ("" for a hash)."""
+def _expand(
+    chapter: Chapter, cell: SourceCell, predicted: str
+) -> Iterator[tuple[NotebookNode, str]]:
+    """The notebook cells that a source cell stands for, each with its id ("" for a hash).
+    ``predicted`` names the predictions in the code cell before it."""
     match cell.role:
         case "head":
             yield new_markdown_cell(_head(chapter, cell.text)), "head"
         case "setup":
             yield _code(setup_source(), tags=["setup"]), "setup"
         case "panel":
-            source = cell.text or f'panel("{cell.name}")'
+            asked = f', ask="{predicted}"' if predicted else ""
+            source = cell.text or f'panel("{cell.name}"{asked})'
             yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
         case "solution":
             marker = exercise_marker(cell.name, _exercise(cell).points)
+            if cell.name in EFFORT:
+                marker += f"\n# {EFFORT[cell.name]}"
             yield _solution_cell(cell, f"{marker}\n{cell.text}"), cell.name
         case "tests":
             yield _tests_cell(cell), f"{cell.name}__test"

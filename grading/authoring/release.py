@@ -1,14 +1,23 @@
 """``python -m grading release``: solved notebooks -> what learners open, made by nbgrader's own
-``generate_assignment`` in the course directory, which is created if missing."""
+``generate_assignment`` in the course directory, which is created if missing.
 
-import shutil
+There are two editions. That for self-study, in ``notebooks/``, answers quizzes and shows solutions; the
+graded one says "noted". They differ in the set-up cell alone.
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
 
 from course_lib.chapters import Chapter
-from grading.authoring.build import expand_text, write_if_changed, written_chapters
+from grading.authoring.build import (
+    expand_text,
+    notebook_text,
+    write_if_changed,
+    written_chapters,
+)
+from grading.chapter_text.setup_cell import setup_source
 from grading.errors import Problem
 from grading.nbgrader.course import generate_assignment, load_course, make_course
 from grading.nbgrader.new_version import Changes, changes, make_room
@@ -30,21 +39,27 @@ def release(
     report: Callable[[Chapter, bool], None] = lambda chapter, changed: None,
     source_folder: Path = SOURCE_FOLDER,
     notebooks_folder: Path | None = NOTEBOOKS_FOLDER,
+    graded: bool = False,
     changing: Callable[[Chapter, Changes], None] = lambda chapter, changes: None,
 ) -> list[Chapter]:
     """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``.
 
-    ``changing`` is told of a chapter whose graded cells change although work was handed in; scores and
-    comments of cells that stay are kept, and that work is to be graded again.
+    With ``graded`` the course directory gets the graded edition, now and at every later release;
+    ``notebooks_folder`` is then left alone. ``changing`` is told of a chapter whose graded cells change
+    although work was handed in; scores and comments of cells that stay are kept, and that work is to be
+    graded again.
     """
     chapters = written_chapters(names)
     course = course.resolve()
     make_course(course)
+    graded = _record_edition(course, graded)
+    if graded:
+        notebooks_folder = None
     for chapter in chapters:
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
         solved = solved_notebook(chapter, source_folder)
-        _copy_source(solved, course)
+        _copy_source(solved, course, graded)
         notebook, config = nbformat.read(solved, as_version=4), load_course(course)
         found = changes(config, chapter.id, notebook)
         if found is not None:
@@ -85,10 +100,26 @@ def _identity(cell: nbformat.NotebookNode) -> tuple:
     return cell.cell_type, cell.id, cell.source, cell.metadata
 
 
-def _copy_source(solved: Path, course: Path) -> None:
+def _record_edition(course: Path, graded: bool) -> bool:
+    """Whether this course's notebooks are those of the graded edition: from the first time it is told."""
+    note = CourseFolder(course).edition
+    if graded:
+        note.write_text("graded\n", encoding="utf-8")
+    return note.is_file()
+
+
+def _copy_source(solved: Path, course: Path, graded: bool) -> None:
     """nbgrader reads a course's own ``source`` folder; it holds the notebook and nothing else."""
     folder = CourseFolder(course).source / solved.stem
     folder.mkdir(exist_ok=True)
-    copy = folder / solved.name
-    if not copy.exists() or copy.read_bytes() != solved.read_bytes():
-        shutil.copyfile(solved, copy)
+    text = solved.read_text(encoding="utf-8")
+    write_if_changed(folder / solved.name, graded_edition(text) if graded else text)
+
+
+def graded_edition(text: str) -> str:
+    """A solved notebook with the graded edition's set-up cell in place of its own."""
+    notebook = nbformat.reads(text, as_version=4)
+    for cell in notebook.cells:
+        if cell.id == "setup":
+            cell.source = setup_source(graded=True)
+    return notebook_text(notebook)

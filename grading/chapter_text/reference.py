@@ -75,7 +75,7 @@ def run_cells(cells: Iterable[SourceCell], chapter: Chapter) -> dict[str, Any]:
     """Run cells of a text source in a fresh namespace."""
     namespace: dict[str, Any] = {"__name__": f"chapter_{chapter.number}"}
     for cell in cells:
-        source = setup_source() if cell.role == "setup" else cell.text
+        source = setup_source(graded=True) if cell.role == "setup" else cell.text
         run_source(source, namespace, f"<{cell.where}>")
     return namespace
 

@@ -75,7 +75,7 @@ print(f"share of digits recognised before training: {right:.0%}")
 # three times. How many in a hundred will it recognise then?
 
 # %%
-my_prediction = ""  # out of a hundred
+predict("p00_1", "", "out of a hundred")
 
 # %% [markdown]
 # Now the loop. Read it for the beats; the details come in the next chapters.
@@ -93,6 +93,7 @@ for epoch in range(3):  # an epoch is one pass over all the pictures
 # %%
 right = (model(images).argmax(dim=1) == labels).float().mean().item()
 print(f"share of digits recognised: {right:.0%}")
+outcome("p00_1", round(100 * right), within=5)
 
 # %% [markdown]
 # Five lines and a moment of computing. Nobody told the network what a seven looks like; it was only
@@ -135,11 +136,12 @@ def order_the_beats():
 # has three layers, `fc1`, `fc2` and `head`; the side column goes into `head` alone.
 #
 # The loss falls, and at step 47 it explodes. (Steps are counted from 0, as always in Python.) With
-# `fit()` you would see the curve and could only guess. Write down your guess first: what could make
-# a loss explode in the middle of a run that was going well?
+# `fit()` you would see the curve and could only guess. Write down your guess first: what made the loss
+# explode in the middle of a run that was going well? And which layer is pulled most strongly then?
 
 # %%
-my_guess = ""  # one line, before you run the next cell
+predict("p00_2", "", "the learning rate / the data / a bug in the loop")
+predict("p00_3", "", "fc1 / fc2 / head")
 
 # %% [markdown]
 # You need two terms for the panel. A **gradient norm** is one number for how strongly a layer is
@@ -156,10 +158,14 @@ from course_lib.simulations import load
 
 simulation = load("run_gone_wrong")
 run = simulation.compute({"step": 47, "lr": 0.3, "clip": False}).run
+times = {}
 for layer, norms in run.gradients.items():
     usual = torch.tensor(norms[:47]).median().item()  # the median: the middle one of those before
-    print(f"{layer}: {norms[47]:.1f}, {norms[47] / usual:,.0f} times the usual {usual:.2f}")
+    times[layer] = norms[47] / usual
+    print(f"{layer}: {norms[47]:.1f}, {times[layer]:,.0f} times the usual {usual:.2f}")
 print("side column of the batch:", set(run.side[47].tolist()))
+outcome("p00_2", "the data" if set(run.side[47].tolist()) == {999.0} else "the learning rate")
+outcome("p00_3", max(times, key=times.get))
 
 # %% [markdown]
 # At step 47, `head` has a gradient more than 2,000 times its usual size. The other two layers jump
@@ -173,7 +179,7 @@ print("side column of the batch:", set(run.side[47].tolist()))
 # leap that heals? Write it down, then tick the box in the panel and run the next cell.
 
 # %%
-my_prediction = ""  # no leap / a leap that heals
+predict("p00_4", "", "no leap / a leap that heals / a leap that stays")
 
 # %%
 for clip in (False, True):
@@ -181,6 +187,9 @@ for clip in (False, True):
     print(f"clipping {'on: ' if clip else 'off:'} loss at step 47: {run.losses[47]:.0f}, "
           f"highest in steps 48 to 59: {run.losses[48:60].max():.1f}, "
           f"weight norm of head after it: {run.weights['head'][47]:.0f}")  # fmt: skip
+before, at, after = run.losses[46], run.losses[47], run.losses[48:60].max()  # with clipping on
+leap = "a leap that heals" if after < at / 10 else "a leap that stays"
+outcome("p00_4", leap if at > 10 * before else "no leap")
 
 # %% [markdown]
 # The leap is as high with clipping as without. It has to be: the loss is computed *before* anything
@@ -247,7 +256,8 @@ except NotImplementedError:
 #
 # There are eleven chapters, which take about thirteen hours. Each has simulations to play with,
 # exercises, and a quiz of three questions. Ideas come in three steps: you *predict*, you *run*, and
-# then you read the *explanation*. Do write your prediction down. You learn most from wrong ones.
+# then you read the *explanation*. Do write your prediction down: the cell after it says what came. You
+# learn most from wrong ones, and nobody else sees them.
 #
 # "Run All" works at any time: unsolved exercises never block a later simulation. `[*]` beside a cell
 # means that it is still running; the stop button in the toolbar (a square) stops it. A check stops
@@ -259,8 +269,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q00_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q00_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q00_1"
 

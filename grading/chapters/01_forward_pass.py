@@ -81,7 +81,7 @@ print(model)
 # batch of 32 pictures takes on its way through.
 
 # %%
-my_prediction = ""  # after fc1, after relu, after fc2
+predict("p01_1", "", "three shapes: after fc1, after relu, after fc2")
 
 # %%
 after_fc1 = model.fc1(x)
@@ -90,6 +90,7 @@ logits = model.fc2(after_relu)
 for name, tensor in (("x", x), ("fc1", after_fc1), ("relu", after_relu), ("fc2", logits)):
     print(f"{name:>4}: {list(tensor.shape)}")
 print("the same as model(x):", torch.allclose(logits, model(x), atol=1e-5))
+outcome("p01_1", after_fc1.shape, after_relu.shape, logits.shape)
 
 # %% [markdown]
 # `[batch, 784]` → `[batch, 128]` → `[batch, 128]` → `[batch, 10]`. A linear layer changes the last
@@ -101,12 +102,26 @@ print("the same as model(x):", torch.allclose(logits, model(x), atol=1e-5))
 # nearly all of the parameters?
 
 # %%
-my_prediction_parameters = ""  # stay / double
-my_prediction_memory = ""
-my_prediction_work = ""
-my_prediction_largest = ""  # fc1 / relu / fc2
+predict("p01_2", "", "the parameters: stay / double")
+predict("p01_3", "", "the memory: stays / doubles")
+predict("p01_4", "", "the work: stays / doubles")
+predict("p01_5", "", "nearly all parameters: fc1 / relu / fc2")
 
 # %% panel="shape_tracker"
+
+# %%
+from course_lib.simulations import load
+
+small, large = (
+    load("shape_tracker").compute({"batch_size": n, "hidden": 128}) for n in (32, 64)
+)
+for question, cost, words in (
+    ("p01_2", "parameters", ("stay", "double")),
+    ("p01_3", "kibibytes", ("stays", "doubles")),
+    ("p01_4", "multiply_adds", ("stays", "doubles")),
+):
+    outcome(question, words[large.total(cost) == 2 * small.total(cost)])
+outcome("p01_5", max(small.layers, key=lambda layer: layer.parameters).name)
 
 # %% [markdown]
 # PyTorch itself measured everything in that picture, on a real batch. Memory and work grow with
@@ -119,12 +134,13 @@ my_prediction_largest = ""  # fc1 / relu / fc2
 # `[128, 784]`?
 
 # %%
-my_prediction = ""  # the shape of the weight
+predict("p01_6", "", "[784, 128] / [128, 784]")
 
 # %%
 for name, parameter in model.named_parameters():
     print(f"{name}: {list(parameter.shape)} = {parameter.numel():,}")
 print(f"total: {sum(p.numel() for p in model.parameters()):,}")
+outcome("p01_6", str(list(model.fc1.weight.shape)))
 
 # %% [markdown]
 # `[128, 784]`, which is `[out, in]`: one row of 784 weights for each of the 128 outputs. To count,
@@ -191,16 +207,18 @@ def build_mlp(in_features, hidden, out_features):
 # out? And for the input [0, 1]?
 
 # %%
-my_prediction = ""  # two numbers
+predict("p01_7", "", "two numbers")
 
 # %%
-small = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+small, outputs = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1)), []
 numbers = ([[1.0, 0.0], [0.0, -1.0], [1.0, 1.0]], [0.0, 0.0, -2.0], [[1.0, 1.0, -3.0]], [0.5])
 for parameter, value in zip(small.parameters(), numbers):
     parameter.data = torch.tensor(value)  # sets the weights and biases
 for row in ([1.0, 2.0], [0.0, 1.0]):
     sums, output = small[0](torch.tensor([row])), small(torch.tensor([row]))
+    outputs.append(round(output.item(), 3))
     print(f"{row}: sums {sums.round(decimals=3).tolist()[0]}, output {output.item():.1f}")
+outcome("p01_7", outputs)
 
 # %% [markdown]
 # For [1, 2] the hidden sums are 1, -2 and 1. The ReLU makes them 1, 0, 1, and the output is
@@ -213,14 +231,16 @@ for row in ([1.0, 2.0], [0.0, 1.0]):
 # in a row, 784 → 128 → 10. Can they do more than a single layer 784 → 10 could?
 
 # %%
-my_prediction = ""  # more / the same
+predict("p01_8", "", "more / the same")
 
 # %%
 W1, b1, W2, b2 = model.parameters()
 two_layers = model.fc2(model.fc1(x))  # the same weights, no ReLU between them
 weight, bias = W2 @ W1, W2 @ b1 + b2  # multiplied out: [10, 784] and [10]
-print("the same outputs:", torch.allclose(two_layers, x @ weight.T + bias, atol=1e-4))
+same = torch.allclose(two_layers, x @ weight.T + bias, atol=1e-4)
+print("the same outputs:", same)
 print(f"parameters: 101,770 in two layers, {weight.numel() + bias.numel():,} in one")
+outcome("p01_8", "the same" if same else "more")
 
 # %% [markdown]
 # The same. Two straight lines in a row are one straight line, however many parameters you spend. The
@@ -278,7 +298,7 @@ def manual_forward(x, W1, b1, W2, b2):
 # which digit wins?
 
 # %%
-my_prediction = ""  # yes / no
+predict("p01_9", "", "yes / no")
 
 # %%
 logits = model(x)
@@ -286,7 +306,9 @@ probabilities = torch.softmax(logits, dim=1)
 print("logits of the first picture:", " ".join(f"{value:.2f}" for value in logits[0].tolist()))
 print(f"smallest {logits.min():.1f}, so these are not probabilities")
 print(f"softmax: smallest {probabilities.min():.2f}, first row sums to {probabilities[0].sum():.3f}")
-print("same winners:", torch.equal(logits.argmax(dim=1), probabilities.argmax(dim=1)))
+same = torch.equal(logits.argmax(dim=1), probabilities.argmax(dim=1))
+print("same winners:", same)
+outcome("p01_9", "no" if same else "yes")
 
 # %% [markdown]
 # It does not: a larger score stays larger. So the model ends with the logits and leaves softmax
@@ -302,7 +324,7 @@ print("same winners:", torch.equal(logits.argmax(dim=1), probabilities.argmax(di
 # layer?
 
 # %%
-my_prediction = ""  # a multiplication? an addition? something else?
+predict("p01_10", "", "a multiplication / an addition / both in one")
 
 # %%
 print("model(x):      ", type(model(x).grad_fn).__name__)
@@ -310,6 +332,9 @@ print("without a bias:", type(nn.Linear(784, 10, bias=False)(x).grad_fn).__name_
 print("a single row:  ", type(model.fc1(x[0]).grad_fn).__name__)
 with torch.no_grad():
     print("under no_grad: ", model(x).grad_fn)
+name = type(model(x).grad_fn).__name__  # mm: matrix multiplication
+added, multiplied = "add" in name.lower(), "mm" in name.lower()
+outcome("p01_10", "both in one" if added and multiplied else "an addition" if added else name)
 
 # %% [markdown]
 # `AddmmBackward0`: multiply the matrices and add the bias, done as one operation. You see this name
@@ -334,24 +359,36 @@ with torch.no_grad():
 # line when `model.fc2.forward(...)` is called directly?
 
 # %%
-my_prediction = ""  # both / only the pre-hook / neither
+predict("p01_11", "", "both / only the pre-hook / neither")
 
 # %%
+called = []
+
+
 def hook(module, inputs, output):
+    called.append("hook")
     print(f"   hook: {list(inputs[0].shape)} became {list(output.shape)}")
 
 
+def pre_hook(module, inputs):
+    called.append("pre-hook")
+    print("   pre-hook")
+
+
 handle = model.fc2.register_forward_hook(hook)
-before = model.fc2.register_forward_pre_hook(lambda module, inputs: print("   pre-hook"))
+before = model.fc2.register_forward_pre_hook(pre_hook)
 print("model.fc2(...):")
 model.fc2(after_relu)
 print("model.fc2.forward(...):")
+called.clear()
 model.fc2.forward(after_relu)
+direct = {0: "neither", 1: "only the pre-hook", 2: "both"}[len(called)]
 handle.remove()
 before.remove()
 print("after remove():")
 model.fc2(after_relu)
 print("   hooks left:", len(model.fc2._forward_hooks))
+outcome("p01_11", direct)
 
 # %% [markdown]
 # The direct call computes the same numbers and silently skips every hook. Whatever relies on them,
@@ -374,13 +411,14 @@ for name, module in nested.named_modules():
 # 1 and 2. What do they return when they are called after the loop?
 
 # %%
-my_prediction = ""  # three numbers
+predict("p01_12", "", "three numbers")
 
 # %%
 late = [lambda: i for i in range(3)]
 bound = [lambda i=i: i for i in range(3)]
 print("looked up when called:   ", [function() for function in late])
 print("bound when made:         ", [function() for function in bound])
+outcome("p01_12", [function() for function in late])
 
 # %% [markdown]
 # A function looks up `i` when it *runs*, and by then the loop has finished. A default argument,
@@ -457,8 +495,8 @@ print("flattened again:", list(model(pictures.flatten(start_dim=1)).shape))
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q01_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q01_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q01_1"
 

@@ -12,6 +12,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("02", "", "")
+
+# %% [markdown]
 # ## One number to make small
 #
 # The forward pass has produced predictions. The second beat judges them: the **loss** turns all
@@ -22,16 +30,21 @@
 # examples move, and how much does the loss?
 
 # %%
-my_prediction = ""  # accuracy moves: yes / no; loss moves: yes / no
+predict("p02_1", "", "both / only the accuracy / only the loss / neither")
 
 # %%
 from torch.nn import functional as F
 
 logits = torch.tensor([[1.0, 0.8], [0.3, 0.5], [2.0, 0.1]])
 targets = torch.tensor([0, 0, 0])
+seen = []
 for name, scores in (("before", logits), ("nudged", logits + torch.tensor([0.01, 0.0]))):
     accuracy = (scores.argmax(dim=1) == targets).float().mean()
+    seen.append((accuracy, F.cross_entropy(scores, targets)))
     print(f"{name}: accuracy {accuracy:.3f}, loss {F.cross_entropy(scores, targets):.4f}")
+moved = tuple(bool(old != new) for old, new in zip(*seen))
+words = {(True, True): "both", (True, False): "only the accuracy", (False, True): "only the loss"}
+outcome("p02_1", words.get(moved, "neither"))
 
 # %% [markdown]
 # The accuracy stays at 0.667: it moves only when some example changes sides. The loss moves with
@@ -55,7 +68,7 @@ for name, scores in (("before", logits), ("nudged", logits + torch.tensor([0.01,
 # the differences, squares them, and averages. Work it out before you run the cell.
 
 # %%
-my_prediction = ""  # one number
+predict("p02_2", "", "one number")
 
 # %%
 prediction = torch.tensor([2.5, 3.1, 4.0])
@@ -63,6 +76,7 @@ target = torch.tensor([3.0, 3.0, 4.0])
 squared = (prediction - target) ** 2
 print("squared differences:", [round(s, 4) for s in squared.tolist()])
 print(f"their mean: {squared.mean():.4f}")
+outcome("p02_2", round(squared.mean().item(), 4), within=0.002)
 
 # %% [markdown]
 # Missing by 0.5 costs 25 times as much as missing by 0.1. Squaring makes large errors expensive,
@@ -73,7 +87,7 @@ print(f"their mean: {squared.mean():.4f}")
 # predictions are perfect. What does the same formula say?
 
 # %%
-my_prediction = ""  # a number, or "an error"
+predict("p02_3", "", 'a number, or "an error"')
 
 # %%
 target = torch.tensor([1.0, 2.0, 3.0, 4.0])
@@ -83,6 +97,7 @@ print("shape of the difference:", list(difference.shape))
 print(f"perfect predictions cost {(difference**2).mean():.2f}")
 mean_only = torch.full((4, 1), 2.5)
 print(f"always predicting 2.5 costs {((mean_only - target) ** 2).mean():.2f}")
+outcome("p02_3", round((difference**2).mean().item(), 4))
 
 # %% [markdown]
 # No error, no warning, and a loss of 2.50 for flawless predictions. PyTorch *broadcasts*: it
@@ -166,14 +181,19 @@ print("probabilities:", [round(p, 3) for p in (exp / exp.sum()).tolist()])
 # all three logits? And when you add 1000?
 
 # %%
-my_prediction_50 = ""  # the probabilities become ...
-my_prediction_1000 = ""
+predict("p02_4", "", "with 50 the probabilities: stay / change / become nan")
+predict("p02_5", "", "with 1000: stay / change / become nan")
 
 # %%
 for added in (0, 50, 1000):
     exp = (logits + added).exp()
     print(f"+{added}:", [round(p, 3) for p in (exp / exp.sum()).tolist()])
 print(f"exp(88) = {torch.tensor(88.0).exp():.2e}, exp(89) = {torch.tensor(89.0).exp():.2e}")
+for question, added in (("p02_4", 50), ("p02_5", 1000)):
+    exp = (logits + added).exp()
+    p = exp / exp.sum()
+    same = torch.allclose(p, torch.softmax(logits, dim=0), atol=1e-3)
+    outcome(question, "become nan" if p.isnan().any() else "stay" if same else "change")
 
 # %% [markdown]
 # Adding 50 changes nothing, as it should. Adding 1000 should change nothing either, but a float32
@@ -230,12 +250,14 @@ def softmax(logits):
 # than p = 0.99: about 5 times, 50 times, or 500 times?
 
 # %%
-my_prediction = ""  # times
+predict("p02_6", "", "5 / 50 / 500")
 
 # %%
 for p in (0.99, 0.9, 0.5, 0.01):
     print(f"-log({p}) = {-torch.tensor(p).log():.3f}")
-print(f"ratio of the outer two: {torch.tensor(0.01).log() / torch.tensor(0.99).log():.0f}")
+ratio = (torch.tensor(0.01).log() / torch.tensor(0.99).log()).item()
+print(f"ratio of the outer two: {ratio:.0f}")
+outcome("p02_6", str(min((5, 50, 500), key=lambda guess: abs(guess - ratio))))
 
 # %% [markdown]
 # Being sure and wrong costs 4.605, being sure and right 0.010. The unit is the *nat*: `log` is the
@@ -247,7 +269,7 @@ print(f"ratio of the outer two: {torch.tensor(0.01).log() / torch.tensor(0.99).l
 # error (1 - p)²? Then play with the three logits on the right: can you bring the loss to 0?
 
 # %%
-my_prediction = ""  # slope of -log p at 0.01, slope of (1 - p)² at 0.01
+predict("p02_7", "", "two numbers: the slope of -log p at 0.01, that of (1 - p)²")
 
 # %% panel="loss_landscape"
 
@@ -256,10 +278,12 @@ my_prediction = ""  # slope of -log p at 0.01, slope of (1 - p)² at 0.01
 # how the answer is found.)
 
 # %%
-p = torch.tensor(0.01, requires_grad=True)
+p, slopes = torch.tensor(0.01, requires_grad=True), []
 for name, loss in (("-log p", -p.log()), ("(1 - p)²", (1 - p) ** 2)):
     (slope,) = torch.autograd.grad(loss, p)
+    slopes.append(round(slope.item(), 2))
     print(f"{name} at p = 0.01: slope {slope:.2f}")
+outcome("p02_7", slopes, within=0.1)
 
 # %% [markdown]
 # At p = 0.01 the logarithm has a slope of -100: get away from here. The squared error's is -1.98:
@@ -306,12 +330,13 @@ print(f"mean {F.cross_entropy(logits, targets):.4f}")
 # gives all classes the same logit?
 
 # %%
-my_prediction = ""  # one number
+predict("p02_8", "", "one number")
 
 # %%
 nothing_learned = torch.zeros(1, 10)
 loss = F.cross_entropy(nothing_learned, torch.tensor([7]))
 print(f"no idea, 10 classes: {loss:.3f} = log(10)")
+outcome("p02_8", round(loss.item(), 3), within=0.05)
 
 # %% [markdown]
 # 2.303. When a fresh classifier for digits starts near 2.3, the plumbing is right. When it starts at
@@ -324,12 +349,13 @@ print(f"no idea, 10 classes: {loss:.3f} = log(10)")
 # class is the second.
 
 # %%
-my_prediction = ""  # the loss is ...
+predict("p02_9", "", "log of the softmax gives: 0 / 20000 / inf")
 
 # %%
 confident = torch.tensor([10000.0, -10000.0])
 print("log of softmax:", torch.softmax(confident, dim=0).log().tolist())
 print("F.cross_entropy:", F.cross_entropy(confident, torch.tensor(1)).item())
+outcome("p02_9", f"{-torch.softmax(confident, dim=0).log()[1]:.0f}")
 
 # %% [markdown]
 # The small probability has become exactly 0, and its log is -inf. Nothing can be learned from an
@@ -392,7 +418,7 @@ def cross_entropy(logits, targets):
 # does the loss get?
 
 # %%
-my_prediction = ""  # the lowest loss
+predict("p02_10", "", "the lowest loss")
 
 # %%
 from course_lib.beats import INK, LOSS
@@ -421,6 +447,7 @@ show_figure(
     f"Both start at {once[0]:.3f}. With logits the loss falls to {once[-1]:.4f}; "
     f"with softmax first it ends at {twice[-1]:.4f}.",
 )
+outcome("p02_10", round(twice.min().item(), 2), within=0.1)
 
 # %% [markdown]
 # The first softmax gives numbers between 0 and 1. To the second one these are ten logits that differ
@@ -449,15 +476,21 @@ for name in ("logits", "softmax first"):
 # the same growing factor. What does the accuracy do, and what does the loss?
 
 # %%
-my_prediction = ""  # accuracy ..., loss ...
+predict("p02_11", "", "the accuracy: rises / stays / falls")
+predict("p02_12", "", "the loss: falls / rises / falls, then rises")
 
 # %%
 logits = torch.tensor([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [0.0, 0.4]])
 targets = torch.tensor([0, 0, 0, 0])
+accuracies, losses = [], []
 for factor in (1, 2, 6):
     scores = factor * logits
-    accuracy = (scores.argmax(dim=1) == targets).float().mean()
-    print(f"factor {factor}: accuracy {accuracy:.2f}, loss {F.cross_entropy(scores, targets):.3f}")
+    accuracies.append((scores.argmax(dim=1) == targets).float().mean().item())
+    losses.append(F.cross_entropy(scores, targets).item())
+    print(f"factor {factor}: accuracy {accuracies[-1]:.2f}, loss {losses[-1]:.3f}")
+change = accuracies[2] - accuracies[0]
+outcome("p02_11", "rises" if change > 0 else "falls" if change < 0 else "stays")
+outcome("p02_12", ", then ".join("falls" if b < a else "rises" for a, b in zip(losses, losses[1:])))
 
 # %% [markdown]
 # The accuracy stays at 0.75 throughout. The loss first falls from 0.463 to 0.388, because three
@@ -471,8 +504,8 @@ for factor in (1, 2, 6):
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q02_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q02_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q02_1"
 

@@ -10,6 +10,14 @@
 
 # %% setup=true
 
+# %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("03", "", "")
+
 # %% tags=["setup"]
 import math
 import statistics
@@ -35,13 +43,15 @@ print(f"prediction {prediction:.0f}, loss {loss:.0f}")
 # loss change: about 0.001, about 0.012, or about 4?
 
 # %%
-my_prediction = ""  # one number
+predict("p03_1", "", "0.001 / 0.012 / 4")
 
 # %%
 nudge = 0.001
 nudged_loss = ((w + nudge) * x + b - target) ** 2
 print(f"the loss changes by {nudged_loss - loss:.6f}")
 print(f"per unit of w that is {(nudged_loss - loss) / nudge:.3f}")
+change = nudged_loss - loss
+outcome("p03_1", str(min((0.001, 0.012, 4), key=lambda guess: abs(guess - change))))
 
 # %% [markdown]
 # About 0.012: twelve times the nudge. That factor of 12 is the **gradient** of the loss with respect
@@ -91,10 +101,26 @@ print(f"dL/dw = {dL_dw:.0f}, dL/db = {dL_db:.0f}")
 # gradient becomes 0 when you set the *input* x to 0?
 
 # %%
-my_prediction_1 = ""  # w =
-my_prediction_2 = ""  # dL/dw / dL/db / both
+predict("p03_2", "", "w, one number")
+predict("p03_3", "", "0 when x is 0: dL/dw / dL/db / both")
 
 # %% panel="gradient_flow"
+
+# %%
+from course_lib.simulations import load
+
+flow = load("gradient_flow").compute  # the simulation without its sliders
+start = {"w": 2.0, "x": 3.0, "b": 1.0, "target": 5.0}
+low, high = -5.0, 5.0  # halve the interval in which the gradient changes its sign
+for _ in range(40):
+    middle = (low + high) / 2
+    if flow(start | {"w": middle}).gradients["w"] > 0:
+        high = middle
+    else:
+        low = middle
+outcome("p03_2", round(middle, 2), within=0.05)
+gone = {name: flow(start | {"x": 0.0}).gradients[name] == 0 for name in ("w", "b")}
+outcome("p03_3", "both" if all(gone.values()) else "dL/dw" if gone["w"] else "dL/db")
 
 # %% [markdown]
 # The gradient of w vanishes at the bottom of the bowl, at w = 4/3, where the prediction is exactly 5.
@@ -119,7 +145,7 @@ my_prediction_2 = ""  # dL/dw / dL/db / both
 # at 1, whose true slope is cos(1). Which one wins, and what happens when eps becomes very small?
 
 # %%
-my_prediction = ""  # as eps shrinks, the error ...
+predict("p03_4", "", "as eps shrinks, the error: falls / rises / falls, then rises")
 
 # %%
 from course_lib.beats import BACKWARD, INK
@@ -141,6 +167,9 @@ show_figure(
     f"At eps = 0.01 the error is {one_sided[1]:.4f} one-sided and {central[1]:.6f} central. "
     "For very small eps both errors grow again.",
 )
+best = central.index(min(central))  # where the error is smallest, from the largest eps on
+words = {0: "rises", len(steps) - 1: "falls"}
+outcome("p03_4", words.get(best, "falls, then rises"))
 
 # %% [markdown]
 # Read it from right to left: as eps shrinks, both errors fall, the central one twice as fast on
@@ -227,13 +256,16 @@ print("w:", w.grad_fn, "and is a leaf:", w.is_leaf, "| loss is a leaf:", loss.is
 # Now call `backward()`. What changes: the weights, the loss, or something else?
 
 # %%
-my_prediction = ""  # w / loss / something else
+predict("p03_5", "", "the weights / the loss / something else")
 
 # %%
+was = w.item(), loss.item()
 print("before:", w.grad, b.grad)
 loss.backward()
 print("after: ", w.grad, b.grad)
 print(f"w is {w.item():.0f}, b is {b.item():.0f}, loss is {loss.item():.0f}; x.grad is {x.grad}")
+moved = "the weights" if w.item() != was[0] else "the loss" if loss.item() != was[1] else ""
+outcome("p03_5", moved or "something else")
 
 # %% [markdown]
 # 12 and 4, the numbers you found by hand. They ended up in `.grad` of the two leaves. That is all
@@ -266,9 +298,19 @@ except NotImplementedError:
 # must it do before it can go on?
 
 # %%
-my_prediction = ""  # it must ...
+predict("p03_6", "", "choose one of them / wait for both and add / go on twice")
 
 # %% panel="graph_walker"
+
+# %%
+walk = load("graph_walker").compute({"network": "shortcut", "step": 0}).walk
+arrows = [end for _, end in walk.edges]
+twice = max(set(arrows), key=arrows.count)  # the node with two arrows into it
+visits = sum(visit.place == walk.visits[twice].place for visit in walk.visits)
+hidden = torch.tensor(3.0, requires_grad=True)
+(hidden + 2 * hidden).backward()  # one way and another, as in the picture
+added = hidden.grad.item() == 1 + 2
+outcome("p03_6", "wait for both and add" if visits == 1 and added else "go on twice")
 
 # %% [markdown]
 # - The walk starts at the loss, with dL/dL = 1, and visits every node once.
@@ -289,18 +331,20 @@ my_prediction = ""  # it must ...
 # What is `w.grad` now: 12, 24, or an error?
 
 # %%
-my_prediction = ""  # 12 / 24 / error
+predict("p03_7", "", "12 / 24 / an error")
 
 # %%
 loss = (w * x + b - target) ** 2  # a new forward pass records a new graph
 loss.backward()
-print(f"after a second forward and backward, w.grad is {w.grad.item():.0f}")
+second = w.grad.item()
+print(f"after a second forward and backward, w.grad is {second:.0f}")
 w.grad = None
 b.grad = None
 loss = (w * x + b - target) ** 2
 loss.backward(retain_graph=True)
 loss.backward()
 print(f"twice on one retained graph: {w.grad.item():.0f}")
+outcome("p03_7", f"{second:.0f}")
 
 # %% [markdown]
 # 24: `backward()` adds to what is there. Setting `.grad` to None clears it; `model.zero_grad()` and
@@ -479,12 +523,13 @@ print("30 is more than 10 times the median:", later > 10 * statistics.median(nor
 # A second trap is NaN, "not a number". Is NaN larger than 10?
 
 # %%
-my_prediction = ""  # True / False / error
+predict("p03_8", "", "True / False / an error")
 
 # %%
 nan = float("nan")
 print("nan > 10:", nan > 10, "| nan < 10:", nan < 10, "| nan == nan:", nan == nan)
 print("isfinite:", math.isfinite(nan), math.isfinite(float("inf")), math.isfinite(3.0))
+outcome("p03_8", str(nan > 10))
 
 # %% [markdown]
 # Every comparison with NaN is False, so `norm > 10 * median` misses the worst case of all. Call
@@ -563,8 +608,8 @@ except NotImplementedError:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q03_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q03_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q03_1"
 

@@ -11,6 +11,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("04", "", "")
+
+# %% [markdown]
 # ## Against the gradient
 #
 # Forward, loss, backward: every weight now has a gradient, the slope of the loss under its feet. The
@@ -22,7 +30,7 @@
 # 1.0 and its gradient is 2.0; lr is 0.1. What is the weight after one step?
 
 # %%
-my_prediction = ""  # one number
+predict("p04_1", "", "one number")
 
 # %%
 w = torch.tensor(1.0, requires_grad=True)
@@ -30,6 +38,7 @@ w.grad = torch.tensor(2.0)
 optimizer = torch.optim.SGD([w], lr=0.1)
 optimizer.step()
 print(f"w = {w.item():.1f}")
+outcome("p04_1", round(w.item(), 3))
 
 # %% [markdown]
 # It falls by 0.1 · 2.0 = 0.2. The slope was positive: the loss rises with w, so downhill is the
@@ -46,17 +55,21 @@ print(f"w = {w.item():.1f}")
 # brings w closest to 0, and which makes things worse?
 
 # %%
-my_prediction_best = ""  # 0.01 / 0.4 / 0.9 / 1.1
-my_prediction_worse = ""
+predict("p04_2", "", "closest to 0: 0.01 / 0.4 / 0.9 / 1.1")
+predict("p04_3", "", "worse than before: 0.01 / 0.4 / 0.9 / 1.1")
 
 # %%
+ends = {}
 for lr in (0.01, 0.4, 0.9, 1.1):
     w, path = 1.0, []
     for _ in range(20):
         w = w - lr * 2 * w
         path.append(w)
     first = ", ".join(f"{value:.2f}" for value in path[:4])
+    ends[lr] = abs(path[-1])
     print(f"lr {lr:<4}: {first}, ... after 20 steps {path[-1]:.3g}")
+outcome("p04_2", str(min(ends, key=ends.get)))
+outcome("p04_3", ", ".join(str(lr) for lr, end in ends.items() if end > 1.0))
 
 # %% [markdown]
 # Each step multiplies w by 1 - 2·lr. At 0.01 that is 0.98: slow. At 0.4 it is 0.2: quick. At 0.9 it is
@@ -107,7 +120,7 @@ print(round(w.item(), 1), "| still requires gradients:", w.requires_grad)
 # out?
 
 # %%
-my_prediction = ""  # 6 / another number / an error
+predict("p04_4", "", "6 / another number / an error")
 
 # %%
 w = torch.tensor(3.0, requires_grad=True)
@@ -115,6 +128,7 @@ y = w**2
 w.data -= 3.0
 y.backward()
 print("after .data:   the gradient is", w.grad.item())
+got = w.grad.item()
 
 w = torch.tensor(3.0, requires_grad=True)
 y = w**2
@@ -124,6 +138,7 @@ try:
     y.backward()
 except RuntimeError as error:
     print("after no_grad: RuntimeError:", str(error)[:51], "...")
+outcome("p04_4", "6" if got == 6 else "another number")
 
 # %% [markdown]
 # `.data` goes behind autograd's back, and you get a wrong gradient without a word. Under `no_grad`
@@ -204,7 +219,7 @@ except NotImplementedError:
 # large does it become?
 
 # %%
-my_prediction = ""  # 1 / 1.9 / about 10 / without limit
+predict("p04_5", "", "1 / 1.9 / about 10 / without limit")
 
 # %%
 velocity, seen = 0.0, []
@@ -213,6 +228,8 @@ for _ in range(100):
     seen.append(velocity)
 print("first five:", [round(v, 2) for v in seen[:5]])
 print(f"after 100 steps: {seen[-1]:.2f}")
+grows = seen[-1] - seen[-2]  # by so much in the last step
+outcome("p04_5", "without limit" if grows > 0.01 else f"about {seen[-1]:.0f}")
 
 # %% [markdown]
 # It grows to 10 times the gradient, which is 1 / (1 - 0.9). On a long, even slope momentum is ten
@@ -271,13 +288,14 @@ def momentum_step(params, velocities, lr, momentum=0.9):
 # 0.001. How far does each move in the first step?
 
 # %%
-my_prediction = ""  # two numbers
+predict("p04_6", "", "two numbers")
 
 # %%
 weights = torch.zeros(2, requires_grad=True)
 weights.grad = torch.tensor([0.01, 100.0])
 torch.optim.Adam([weights], lr=0.001).step()
 print([round(value, 6) for value in weights.tolist()])
+outcome("p04_6", [round(abs(value), 6) for value in weights.tolist()])
 
 # %% [markdown]
 # Both move by 0.001. That is why one rate fits many networks: it is a length per step, not a
@@ -373,8 +391,8 @@ def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
 # which is at the minimum first? And which of them get there at all when the rate is 0.1?
 
 # %%
-my_prediction_1 = ""  # at 0.032: SGD / momentum / Adam
-my_prediction_2 = ""  # at 0.1
+predict("p04_7", "", "first at 0.032: SGD / momentum / Adam")
+predict("p04_8", "", "there at 0.1: none / SGD / momentum / Adam / all")
 
 # %% [markdown]
 # "There" means staying within 0.1 of a minimum, which is marked with a star. *Train* or one of the
@@ -403,11 +421,16 @@ from course_lib.simulations import load
 
 race = load("optimizer_race")
 settings = {"surface": "ravine", "right": 0, "up": 0}
+arrived = {0.032: {}, 0.1: {}}
 for lr in (0.032, 0.1):
     for name, path in race.compute(settings | {"lr": lr}).paths.items():
         fate = f"thrown out at step {path.left}" if path.left else "not there after 150 steps"
         fate = f"there at step {path.there}" if path.there else fate
+        if path.there:
+            arrived[lr][name] = path.there
         print(f"lr {lr}: {name} {fate}, crossings of the floor: {path.crossings(150)}")
+outcome("p04_7", min(arrived[0.032], key=arrived[0.032].get))
+outcome("p04_8", "all" if len(arrived[0.1]) == 3 else ", ".join(arrived[0.1]) or "none")
 
 # %% [markdown]
 # You may have read that "SGD generalises better". That has been observed in many image tasks, but
@@ -425,14 +448,17 @@ for lr in (0.032, 0.1):
 # optimizer move it?
 
 # %%
-my_prediction = ""  # Adam: ..., AdamW: ...
+predict("p04_9", "", "two numbers: how far Adam moves it, how far AdamW does")
 
 # %%
+moved = []
 for name in ("Adam", "AdamW"):
     w = torch.tensor(1.0, requires_grad=True)
     w.grad = torch.tensor(0.0)
     getattr(torch.optim, name)([w], lr=0.1, weight_decay=0.01).step()
+    moved.append(round(1 - w.item(), 4))
     print(f"{name}: 1.0 becomes {w.item():.3f}")
+outcome("p04_9", moved)
 
 # %% [markdown]
 # AdamW shrinks the weight by lr · decay, a thousandth. Adam moves it by a whole lr, whatever the decay
@@ -507,18 +533,22 @@ def clip_gradients(params, max_norm):
 # Will the loss of that batch be lower with clipping? And the losses after it?
 
 # %%
-my_prediction_at_47 = ""  # lower / the same
-my_prediction_after = ""
+predict("p04_10", "", "the loss at 47: lower / the same")
+predict("p04_11", "", "the losses after it: lower / the same")
 
 # %%
+pairs = []
 for clip in (False, True):
     run = load("run_gone_wrong").compute({"step": 79, "lr": 0.3, "clip": clip}).run
     at_47, after, end = run.losses[47], run.losses[48:58].max(), run.losses[-10:].mean()
+    pairs.append((at_47, after))
     shown = (f"{float(f'{value:.1g}'):g}" for value in (at_47, after, end))
     print(
         "clipped:  " if clip else "unclipped:",
         "at 47 {}, highest after {}, last ten {}".format(*shown),
     )
+for question, without, clipped in zip(("p04_10", "p04_11"), *pairs):
+    outcome(question, "lower" if clipped < without / 2 else "the same")
 
 # %% [markdown]
 # The loss of the bad batch is the same: clipping does not repair the batch, and the loss is computed
@@ -532,8 +562,8 @@ for clip in (False, True):
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q04_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q04_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q04_1"
 

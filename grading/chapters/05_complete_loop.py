@@ -13,6 +13,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("05", "", "")
+
+# %% [markdown]
 # ## Five lines
 #
 # You have met the four beats one by one. Here they are together, on one batch `x, y`:
@@ -533,8 +541,8 @@ if own:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q05_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q05_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q05_1"
 

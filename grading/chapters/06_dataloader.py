@@ -12,6 +12,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("06", "", "")
+
+# %% [markdown]
 # ## Three jobs
 #
 # In chapter 05 the batches were ready-made. Something has to make them, and PyTorch splits that
@@ -537,8 +545,8 @@ if ready:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q06_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q06_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q06_1"
 

@@ -12,6 +12,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("07", "", "")
+
+# %% [markdown]
 # ## A run that you can watch
 #
 # So far a run was a list of losses, read after the fact. Now you watch one live. The task: 160
@@ -493,8 +501,8 @@ if sweep:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q07_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q07_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q07_1"
 

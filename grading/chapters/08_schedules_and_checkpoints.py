@@ -12,6 +12,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("08", "", "")
+
+# %% [markdown]
 # ## One learning rate does not fit a whole run
 #
 # Far from the goal, large steps save time. Close to it, they jump over it. Mini-batches make this
@@ -598,8 +606,8 @@ if history:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q08_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q08_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q08_1"
 

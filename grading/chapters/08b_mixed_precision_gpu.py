@@ -15,6 +15,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("08b", "", "")
+
+# %% [markdown]
 # ## Three formats
 #
 # So far every number in your networks took 32 bits. Half as many would need half the memory, and
@@ -495,8 +503,8 @@ else:
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q08b_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q08b_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q08b_1"
 

@@ -15,6 +15,14 @@
 # %% setup=true
 
 # %% [markdown]
+# ## Before you start
+#
+# Two questions about earlier chapters: write your letters between the quotes and run the cell again.
+
+# %%
+recall("09", "", "")
+
+# %% [markdown]
 # ## Eight patients
 #
 # Most training loops that do not work have one of eight bugs. You have met them all, or nearly:
@@ -825,8 +833,8 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # %% [markdown]
 # ## Quiz
 #
-# Replace `None` with a letter in quotes, like `q09_1 = "A"`. The check says only whether you gave
-# an answer; the correct answers and the reasons come with your grade.
+# Replace `None` with a letter in quotes, like `q09_1 = "A"`, and run both cells. Answer from
+# memory first.
 
 # %% quiz="q09_1"
 

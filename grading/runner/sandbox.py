@@ -20,6 +20,7 @@ from typing import Any
 
 import course_lib
 import grading
+from course_lib import answers
 from grading.errors import Problem
 from grading.runner import inside
 from grading.runner.limits import Limits
@@ -223,9 +224,10 @@ def _libraries(limits: Limits) -> list[str]:
     visible = [path for path in _python_folders() if not path.is_relative_to("/usr")]
     for path in visible:
         options += ["--ro-bind", str(path), str(path)]
-    # A course installed into the environment brings ``grading`` along, and a repository may lie
-    # below a folder that is visible: neither exists inside.
-    for path in (GRADING, GRADING.parent / ".git", GRADING.parent / "tests"):
+    # A course installed into the environment brings ``grading`` along, so may the answers pack be
+    # installed, and a repository may lie below a folder that is visible: none of them exists inside.
+    repository = GRADING.parent
+    for path in (GRADING, *(repository / name for name in (".git", "answers", "tests")), *_packs()):
         if path.is_dir() and any(path.is_relative_to(top) for top in (*visible, "/usr")):
             options += ["--tmpfs", str(path)]
     fonts = _font_cache()
@@ -250,6 +252,11 @@ def _python_folders() -> list[Path]:
 def _package_folders() -> list[str]:
     """Where the grader's own process finds installed packages."""
     return [folder for folder in sys.path if folder.rstrip("/").endswith("-packages")]
+
+
+def _packs() -> list[Path]:
+    """Where the answers pack is installed."""
+    return [Path(folder) / answers.PACKAGE for folder in _package_folders()]
 
 
 @cache

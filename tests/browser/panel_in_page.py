@@ -15,7 +15,7 @@ from course_lib.panels import LivePanel, Panel, panel
 from course_lib.simulations.base import Choice, Control, Slider
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
-_CALL = re.compile(r'panel\("(\w+)"\)')
+_CALL = re.compile(r'panel\("(\w+)"')
 _SEE_SENTENCES = """async (panel, wanted) => {
     const seen = new Set();
     while (seen.size < wanted) {

@@ -44,6 +44,9 @@ for top in sorted(set(os.listdir("/")) - {"proc", "usr", "lib", "lib32", "lib64"
 PROBES = {
     "grading imported": _try("__import__('grading').__file__"),
     "the answers by their path": _try(f"os.listdir({GRADING!r})"),
+    "the answers pack": _try(
+        "os.listdir(answers.folder())", "from course_lib import answers\nanswers.use_answers()"
+    ),
     "gradebook, other submissions and sources anywhere on the disk": _try(
         "[p for p in found if p.endswith(('.db', '.ipynb')) or '/answers/' in p or '/submitted/' in p]",
         WALK,
@@ -189,6 +192,7 @@ def within_reach() -> Iterator[None]:
     [
         "grading imported",
         "the answers by their path",
+        "the answers pack",
         "the environment of the grader",
         "a server on this machine",
         "a server with an abstract name",

@@ -69,3 +69,15 @@ def test_no_tracked_file_names_a_path_of_one_machine():
                 where = path.relative_to(REPOSITORY)
                 found.append(f"{where}:{number}: {match.group().decode()}")
     assert found == []
+
+
+def test_what_notebooks_import_is_a_function_also_at_the_second_import():
+    """A module of the same name would stand in its place from then on."""
+    code = """
+import course_lib
+for _ in range(2):
+    for name in course_lib.__all__:
+        exec(f"from course_lib import {name}")
+        assert callable(locals()[name]), name
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)

@@ -1,6 +1,9 @@
-"""What Colab installs: course_lib alone, small, without a solution or a key."""
+"""What Colab installs: course_lib alone, small, without a solution or a key; and the answers pack."""
 
+import os
 import re
+import subprocess
+import sys
 import zipfile
 from email import message_from_bytes
 from email.message import Message
@@ -11,6 +14,7 @@ import pytest
 from course_lib import __version__
 from course_lib.about import TAG
 from grading.answers import chapter_answers, chapter_keys
+from grading.authoring.answers_pack import FOLDER
 from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import find_regions
 from grading.paths import REPOSITORY, text_source
@@ -77,7 +81,7 @@ def test_wheel_holds_no_solution(wheel):
 
 
 def test_wheel_is_small(wheel):
-    assert Path(wheel.filename).stat().st_size < 300_000
+    assert Path(wheel.filename).stat().st_size < 400_000
 
 
 def test_wheel_has_the_version_of_the_library_and_the_changelog_knows_it(wheel, metadata):
@@ -93,3 +97,47 @@ def test_wheel_carries_both_licences(wheel, metadata):
     assert metadata["License-Expression"] == "BSD-3-Clause AND CC-BY-4.0"
     carried = {Path(name).name for name in wheel.namelist() if "/licenses/" in name}
     assert carried == set(metadata.get_all("License-File")) == {"LICENSE", "LICENSE-text"}
+
+
+@pytest.fixture(scope="module")
+def installed(wheel_file: Path, answers_wheel_file: Path, tmp_path_factory) -> Path:
+    """Both wheels as pip lays them out, with no repository beside them."""
+    folder = tmp_path_factory.mktemp("installed")
+    for path in (wheel_file, answers_wheel_file):
+        zipfile.ZipFile(path).extractall(folder)
+    return folder
+
+
+def test_the_answers_are_a_wheel_of_the_same_version_with_data_and_no_code(answers_wheel_file):
+    assert answers_wheel_file.name.split("-")[1] == __version__
+    names = zipfile.ZipFile(answers_wheel_file).namelist()
+    files = {Path(name).name for name in names if name.startswith("course_answers/")}
+    assert files == {path.name for path in FOLDER.glob("*.*")}
+    assert {name for name in files if name.endswith(".py")} == {"__init__.py"}
+
+
+def test_with_both_wheels_the_quiz_answers_and_the_solution_opens(installed, tmp_path):
+    code = """
+import course_lib
+from course_lib import answers, progress
+progress.record("fit", passed=True)
+for use in (lambda: None, course_lib.use_answers):
+    use()
+    course_lib.check_quiz("q05_1", "A")
+    course_lib.solution("fit")
+print(answers.folder())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(installed), "COURSE_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    before, after = re.split(r"(?=\u2713 q05_1: A is right)", done.stdout)
+    assert "A is noted" in before
+    assert "def fit(" not in before
+    assert "def fit(" in after
+    assert done.stdout.splitlines()[-1] == str(installed / "course_answers")

@@ -154,7 +154,7 @@ def chapter_texts() -> dict[str, str]:
     for chapter in CHAPTERS:
         notebook = json.loads(released_notebook(chapter).read_text(encoding="utf-8"))
         text = " ".join(" ".join("".join(cell["source"]).split()) for cell in notebook["cells"])
-        found |= dict.fromkeys(re.findall(r'panel\("(\w+)"\)', text), text)
+        found |= dict.fromkeys(re.findall(r'panel\("(\w+)"', text), text)
     return found
 
 

@@ -13,8 +13,8 @@ from types import MethodType, TracebackType
 from typing import Any
 
 from course_lib import __all__ as offered
+from course_lib.display import in_ipython, wrap
 from course_lib.exercises import all_exercises
-from course_lib.exercises.checking.display import in_ipython, wrap
 from course_lib.quiz import all_questions
 
 _OF_SETUP = ("torch", *offered)

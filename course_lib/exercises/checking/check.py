@@ -15,11 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from course_lib import progress
+from course_lib.answers import exercise_answers
 from course_lib.beats import BY_LETTER
+from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
 from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
-from course_lib.exercises.checking.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
+from course_lib.exercises.checking.likeness import alike, likeness, same_beats
 from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.checking.observe import describe_error, observe
 from course_lib.exercises.checking.packages import used_without_grading
@@ -60,6 +62,8 @@ class CheckResult:
     findings: tuple[Finding, ...] = ()
     sequence: Sequence | None = None
     advice: str = ""
+    #: What the course knows of this mistake, where the answers pack is in use.
+    mistake: str = ""
     #: Right findings that are not listed, so that the rest fits on a screen.
     more_right: int = 0
 
@@ -71,8 +75,7 @@ class CheckResult:
             lines += wrap(_more_text(self.more_right), "  ")
         if self.sequence:
             lines += _sequence_text(self.sequence)
-        if self.advice:
-            lines += wrap(self.advice, "  ")
+        lines += [line for text in (self.mistake, self.advice) if text for line in wrap(text, "  ")]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
@@ -96,6 +99,17 @@ def check(name: str, *subjects: Any) -> None:
 
 def run_check(name: str, *subjects: Any) -> CheckResult:
     """What ``check`` shows. An unknown name is reported in the result like everything else."""
+    result = examine(name, *subjects)
+    if result.state != NOT_ATTEMPTED:
+        progress.record(name, passed=result.state == RIGHT)
+        if result.state == NOT_RIGHT and may_be_seen(name):
+            result = replace(result, advice=f'{result.advice} or solution("{name}")')
+        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
+    return _fitting(result)
+
+
+def examine(name: str, *subjects: Any) -> CheckResult:
+    """What a check finds, without counting the try."""
     try:
         exercise = find_exercise(name)
     except LookupError as error:
@@ -108,13 +122,7 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         for name, subject in zip(exercise.subjects, subjects, strict=True)
         if not callable(subject)
     ]
-    result = _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
-    if result.state != NOT_ATTEMPTED:
-        progress.record(name, passed=result.state == RIGHT)
-        if result.state == NOT_RIGHT and may_be_seen(name):
-            result = replace(result, advice=f'{result.advice} or solution("{name}")')
-        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
-    return _fitting(result)
+    return _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
 
 
 def _missing_in_grading(subjects: tuple[Any, ...]) -> str:
@@ -164,9 +172,10 @@ def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> Chec
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
     sequence, missing = None, ""
-    cases, raised = exercise.public_cases(), Counter()
+    cases, raised, observations = exercise.public_cases(), Counter(), []
     for case in cases:
         observation = observe(exercise, subjects, case)
+        observations.append(exercise.read(case, observation))
         error = observation.error
         if error is not None and error.is_stub:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
@@ -187,8 +196,24 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         result = _not_right(exercise, [*wrong, *right], sequence=sequence, more_right=more)
         if missing:
             return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
-        return result
+        return replace(result, mistake=_known_mistake(exercise, observations))
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
+
+
+def _known_mistake(exercise: Exercise, observations: list[Observation]) -> str:
+    """What the answers pack says of code that behaves like this; nothing where mistakes of several
+    names leave the same behind in the same order of beats."""
+    answers = exercise_answers(exercise.name)
+    if answers is None:
+        return ""
+    seen = {
+        also: [likeness(exercise, each, also) for each in observations]
+        for also in {mistake.also for mistake in answers.mistakes}
+    }
+    found = [each for each in answers.mistakes if alike(each.seen, seen[each.also])]
+    if len({mistake.name for mistake in found}) > 1:
+        found = [each for each in found if same_beats(each.seen, seen[each.also])]
+    return found[0].sentence if len({mistake.name for mistake in found}) == 1 else ""
 
 
 def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[Finding]:
@@ -317,8 +342,7 @@ def _result_html(result: CheckResult) -> str:
         parts.append(html.escape(_more_text(result.more_right)))
     if result.sequence:
         parts.append(_sequence_html(result.sequence))
-    if result.advice:
-        parts.append(html.escape(result.advice))
+    parts += [html.escape(text) for text in (result.mistake, result.advice) if text]
     return frame(parts, _COLOR[result.state])
 
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from course_lib import progress
+from course_lib.display import Text, show
 from course_lib.exercises import find_exercise, name_of
-from course_lib.exercises.checking.display import Text, show
 
 
 def hint(name: Any = "") -> None:

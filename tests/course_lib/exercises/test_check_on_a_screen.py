@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from course_lib.chapters import CHAPTERS
+from course_lib.display import HEIGHT, WIDTH, Text, show
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.check import NOT_RIGHT, CheckResult, run_check
-from course_lib.exercises.checking.display import HEIGHT, WIDTH, Text, show
 from course_lib.exercises.checking.model import Finding
 from grading.answers import find_answer
 from grading.answers.model import as_subjects
@@ -103,7 +103,7 @@ def test_a_terminal_without_unicode_is_no_reason_to_fail(monkeypatch):
 
 def test_text_and_frame_can_be_read_on_white_and_on_black():
     """The text takes the page's colour; the frame has a contrast of 3 to 1 on both."""
-    from course_lib.exercises.checking.display import GREEN, GREY, ORANGE
+    from course_lib.display import GREEN, GREY, ORANGE
 
     html = Text("words")._repr_html_()
     assert "color:var(--jp-content-font-color1, inherit)" in html

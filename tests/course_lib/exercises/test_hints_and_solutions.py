@@ -3,13 +3,13 @@ more than it should."""
 
 import pytest
 
-from course_lib import progress
+from course_lib import answers, progress
+from course_lib.answers import exercise_answers, use_answers
 from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises, find_exercise
-from course_lib.exercises.checking import solutions
 from course_lib.exercises.checking.check import run_check
 from course_lib.exercises.checking.hints import hint, next_hint
-from course_lib.exercises.checking.solutions import find_solution, solution
+from course_lib.exercises.checking.solutions import solution
 from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import STUB, find_regions
 from grading.paths import text_source
@@ -66,7 +66,7 @@ def test_an_unknown_name_gets_a_suggestion(capsys):
 
 
 def test_no_hint_is_longer_than_a_screen():
-    from course_lib.exercises.checking.display import HEIGHT, WIDTH, Text
+    from course_lib.display import HEIGHT, WIDTH, Text
 
     for _, exercise in EXERCISES:
         shown = [repr(Text(next_hint(exercise.name))).splitlines() for _ in range(3)]
@@ -78,6 +78,7 @@ def test_no_hint_is_longer_than_a_screen():
 
 
 def test_before_it_is_earned_it_says_how_many_tries_are_left(capsys):
+    use_answers()
     for left in ("5 more tries", "4 more tries", "3 more tries", "2 more tries", "one more try"):
         solution("fit")
         words = said(capsys)
@@ -90,6 +91,7 @@ def test_before_it_is_earned_it_says_how_many_tries_are_left(capsys):
 
 
 def test_after_passing_it_is_shown(capsys):
+    use_answers()
     progress.record("fit", passed=True)
     solution("fit")
     words = said(capsys)
@@ -101,8 +103,8 @@ def test_after_passing_it_is_shown(capsys):
     ("chapter", "exercise"), EXERCISES, ids=lambda each: getattr(each, "name", "")
 )
 def test_what_is_shown_is_the_chapters_solution_without_marks_and_stubs(chapter, exercise):
-    source = text_source(chapter).read_text(encoding="utf-8")
-    shown = find_solution(source, exercise.name)
+    use_answers()
+    shown = exercise_answers(exercise.name).solution
     (cell,) = [
         cell
         for cell in read_chapter(text_source(chapter))
@@ -117,8 +119,11 @@ def test_what_is_shown_is_the_chapters_solution_without_marks_and_stubs(chapter,
     compile(shown, exercise.name, "exec")
 
 
-def test_without_the_repository_it_says_where_to_find_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(solutions, "SOURCES", tmp_path / "grading" / "chapters")
+@pytest.mark.parametrize("used", [False, True], ids=["pack not in use", "no pack"])
+def test_without_the_pack_it_says_where_to_find_it(monkeypatch, capsys, used):
+    if used:
+        use_answers()
+        monkeypatch.setattr(answers, "folder", lambda: None)
     progress.record("fit", passed=True)
     solution("fit")
     words = said(capsys)

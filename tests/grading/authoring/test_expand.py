@@ -55,7 +55,10 @@ def test_the_setup_cell_is_the_same_in_every_chapter_and_does_nothing_here():
 def test_an_exercise_gets_nbgraders_metadata_and_its_marker():
     cell = cells_of(HEAD + EXERCISE)["fit"]
     points = find_exercise("fit").points
-    assert cell.source.splitlines()[0] == f"# EXERCISE fit ({points} points)"
+    assert cell.source.splitlines()[:2] == [
+        f"# EXERCISE fit ({points} points)",
+        "# easy, about 4 minutes",
+    ]
     assert cell.metadata.nbgrader == {
         "schema_version": 3,
         "grade_id": "fit",

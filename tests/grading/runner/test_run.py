@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell
 
+from course_lib.answers import folder as pack_folder
 from grading.errors import Problem
 from grading.runner import sandbox as sandbox_module
 from grading.runner.limits import MIB
@@ -45,6 +46,7 @@ def fill(folder):
 
 try_to("grading", lambda: __import__("grading"))
 try_to("answers", lambda: open(ANSWERS).read())
+try_to("answers pack", lambda: open(PACK).read())
 try_to("secret file", lambda: open(SECRET).read())
 try_to("home", lambda: os.listdir(HOME))
 try_to("network", connect)
@@ -86,6 +88,7 @@ def test_nothing_that_is_not_its_own_is_in_reach_and_noise_costs_nothing(
     answers = Path(inspect.getsourcefile(import_module("grading.answers.ch05_complete_loop")))
     names = {
         "ANSWERS": str(answers),
+        "PACK": str(pack_folder() / "quiz_05.json"),
         "SECRET": str(own_secret),
         "HOME": os.path.expanduser("~"),
         "REPOSITORY": str(repository),
