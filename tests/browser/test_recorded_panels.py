@@ -33,7 +33,7 @@ _LIGHT_AND_DARK = ("light", "dark")
 _CHAPTERS = {
     name: chapter
     for chapter in CHAPTERS
-    for name in re.findall(r'panel\(\\"(\w+)\\"\)', released_notebook(chapter).read_text())
+    for name in re.findall(r'panel\(\\"(\w+)\\"', released_notebook(chapter).read_text())
 }
 each_panel = pytest.mark.parametrize("name", SIMULATIONS)
 
