@@ -159,6 +159,21 @@ def release(
             grade_class(chapter.id, course)
 
 
+@app.command()
+def publish(
+    repository: Annotated[
+        str, typer.Option(help="OWNER/NAME, as in github.com/OWNER/NAME.", show_default=False)
+    ],
+) -> None:
+    """Author: put your repository's address into badges, set-up cells and links."""
+    from grading.authoring.publish import publish as publish_as
+
+    with clear_problems():
+        for name in publish_as(repository):
+            typer.echo(name)
+        typer.echo(f"These files name {repository} now; the notebooks are what their sources make.")
+
+
 Sandbox = Annotated[
     bool, typer.Option("--sandbox/--no-sandbox", help="Run submissions in bubblewrap, or as you.")
 ]
