@@ -8,6 +8,7 @@ import torch
 
 from course_lib.exercises.ch08_schedules_and_checkpoints.EarlyStopping import stopping_case
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
@@ -82,17 +83,26 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
         return None
     patience = 10 if case["patience"] is None else case["patience"]
     due, made = (
-        each if each == "never" else f"after {each} epochs"
+        each if each == "never" else f"after {each} epoch{'s' if each != 1 else ''}"
         for each in (expected["epochs_made"], got["epochs_made"])
     )
     return f"with patience={patience} one run should stop {due}, and yours stops {made}"
 
 
 def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
-    for name in ("before", "best_losses"):
-        problem = difference(expected[name], got.get(name), 1e-5, 1e-7)
-        if problem:
-            return f"{name.replace('_', ' ')}: {problem}"
+    if difference(expected["before"], got.get("before"), 0.0, 0.0):
+        return "before the first improvement best_loss should be inf and best_state None"
+    right, losses = expected["best_losses"], got.get("best_losses")
+    for epoch, (wanted, own) in enumerate(zip(right, losses, strict=False)):
+        if difference(wanted, own, 1e-5, 1e-7):
+            delta, loss = case["min_delta"] or 0.0, case["losses"][epoch]
+            yours = f"{own:.6g}" if type(own) is float else type_name(own)
+            return (
+                f"after an epoch with loss {loss:.6g}, with min_delta={delta:g}, best_loss should be "
+                f"{wanted:.6g}, yours is {yours}"
+            )
+    if len(losses) != len(right):
+        return f"it stops after {len(losses)} of {len(right)} epochs, long before its patience is used up"
     return (
         None if got["kept_the_best"] else "best_state belongs to a different epoch than best_loss"
     )
@@ -361,6 +371,7 @@ ANSWER = Answer(
             _none_at_first.edit(BETTER, "self.best_loss is None or " + BETTER),
             "Before the first improvement best_loss is None, and whatever comes first is "
             "accepted, even a NaN. Start with infinity: every number is below it, and NaN is not.",
+            also=("before",),
         ),
         wrong(
             "no infinity at first",
@@ -370,6 +381,7 @@ ANSWER = Answer(
             ),
             "Before the first improvement best_loss is None. It should be infinity: every number "
             "is below it, so the first epoch needs no special case.",
+            also=("before",),
         ),
         wrong(
             "model changed by step",
