@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 __all__ = [
     "another",
+    "before_after",
     "check",
     "check_quiz",
     "hand_in",
@@ -27,6 +28,7 @@ __all__ = [
 
 _HOME = {
     "another": "course_lib.drills",
+    "before_after": "course_lib.gain",
     "check": "course_lib.exercises.checking.check",
     "check_quiz": "course_lib.quiz",
     "hand_in": "course_lib.handing_in.hand_in",

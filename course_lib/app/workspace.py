@@ -30,14 +30,15 @@ Eleven notebooks, about 13 hours. Open one below, or in the list on the left.
 
 ## How this works
 
-1. **Predict, run, read.** A question comes before most cells. Answer it for yourself, then run the
-   cell with Shift+Enter and compare.
+1. **Predict, run, read.** A question comes before most cells. Write your answer between the quotes of
+   `predict("p05_1", "")`, then run the cells with Shift+Enter: what came stands beside it.
 2. **Move the sliders.** The pictures are computed by PyTorch while you watch. The arrow keys work
    too, and the line below a picture says in words what it shows.
 3. **Write the exercises.** Replace the line that raises `NotImplementedError`, run the cell, then
    run the check below it. Before you start it says "not attempted yet". `hint("name")` gives a
    first hint, and once more a second one.
-4. **Answer the quiz** by changing a line such as `q05_1 = None` to `q05_1 = "B"`.
+4. **Answer the quiz** by changing a line such as `q05_1 = None` to `q05_1 = "B"`. It says why; from
+   chapter 02 on, two old questions open each chapter.
 5. **Hand in**, when your work is graded: the last cell of a chapter looks whether everything is there
    and makes a copy without personal data in the folder `hand-in`.
 

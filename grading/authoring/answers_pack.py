@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from course_lib.chapters import Chapter
+from course_lib.chapters import CHAPTERS, Chapter
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.likeness import alike, likeness
 from course_lib.exercises.checking.model import Exercise
 from course_lib.exercises.checking.observe import observe
 from grading.answers import chapter_keys, find_answer
+from grading.answers.before_after import KEYS
 from grading.answers.model import Misconception, as_subjects
 from grading.authoring.parts import parts_of
 from grading.authoring.solutions import elsewhere, stopped_after
@@ -32,6 +33,8 @@ def write_pack(chapter: Chapter, folder: Path = FOLDER) -> bool:
     A mistake whose numbers look the same as in the file stays as it is there, wherever it was written.
     """
     wanted = {f"quiz_{chapter.number}": quiz_answers(chapter)}
+    if chapter is CHAPTERS[0]:
+        wanted |= {f"quiz_{when}": before_after_answers(when) for when in KEYS}
     for exercise in chapter_exercises(chapter):
         wanted[exercise.name] = exercise_answers(exercise)
     changed = False
@@ -65,6 +68,14 @@ def without_runs(content: dict[str, Any]) -> dict[str, Any]:
 def quiz_answers(chapter: Chapter) -> dict[str, Any]:
     """The key and the reasons of each question of a chapter."""
     return {key.id: {"key": key.key, "why": dict(key.why)} for key in chapter_keys(chapter)}
+
+
+def before_after_answers(when: str) -> dict[str, Any]:
+    """The keys of the questions before or after the course; no reasons, nothing is said of them."""
+    return {
+        f"q{when}_{number}": {"key": key, "why": {}}
+        for number, key in enumerate(KEYS[when], start=1)
+    }
 
 
 def exercise_answers(exercise: Exercise, run: bool = True) -> dict[str, Any]:

@@ -263,8 +263,15 @@ except NotImplementedError:
 # means that it is still running; the stop button in the toolbar (a square) stops it. A check stops
 # code that does not end on its own after half a minute.
 #
-# Run `!python -m course_lib status` in any cell to see your progress through all chapters; it stays
-# on your machine.
+# Between a hint and the solution there is one more step: `parts("first_bad_step")` shows the lines of a
+# solution, shuffled, to be put in order. `another("00")` asks a number question about a chapter, as
+# often as you like. If you want to know at the end what you have learned, call
+# `course_lib.before_after("before")` now: ten questions, of which nothing is said before chapter 09
+# is done.
+#
+# Run `!python -m course_lib status` in any cell to see your progress through all chapters, and
+# `!python -m course_lib progress export FILE` to take it along; it stays on your machine. In a
+# terminal, `python -m course_lib review` asks what is due again.
 
 # %% [markdown]
 # ## Quiz

@@ -67,9 +67,9 @@ print(f"ten epochs: {10 * (full_batches + 1)} steps")
 # 3. `step` after the forward pass, but before `backward`.
 
 # %%
-my_prediction_1 = ""  # learns / stands still / explodes / raises an error
-my_prediction_2 = ""
-my_prediction_3 = ""
+predict("p05_1", "", "order 1: learns / stands still / explodes / raises an error")
+predict("p05_2", "", "order 2: learns / stands still / explodes / raises an error")
+predict("p05_3", "", "order 3: learns / stands still / explodes / raises an error")
 
 # %% [markdown]
 # Each arrangement below is actually run: 200 batches of a small network that learns a sine curve.
@@ -77,6 +77,13 @@ my_prediction_3 = ""
 # twice.
 
 # %% panel="beat_sequencer"
+
+# %%
+from course_lib.simulations.beat_runs import run_order
+
+fates = {"learning": "learns", "unchanged": "stands still", "error": "raises an error"}
+for question, order in (("p05_1", "SFLZB"), ("p05_2", "FLBZS"), ("p05_3", "FSLZB")):
+    outcome(question, fates.get(run_order(order).outcome, "explodes"))  # F forward, L loss, ...
 
 # %% [markdown]
 # What you have seen, with the reasons:
@@ -126,14 +133,16 @@ except RuntimeError as error:
 # gradients 2.0, 1.8 and 1.5, and `.grad` is never cleared. What does it hold after each of them?
 
 # %%
-my_prediction = ""  # three numbers
+predict("p05_4", "", "three numbers")
 
 # %%
-w = torch.tensor(1.0, requires_grad=True)
+w, held = torch.tensor(1.0, requires_grad=True), []
 for gradient in (2.0, 1.8, 1.5):
     loss = gradient * w  # its derivative with respect to w is that number
     loss.backward()
+    held.append(round(w.grad.item(), 3))
     print(f"gradient of this batch {gradient:.1f}, w.grad holds {w.grad.item():.1f}")
+outcome("p05_4", held)
 
 # %% [markdown]
 # 2.0, 3.8, 5.3: each step would move by the sum of everything so far.
@@ -166,9 +175,16 @@ print(f"and w from {min(positions):.1f} to {max(positions):.1f}: it never settle
 # or the one that never does?
 
 # %%
-my_prediction = ""  # cleared / never cleared
+predict("p05_5", "", "cleared / never cleared")
 
 # %% panel="zero_grad"
+
+# %%
+from course_lib.simulations import load
+
+slowest = load("zero_grad").compute({"lr": 0.001})
+lower = slowest.cleared.losses[-1] < slowest.kept.losses[-1]
+outcome("p05_5", "cleared" if lower else "never cleared")
 
 # %% [markdown]
 # At the default rate of 0.1 the uncleared run ends hundreds of times higher. At 0.001 it is the *better*

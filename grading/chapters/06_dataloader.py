@@ -74,13 +74,15 @@ print("what arrived:", list(squares.shape), " after flatten:", list(squares.flat
 # Take 1,000 examples in batches of 32. How many batches are there, and how large is the last one?
 
 # %%
-my_prediction = ""  # number of batches, size of the last one
+predict("p06_1", "", "two numbers: batches, size of the last one")
 
 # %%
-thousand = TensorDataset(torch.zeros(1000, 1))
+thousand, found = TensorDataset(torch.zeros(1000, 1)), {}
 for drop_last in (False, True):
     sizes = [len(x) for (x,) in DataLoader(thousand, batch_size=32, drop_last=drop_last)]
+    found[drop_last] = (len(sizes), sizes[-1])
     print(f"drop_last={drop_last}: {len(sizes)} batches, the last of {sizes[-1]}")
+outcome("p06_1", found[False])
 
 # %% [markdown]
 # 31 full batches and one of 8: 32 updates. With `drop_last=True` the small one is left out: 31. Why
@@ -125,13 +127,16 @@ def count_updates(n_examples, batch_size, drop_last=False):
 # take their mean. If you go from 16 to 64 numbers, what happens to the spread of that mean?
 
 # %%
-my_prediction = ""  # same / half / a quarter
+predict("p06_2", "", "the same / half / a quarter")
 
 # %%
-generator = generator_of(0)
+generator, spread = generator_of(0), {}
 for batch_size in (1, 4, 16, 64):
     means = torch.randn(10_000, batch_size, generator=generator).mean(dim=1)
-    print(f"batch of {batch_size:2}: the means spread by {means.std().item():.2f}")
+    spread[batch_size] = means.std().item()
+    print(f"batch of {batch_size:2}: the means spread by {spread[batch_size]:.2f}")
+parts = {"the same": 1, "half": 0.5, "a quarter": 0.25}
+outcome("p06_2", min(parts, key=lambda part: abs(parts[part] - spread[64] / spread[16])))
 
 # %% [markdown]
 # Four times the numbers, half the spread: it falls as 1/sqrt(batch size). It is the variance, the
@@ -142,8 +147,11 @@ for batch_size in (1, 4, 16, 64):
 # the data, the full gradient, and its length is the unit. In the middle is the noise: how far a
 # batch's gradient typically lies from the full one. On the right is what an epoch costs.
 #
-# Move the slider from 1 to 1,024, and look for the size at which the noise becomes as small as the
-# gradient itself (the dotted line in the middle).
+# At which size will the noise be as small as the gradient itself (the dotted line in the middle)?
+# Then move the slider from 1 to 1,024 and look for it.
+
+# %%
+predict("p06_3", "", "at about: 4 / 100 / 1000")
 
 # %% panel="gradient_noise"
 
@@ -154,10 +162,14 @@ for batch_size in (1, 4, 16, 64):
 from course_lib.simulations import load
 
 gradient_noise = load("gradient_noise")  # the simulation without its sliders
+small_enough = []
 for batch_size in (1, 16, 64, 128, 1024):
     state = gradient_noise.compute({"batch_size": batch_size, "when": "start"})
     distance = state.measured.noise[state.place]
+    small_enough += [batch_size] if distance <= 1 else []
     print(f"batch {batch_size:4}: noise / gradient = {distance:.1f}, {state.updates} updates")
+first = small_enough[0]
+outcome("p06_3", str(min((4, 100, 1000), key=lambda guess: max(guess / first, first / guess))))
 
 # %% [markdown]
 # Between 64 and 128 examples the noise is as large as the gradient. Below that, a batch's gradient
@@ -179,7 +191,9 @@ for batch_size in (1, 16, 64, 128, 1024):
 # expect at the end: on the zeros, on the nines, and overall?
 
 # %%
-zeros, nines, overall = "", "", ""
+predict("p06_4", "", "the accuracy on the zeros: about 0 / about a half / about 1")
+predict("p06_5", "", "on the nines: about 0 / about a half / about 1")
+predict("p06_6", "", "overall: about a tenth / about a half / about 1")
 
 # %% panel="shuffling"
 
@@ -204,8 +218,14 @@ zeros, nines, overall = "", "", ""
 shuffling = load("shuffling")  # the simulation without its sliders
 for order in ("sorted", "windows", "blocks"):
     state = shuffling.compute({"step": 565, "order": order, "lr": 0.1})
+    if order == "sorted":
+        at_the_end = state.other.accuracy[-1]  # of each digit
     print(f"{order:8}: mean accuracy at the end {state.other.accuracy[-1].mean():.2f}")
 print(f"shuffled: mean accuracy at the end {state.shuffled.accuracy[-1].mean():.2f}")
+parts = {"about 0": 0, "about a tenth": 0.1, "about a half": 0.5, "about 1": 1}
+accuracies = (at_the_end[0], at_the_end[9], at_the_end.mean())
+for question, accuracy in zip(("p06_4", "p06_5", "p06_6"), accuracies):
+    outcome(question, min(parts, key=lambda part: abs(parts[part] - accuracy)))
 
 # %% [markdown]
 # You do not need a simulation to see it. Here are two sorted epochs, in the five lines that you
@@ -327,7 +347,8 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
 # `evaluate` returns loss and accuracy; in chapter 07 you write it yourself.)
 
 # %%
-training_loss, loss_on_the_others = "", ""  # falls / rises / falls, then rises
+predict("p06_7", "", "the training loss: falls / rises / falls, then rises")
+predict("p06_8", "", "the loss on the others: falls / rises / falls, then rises")
 
 # %%
 from course_lib.training import Trainer, evaluate
@@ -356,6 +377,10 @@ best = min(val_losses)
 show_figure(figure, f"The loss on the others falls to {best:.1f}, then rises again.")
 print("training loss below 0.01 at the end:", train_losses[-1] < 0.01)
 print("loss on the others more than 10 % above its best:", val_losses[-1] > 1.1 * best)
+for question, losses in (("p06_7", train_losses), ("p06_8", val_losses)):
+    falls, rises = min(losses) < losses[0] / 1.1, losses[-1] > 1.1 * min(losses) + 0.01
+    both = "falls, then rises" if rises else "falls"
+    outcome(question, both if falls else "rises")
 
 # %% [markdown]
 # The training loss goes to almost zero. The loss on digits that the network never trained on has a
@@ -418,7 +443,7 @@ print([[round(v, 2) for v in row] for row in ((table - mean) / std).tolist()])
 # deviation do you use for the validation data?
 
 # %%
-my_prediction = ""  # its own / those of the training data / those of all data
+predict("p06_9", "", "its own / those of the training data / those of all data")
 
 # %% [markdown]
 # Those of the **training data**. The model learned that "0.5" means half a deviation above the
@@ -434,6 +459,14 @@ print("constant pixels:", int(constant.sum()), "of", images.shape[1])
 divided = (images - images.mean(dim=0)) / images.std(dim=0, correction=0)
 n_nan = int(divided.isnan().sum())
 print("entries that are NaN:", n_nan, "=", int(constant.sum()), "x", len(images))
+train_part, val_part = images[:1500], images[1500:]
+whose = {
+    "its own": lambda val: val,
+    "those of the training data": lambda val: train_part,
+    "those of all data": lambda val: torch.cat([train_part, val]),
+}  # which of them does not change when the validation data does?
+fixed = [name for name, data in whose.items() if data(val_part).mean() == data(2 * val_part).mean()]
+outcome("p06_9", *fixed)
 
 # %% [markdown]
 # 0 / 0 is NaN, and one NaN in a batch makes the whole loss NaN. A constant feature carries no

@@ -43,13 +43,13 @@ for label in (0, 1):
 # %% [markdown]
 # The network assigns each point of the plane to class 0 or class 1. Where it changes its mind is
 # the **decision boundary**, the black line below. Before you press Train, make three predictions.
-# What does the boundary look like before the first step? What about after the last? And when does
-# the loss fall fastest?
+# Random weights draw some boundary: how many of the points does it have on the right side? How many
+# after the last step? And when does the loss fall fastest?
 
 # %%
-boundary_at_first = ""  # a line, a curve, a circle?
-boundary_at_last = ""
-loss_falls_fastest = ""  # at the start, somewhere later, evenly
+predict("p07_1", "", "right at first: a tenth / half / nine tenths")
+predict("p07_2", "", "right at the end: half / three quarters / nearly all")
+predict("p07_3", "", "the loss falls fastest: at the start / somewhere later / evenly")
 
 # %% panel="dashboard"
 
@@ -104,6 +104,17 @@ for epoch in (1, 10, 20, 30, 50):
     print(f"after epoch {epoch:2}: loss {loss:.2f}, accuracy {accuracy:.2f}")
 first_good = next(i + 1 for i, (_, accuracy) in enumerate(results) if accuracy >= 0.95)
 print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
+untrained = MLP(2, 16, 2, activation=nn.Tanh, seed=0)
+_, at_first = training.evaluate(untrained, nn.CrossEntropyLoss(), points, labels)
+first_parts = {"a tenth": 0.1, "half": 0.5, "nine tenths": 0.9}
+last_parts = {"half": 0.5, "three quarters": 0.75, "nearly all": 1.0}
+outcome("p07_1", min(first_parts, key=lambda part: abs(first_parts[part] - at_first)))
+outcome("p07_2", min(last_parts, key=lambda part: abs(last_parts[part] - results[-1][1])))
+tens = [results[epoch][0] for epoch in (0, 9, 19, 29, 39, 49)]
+falls = [before - after for before, after in zip(tens, tens[1:])]  # in ten epochs each
+steepest = falls.index(max(falls))
+evenly = max(falls) < 2 * min(falls)
+outcome("p07_3", "evenly" if evenly else "somewhere later" if steepest else "at the start")
 
 # %% [markdown]
 # ## Ruin it on purpose
@@ -116,15 +127,20 @@ print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
 # Folklore says that the loss goes to infinity. Does it?
 
 # %%
-my_prediction = ""  # infinity / NaN / large but finite
+predict("p07_4", "", "infinity / NaN / large but finite")
 
 # %%
+all_losses = []
 for optimizer_class in (SGD, Adam):
     results, batch_losses = watch(optimizer_class, lr=10, batch_size=16, epochs=50)
+    all_losses += batch_losses
     finite = all(math.isfinite(loss) for loss in batch_losses)
     leaps, fits = max(batch_losses) > 100, results[-1][1] >= 0.9
     name = optimizer_class.__name__
     print(f"{name:4} a batch loss above 100: {leaps}; all finite: {finite}; fits: {fits}")
+is_nan = any(math.isnan(loss) for loss in all_losses)
+finite = all(math.isfinite(loss) for loss in all_losses)
+outcome("p07_4", "NaN" if is_nan else "large but finite" if finite else "infinity")
 
 # %% [markdown]
 # It leaps above 100, a hundred times too high, and stays finite. It never fits, either. The reason
@@ -163,16 +179,21 @@ print(f"loss after epoch 1: {results[0][0]:.2f}, after epoch 50: {results[-1][0]
 # quicker? Count the epochs that end with a *higher* loss than the one before.
 
 # %%
-quicker, smoother = "", ""  # SGD or Adam
+predict("p07_5", "", "quicker: SGD / Adam")
+predict("p07_6", "", "smoother: SGD / Adam")
 
 # %%
+rougher, sooner = {}, {}
 for optimizer_class in (SGD, Adam):
     results, _ = watch(optimizer_class, lr=0.1, batch_size=16, epochs=50)
     rises = sum(after[0] > before[0] for before, after in zip(results, results[1:]))
     early = max(accuracy for _, accuracy in results[:20])
     often = "often" if rises > 5 else "hardly ever"
     name, quick = optimizer_class.__name__, early >= 0.95
+    rougher[name], sooner[name] = rises, early
     print(f"{name:4} the loss rises {often}; 95 % within 20 epochs: {quick}")
+outcome("p07_5", max(sooner, key=sooner.get))
+outcome("p07_6", min(rougher, key=rougher.get))
 
 # %% [markdown]
 # SGD glides and is slow; Adam is there in a few epochs and jitters from then on. The same number
@@ -185,15 +206,20 @@ for optimizer_class in (SGD, Adam):
 # epochs. Same result?
 
 # %%
-my_prediction = ""  # 16 is better / 128 is better / about the same
+predict("p07_7", "", "16 is better / 128 is better / about the same")
 
 # %%
+ends = {}
 for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
     results, batch_losses = watch(Adam, 0.01, batch_size, epochs)
     print(
         f"batch {batch_size:3}, {epochs:3} epochs = {len(batch_losses)} updates:"
         f" loss below 0.2: {results[-1][0] < 0.2}"
     )
+    ends[batch_size, epochs] = results[-1][0]
+ratio = ends[128, 50] / ends[16, 50]
+alike = 0.8 < ratio < 1.25
+outcome("p07_7", "about the same" if alike else f"{16 if ratio > 1 else 128} is better")
 
 # %% [markdown]
 # Equal epochs are not equal updates. With 128 an epoch has two updates, with 16 it has ten. After
@@ -219,15 +245,15 @@ for batch_size, epochs in ((16, 50), (128, 50), (128, 250)):
 # Fill in the table before you run the next cell.
 
 # %%
-my_table = {  # "same" or "different" numbers; "graph" or "no graph"
-    ("model.train()", "recording"): "",
-    ("model.train()", "no_grad"): "",
-    ("model.eval()", "recording"): "",
-    ("model.eval()", "no_grad"): "",
-}
+choices = "same, graph / same, no graph / different, graph / different, no graph"
+predict("p07_8", "", f"model.train(), recording: {choices}")
+predict("p07_9", "", f"model.train(), no_grad: {choices}")
+predict("p07_10", "", f"model.eval(), recording: {choices}")
+predict("p07_11", "", f"model.eval(), no_grad: {choices}")
 
 # %%
 model = nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Dropout(0.5), nn.Linear(16, 2))
+table = []
 for training_mode in (True, False):
     for recording in (True, False):
         model.train(training_mode)
@@ -237,6 +263,10 @@ for training_mode in (True, False):
         column = "recording" if recording else "no_grad  "
         numbers = "same numbers     " if torch.allclose(first, second) else "different numbers"
         print(row, column, "->", numbers, "graph" if first.requires_grad else "no graph")
+        same = "same" if torch.allclose(first, second) else "different"
+        table.append(f"{same}, {'graph' if first.requires_grad else 'no graph'}")
+for question, entry in zip(("p07_8", "p07_9", "p07_10", "p07_11"), table):
+    outcome(question, entry)
 
 # %% [markdown]
 # The mode decides the numbers, recording decides the graph, and neither affects the other:
@@ -318,13 +348,18 @@ def evaluate(model, loader, loss_fn):
 # much do two runs differ when *nothing* is changed except the random start?
 
 # %%
-my_prediction = ""  # the final losses of three seeds: equal / a few hundredths apart / far apart
+predict("p07_12", "", "the final losses: equal / a few hundredths apart / far apart")
 
 # %%
+finals = []
 for seed in (0, 1, 2):
     results, _ = watch(Adam, lr=0.01, batch_size=16, epochs=50, seed=seed)
+    finals.append(results[-1][0])
     reached = next(i + 1 for i, (_, accuracy) in enumerate(results) if accuracy >= 0.95)
     print(f"seed {seed}: final loss {results[-1][0]:.2f}, 95 % after epoch {reached}")
+apart = max(finals) - min(finals)
+near = "a few hundredths apart" if apart < 0.15 else "far apart"
+outcome("p07_12", "equal" if apart == 0 else near)
 
 # %% [markdown]
 # By a few hundredths in the loss, and by several epochs in speed. A change with a smaller effect
@@ -417,12 +452,15 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
 # of the runs have diverged. What does `min` make of NaN?
 
 # %%
-my_prediction = ""  # min of [nan, 0.5], and of [0.5, nan]
+predict("p07_13", "", "min([nan, 0.5]): nan / 0.5")
+predict("p07_14", "", "min([0.5, nan]): nan / 0.5")
 
 # %%
 nan = float("nan")
 print("nan < 0.5:", nan < 0.5, "  nan > 0.5:", nan > 0.5, "  nan == nan:", nan == nan)
 print("min([nan, 0.5]) =", min([nan, 0.5]), "  min([0.5, nan]) =", min([0.5, nan]))
+outcome("p07_13", str(min([nan, 0.5])))
+outcome("p07_14", str(min([0.5, nan])))
 
 # %% [markdown]
 # Every comparison with NaN is False, so `min` keeps whatever comes first. A diverged run can win
@@ -462,7 +500,7 @@ def best_learning_rate(results):
 # you expect the lowest final loss?
 
 # %%
-my_prediction = ""  # 1, 0.1, 0.01, 0.001 or 0.0001
+predict("p07_15", "", "1 / 0.1 / 0.01 / 0.001 / 0.0001")
 
 # %% tags=["raises-exception"]
 rates = (1.0, 0.1, 0.01, 0.001, 0.0001)
@@ -473,6 +511,7 @@ try:
         sweep[lr] = [float(loss) for loss in losses]
     best = best_learning_rate(sweep)
     print(f"lowest final loss at rate {best:g}")
+    outcome("p07_15", f"{best:g}")
 except (NotImplementedError, TypeError, KeyError) as error:
     sweep = None
     print(f"{type(error).__name__}: finish the three functions above, then run this cell again.")

@@ -13,6 +13,7 @@ from grading.answers import find_answer
 from grading.answers.model import as_subjects
 from grading.authoring.answers_pack import (
     FOLDER,
+    before_after_answers,
     exercise_answers,
     quiz_answers,
     same,
@@ -42,9 +43,15 @@ def test_keys_solutions_and_sentences_are_those_of_the_secret_halves():
         assert without_runs(stored(exercise.name)) == wanted, f"{exercise.name}: {REMEDY}"
 
 
+def test_the_keys_before_and_after_the_course_are_those_of_the_secret_half():
+    for when in ("before", "after"):
+        assert stored(f"quiz_{when}") == before_after_answers(when), REMEDY
+
+
 def test_there_is_no_file_of_something_that_is_gone():
     known = {exercise.name for exercise in EXERCISES}
     known |= {f"quiz_{chapter.number}" for chapter in CHAPTERS}
+    known |= {"quiz_before", "quiz_after"}
     assert {path.stem for path in FOLDER.glob("*.json")} == known
 
 
@@ -56,7 +63,8 @@ def test_mistakes_look_as_they_do_in_the_pack(name):
 
 def test_what_is_current_stays_untouched_and_what_is_not_is_written(tmp_path):
     chapter = find_chapter("00")
-    names = [f"quiz_{chapter.number}", *(each.name for each in chapter_exercises(chapter))]
+    names = [f"quiz_{chapter.number}", "quiz_before", "quiz_after"]
+    names += [*(each.name for each in chapter_exercises(chapter))]
     for name in names:
         shutil.copy(FOLDER / f"{name}.json", tmp_path)
     assert not write_pack(chapter, tmp_path)
