@@ -189,6 +189,27 @@ _TIME_OF_A_STEP = """async (figure) => {
 }"""
 
 
+def test_quizzes_and_predictions_answer_by_keyboard(offline, site):
+    offline.goto((site / "notebooks" / "02_loss_functions.html").as_uri())
+    press, page = offline.keyboard.press, offline.locator
+    quiz, form = page("[data-quiz=q02_1]"), page("form[data-prediction=p02_2]")
+    right = quiz.get_attribute("data-key")
+    wrong = next(letter for letter in "ABCD" if letter != right)
+    for letter, shown in ((wrong, 1), (right, 4)):
+        quiz.get_by_role("button", name=letter, exact=True).focus()
+        press("Enter")
+        expect(quiz.locator("li:visible")).to_have_count(shown)
+    expect(quiz.get_by_role("status")).to_contain_text(f"{right} is right: ")
+    form.get_by_role("textbox").focus()
+    press("Enter")
+    expect(form.get_by_role("status")).to_have_text("Choose or write something first.")
+    offline.keyboard.type("0.1")
+    press("Enter")
+    expect(form.get_by_role("status")).to_contain_text('You expected "0.1"; it was: 0.0867.')
+    expect(form.get_by_role("button")).to_be_disabled()
+    assert offline.complaints == []
+
+
 @pytest.mark.parametrize("look", _LIGHT_AND_DARK)
 @pytest.mark.parametrize("size", [_WIDE, _NARROW], ids=["wide", "narrow"])
 def test_pages_with_panels_are_accessible(chromium, site, look, size):

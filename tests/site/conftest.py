@@ -3,6 +3,7 @@
 Both are made once in a run of the tests: workers that come later find what the first one made.
 """
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +51,8 @@ def site(shared_folder: Path) -> Path:
     folder = shared_folder / "site"
     with FileLock(shared_folder / "site.lock"):
         return folder / "pages" if (folder / "done").exists() else built(folder)
+
+
+def panels_of(released: str) -> dict[str, str]:
+    """A word in place of each panel of a notebook."""
+    return dict.fromkeys(re.findall(r'panel\(\\"(\w+)\\"', released), "a panel")
