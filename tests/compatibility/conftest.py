@@ -22,6 +22,7 @@ PINS = Path(__file__).with_name(f"colab{RUNTIME and '-'}{RUNTIME}-constraints.tx
 #: What the course needs of Colab's packages; torch is whatever this environment has.
 PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
 OURS = "pytorch-training-loop-course"
+ANSWERS = f"{OURS}-answers"
 
 
 def pins() -> dict[str, str]:
@@ -32,7 +33,7 @@ def pins() -> dict[str, str]:
 
 def frozen(python: Path) -> dict[str, str]:
     """What is installed there, the course apart."""
-    lines = run(python, "-m", "pip", "freeze", "--exclude", OURS).splitlines()
+    lines = run(python, "-m", "pip", "freeze", "--exclude", OURS, "--exclude", ANSWERS).splitlines()
     return dict(re.split(r"==| @ ", line, maxsplit=1) for line in lines if line[:1] not in "#-")
 
 

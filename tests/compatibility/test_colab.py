@@ -13,12 +13,12 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from course_lib.about import colab_requirement
+from course_lib.about import colab_answers, colab_requirement
 from course_lib.chapters import CHAPTERS, Chapter, find_chapter
 from grading.chapter_text.regions import find_regions
 from grading.intake.matching import grade_id_of, is_solution, is_test
 from grading.paths import released_notebook, solved_notebook
-from tests.compatibility.conftest import OURS, frozen, pins
+from tests.compatibility.conftest import ANSWERS, OURS, frozen, pins
 from tests.compatibility.environments import run
 from tests.compatibility.kernels import execute_there, plain_text
 
@@ -136,7 +136,7 @@ asked = []
 
 def pip(line):
     asked.append(line)
-    words = [{archive!r} if word == {address!r} else word for word in line.split()]
+    words = [{addresses!r}.get(word, word) for word in line.split()]
     subprocess.run([sys.executable, "-m", "pip", *words], check=True)
 
 def blocking_request(kind, request="", timeout_sec=None):
@@ -163,10 +163,10 @@ def archive(repository: Path, tmp_path: Path) -> Path:
     return path
 
 
-def test_on_colab_the_setup_cell_fetches_the_course_and_nothing_else(
+def test_on_colab_the_setup_cell_fetches_the_course_its_answers_and_nothing_else(
     colab_python: Path, archive: Path, tmp_path: Path
 ) -> None:
-    run(colab_python, "-m", "pip", "uninstall", "--quiet", "--yes", OURS)
+    run(colab_python, "-m", "pip", "uninstall", "--quiet", "--yes", OURS, ANSWERS)
     before = frozen(colab_python)
     chapter = find_chapter(SOLVED)
     notebook = solved(chapter)
@@ -177,15 +177,21 @@ def test_on_colab_the_setup_cell_fetches_the_course_and_nothing_else(
         for cell in notebook.cells
         if set(cell.metadata.get("tags", [])) & set(keep) or grade_id_of(cell) == "fit__test"
     ]
-    play = _PLAY_COLAB.format(archive=str(archive), address=colab_requirement())
+    addresses = {
+        colab_requirement(): archive.as_uri(),
+        colab_answers(): f"{archive.as_uri()}#subdirectory=answers",
+    }
+    play = _PLAY_COLAB.format(addresses=addresses)
     notebook.cells.insert(0, new_code_cell(play))
     notebook.cells.append(new_code_cell("print(asked)"))
     execute_there(notebook, colab_python, tmp_path)
 
     assert frozen(colab_python) == before
     assert plain_text(notebook.cells[-1]).strip() == str(
-        [f"install -q --no-deps {colab_requirement()}"]
+        [f"install -q --no-deps {colab_requirement()} {colab_answers()}"]
     )
+    known = "import course_lib, course_answers; course_lib.use_answers(); print(course_lib.answers.in_use())"
+    assert run(colab_python, "-c", known, cwd=tmp_path).strip() == "True"
     # A check before its exercise: advice instead of a traceback, on Colab's IPython too.
     (check,) = [cell for cell in notebook.cells if is_test(cell)]
     (error,) = check.outputs
