@@ -92,6 +92,10 @@ bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nb
 bench-regrading: $(EVERYONE)  ## maintainer: how fast a class is graded again, unchanged (LEARNERS=300)
 	$(IN_VENV) -m benchmarks.grading --again --learners $(or $(LEARNERS),300)
 
+.PHONY: bench-watching
+bench-watching: $(EVERYONE)  ## maintainer: how soon after hand-in a page is there (LEARNERS=40)
+	$(IN_VENV) -m benchmarks.watching --learners $(or $(LEARNERS),40)
+
 .PHONY: test-colab
 test-colab: $(EVERYONE)  ## maintainer: all notebooks on Colab's versions (makes environments in .cache)
 	COURSE_COLAB=1 $(IN_VENV) -m pytest tests/compatibility

@@ -1,4 +1,4 @@
-"""The learner's own record of checks, hints and answers: a private local file that nobody else reads.
+"""The learner's own record of checks, hints and answers: a private local file.
 
 ``check``, ``hint``, ``solution`` and ``check_quiz`` use it, ``python -m course_lib status`` shows it. It is a
 convenience: whatever is wrong with the file, they still answer, so nothing in here raises.
@@ -241,5 +241,5 @@ def _write(text: str) -> None:
             os.write(file, line)
         finally:
             os.close(file)
-    except OSError:  # a read-only or full home folder costs nobody the answer to a check
+    except OSError:  # a read-only or full home folder must not cost the answer to a check
         _unwritten.setdefault(target, []).append(line)

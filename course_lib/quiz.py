@@ -15,6 +15,7 @@ from course_lib import progress
 from course_lib.answers import QuizAnswer, quiz_answer
 from course_lib.chapters import CHAPTERS, Chapter
 from course_lib.display import Text, show, write
+from course_lib.errors import fail_validation
 
 LETTERS = ("A", "B", "C", "D")
 
@@ -66,12 +67,14 @@ def check_quiz(id: str, answer: Any) -> None:
 
     In the self-study edition, also whether it is right and why; after a right answer or two
     different ones, the reasons of all options. Elsewhere grading decides: the key is not here.
-    Raises nothing.
+    Raises nothing; only while nbgrader validates is there a ``NotRight`` for anything but a letter.
     """
-    if answer is None:
-        write(f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.')
-    elif not is_letter(answer):
-        write(f'\u2717 {id}: {answer!r:.40} is not an answer. Set it to "A", "B", "C" or "D".')
+    if not is_letter(answer):
+        found = f'\u2717 {id}: {answer!r:.40} is not an answer. Set it to "A", "B", "C" or "D".'
+        if answer is None:
+            found = f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.'
+        write(found)
+        fail_validation(found)
     elif (known := quiz_answer(id)) is None:
         letter = answer.strip().upper()
         write(f"\u2713 {id}: {letter} is noted. Grading gives the key and the reasons.")

@@ -143,9 +143,35 @@ def release(
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
 
+    changed = []
+
+    def changing(chapter, changes) -> None:
+        changed.append(chapter)
+        for line in (f"{chapter.id}, a new version:", *changes.lines()):
+            typer.echo(line)
+
     with clear_problems():
-        release_chapters(chapters or [], course, report=_report, graded=graded)
+        release_chapters(chapters or [], course, report=_report, graded=graded, changing=changing)
         typer.echo(f"The course directory is {course.resolve()}.")
+        for chapter in changed:
+            from grading.classroom.grade_class import grade_class
+
+            grade_class(chapter.id, course)
+
+
+@app.command()
+def publish(
+    repository: Annotated[
+        str, typer.Option(help="OWNER/NAME, as in github.com/OWNER/NAME.", show_default=False)
+    ],
+) -> None:
+    """Author: put your repository's address into badges, set-up cells and links."""
+    from grading.authoring.publish import publish as publish_as
+
+    with clear_problems():
+        for name in publish_as(repository):
+            typer.echo(name)
+        typer.echo(f"These files name {repository} now; the notebooks are what their sources make.")
 
 
 Sandbox = Annotated[
@@ -195,6 +221,9 @@ def grade(
         Path | None,
         typer.Option(help="Write everyone's result there, too, as `grade-notebook --json` does."),
     ] = None,
+    learner: Annotated[
+        list[str] | None, typer.Option(help="Only this learner; may be given more than once.")
+    ] = None,
 ) -> None:
     """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
 
@@ -209,21 +238,37 @@ def grade(
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json)
+        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [])
 
 
 @app.command()
 def report(
-    chapter: Annotated[str, typer.Argument(help="A chapter by name or number (05).")],
+    chapter: Annotated[
+        str | None,
+        typer.Argument(help="A chapter by name or number; without it, the whole course."),
+    ] = None,
     course: Course = COURSE_FOLDER,
     csv: Annotated[Path | None, typer.Option(help="Also write the numbers to this file.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also write one picture to this file.")] = None,
+    png: Annotated[
+        Path | None, typer.Option(help="Also write one picture to this file: of a chapter.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page without names: of the whole course.")
+    ] = None,
 ) -> None:
-    """Instructor: scores, points per exercise and misconceptions of the class, as last graded."""
+    """Instructor: how the class did, in a chapter or in the whole course, as last graded."""
     from grading.classroom.report import report as report_class
+    from grading.classroom.report import report_course
 
     with clear_problems():
-        report_class(chapter, course, csv, png)
+        if chapter is None:
+            if png is not None:
+                raise Problem("--png is for one chapter; of the whole course there is --html.")
+            report_course(course, csv, html)
+        elif html is not None:
+            raise Problem("--html is of the whole course: leave out the chapter.")
+        else:
+            report_class(chapter, course, csv, png)
 
 
 @app.command()
@@ -262,6 +307,40 @@ def observed(
     with clear_problems():
         for line in lines_of(chapter, learner, course, exercise):
             typer.echo(line)
+
+
+@app.command()
+def watch(
+    chapters: Chapters = None,
+    course: Course = COURSE_FOLDER,
+    once: Annotated[
+        bool, typer.Option("--once", help="Deal with what is there, then stop.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Submissions at a time; default: one per core.")
+    ] = None,
+) -> None:
+    """Instructor: grade each submission when it is handed in, and give its page back."""
+    from grading.classroom.prefork import start_server
+
+    start_server()
+    from grading.classroom.watch import watch as watch_course
+
+    with clear_problems():
+        watch_course(chapters or [], course, once, jobs)
+
+
+@app.command()
+def rename(
+    old: Annotated[str, typer.Argument(help="The name of a learner's folder.")],
+    new: Annotated[str, typer.Argument(help="What it is to be called.")],
+    course: Course = COURSE_FOLDER,
+) -> None:
+    """Instructor: give a learner another name, in the folders and in the gradebook."""
+    from grading.classroom.rename import rename as rename_learner
+
+    with clear_problems():
+        rename_learner(old, new, course)
 
 
 @app.command()

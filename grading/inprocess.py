@@ -1,7 +1,7 @@
 """Grades in the learner's own process: what the hidden lines of a test cell call.
 
-This is the unprotected way, for plain ``nbgrader autograde``, for ``validate`` and for the solved
-notebooks, which so replay their own full marks. ``python -m grading grade`` never runs these lines.
+This is the unprotected way, for ``nbgrader validate`` of a solved notebook and for the solved notebooks
+themselves, which so replay their own full marks. Nothing that grades submissions runs these lines.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from course_lib.exercises.checking.observe import observe
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise, judge_quiz
 
-#: Plain nbgrader knows no secret: one fixed set of cases.
+#: It needs no secret: there is one fixed set of cases.
 SEED = 20_051
 
 

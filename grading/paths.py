@@ -78,6 +78,24 @@ class CourseFolder:
         """What the last grading of a chapter said."""
         return self.root / "results" / "graded" / chapter.id
 
+    def attempts(self, chapter: Chapter) -> Path:
+        """What ``watch`` made of each submission that came through the exchange folder."""
+        return self.root / "results" / "attempts" / chapter.id
+
+    @property
+    def watch(self) -> Path:
+        """Locked by the process that watches the course."""
+        return self.root / "results" / "watch.lock"
+
+    def turn(self, chapter: Chapter) -> Path:
+        """Locked by the process that grades a chapter."""
+        return self.root / "results" / f"{chapter.id}.lock"
+
+    @property
+    def releasing(self) -> Path:
+        """Where nbgrader makes a release, until it stands."""
+        return self.root / ".releasing"
+
     def release(self, chapter: Chapter) -> Path:
         """The notebook that learners of this course got."""
         return self.root / "release" / chapter.id / f"{chapter.id}.ipynb"

@@ -59,6 +59,13 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of this run; who makes something in it takes a lock first."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
 def needs() -> Callable[[bool, str], None]:
     """``needs(available, reason)``: skip with the reason when not available; under CI, fail."""
 

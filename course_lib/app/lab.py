@@ -30,7 +30,7 @@ _SETTINGS = {
     },
 }
 
-#: Installed with nbgrader, they complain at each start that the learner's folder is no course.
+#: Installed with nbgrader, they complain at each start that the learner's folder is not a course.
 _NO_INSTRUCTORS_TOOLS = {
     f"nbgrader.server_extensions.{name}": False
     for name in ("formgrader", "validate_assignment", "assignment_list", "course_list")
@@ -128,7 +128,7 @@ def _write_kernel(private: Path) -> None:
 
 def _put_this_python_first() -> None:
     """So that ``!python`` in a cell and ``python`` in JupyterLab's terminal are this Python, also
-    where nobody activated its environment."""
+    where its environment is not activated."""
     paths = [str(Path(sys.executable).parent), os.environ.get("PATH")]
     os.environ["PATH"] = os.pathsep.join(filter(None, paths))
 

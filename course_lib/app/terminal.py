@@ -1,6 +1,8 @@
-"""What both command lines promise of their end: one line and an exit status, never a traceback,
-whoever stops reading (``| head``), whatever disk is full or read-only, whichever package is missing
-and whichever characters the terminal lacks. Called by ``course_lib.__main__`` and ``grading.__main__``; standard library alone.
+"""How both command lines end: with one line and an exit status, never a traceback.
+
+That holds where the reader has gone (``| head``), a disk is full or read-only, a package is missing,
+or the terminal lacks a character. Called by ``course_lib.__main__`` and ``grading.__main__``; needs
+nothing but the standard library.
 """
 
 import os
@@ -9,7 +11,7 @@ from collections.abc import Callable
 
 
 def answer(command: Callable[[], int | None], remedy: str) -> int:
-    """Run ``command``; returns its exit status (None counts as 0), 1 when nobody reads on, and 2
+    """Run ``command``; returns its exit status (None counts as 0), 1 when the reader has gone, and 2
     with a line on stderr for what the machine refuses or lacks. ``remedy`` says what to do about a
     package that is missing."""
     for stream in (sys.stdout, sys.stderr):

@@ -3,7 +3,7 @@
 Kept: the text of every cell in its order, and by what grading knows a cell: id, tags, nbgrader's
 data. Left out as personal, since it names a person, a machine or a time:
 
-- Colab's ``executionInfo`` (name, id and time of whoever ran the cell) and everything else that an
+- Colab's ``executionInfo`` (name, id and time of the person who ran the cell) and everything else that an
   editor stores in the metadata of a cell or of the notebook (Drive's file ids, widgets, environments);
 - all outputs and execution counts: they hold paths, file names and whatever was printed. Grading
   runs every cell again and never looks at them.

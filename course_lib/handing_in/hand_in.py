@@ -216,7 +216,7 @@ def _replace(path: Path, text: str) -> None:
     """The whole file or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    # A lone surrogate, which JSON allows, is no text: it becomes a question mark.
+    # A lone surrogate, which JSON allows, is not text: it becomes a question mark.
     temporary.write_bytes(text.encode("utf-8", "replace"))
     os.replace(temporary, path)
 

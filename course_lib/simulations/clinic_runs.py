@@ -55,7 +55,7 @@ def _digits(size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def _doubled(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Inputs, and targets that are no labels, in float64."""
+    """Inputs, and targets that are not labels, in float64."""
     X, y = data
     return X.double(), y.double() if y.is_floating_point() else y
 

@@ -22,8 +22,10 @@ from slim import slim
 from sphinx.cmd.build import main as sphinx
 
 from course_lib.about import colab_badge
+from course_lib.answers import use_answers
 from course_lib.app.terminal import answer
 from course_lib.chapters import CHAPTERS, Chapter
+from grading.paths import solved_notebook
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
@@ -80,8 +82,8 @@ def recorded(cache: Path, sampled: bool) -> Panels:
     return Panels(recordings, scripts, indexes)
 
 
-def stage(sources: Path, panels: Panels) -> None:
-    """Fill the empty folder ``sources`` with what Sphinx reads."""
+def stage(sources: Path, panels: Panels, graded: bool) -> None:
+    """Fill the empty folder ``sources`` with what Sphinx reads; ``graded``: no quiz has answers."""
     for name in PUBLISHED:
         path = REPOSITORY / name
         if path.is_dir():
@@ -101,7 +103,8 @@ def stage(sources: Path, panels: Panels) -> None:
         text = released.read_text(encoding="utf-8")
         names = filter(None, map(panel_of, json.loads(text)["cells"]))
         shown = {name: panels.html(name, chapter, "../_static") for name in names}
-        page = chapter_page(chapter, text, shown)
+        solved = None if graded else solved_notebook(chapter).read_text(encoding="utf-8")
+        page = chapter_page(chapter, text, shown, solved)
         (sources / "notebooks" / released.name).write_text(page, encoding="utf-8")
         shutil.copyfile(released, sources / "released" / released.name)
 
@@ -114,12 +117,16 @@ def main() -> int:
     parser.add_argument(
         "--sample", action="store_true", help="record a few settings of each panel, for the tests"
     )
+    parser.add_argument(
+        "--graded", action="store_true", help="for a graded course: quizzes have no answers"
+    )
     options = parser.parse_args()
+    use_answers()
     shutil.rmtree(options.work, ignore_errors=True)
     sources, pages = options.work / "sources", options.work / "pages"
     sources.mkdir(parents=True)
     panels = recorded(options.recordings, options.sample)
-    stage(sources, panels)
+    stage(sources, panels, options.graded)
     folders = ["-c", str(HERE), "-d", str(options.work / "doctrees"), str(sources), str(pages)]
     if sphinx(["-b", "html", "-q", "-W", "--keep-going", *folders]) != 0:
         return 1

@@ -4,6 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 
+from questions import answering, outcomes
+
 from course_lib.about import REPOSITORY, TAG, colab_badge
 from course_lib.chapters import CHAPTERS, Chapter
 
@@ -62,18 +64,23 @@ def document_page(text: str) -> str:
     return re.sub(r"\]\(((?:\.\./)*)README\.md", r"](\1index.md", text)
 
 
-def chapter_page(chapter: Chapter, released: str, panels: Mapping[str, str]) -> str:
+def chapter_page(
+    chapter: Chapter, released: str, panels: Mapping[str, str], solved: str | None
+) -> str:
     """The released notebook as a page: links stay on the site, and a panel is its recording.
 
-    ``panels`` has the HTML of each recorded panel by its name. Where the notebook starts, a line
-    says how to work in it instead of reading.
+    ``panels`` has the HTML of each recorded panel by its name. Quizzes and predictions answer, with what
+    came of the run in the notebook ``solved``; without one they stay as they are.
     """
     notebook = json.loads(released)
+    came = None if solved is None else outcomes(json.loads(solved))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
             cell["source"] = _local("".join(cell["source"]), chapter)
         elif name := panel_of(cell):
             cell["outputs"] = [html_output(panels[name])]
+        elif came is not None and (html := answering("".join(cell["source"]), came)):
+            cell["outputs"] = [html_output(html)]
     return json.dumps(notebook, ensure_ascii=False)
 
 

@@ -75,7 +75,7 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     bad = int((~equal).sum())
     worst = (~equal).flatten().nonzero()[0].item()
     pair = _values(a.flatten()[worst].item(), b.flatten()[worst].item())
-    return pair if a.numel() == 1 else f"{bad} of {a.numel()} numbers differ; the first: {pair}"
+    return pair if a.numel() == 1 else f"{bad} of its {a.numel()} numbers differ, first: {pair}"
 
 
 def _graph_difference(expected: torch.Tensor) -> str:
@@ -102,9 +102,9 @@ def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> s
         if problem:
             if _is_short(expected) and _is_short(got):
                 return _values(expected, got)
-            return (
-                problem if len(expected) == 1 else f"number {number} of {len(expected)}: {problem}"
-            )
+            kind = "tensor" if isinstance(a, torch.Tensor) else "number"
+            place = f"{kind} {number} of {len(expected)}: "
+            return problem if len(expected) == 1 else f"{place}{problem}"
     return None
 
 

@@ -75,7 +75,7 @@ def execute_notebook(
 
 
 def _environment(profile: str) -> dict[str, str]:
-    """The kernel's: it imports this repository, reads nobody's start-up files and leaves the record
+    """The kernel's: it imports this repository, reads no personal start-up files and leaves the record
     of checks that the person who builds may have as a learner alone."""
     path = os.pathsep.join(filter(None, (str(REPOSITORY), os.environ.get("PYTHONPATH"))))
     return {**os.environ, "PYTHONPATH": path, "IPYTHONDIR": profile, "COURSE_HOME": profile}

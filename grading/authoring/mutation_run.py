@@ -27,7 +27,7 @@ from grading.authoring.solutions import SECONDS, TooSlow, elsewhere, stopped_aft
 from grading.chapter_text.reference import reference_source, run_source, solved_namespace
 from grading.errors import Problem
 from grading.judging.cases import case_set
-from grading.judging.judge import judge_exercise
+from grading.judging.judge import has_full_marks, judge_exercise
 
 #: Secrets that the case sets are drawn from, besides those of the matrix.
 SECRETS = tuple(range(101, 201))
@@ -36,8 +36,9 @@ _MEMORY = 4 * 2**30
 
 @dataclass(frozen=True)
 class MutantVerdict:
-    """What the judge says of one mutant: of the first secret on which it loses points, or of the
-    last one. ``survived`` is whether it earned full marks on all of them."""
+    """What the judge says of one mutant, with the first secret on which it loses points, or with the
+    last one. ``survived`` is whether it earned full marks on all of them. ``stillborn``: it cannot be
+    defined, or raises on most inputs, which its author sees before anybody tests it."""
 
     exercise: str
     name: str
@@ -48,12 +49,14 @@ class MutantVerdict:
     max_score: float
     misconception: str | None
     message: str
+    stillborn: bool = False
 
 
 def exercise_verdicts(
-    name: str, secrets: int = 3, sample: int | None = None
+    name: str, secrets: int = 3, sample: int | None = None, named: bool = True
 ) -> list[MutantVerdict]:
-    """The verdict on every mutant of an exercise; of at most ``sample`` of them, evenly spread."""
+    """The verdict on every mutant of an exercise; of at most ``sample`` of them, evenly spread. Where
+    they need not be ``named``, it is only asked whether they survive, which takes much less time."""
     source = reference_source(name)
     mutants = mutants_of(source)
     if sample is not None and len(mutants) > sample:
@@ -64,25 +67,29 @@ def exercise_verdicts(
     if unknown:
         raise Problem(f"{name}: {sorted(unknown)[0]!r} is listed as equivalent; no mutant has it.")
     with elsewhere():
-        return [_verdict(name, mutant, SECRETS[:secrets], equivalent) for mutant in mutants]
+        return [_verdict(name, mutant, SECRETS[:secrets], equivalent, named) for mutant in mutants]
 
 
-def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any) -> MutantVerdict:
+def _verdict(
+    name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any, named: bool
+) -> MutantVerdict:
     exercise = find_exercise(name)
     namespace = dict(solved_namespace(chapter_of(name)))
     listed = mutant.name in equivalent
 
-    def verdict(survived: bool, score: float, misconception: str | None, message: str):
-        points = float(exercise.points)
-        return MutantVerdict(
-            name, mutant.name, mutant.kind, survived, listed, score, points, misconception, message
-        )
+    points = float(exercise.points)
+
+    def verdict(
+        survived: bool, score: float, misconception: str | None, message: str, stillborn=False
+    ) -> MutantVerdict:
+        said = (score, points, misconception, message, stillborn)
+        return MutantVerdict(name, mutant.name, mutant.kind, survived, listed, *said)
 
     try:
         run_source(mutant.source, namespace, f"<{name}: {mutant.name}>")
         subjects = tuple(namespace[subject] for subject in exercise.subjects)
     except Exception as error:  # it cannot even be defined
-        return verdict(False, 0.0, None, f"{type(error).__name__}: {error}")
+        return verdict(False, 0.0, None, f"{type(error).__name__}: {error}", stillborn=True)
     for secret in secrets:
         cases = case_set(name, secret)
         try:
@@ -90,10 +97,14 @@ def _verdict(name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any)
                 observed = [observe(exercise, subjects, case) for case in cases.cases]
         except TooSlow:  # it came between two cases
             return verdict(False, 0.0, None, "it did not end")
+        if has_full_marks(name, secret, observed):
+            continue
+        if not named:
+            return verdict(False, 0.0, None, "")
         outcome = judge_exercise(name, secret, observed)
-        if outcome.score < outcome.max_score:
-            return verdict(False, outcome.score, outcome.misconception, outcome.message)
-    return verdict(True, outcome.score, None, outcome.message)
+        stillborn = 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
+        return verdict(False, outcome.score, outcome.misconception, outcome.message, stillborn)
+    return verdict(True, points, None, "")
 
 
 def prepare_worker() -> None:
@@ -135,6 +146,7 @@ def _table(chapters: Sequence[Chapter], results: dict[str, list[MutantVerdict]])
     columns = (
         "mutants",
         "killed",
+        "stillborn",
         "equivalent",
         "survive",
         "named",
@@ -149,17 +161,19 @@ def _table(chapters: Sequence[Chapter], results: dict[str, list[MutantVerdict]])
     for title, names in [*groups, ("all", list(results))]:
         every = [each for name in names for each in results[name]]
         killed = [each for each in every if not each.survived]
-        counted = [each for each in killed if each.max_score >= 2]
+        born = [each for each in killed if not each.stillborn]
+        counted = [each for each in born if each.max_score >= 2]
         nothing = sum(each.score == 0 for each in counted)
         mean = sum(each.score / each.max_score for each in counted) / max(len(counted), 1)
-        named = sum(each.misconception is not None for each in killed)
+        named = sum(each.misconception is not None for each in born)
         table.add_row(
             title,
             str(len(every)),
             str(len(killed)),
+            str(len(killed) - len(born)),
             str(sum(each.survived and each.listed for each in every)),
             str(sum(each.survived and not each.listed for each in every)),
-            f"{named / max(len(killed), 1):.0%}",
+            f"{named / max(len(born), 1):.0%}",
             f"{nothing / max(len(counted), 1):.0%}",
             f"{mean:.2f}",
         )

@@ -19,7 +19,8 @@ from grading.authoring.build import (
 )
 from grading.chapter_text.setup_cell import setup_source
 from grading.errors import Problem
-from grading.nbgrader.course import generate_assignment, make_course
+from grading.nbgrader.course import generate_assignment, load_course, make_course
+from grading.nbgrader.new_version import Changes, changes, make_room
 from grading.paths import (
     CHAPTERS_FOLDER,
     COURSE_FOLDER,
@@ -39,11 +40,14 @@ def release(
     source_folder: Path = SOURCE_FOLDER,
     notebooks_folder: Path | None = NOTEBOOKS_FOLDER,
     graded: bool = False,
+    changing: Callable[[Chapter, Changes], None] = lambda chapter, changes: None,
 ) -> list[Chapter]:
     """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``.
 
     With ``graded`` the course directory gets the graded edition, now and at every later release;
-    ``notebooks_folder`` is then left alone.
+    ``notebooks_folder`` is then left alone. ``changing`` is told of a chapter whose graded cells change
+    although work was handed in; scores and comments of cells that stay are kept, and that work is to be
+    graded again.
     """
     chapters = written_chapters(names)
     course = course.resolve()
@@ -54,7 +58,14 @@ def release(
     for chapter in chapters:
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
-        _copy_source(solved_notebook(chapter, source_folder), course, graded)
+        solved = solved_notebook(chapter, source_folder)
+        _copy_source(solved, course, graded)
+        notebook, config = nbformat.read(solved, as_version=4), load_course(course)
+        found = changes(config, chapter.id, notebook)
+        if found is not None:
+            generate_assignment(chapter, course, trial=True)
+            changing(chapter, found)
+            make_room(config, chapter.id, notebook)
         generate_assignment(chapter, course)
         changed = False
         if notebooks_folder is not None:

@@ -180,7 +180,7 @@ def build_mlp(in_features, hidden, out_features):
 
     Returns an nn.Module. It maps a batch [N, in_features] to logits [N, out_features], raw
     scores with nothing applied after the last layer. Both layers have a bias; names and
-    starting values are up to you.
+    starting values are up to you. The MLP of course_lib.models is not allowed.
     """
     ### BEGIN SOLUTION
     return torch.nn.Sequential(
@@ -272,7 +272,8 @@ print("x @ W:  ", (row @ square).round(decimals=3).tolist())
 
 # %% solution="manual_forward"
 def manual_forward(x, W1, b1, W2, b2):
-    """Compute linear layer, ReLU, linear layer from five tensors, without torch.nn.
+    """Compute linear layer, ReLU, linear layer from five tensors, without torch.nn and its
+    functional.
 
     x       [N, in]         the batch
     W1, b1  [hidden, in], [hidden]   weight and bias of the first layer, as PyTorch stores them

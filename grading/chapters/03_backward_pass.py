@@ -212,6 +212,8 @@ def numerical_gradient(f, w, eps=1e-4):
 
     Returns a tensor with w's shape and dtype, detached: one slope per entry of w.
     Afterwards w is unchanged, bit for bit.
+    Nothing that differentiates is allowed: torch.autograd, backward(), torch.func,
+    torch.gradient.
     """
     ### BEGIN SOLUTION
     flat = w.detach().flatten()
@@ -429,7 +431,8 @@ print("by hand:", [1 * 1.0 + 2 * 0.0 + 3 * -1.0, 10 * 1.0 + 20 * 0.0 + 30 * -1.0
 
 # %% solution="linear_gradients"
 def linear_gradients(x, y, w, b):
-    """Compute the gradients of the mean squared error of ``x @ w + b``, without autograd.
+    """Compute the gradients of the mean squared error of ``x @ w + b``, without autograd,
+    backward() or torch.func.
 
     x  inputs, [N, D]          w  weights, [D]
     y  targets, [N]            b  bias, 0-dim
@@ -484,6 +487,7 @@ def gradient_norms(model, loss):
     A parameter that gets no gradient from this loss is left out, even if it held an
     old one; a gradient of zeros is listed as 0.0.
     Afterwards .grad holds the fresh gradients of this loss.
+    layer_norms of course_lib.recorder is not allowed.
     """
     ### BEGIN SOLUTION
     model.zero_grad()

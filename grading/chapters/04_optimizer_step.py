@@ -164,7 +164,8 @@ def sgd_step(params, lr):
 
     Each parameter that has a gradient moves by lr times its gradient, downhill. The
     others stay as they are. Parameters keep their memory, gradients keep their values,
-    and gradient mode is the same afterwards as before. Returns nothing.
+    and gradient mode is the same afterwards as before. torch.optim is not allowed.
+    Returns nothing.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -262,7 +263,8 @@ def momentum_step(params, velocities, lr, momentum=0.9):
 
     Parameters change in place. The new velocities are in the list afterwards: its
     tensors changed in place, or its entries replaced. A parameter without a gradient
-    keeps its value and its velocity. Returns nothing.
+    keeps its value and its velocity. Gradients keep their values, and gradient mode is
+    the same afterwards as before. torch.optim is not allowed. Returns nothing.
     """
     ### BEGIN SOLUTION
     with torch.no_grad():
@@ -352,10 +354,12 @@ def adam_step(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
     state   a dict, empty at the first call; store in it what the next call needs
     lr      the learning rate of this step
     betas   how much of the first and of the second moment is left after a step
-    eps     added to the root of the second moment
+    eps     added to the root of the corrected second moment
 
     Parameters change in place. Each parameter counts its own steps, from 1; one
-    without a gradient keeps its value, its moments and its count. Returns nothing.
+    without a gradient keeps its value, its moments and its count. Gradients keep their
+    values, and gradient mode is the same afterwards as before. torch.optim is not allowed.
+    Returns nothing.
     """
     ### BEGIN SOLUTION
     beta1, beta2 = betas
@@ -507,7 +511,7 @@ def clip_gradients(params, max_norm):
 
     The common norm is that of all gradients laid end to end. When it is larger than
     max_norm, every gradient is multiplied by max_norm / norm; otherwise nothing
-    changes.
+    changes. torch.nn.utils.clip_grad_norm_ is not allowed.
 
     Returns the common norm before clipping: a Python float, 0.0 when there are no
     gradients.

@@ -291,6 +291,7 @@ def train_one_epoch(model, loader, loss_fn, optimizer):
     optimizer  holds the model's parameters
 
     The model is left in train mode. Gradients from before the call have no influence.
+    The Trainer of course_lib is not allowed.
     Returns the mean loss per example over the epoch, with each batch's loss taken
     before its step: a Python float.
     """
@@ -321,6 +322,8 @@ def train_one_epoch(model, loader, loss_fn, optimizer):
 def fit(model, loader, loss_fn, optimizer, epochs):
     """Train for ``epochs`` epochs with ``train_one_epoch``.
 
+    It trains this model with this optimizer, for all epochs. The Trainer of course_lib
+    is not allowed.
     Returns a list with one float per epoch: its mean loss, first epoch first.
     """
     ### BEGIN SOLUTION
@@ -374,6 +377,7 @@ def train_with_accumulation(model, loader, loss_fn, optimizer, accumulate_steps)
     All batches have the same size; len(loader) is their number. Each step uses the mean
     of the gradients of its group's batches, and nothing else: gradients from before
     the call have no influence, and no group is left without its step at the end.
+    The Trainer of course_lib is not allowed.
 
     Returns the number of optimizer steps: an int.
     """

@@ -306,6 +306,7 @@ def iterate_batches(X, y, batch_size, shuffle=True, drop_last=False, generator=N
                None: PyTorch's global random state, which torch.manual_seed sets
 
     Each example comes once, x with its own y. X and y are left as they are.
+    torch.utils.data.DataLoader and the loaders of course_lib.data are not allowed.
     """
     ### BEGIN SOLUTION
     n = len(X)
@@ -410,6 +411,7 @@ def train_val_split(n, val_fraction, generator=None):
 
     Returns (train, val): two int64 tensors, both in shuffled order. They have no
     index in common, and together they hold all of them.
+    torch.utils.data.random_split is not allowed: it is what you build.
     """
     ### BEGIN SOLUTION
     order = torch.randperm(n, generator=generator)

@@ -69,7 +69,7 @@ predict("p07_3", "", "the loss falls fastest: at the start / somewhere later / e
 #   a line, no line is good. Then it falls steeply while the curve closes. At the end it creeps,
 #   because the points that are still wrong lie near the boundary.
 #
-# 0.69 is no accident. It is the loss of a network that gives both classes a probability of one
+# The 0.69 is not an accident. It is the loss of a network that gives both classes a probability of one
 # half:
 
 # %%
@@ -321,7 +321,8 @@ def evaluate(model, loader, loss_fn):
     the fraction of all examples whose largest logit is the right one.
 
     Dropout and batch norm behave as in evaluation, and no graph is recorded.
-    Afterwards the model is in the mode it arrived in.
+    Afterwards the model is in the mode it arrived in. The evaluate of
+    course_lib.training is not allowed.
     """
     ### BEGIN SOLUTION
     was_training = model.training
@@ -412,7 +413,8 @@ def run_experiment(optimizer_name, lr, batch_size, epochs, seed):
     Returns {"loss": [...], "accuracy": [...]}: two new lists of Python floats,
     one entry per epoch. The same arguments give the same numbers, whatever was
     drawn before; a different seed gives different ones.
-    Raises ValueError for any other optimizer_name.
+    Raises ValueError for any other optimizer_name. The Trainer of
+    course_lib.training is not allowed.
     """
     ### BEGIN SOLUTION
     torch.manual_seed(seed)  # before anything is drawn

@@ -217,7 +217,7 @@ def warmup_cosine(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
     Before ``warmup_steps`` it is max_lr * step / warmup_steps. From there half a cosine
     leads from max_lr, at ``warmup_steps``, down to min_lr, at ``total_steps``; from
     ``total_steps`` on it stays at min_lr. ``warmup_steps`` may be 0, and may equal
-    ``total_steps``.
+    ``total_steps``. The schedulers of torch.optim.lr_scheduler are not allowed.
 
     Returns a Python float.
     """

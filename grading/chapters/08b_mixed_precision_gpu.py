@@ -360,7 +360,7 @@ def amp_train_step(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=N
 
     x, y      one batch, on the model's device
     scaler    a torch.amp.GradScaler for that device; it may be switched off
-    dtype     torch.float16 or torch.bfloat16: for forward and loss, under autocast
+    dtype     torch.float16 or torch.bfloat16: of the forward pass, under autocast
     max_norm  clip the gradients' common norm to this, at their true size; None never clips
 
     Gradients from before the call have no influence. The model stays in the mode it is in.
@@ -420,6 +420,8 @@ class DynamicLossScaler:
 
     growth_interval  this many updates in a row without inf or NaN multiply the scale by
                      growth_factor; an inf or NaN multiplies it by backoff_factor
+
+    torch.amp.GradScaler is not allowed: it is what you build.
     """
 
     ### BEGIN SOLUTION

@@ -692,6 +692,7 @@ def train(
     Returns a dict: "train_loss", "val_loss" (means per example) and "lr", lists of Python
     floats with one entry per epoch that was run, and "best_epoch", the number of the epoch
     with the smallest val_loss, counted from 0 (the first one if several are equal).
+    The Trainer of course_lib.training is not allowed.
     """
     ### BEGIN SOLUTION
     device = device or next(model.parameters()).device

@@ -6,7 +6,7 @@ where it was. One learner's broken file, crash or failed write is a line in the 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from grading.classroom.marks import Mark, Marks
 from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare
 from grading.classroom.results_file import write_results
 from grading.classroom.secret import course_secret
+from grading.classroom.turns import only_writer
 from grading.classroom.versions import digest, judge_version
 from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Workers, run_all
 from grading.errors import Problem, chapter_called
@@ -69,9 +70,10 @@ def grade_class(
     scheduler: str | None = None,
     warm: bool = True,
     json_file: Path | None = None,
+    learners: Sequence[str] = (),
 ) -> list[Result]:
-    """Grade every submission of the chapter called ``name`` and print the marks; for programs they
-    go to ``json_file``, too."""
+    """Grade every submission of the chapter called ``name``, or those of ``learners``, and print the
+    marks; for programs they go to ``json_file``, too."""
     if scheduler is None:  # a cluster's workers look for themselves
         check_protection(sandbox)
     chapter = chapter_called(name)
@@ -82,6 +84,8 @@ def grade_class(
     if not handed_in:
         place = CourseFolder(course).submission("<learner>", chapter)
         raise Problem(f"no submissions in {place}/.")
+    if learners:
+        handed_in = _only(learners, handed_in)
     with _workers(jobs, scheduler) as workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
@@ -90,6 +94,13 @@ def grade_class(
     if json_file is not None:
         write_results(json_file, chapter, results)
     return results
+
+
+def _only(learners: Sequence[str], handed_in: list[HandedIn]) -> list[HandedIn]:
+    unknown = set(learners) - {one.learner for one in handed_in}
+    if unknown:
+        raise Problem(f"nothing was handed in by {', '.join(map(printable, sorted(unknown)))}.")
+    return [one for one in handed_in if one.learner in learners]
 
 
 def _workers(
@@ -118,9 +129,10 @@ def grade_submissions(
     warm: bool = True,
 ) -> Iterator[Result]:
     """Grade and write the submissions, each as it is done; without ``workers`` they run here."""
-    grading = _Grading(chapter, course, sandbox, warm)
-    for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
-        yield attempt.result or grading.finish(attempt, answer)
+    with only_writer(course, chapter):
+        grading = _Grading(chapter, course, sandbox, warm)
+        for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
+            yield attempt.result or grading.finish(attempt, answer)
 
 
 @dataclass(frozen=True)
@@ -263,7 +275,9 @@ class _Grading:
             if prepared is None or record is None:
                 raise ValueError("there is no record of its run")
             graded = _with_file_notes(conclude(self.chapter, prepared, record), one)
-            self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp)
+            # Nobody knows the one that is made up here: such a page is fetched by nobody.
+            secret = one.secret() or digest(self.secret, one.learner, self.chapter.id)
+            self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp, secret)
             page = self.writer.feedback(one.learner)
             key = attempt.key if record.is_final else ""
             by_hand = self.standing.by_hand(one.learner)

@@ -176,7 +176,7 @@ def _why_missing(name: str, failure: Failure, prepared: Prepared, record: RunRec
             return Failure(
                 "error",
                 f"The cell of {name} holds merge markers (<<<<<<<): two versions of it were merged "
-                "and nobody chose between them. Keep one version and delete the marked lines.",
+                "and the choice between them was never made. Keep one version and delete the marked lines.",
             )
         for output in record.outputs.get(cell.id, []):
             if output["output_type"] == "error":

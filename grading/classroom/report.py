@@ -1,7 +1,9 @@
-"""``python -m grading report CHAPTER``: who needs help, and with what, after the last grading.
+"""``python -m grading report [CHAPTER]``: who needs help, and with what, after the last grading.
 
-Score distribution, points per exercise, and how many learners wrote each misconception: as a table,
-as CSV (``--csv``) and as one picture (``--png``). Reads what ``grade`` noted; grades nothing.
+Of a chapter: score distribution, points per exercise, and how many learners wrote each misconception, as
+a table, as CSV (``--csv``) and as one picture (``--png``). Of the whole course: items, misconceptions
+over time and who falls behind, as a table, as CSV and as one page without names (``--html``). Reads what
+``grade`` noted; grades nothing.
 """
 
 import csv
@@ -19,6 +21,7 @@ from grading.classroom.class_report import (
     ranked_misconceptions,
     summary,
 )
+from grading.classroom.course_report import CourseReport, course_report
 from grading.classroom.marks import Marks
 from grading.errors import Problem, chapter_called
 from grading.intake.reading import printable
@@ -52,6 +55,104 @@ def report(
     except OSError as error:
         raise Problem(f"cannot write {error.filename}: {error.strerror}.") from None
     return found
+
+
+def report_course(
+    course: Path, csv_file: Path | None = None, html_file: Path | None = None
+) -> CourseReport:
+    """Print the report on all chapters that were graded, and write the files that are asked for."""
+    found = course_report(course)
+    if found is None:
+        raise Problem(f"{course} holds no marks: run `python -m grading grade` first.")
+    console = Console()
+    from grading.classroom.report_page import (  # Matplotlib takes a second
+        course_summary,
+        write_page,
+    )
+
+    console.print(course_summary(found), highlight=False)
+    for table in (_course_items(found), _course_misconceptions(found), _course_behind(found)):
+        console.print(table)
+    try:
+        if csv_file is not None:
+            write_course_csv(found, csv_file)
+            console.print(f"CSV: {csv_file}", soft_wrap=True, highlight=False)
+        if html_file is not None:
+            write_page(found, html_file)
+            console.print(f"Page: {html_file}", soft_wrap=True, highlight=False)
+    except OSError as error:
+        raise Problem(f"cannot write {error.filename}: {error.strerror}.") from None
+    return found
+
+
+def write_course_csv(found: CourseReport, path: Path) -> None:
+    """One table in long form: what is said, of which chapter and item, its name, and the number."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["kind", "chapter", "item", "name", "value"])
+        for item in found.items:
+            place = [item.chapter.id, item.name]
+            writer.writerow(["difficulty", *place, "", f"{item.difficulty:.4g}"])
+            if item.discrimination is not None:
+                writer.writerow(["discrimination", *place, "", f"{item.discrimination:.4g}"])
+            writer.writerow(["points lost", *place, "", f"{item.lost:g}"])
+            for letter, count in item.options.items():
+                writer.writerow(["learners with option", *place, letter, count])
+        for name, counts in found.misconceptions.items():
+            for chapter, count in counts.items():
+                writer.writerow(["learners with misconception", chapter, "", name, count])
+        for one in found.behind:
+            learner = plain_cell(printable(one.learner))
+            writer.writerow(["falls behind", "", "", learner, f"{one.recent:.4g}"])
+
+
+def _course_items(found: CourseReport) -> Table:
+    table = Table(title="Items", title_justify="left")
+    for name in ("chapter", "item"):
+        table.add_column(name)
+    for name in ("reached", "tells apart", "points lost"):
+        table.add_column(name, justify="right")
+    table.add_column("options (* is right)")
+    for item in found.items:
+        chosen = [
+            f"{letter}{'*' if letter == item.key else ''} {count}"
+            for letter, count in item.options.items()
+        ]
+        apart = "-" if item.discrimination is None else f"{item.discrimination:.2f}"
+        table.add_row(
+            item.chapter.number,
+            item.name,
+            f"{100 * item.difficulty:.0f} %",
+            apart,
+            f"{item.lost:g}",
+            ", ".join(chosen),
+        )
+    return table
+
+
+def _course_misconceptions(found: CourseReport) -> Table:
+    table = Table(title="Learners with each misconception, by chapter", title_justify="left")
+    table.add_column("misconception", overflow="fold")
+    for chapter in found.chapters:
+        table.add_column(chapter.number, justify="right")
+    for name, counts in found.misconceptions.items():
+        table.add_row(escape(name), *(str(counts.get(one.id, "")) for one in found.chapters))
+    return table
+
+
+def _course_behind(found: CourseReport) -> Table:
+    table = Table(
+        title="Less than half of the points of the last three chapters", title_justify="left"
+    )
+    table.add_column("learner")
+    for name in ("these", "before"):
+        table.add_column(name, justify="right")
+    table.add_column("not handed in")
+    for one in found.behind:
+        before = "-" if one.before is None else f"{100 * one.before:.0f} %"
+        recent = f"{100 * one.recent:.0f} %"
+        table.add_row(escape(printable(one.learner)), recent, before, ", ".join(one.missing))
+    return table
 
 
 def write_csv(found: ClassReport, path: Path) -> None:

@@ -22,7 +22,7 @@ def own_secret(course: Path) -> bytes:
         return course_secret(course)
     try:
         return _read_or_make(REPOSITORY / ".cache" / "secret")
-    except Problem:  # a read-only clone: cases nobody can foresee, other ones next time
+    except Problem:  # a read-only clone: cases that cannot be foreseen, and differ next time
         return secrets.token_bytes(_BYTES)
 
 

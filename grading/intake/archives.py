@@ -63,7 +63,7 @@ def is_archive(path: str) -> bool:
 
 
 def ignored(path: str) -> bool:
-    """Files that systems and editors leave behind, and that nobody handed in."""
+    """Files that systems and editors leave behind, and that were not handed in on purpose."""
     parts = path.split("/")
     return (
         "__MACOSX" in parts
@@ -188,7 +188,7 @@ def _zip_name(info: zipfile.ZipInfo) -> str:
 
 
 def _text(name: str) -> str:
-    """Bytes that are no text, as file systems and tar archives pass them on, as replacements."""
+    """Bytes that are not text, as file systems and tar archives pass them on, as replacements."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

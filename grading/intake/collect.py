@@ -88,7 +88,7 @@ class Collection:
     nobodys: list[str] = field(default_factory=list)
 
     def likelier(self) -> str | None:
-        """The platform whose names the files that belong to nobody have."""
+        """The platform whose names the files without an owner have."""
         counts = {
             platform: sum(bool(owners(platform, path)) for path in self.nobodys)
             for platform in PLATFORMS

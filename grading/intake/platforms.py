@@ -1,7 +1,7 @@
 """Whose file is this? The names under which learning platforms pack what people handed in.
 
 Called by ``grading.intake.collect``. Pure: a member's path goes in, its owner comes out, or None for
-a file that belongs to nobody. Nothing is guessed: what tells two people apart is the platform's own
+a file without an owner. Nothing is guessed: what tells two people apart is the platform's own
 id wherever the platform writes one.
 """
 

@@ -259,7 +259,7 @@ def _adds_code(read: ReadCell, target: NotebookNode) -> bool:
             not isinstance(node, ast.Expr | ast.Pass) and ast.dump(node) not in released
             for node in top_level(read.source)
         )
-    except RecursionError:  # an expression that deep is no exercise of this course
+    except RecursionError:  # an expression that deep is not an exercise of this course
         return False
 
 

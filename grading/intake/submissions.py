@@ -4,6 +4,7 @@ files beside it. Reads with bounds and follows no link: a submission's folder is
 import contextlib
 import errno
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ _COMPANIONS_NAMED = 10
 TIME = "timestamp.txt"
 #: What a time of submission said before it was written as nbgrader reads it.
 ORIGINAL_TIME = "timestamp.original.txt"
-_LEFT_OUT = (TIME, ORIGINAL_TIME, "submission_secret.txt", ".ipynb_checkpoints", "__pycache__")
+#: By which `nbgrader fetch_feedback` finds a submission's page; `nbgrader submit` makes it.
+SECRET = "submission_secret.txt"
+_LEFT_OUT = (TIME, ORIGINAL_TIME, SECRET, ".ipynb_checkpoints", "__pycache__")
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,14 @@ class HandedIn:
             if os.path.lexists(self.folder / name):
                 return _read(self.folder / name, MOST)
         return None
+
+    def secret(self) -> str:
+        """What nbgrader's ``submit`` made; "" without it."""
+        try:
+            data = _read(self.folder / SECRET, MOST)
+        except Unreadable:
+            return ""
+        return data.decode() if re.fullmatch(rb"[0-9a-f]{32,}", data) else ""
 
     def companions(self) -> dict[str, bytes]:
         """The files beside the notebook, by their path inside the folder."""

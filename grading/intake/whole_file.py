@@ -3,6 +3,7 @@
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -19,3 +20,18 @@ def write_whole(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which takes the place of ``path`` when nothing went wrong."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=".new-", ignore_cleanup_errors=True
+    ) as place:
+        filled, old = Path(place) / "new", Path(place) / "old"
+        filled.mkdir()
+        yield filled
+        if os.path.lexists(path):
+            path.rename(old)
+        filled.rename(path)

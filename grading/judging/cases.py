@@ -36,7 +36,7 @@ class CaseSet:
 
     def wrong(self, index: int) -> tuple[Observation, ...]:
         """What the misconception number ``index`` makes of the cases. Computed when first asked:
-        most submissions are right, and then nobody asks."""
+        most submissions are right, and then they are not needed."""
         if index not in self._wrong:
             solution = as_subjects(self.answer.misconceptions[index].solution, self.exercise.name)
             free = replace(self.exercise, forbidden=())

@@ -104,6 +104,13 @@ def judge_exercise(
     return _item(name, score, maximum, status, None, message, outcomes)
 
 
+def has_full_marks(name: str, seed: int, observed: Sequence[Observation]) -> bool:
+    """Whether ``judge_exercise`` gives all points, without looking for words."""
+    cases = case_set(name, seed)
+    read = [cases.exercise.read(case, got) for case, got in zip(cases.cases, observed, strict=True)]
+    return all(_fault(cases, aspect, read) is None for aspect in cases.exercise.aspects)
+
+
 def _item(
     name: str,
     score: float,
@@ -174,7 +181,7 @@ def _fault(
 def _case_problem(
     cases: CaseSet, aspect: Aspect, index: int, got: Observation | Failure
 ) -> str | None:
-    """What is wrong with one aspect on one case: a ``Difference`` where nobody has words for it."""
+    """What is wrong with one aspect on one case: a ``Difference`` where the exercise has no words for it."""
     case, expected = cases.cases[index], cases.expected[index]
     if isinstance(got, Failure):
         return got.message

@@ -8,10 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from grading.intake.platforms import PLATFORMS
+from grading.nbgrader.takeover import take_over
 from grading.paths import REPOSITORY, CourseFolder
 
 COURSE_ID = "pytorch-training-loop"
-#: Seconds for one cell under plain ``nbgrader autograde``.
+#: Seconds for one cell under ``nbgrader validate``.
 CELL_TIMEOUT = 120
 
 
@@ -29,6 +30,7 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
         except (ValueError, OSError, LookupError):
             raise ValueError(f"timezone {timezone!r} is not a name like Europe/Berlin") from None
     prepare_process()
+    take_over(root)
     # Checks in submissions must not count as the instructor's own progress as a learner.
     os.environ.setdefault("COURSE_HOME", str(CourseFolder(root).progress))
     c.CourseDirectory.course_id = COURSE_ID
@@ -52,9 +54,13 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
     c.Execute.timeout = CELL_TIMEOUT
     c.Execute.interrupt_on_timeout = True
 
+    # Where ``take_over`` does not reach, nothing of a submission runs either.
+    c.Autograde.sanitize_preprocessors = ["grading.nbgrader.preprocessors.Refuse"]
+
     # release_assignment, fetch, submit and collect go through this folder; put a shared one here
     # (writable by everyone) where learners work on the same machine.
     c.Exchange.root = str(CourseFolder(root).exchange)
+    c.ExchangeFactory.collect = "grading.nbgrader.exchange.CollectFiles"
 
     # `nbgrader zip_collect`. It clears its own folder of unpacked files, and what it would print
     # about each file hides the lines that need a look.
@@ -68,8 +74,8 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
 def prepare_process() -> None:
     """Make the environment fit for nbgrader, whether or not the virtual environment is activated.
 
-    nbgrader calls ``alembic`` from PATH when it creates its database, and the kernels of plain
-    ``nbgrader autograde`` import this repository.
+    nbgrader calls ``alembic`` from PATH when it creates its database, and the kernels of
+    ``nbgrader validate`` and our own commands import this repository.
     """
     _put_first("PATH", str(Path(sys.executable).parent))
     _put_first("PYTHONPATH", str(REPOSITORY))

@@ -1,6 +1,8 @@
 """A course directory: nbgrader's working folder with an instructor's data. Made ready here for
 ``release`` and for every command that grades; nbgrader's own commands work from inside it."""
 
+import os
+import shutil
 from pathlib import Path
 
 from traitlets.config import Config
@@ -87,14 +89,36 @@ def load_course(course: Path) -> Config:
         raise Problem(f"cannot read {path}: {type(error).__name__}: {reason_of(error)}") from None
 
 
-def generate_assignment(chapter: Chapter, course: Path) -> None:
-    """Let nbgrader make the released notebook from the solved one in the course's ``source``."""
+def generate_assignment(chapter: Chapter, course: Path, trial: bool = False) -> None:
+    """Let nbgrader make the released notebook from the solved one in the course's ``source``. Until it is
+    made, the last release stands; a ``trial`` only shows that it can be made."""
     from nbgrader.apps import NbGraderAPI  # takes a second, and only a release needs it
 
-    api = NbGraderAPI(config=load_course(course))
+    config, made = load_course(course), CourseFolder(course).releasing
+    config.CourseDirectory.release_directory = made.name
+    if trial:
+        config.GenerateAssignment.no_database = True
+        config.SaveCells.enabled = False
+    api = NbGraderAPI(config=config)
     wait_for_gradebook(api.coursedir.db_url)
-    result = api.generate_assignment(chapter.id, force=True)
-    if not result["success"]:
-        said = "\n".join(filter(None, (result.get("error"), result.get("log"))))
-        reason = reason_in(said) or "it gives no reason"
-        raise Problem(f"nbgrader could not release {chapter.id}: {reason}")
+    try:
+        result = api.generate_assignment(chapter.id, force=True)
+        if not result["success"]:
+            said = "\n".join(filter(None, (result.get("error"), result.get("log"))))
+            reason = reason_in(said) or "it gives no reason"
+            raise Problem(f"nbgrader could not release {chapter.id}: {reason}")
+        if not trial:
+            _move_files(made / chapter.id, CourseFolder(course).release(chapter).parent)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _move_files(made: Path, to: Path) -> None:
+    """Let ``to`` hold the files of ``made`` and no others; each is the old one or the new one."""
+    names = {path.relative_to(made) for path in made.rglob("*") if path.is_file()}
+    for name in names:
+        (to / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(made / name, to / name)
+    for path in list(to.rglob("*")):
+        if path.is_file() and path.relative_to(to) not in names:
+            path.unlink()

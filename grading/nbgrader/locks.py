@@ -62,7 +62,7 @@ def _sqlite_file(db_url: str) -> Path | None:
 
 
 def _can_write(file: Path) -> bool:
-    """Every other fault is left to whoever opens it next and says what it is."""
+    """Every other fault is left to the next command that opens it, which reports it."""
     try:
         connection = sqlite3.connect(file, timeout=0.1, isolation_level=None)
         try:

@@ -1,5 +1,5 @@
-"""What stands in for two of nbgrader's own steps when a chapter is released, named in
-``grading.nbgrader.config`` and run by nbgrader's ``generate_assignment``."""
+"""What stands in for nbgrader's own steps, named in ``grading.nbgrader.config``: two when a chapter is
+released, run by nbgrader's ``generate_assignment``, and one for all steps that would run a submission."""
 
 import textwrap
 
@@ -42,6 +42,15 @@ class KeepPanelOutputs(NbGraderPreprocessor):
         kept = cell.outputs if "panel" in cell.metadata.get("tags", []) else []
         cell.outputs = [each for output in kept for each in _static(output)]
         return cell, resources
+
+
+class Refuse(NbGraderPreprocessor):
+    """Ends a conversion that would run a submission unprotected."""
+
+    def preprocess(self, nb: NotebookNode, resources: dict):
+        raise RuntimeError(
+            "nbgrader would run this submission as you: use `python -m grading grade`"
+        )
 
 
 def _static(output: NotebookNode) -> list[NotebookNode]:

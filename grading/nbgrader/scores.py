@@ -1,7 +1,7 @@
 """The final scores of a chapter, as the gradebook has them. Read by ``export``."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from nbgrader.api import MissingEntry
 from nbgrader.coursedir import CourseDirectory
@@ -50,3 +50,13 @@ def feedback_page(config: Config, learner: str, assignment: str) -> str:
     coursedir = CourseDirectory(config=config)
     folder = coursedir.format_path(coursedir.feedback_directory, learner, assignment)
     return f"{folder}/{assignment}.html"
+
+
+def due_date(config: Config, assignment: str) -> datetime | None:
+    """When ``assignment`` is due, in UTC; None when it is not said."""
+    with open_gradebook(CourseDirectory(config=config)) as gradebook:
+        try:
+            due = gradebook.find_assignment(assignment).duedate
+        except MissingEntry:
+            return None
+    return None if due is None else due.replace(tzinfo=UTC)

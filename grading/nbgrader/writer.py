@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateFeedback
-from nbgrader.converters.base import NbGraderException
+from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import (
     AssignLatePenalties,
@@ -30,6 +30,7 @@ from traitlets.config import Config
 
 from grading.errors import Problem
 from grading.intake.matching import grade_id_of, is_test
+from grading.intake.submissions import SECRET, TIME
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.gradebook import open_gradebook
 from grading.nbgrader.locks import wait_for_gradebook
@@ -77,6 +78,8 @@ class _WriteOutcomes(Autograde):
         super().__init__(**settings)
         self.learner, self.outcome = learner, outcome
         self.force = True
+
+    start = BaseConverter.start  # ``takeover`` has replaced that of ``Autograde``
 
     @property
     def _input_directory(self) -> str:
@@ -145,13 +148,20 @@ class Writer:
             gradebook.db.commit()
 
     def write(
-        self, learner: str, notebook: NotebookNode, outcome: NotebookOutcome, timestamp: str | None
+        self,
+        learner: str,
+        notebook: NotebookNode,
+        outcome: NotebookOutcome,
+        timestamp: str | None,
+        secret: str = "",
     ) -> None:
-        """Into the gradebook and ``autograded/``. ``Problem`` when nbgrader refuses."""
+        """Into the gradebook and ``autograded/``. ``secret`` is that of the submission, by which
+        ``nbgrader fetch_feedback`` finds its page. ``Problem`` when nbgrader refuses."""
         folder = self.stage(learner)
         nbformat.write(_safe_to_show(notebook), folder / f"{outcome.notebook}.ipynb")
-        if timestamp is not None:
-            (folder / "timestamp.txt").write_text(timestamp, encoding="utf-8")
+        # Without one of them ``nbgrader release_feedback`` releases no page at all.
+        (folder / TIME).write_text(timestamp or "", encoding="utf-8")
+        (folder / SECRET).write_text(secret, encoding="utf-8")
         coursedir = self._coursedir(learner)
         converter = _WriteOutcomes(
             learner, outcome, coursedir=coursedir, config=self.config, log=self.log
@@ -189,7 +199,7 @@ class Writer:
         config.merge(self.config)
         config.CourseDirectory.student_id = learner
         config.CourseDirectory.assignment_id = self.assignment
-        return CourseDirectory(config=config)
+        return CourseDirectory(config=config, log=self.log)
 
     def _gradebook(self) -> AbstractContextManager[Gradebook]:
         return open_gradebook(CourseDirectory(config=self.config))

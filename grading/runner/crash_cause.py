@@ -44,7 +44,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Blame:
-    """The cell ``at`` ended the kernel; None: it ended between two cells, and nobody knows."""
+    """The cell ``at`` ended the kernel; None: it ended between two cells, and it is not known which one ended it."""
 
     at: int | None
 

@@ -8,8 +8,9 @@ import ast
 import contextlib
 import math
 import re
+import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ _POLL_SECONDS = 0.05
 _JOIN_MILLISECONDS = 20
 #: How long outputs may trail behind the reply that they belong to.
 _TRAIL_SECONDS = 1.0
+#: How long a message may wait to be sent. ZeroMQ waits for ever for a peer that has broken its protocol.
+_SEND_MILLISECONDS = 1000
 
 
 class KernelEnded(Exception):
@@ -66,6 +69,7 @@ def open_kernel(
         context.setsockopt(zmq.MAXMSGSIZE, limits.message_bytes)
         context.setsockopt(zmq.RCVHWM, 200)
         context.setsockopt(zmq.LINGER, 0)
+        context.setsockopt(zmq.SNDTIMEO, _SEND_MILLISECONDS)
         manager = KernelManager(
             kernel_name="sandboxed",
             kernel_spec_manager=BoxSpecManager(box, zygote),
@@ -89,9 +93,17 @@ def open_kernel(
         finally:
             watchdog.stop()
             client.stop_channels()
-            with contextlib.suppress(Exception):  # it may be gone, or half gone
-                manager.shutdown_kernel(now=True)
+            _end(manager)
             watchdog.join()
+
+
+def _end(manager: KernelManager) -> None:
+    with contextlib.suppress(Exception):  # it may be gone, or half gone
+        try:
+            manager.shutdown_kernel(now=True)
+        except zmq.Again:  # it is asked to stop what it runs first, and takes no message
+            manager.signal_kernel(signal.SIGKILL)
+            manager.cleanup_resources()
 
 
 @contextlib.contextmanager
@@ -132,12 +144,12 @@ class Kernel:
         self._poller.register(self._iopub.socket, zmq.POLLIN)
 
     def wait_until_ready(self) -> None:
-        """Wait for an answer on both channels. A kernel publishes to whoever has joined: what it
+        """Wait for an answer on both channels. A kernel publishes to those who have joined: what it
         says before is lost, and a forked one answers sooner than that."""
         until = time.monotonic() + self._limits.start_seconds
         while not self._hears:
             remaining = until - time.monotonic()
-            request = self._client.kernel_info()
+            request = self._sent(self._client.kernel_info)
             if remaining <= 0 or self._reply(request, remaining, None) is None:
                 raise KernelEnded("error", "the kernel did not start in time")
             if not self._hears and self._iopub.socket.poll(_JOIN_MILLISECONDS):
@@ -146,7 +158,7 @@ class Kernel:
     def run_cell(self, source: str) -> CellRun:
         """Run a learner's cell. An exception in it is an output like any other."""
         outputs = CellOutputs(self._limits, self._budget)
-        request = self._client.execute(source, allow_stdin=False, stop_on_error=False)
+        request = self._sent(self._client.execute, source, allow_stdin=False, stop_on_error=False)
         seconds = self._limits.cell_seconds
         interrupted = ""
         if self._reply(request, seconds, outputs) is None:
@@ -173,7 +185,8 @@ class Kernel:
 
         The reply is read from the one message that answers this request.
         """
-        request = self._client.execute(
+        request = self._sent(
+            self._client.execute,
             "",
             silent=True,
             store_history=False,
@@ -186,6 +199,13 @@ class Kernel:
         if content is None:
             raise KernelEnded("timeout", self._over(seconds))
         return _answer_text(content)
+
+    def _sent(self, send: Callable[..., str], *arguments: Any, **options: Any) -> str:
+        """The id of the request that ``send`` makes."""
+        try:
+            return send(*arguments, **options)
+        except zmq.Again:
+            raise KernelEnded("error", "it broke the connection to the grader") from None
 
     def _reply(
         self, request: str, seconds: float, outputs: CellOutputs | None, grace: bool = False

@@ -21,7 +21,7 @@ class Limits:
     #: Memory of all processes of a submission together, its temporary files included.
     memory_bytes: int = 4096 * MIB
     processes: int = 256
-    #: Of one process; a socket holds memory that is nobody's.
+    #: Of one process; a socket holds memory that belongs to no process.
     open_files: int = 1024
     file_bytes: int = 64 * MIB
     temporary_bytes: int = 256 * MIB

@@ -184,7 +184,7 @@ def open_box(limits: Limits, sandbox: bool, control: int | None = None) -> Itera
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[tuple[list[str], tuple[int, ...]]]:
-    """bubblewrap's options for the system calls that nobody inside gets, and the open file that
+    """bubblewrap's options for the system calls that are refused inside, and the open file that
     goes with them."""
     program = refusal_filter()
     with tempfile.TemporaryFile(buffering=0) as file:

@@ -41,14 +41,14 @@ def lab(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def fresh_lab(repository: Path, tmp_path: Path) -> Iterator[Lab]:
-    """A JupyterLab that nobody has opened before."""
+    """A JupyterLab on its very first start."""
     with _started(repository, tmp_path) as running:
         yield running
 
 
 @contextmanager
 def _started(repository: Path, private: Path) -> Iterator[Lab]:
-    """The learner's own command on a folder that did not exist before, with nobody's settings."""
+    """The learner's own command on a folder that did not exist before, with default settings."""
     if not any((repository / "notebooks").glob("*.ipynb")):
         pytest.skip("there is no released notebook yet")
     folder = private / "my-course"

@@ -41,6 +41,14 @@ class RecordedPanel:
         assert box.get_attribute("aria-valuetext") == dim.shown[int(box.input_value())]
         return int(box.input_value())
 
+    def last_stop(self, dim: Dimension) -> int:
+        """The last one that can be reached from where the panel opens: a film ends where its run does."""
+        if dim.name != FILM:
+            return len(dim.values) - 1
+        settings = self.recording.start.values
+        frames = [r.moment.frame for r in self.recording.rows if r.moment.values == settings]
+        return dim.values.index(max(frames))
+
     def key(self, dim: Dimension, stop: int) -> None:
         """Move the control there by keyboard."""
         row, press = self.row_of(dim), self.page.keyboard.press

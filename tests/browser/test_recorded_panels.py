@@ -33,7 +33,7 @@ _LIGHT_AND_DARK = ("light", "dark")
 _CHAPTERS = {
     name: chapter
     for chapter in CHAPTERS
-    for name in re.findall(r'panel\(\\"(\w+)\\"\)', released_notebook(chapter).read_text())
+    for name in re.findall(r'panel\(\\"(\w+)\\"', released_notebook(chapter).read_text())
 }
 each_panel = pytest.mark.parametrize("name", SIMULATIONS)
 
@@ -58,20 +58,7 @@ def _open(page: Page, site: Path, name: str, sampled: dict) -> RecordedPanel:
     return RecordedPanel(page, sampled[name])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(
-                name == "dashboard",
-                reason="by key the batch size stops at sizes that the tests' small recording lacks, "
-                "and then stays: not yet known whether the full recording is free of it",
-            ),
-        )
-        for name in SIMULATIONS
-    ],
-)
+@each_panel
 def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site, sampled, name):
     panel = _open(offline, site, name, sampled)
     for how in (panel.key, panel.click):
@@ -79,7 +66,7 @@ def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site
             panel.press("Reset")
             expect(panel.sentence).to_have_text(_opening(panel))
             start, picture = panel.stop(dim), panel.picture.screenshot()
-            stop = len(dim.values) - 1 if start == 0 else 0
+            stop = panel.last_stop(dim) if start == 0 else 0
             how(dim, stop)
             words = {row.sentence for row in panel.rows_at(dim, stop)}
             expect(panel.sentence).not_to_have_text(_opening(panel))
@@ -200,6 +187,27 @@ _TIME_OF_A_STEP = """async (figure) => {
     for (let i = 0; i < 20; i++) took.push(await move(here + (i + 1) % 2));
     return took;
 }"""
+
+
+def test_quizzes_and_predictions_answer_by_keyboard(offline, site):
+    offline.goto((site / "notebooks" / "02_loss_functions.html").as_uri())
+    press, page = offline.keyboard.press, offline.locator
+    quiz, form = page("[data-quiz=q02_1]"), page("form[data-prediction=p02_2]")
+    right = quiz.get_attribute("data-key")
+    wrong = next(letter for letter in "ABCD" if letter != right)
+    for letter, shown in ((wrong, 1), (right, 4)):
+        quiz.get_by_role("button", name=letter, exact=True).focus()
+        press("Enter")
+        expect(quiz.locator("li:visible")).to_have_count(shown)
+    expect(quiz.get_by_role("status")).to_contain_text(f"{right} is right: ")
+    form.get_by_role("textbox").focus()
+    press("Enter")
+    expect(form.get_by_role("status")).to_have_text("Choose or write something first.")
+    offline.keyboard.type("0.1")
+    press("Enter")
+    expect(form.get_by_role("status")).to_contain_text('You expected "0.1"; it was: 0.0867.')
+    expect(form.get_by_role("button")).to_be_disabled()
+    assert offline.complaints == []
 
 
 @pytest.mark.parametrize("look", _LIGHT_AND_DARK)

@@ -54,8 +54,10 @@ def colab_python(repository: Path, stand_in: bool) -> Path:
 
 
 def _base() -> str:
-    """Colab's Python, named in the second line of its versions, where it can be had; else the one
-    that runs the tests."""
+    """Colab's Python, named in the second line of its versions, where it can be had and was asked for:
+    PyTorch for it is several GB in some places. Else the one that runs the tests."""
+    if "COURSE_COLAB" not in os.environ:
+        return sys.executable
     [version] = re.findall(r"^# Python (\S+)$", PINS.read_text(), re.MULTILINE)
     return os.environ.get("COURSE_COLAB_BASE") or find(version) or sys.executable
 

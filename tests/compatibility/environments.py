@@ -21,7 +21,7 @@ def environment(
     """The interpreter of an environment of ``base`` with ``requirements`` as ``constraints`` has them.
 
     ``torch`` (``"torch==2.13.0"``) is installed first, whatever the constraints say of it: its
-    builds for CUDA are of several GB. Made anew when anything of this has changed.
+    builds for CUDA are of several GB. Made again when any of this has changed.
     """
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     finished = folder / "finished"

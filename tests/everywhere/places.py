@@ -78,12 +78,19 @@ def capabilities() -> tuple[str, ...]:
     return tuple(name for name in CAPABILITIES if _in_force(name) == name.upper())
 
 
-def _in_force(name: str) -> str:
+@cache
+def own_capability() -> str:
+    """The one that PyTorch takes unasked, here and now."""
+    return _in_force(os.environ.get("ATEN_CPU_CAPABILITY")).lower()
+
+
+def _in_force(name: str | None) -> str:
     """What PyTorch says of its kernels when it is asked for these."""
     program = "import torch; print(torch.backends.cpu.get_cpu_capability())"
+    asked = {} if name is None else {"ATEN_CPU_CAPABILITY": name}
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "ATEN_CPU_CAPABILITY": name},
+        env={**os.environ, **asked},
         capture_output=True,
         text=True,
         check=True,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.everywhere.places import CAPABILITIES, capabilities
+from tests.everywhere.places import CAPABILITIES, capabilities, own_capability
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.apart]
 
 #: Where claims of the chapters are asserted.
 CLAIMS = (
@@ -39,6 +39,8 @@ def claims(repository: Path, *options: str, **variables: str) -> None:
 def test_the_claims_hold_under(capability: str, repository: Path) -> None:
     if capability not in capabilities():
         pytest.skip(f"this processor has no {capability}")
+    if capability == own_capability():
+        pytest.skip("the tests themselves run with these")
     claims(repository, ATEN_CPU_CAPABILITY=capability)
 
 

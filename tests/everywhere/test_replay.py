@@ -1,24 +1,28 @@
 """All chapters replay under each kind of kernels and with four threads: under ``CI=true``, or with
-``COURSE_EVERYWHERE=1``, for each costs about a minute."""
+``COURSE_EVERYWHERE=1``, for each costs about a minute. With this processor's own kernels,
+``tests/notebooks`` does it."""
 
 import os
 
 import pytest
 
 from tests.everywhere import replay
-from tests.everywhere.places import CAPABILITIES, PLACES, Place, capabilities
+from tests.everywhere.places import CAPABILITIES, PLACES, Place, capabilities, own_capability
 
 OFTEN = [place for place in PLACES if place.often]
 
 
 @pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize("place", OFTEN, ids=lambda place: place.name)
 def test_no_cell_differs(place: Place) -> None:
     if "COURSE_EVERYWHERE" not in os.environ and os.environ.get("CI") != "true":
         pytest.skip("set COURSE_EVERYWHERE=1, or run make nbval-everywhere")
     if place.name in CAPABILITIES and place.name not in capabilities():
         pytest.skip(f"this processor has no {place.name}")
-    cells = replay.replay(place, [], replay.interpreter(place))
+    if place.name == own_capability():
+        pytest.skip("tests/notebooks/test_nbval.py replays with these")
+    cells = replay.replay(place, [], replay.interpreter(place), unsolved=False, workers="0")
     assert "passed" in cells.values()
     assert [node for node, end in cells.items() if end == "failed"] == []
 

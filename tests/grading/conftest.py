@@ -1,6 +1,7 @@
 """What the tests of grading share: chapter 05 as released, a solved notebook, a graded class."""
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def sandbox(needs: Callable[[bool, str], None]) -> None:
     """Only where submissions can run in bubblewrap."""
     reason = unavailable()
     needs(not reason, reason)
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A port of this machine that nobody may reach from a sandbox."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)
+        yield server
 
 
 @pytest.fixture

@@ -152,7 +152,8 @@ observe.remote = lambda name, payload, nonce, **more: changed(
             "order_the_beats",
         ),
         ORDER,
-        "could be used",
+        # It is decoded once, however often it is named.
+        "yours has 100 entries",
     ),
     Case(
         "a message with more results than cases",

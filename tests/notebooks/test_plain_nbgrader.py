@@ -101,20 +101,27 @@ def test_the_exchange_takes_the_released_chapter(course):
     nbgrader(course, "collect", ID)
 
 
-def test_validate_passes_a_right_answer_and_finds_a_wrong_one(course, tmp_path):
+def test_validate_passes_right_answers_and_says_what_is_wrong(course, tmp_path):
     # nbgrader's validate exits 0 whatever it finds: its words count.
     success = "Success! Your notebook passes all the tests."
-    notebook = nbformat.read(course / "source" / ID / f"{ID}.ipynb", as_version=4)
     needed = ("setup", "train_one_epoch", "train_one_epoch__test", "q05_1", "q05_1__test")
-    notebook.cells = [cell for cell in notebook.cells if cell.id in needed]
-    nbformat.write(notebook, tmp_path / "right.ipynb")
+    notebooks = {}
+    for step in ("source", "release"):
+        notebook = nbformat.read(course / step / ID / f"{ID}.ipynb", as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if cell.id in needed]
+        notebooks[step] = notebook
+    nbformat.write(notebooks["source"], tmp_path / "right.ipynb")
     assert success in nbgrader(course, "validate", str(tmp_path / "right.ipynb"))
-    [answer] = [cell for cell in notebook.cells if cell.id == "q05_1"]
-    answer.source = 'q05_1 = "no letter"'
-    nbformat.write(notebook, tmp_path / "wrong.ipynb")
+    solved, wrong = ({cell.id: cell for cell in one.cells} for one in notebooks.values())
+    forgotten = solved["train_one_epoch"].source.replace("optimizer.zero_grad()", "pass")
+    wrong["train_one_epoch"].source = forgotten
+    nbformat.write(notebooks["release"], tmp_path / "wrong.ipynb")
     words = nbgrader(course, "validate", str(tmp_path / "wrong.ipynb"))
     assert success not in words
-    assert "VALIDATION FAILED ON 1 CELL(S)" in words
+    assert "VALIDATION FAILED ON 2 CELL(S)" in words
+    assert "train_one_epoch: Not right yet" in words
+    assert "q05_1: not answered yet" in words
+    assert "Traceback" not in words
 
 
 def test_an_instructors_own_setting_wins(course):

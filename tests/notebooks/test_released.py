@@ -24,7 +24,7 @@ from tests.notebooks.conftest import MOST_KERNEL_SECONDS, WRITTEN
 pytestmark = pytest.mark.apart("chapter")
 
 _LIST_ITEM = re.compile(r"\s*([-+*]|\d+[.)])\s")
-#: Shorter lines ("return loss", "else:") are no secret.
+#: Shorter lines ("return loss", "else:") are not secrets.
 SECRET_LENGTH = 12
 #: What only the solved notebook holds.
 GRADERS_MARKS = ("HIDDEN TEST", "(BEGIN|END) SOLUTION", "### STUB", r"(from|import) grading")

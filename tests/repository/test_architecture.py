@@ -23,7 +23,7 @@ def _tracked_files() -> list[Path]:
 
 
 def test_no_import_that_the_linter_cannot_see_crosses_an_arrow():
-    """A name in a string (``import_module("grading.answers")``), or in a folder that is no package."""
+    """A name in a string (``import_module("grading.answers")``), or in a folder that is not a package."""
     found = []
     for folder, forbidden in (
         ("course_lib", "grading|tests|benchmarks"),

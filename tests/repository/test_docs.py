@@ -99,7 +99,7 @@ def _commands(document: Path) -> list[list[str]]:
     for line in lines:
         try:
             commands.append(shlex.split(line))
-        except ValueError:  # a piece of code with a lonely quote is no command
+        except ValueError:  # a piece of code with a lonely quote is not a command
             continue
     return commands
 

@@ -45,6 +45,13 @@ def test_xdist_reads_the_whole_name_of_a_unit(request):
         assert "@" not in unit_of(item)
 
 
+def test_xdist_keeps_units_together(request):
+    """It says so by the unit's name behind the test's; a version that does not runs all fixtures twice."""
+    if not request.config.getoption("loadgroup", default=False):
+        pytest.skip("these tests are not distributed by groups")
+    assert request.node.nodeid.endswith(f"@{unit_of(request.node)}")
+
+
 def test_long_units_come_first_and_keep_their_order(request):
     short = _items(request, "test_of_two_chapters") + _items(request, "test_apart_from_all_others")
     items = [*short, *_items(request, "test_that_is_slow")]

@@ -1,10 +1,15 @@
-"""The site's own modules, its small recording, and the site built from it."""
+"""The site's own modules, its small recording, and the site built from it.
 
+Both are made once in a run of the tests: workers that come later find what the first one made.
+"""
+
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from course_lib.chapters import CHAPTERS, Chapter
 
@@ -20,12 +25,13 @@ def chapter(request: pytest.FixtureRequest) -> Chapter:
 
 
 @pytest.fixture(scope="session")
-def sampled() -> dict:
+def sampled(shared_folder: Path) -> dict:
     """The small recording of every panel, by its name."""
     from recording import record
     from sample import sample
 
-    return record(only=sample(), cache=SAMPLED, workers=2)
+    with FileLock(shared_folder / "recordings.lock"):
+        return record(only=sample(), cache=SAMPLED, workers=2)
 
 
 def built(folder: Path) -> Path:
@@ -35,10 +41,18 @@ def built(folder: Path) -> Path:
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
+    (folder / "done").touch()
     return folder / "pages"
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(shared_folder: Path) -> Path:
     """The built site."""
-    return built(tmp_path_factory.mktemp("site"))
+    folder = shared_folder / "site"
+    with FileLock(shared_folder / "site.lock"):
+        return folder / "pages" if (folder / "done").exists() else built(folder)
+
+
+def panels_of(released: str) -> dict[str, str]:
+    """A word in place of each panel of a notebook."""
+    return dict.fromkeys(re.findall(r'panel\(\\"(\w+)\\"', released), "a panel")

@@ -15,7 +15,7 @@ def test_a_chapter_is_one_file_with_its_panels(tmp_path, chapter, sampled):
     export.export(chapter.id, file, RecordedPanels(recordings=sampled))
     assert file.stat().st_size < LIMIT
     page = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser")
-    panels = re.findall(r'panel\(\\"(\w+)\\"\)', released_notebook(chapter).read_text())
+    panels = re.findall(r'panel\(\\"(\w+)\\"', released_notebook(chapter).read_text())
     figures = page.select("figure[data-panel]")
     assert [figure["data-panel"] for figure in figures] == panels
     assert all(figure.img["src"].startswith("data:image/") for figure in figures)

@@ -13,7 +13,7 @@ def losses_case(
     """A case; ``factor=None`` leaves it to the default. ``at_the_factor``: a loss is exactly factor
     times the smallest one before it. Public cases bring the ``public_answer``."""
     leap = all(map(math.isfinite, losses)) and not at_the_factor
-    asks = ("leap", "finite") if leap else ("finite",)
+    asks = ("leap",) if leap else ("finite",)
     return {"asks": asks, "losses": losses, "factor": factor, **known}
 
 
@@ -48,14 +48,13 @@ EXERCISE = Exercise(
     points=2,
     task="Find the first step whose loss is non-finite or leaps above the smallest one before it.",
     aspects=(
-        Aspect("leap", "the first leap above the smallest loss so far", 1, ("returned",)),
+        Aspect("leap", "the first leap above the smallest loss so far is found", 1, ("returned",)),
         Aspect(
             "finite",
             "NaN and infinity are bad steps, exactly factor times the smallest loss is not; the "
             "list is left unchanged",
             1,
             ("returned", "losses_left_alone"),
-            after=("leap",),
         ),
     ),
     hints=(
@@ -77,6 +76,7 @@ EXERCISE = Exercise(
         _public([2.0, 1.0, 3.0, 2.5], None),
         _public([2.0, math.nan, 9.0], 1),
         _public([9.0, 5.0, 1.0], None),
+        _public([5e8, 4e8, 2e9], 2),
     ],
     properties=_properties,
 )

@@ -10,6 +10,9 @@ from course_lib.exercises.ch01_forward_pass.results import near, row, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import type_name
 
+#: How often a model runs again on the same batch.
+_RUNS = 8
+
 
 def mlp_case(generator: torch.Generator, n: int, sizes: tuple[int, int, int]) -> dict[str, Any]:
     """A case: ``sizes`` are (in, hidden, out), all different, so that a layer is known by its
@@ -24,7 +27,7 @@ def mlp_case(generator: torch.Generator, n: int, sizes: tuple[int, int, int]) ->
         "x": normal(n, features),
         "weights": [normal(hidden, features), normal(out, hidden)],
         "biases": [1.5 * normal(hidden), 2 + normal(out)],
-        "asks": ("layers", "output"),
+        "asks": ("runs", "layers", "output"),
     }
 
 
@@ -38,9 +41,12 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["weights"] = len(list(model.parameters()))
     notes["layers"] = _layer_sizes(model)
     # Run before the weights are filled in: a lazy layer knows its sizes only after that.
-    first, second = _first_run(model, case), _run(model, case["x"])
+    first = _first_run(model, case)
+    # Of a few units, dropout may spare or zero the same ones twice, and more often.
+    again = [_run(model, case["x"]) for _ in range(_RUNS)]
     notes["result"] = type_name(first)
-    notes["repeatable"] = isinstance(first, Tensor) and near(second, first)
+    notes["shape"] = list(first.shape) if isinstance(first, Tensor) else None
+    notes["repeatable"] = isinstance(first, Tensor) and all(near(each, first) for each in again)
     notes["layers"] = _layer_sizes(model)
     if not _fill(model, case):
         return
@@ -152,7 +158,13 @@ EXERCISE = Exercise(
     points=2,
     task="Build a network of two linear layers with a ReLU between them.",
     aspects=(
-        Aspect("layers", "it holds two linear layers of the right sizes", 1, ("layers",)),
+        Aspect(
+            "runs",
+            "it is an nn.Module that turns [N, in_features] into [N, out_features]",
+            0.5,
+            ("is_module", "shape"),
+        ),
+        Aspect("layers", "it holds two linear layers of the right sizes", 0.5, ("layers",)),
         Aspect(
             "output",
             "it computes linear, ReLU, linear, and returns logits",
@@ -175,6 +187,7 @@ EXERCISE = Exercise(
         "weights",
         "layers",
         "result",
+        "shape",
         "repeatable",
         "output",
         "gradient",

@@ -1,5 +1,6 @@
 """``manual_forward``, public half."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,8 @@ def forward_case(
     tensors = (
         torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes
     )
-    return {"asks": (asks,), "strided": strided, **dict(zip(_TENSORS, tensors, strict=True))}
+    wanted = (asks, "biases") if asks == "gradients" else (asks,)
+    return {"asks": wanted, "strided": strided, **dict(zip(_TENSORS, tensors, strict=True))}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -44,6 +46,37 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if isinstance(result, Tensor) and result.requires_grad:
         gradients = torch.autograd.grad(result.square().sum(), leaves, allow_unused=True)
         notes["gradients"] = list(gradients)
+        notes["slopes_agree"] = [
+            _slope_agrees(function, tensors, i, gradient) for i, gradient in enumerate(gradients)
+        ]
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, bool]:
+    if "gradients" not in case["asks"]:
+        return {}
+    agree = dict(zip(_TENSORS, observation["slopes_agree"], strict=True))
+    return {
+        "of_weights": agree["x"] and agree["W1"] and agree["W2"],
+        "of_biases": agree["b1"] and agree["b2"],
+    }
+
+
+def _slope_agrees(
+    function: Any, tensors: list[Tensor], which: int, gradient: Tensor | None
+) -> bool:
+    """Whether the gradient is the slope of what the function really computes, right or wrong, when
+    one of the tensors moves a little in one direction."""
+    if gradient is None:
+        return False
+    values = torch.linspace(-1.0, 1.5, gradient.numel(), dtype=torch.float64).cos()
+    direction = values.reshape(gradient.shape)
+    ends = []
+    with torch.no_grad():
+        for step in (1e-6, -1e-6):
+            moved = [t + step * direction if i == which else t for i, t in enumerate(tensors)]
+            ends.append(function(*moved).square().sum().item())
+    slope = (ends[0] - ends[1]) / 2e-6
+    return math.isclose(slope, (gradient * direction).sum().item(), rel_tol=1e-3, abs_tol=1e-6)
 
 
 def _public_cases() -> list[Case]:
@@ -85,6 +118,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         missing = [name for name in _TENSORS if name not in reached]
         text = "gradients flow back to x, W1, b1, W2 and b2"
         yield Finding(not missing, text, f"none reaches {', '.join(missing)}")
+        if not missing:
+            text = "they are the slopes of the result: no part of the graph is cut off"
+            yield Finding(all(observation["slopes_agree"]), text)
         return
     result = observation["returned"]
     if case["W1"].shape == (3, 2):
@@ -116,13 +152,8 @@ EXERCISE = Exercise(
     task="Compute linear, ReLU, linear from tensors alone, without torch.nn.",
     aspects=(
         Aspect("values", "the logits are right", 1, ("returned", "tensors_afterwards")),
-        Aspect(
-            "gradients",
-            "gradients reach all five tensors",
-            1,
-            ("gradients",),
-            after=("values",),
-        ),
+        Aspect("gradients", "gradients reach x, W1 and W2", 0.5, ("of_weights",)),
+        Aspect("biases", "gradients reach b1 and b2", 0.5, ("of_biases",)),
     ),
     hints=(
         "Write down the shapes: x is [N, in], W1 is [hidden, in], and you need [N, hidden]. Which "
@@ -132,7 +163,9 @@ EXERCISE = Exercise(
         "torch.relu, or clamp(min=0). After the second layer nothing more happens.",
     ),
     observe=_observe,
-    fields=("returned", "tensors_afterwards", "gradients"),
+    fields=("returned", "tensors_afterwards", "gradients", "slopes_agree"),
+    facts=_facts,
+    derived=("of_weights", "of_biases"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=("torch.nn.functional.*", "torch.nn.Module"),

@@ -36,6 +36,12 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["older_hook_runs"] = len(calls)
 
 
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """Whether the model ran; on that model alone forward() skips the hook, and one layer is a leaf."""
+    ran = observation["older_hook_ran_inside"] > 0 or case["model"] == "leaf"
+    return {"has_run": ran and bool(observation["trace"])}
+
+
 def _as_tuples(trace: Any) -> Any:
     """``torch.Size`` and lists inside the list are as good as tuples."""
     if not isinstance(trace, list):
@@ -63,7 +69,7 @@ def _public_cases() -> list[Case]:
         (
             trace_case("repeated", [4, 3, 2], 6),
             [("a", (6, 3)), ("relu", (6, 3)), ("b", (6, 3)), ("relu", (6, 3)), ("c", (6, 2))],
-            "a module that runs twice is listed twice, and one that never runs is not listed",
+            "a module that runs twice is listed twice, once for each run; one that never runs is not",
         ),
         (
             trace_case("shared", [3, 2], 4),
@@ -76,7 +82,7 @@ def _public_cases() -> list[Case]:
                 ("blocks.1.linear", (4, 3)),
                 ("head", (4, 2)),
             ],
-            "a module that sits in two places is listed under its first name both times",
+            "a module that sits in two places is listed under its first name, once for each run",
         ),
         (
             trace_case("leaf", [3, 2], 5),
@@ -119,14 +125,12 @@ EXERCISE = Exercise(
             "the order is that of execution, even for unusual models",
             1,
             ("trace",),
-            after=("trace",),
         ),
         Aspect(
             "clean",
-            "the model is left unchanged",
+            "the model runs, and is left unchanged",
             1,
-            ("hooks_left", "older_hook_runs", "modes"),
-            after=("trace",),
+            ("has_run", "hooks_left", "older_hook_runs", "modes"),
         ),
     ),
     hints=(
@@ -138,6 +142,8 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("trace", "older_hook_ran_inside", "hooks_left", "modes", "older_hook_runs"),
+    facts=_facts,
+    derived=("has_run",),
     public_cases=_public_cases,
     properties=_properties,
 )

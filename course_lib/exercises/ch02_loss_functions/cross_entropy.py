@@ -15,13 +15,13 @@ from course_lib.exercises.ch02_loss_functions.tensors import (
     is_about,
     is_scalar,
     leaf_of,
-    near,
     seen,
+    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 _ASKS = {
-    "plain": ("values", "stable"),
+    "plain": ("values",),
     "large": ("stable", "gradient"),
     "gradient": ("gradient",),
 }
@@ -44,6 +44,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         logits = leaf_of(case, "logits")
         gradient = gradient_at(logits, lambda: function(logits, targets), None)
         notes["gradient_for_large_logits" if kind == "large" else "gradient"] = gradient
+    if kind == "gradient":
+        notes["slope_agrees"] = slope_agrees(
+            logits, lambda given: function(given, targets), None, gradient
+        )
 
 
 def _public_cases() -> list[Case]:
@@ -59,6 +63,11 @@ def _public_cases() -> list[Case]:
         cross_entropy_case("plain", torch.zeros(7, 10, dtype=torch.float64), torch.arange(7)),
         cross_entropy_case("plain", logits, targets, strided=True),
         cross_entropy_case("large", torch.tensor([[1e4, -1e4]]).double(), torch.tensor([1])),
+        cross_entropy_case(
+            "large",
+            torch.tensor([[1e4, 9998.0], [-9998.0, -1e4]]).double(),
+            torch.tensor([0, 0]),
+        ),
         cross_entropy_case("gradient", logits, targets),
     ]
 
@@ -70,11 +79,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the loss back to the logits")
         if flows:
-            # Raising all logits of a row changes no loss.
-            yield Finding(near(gradient.sum(-1), 0.0), "the gradients of a row add up to 0")
+            text = "that gradient is the slope of the loss: no part of the graph is cut off"
+            yield Finding(observation["slope_agrees"], text)
         return
     if case["kind"] == "large":
         loss = observation["loss_for_large_logits"]
+        if len(logits) > 1:
+            text = "rows far apart: [10000, 9998] and [-9998, -10000], target 0, cost 0.1269 each"
+            yield Finding(is_about(loss, 0.1269, 3), text, seen(loss))
+            return
         text = "logits [10000, -10000] with target 1 cost 20000: not inf, not nan"
         yield Finding(is_about(loss, 20_000.0), text, seen(loss))
         return
@@ -117,14 +130,12 @@ EXERCISE = Exercise(
             "logits of 10000 and -10000 give the right loss",
             1,
             ("loss_for_large_logits", "inputs_afterwards"),
-            after=("values",),
         ),
         Aspect(
             "gradient",
-            "the right gradient reaches the logits",
+            "the loss's gradient reaches the logits",
             1,
-            ("gradient",),
-            after=("values",),
+            ("slope_agrees",),
         ),
     ),
     hints=(
@@ -141,6 +152,7 @@ EXERCISE = Exercise(
         "loss_for_large_logits",
         "inputs_afterwards",
         "gradient",
+        "slope_agrees",
         "gradient_for_large_logits",
     ),
     public_cases=_public_cases,

@@ -16,6 +16,7 @@ from course_lib.exercises.ch02_loss_functions.tensors import (
     is_scalar,
     leaf_of,
     seen,
+    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import type_name
@@ -28,7 +29,7 @@ def mse_case(
     if prediction.shape != target.shape:
         asks: tuple[str, ...] = ("shapes",)
     else:
-        asks = ("values",) if gradient else ("values", "shapes")
+        asks = ("graph",) if gradient else ("values", "shapes")
     own = {"gradient": gradient, "strided": strided, "asks": asks}
     return {"prediction": prediction, "target": target} | own
 
@@ -37,11 +38,19 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     target = as_given(case, "target")
     if case["gradient"]:
         prediction = leaf_of(case, "prediction")
-        notes["gradient"] = gradient_at(prediction, lambda: function(prediction, target), None)
+        gradient = gradient_at(prediction, lambda: function(prediction, target), None)
+        notes["gradient"] = gradient
+        notes["slope_agrees"] = slope_agrees(
+            prediction, lambda p: function(p, target), None, gradient
+        )
+        given = as_given(case, "prediction")
+        function(given, target)
+        notes["inputs_afterwards"] = [given, target]
         return
     prediction = as_given(case, "prediction")
     if "values" in case["asks"]:
         notes["returned"] = function(prediction, target)
+        notes["raised"] = None
         notes["inputs_afterwards"] = [prediction, target]
         return
     notes["raised"] = notes["message"] = None
@@ -79,6 +88,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         # Where the prediction is too high, a higher one costs more: equal signs.
         signs = gradient is not None and torch.equal(gradient.sign(), (prediction - target).sign())
         yield Finding(signs, "a gradient flows from the loss back to the prediction")
+        yield Finding(observation["slope_agrees"], "that gradient is the slope of the loss")
         return
     if "values" not in case["asks"]:
         text = (
@@ -118,14 +128,14 @@ EXERCISE = Exercise(
     points=2,
     task="The mean squared error of two tensors of the same shape; reject differing shapes.",
     aspects=(
-        Aspect("values", "the loss is the mean squared error", 1, ("returned", "gradient")),
+        Aspect("values", "the loss is the mean squared error", 0.5, ("returned",)),
         Aspect(
-            "shapes",
-            "shapes that differ raise a ValueError",
-            1,
-            ("raised", "inputs_afterwards"),
-            after=("values",),
+            "graph",
+            "backward() works on the result, and the inputs stay unchanged",
+            0.5,
+            ("slope_agrees", "inputs_afterwards"),
         ),
+        Aspect("shapes", "shapes that differ raise a ValueError, and only those", 1, ("raised",)),
     ),
     hints=(
         "Difference, square, mean over all elements. Before all that, compare the two shapes: a "
@@ -137,6 +147,7 @@ EXERCISE = Exercise(
     fields=(
         "returned",
         "gradient",
+        "slope_agrees",
         "raised",
         "message",
         "returned_instead",

@@ -14,6 +14,7 @@ from course_lib.exercises.ch02_loss_functions.tensors import (
     leaf_of,
     near,
     seen,
+    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -24,7 +25,7 @@ def softmax_case(
     """A case. ``large`` logits are beyond exp's range; ``upstream`` is sent back through the result,
     and then only the gradient counts."""
     small = not large and upstream is None
-    asks = ("values", "stable") if small else ("stable",)
+    asks = ("values",) if small else ("stable",) if large else ("graph",)
     own = {"large": large, "upstream": upstream, "strided": strided}
     return {"logits": logits, "asks": asks} | own
 
@@ -32,7 +33,13 @@ def softmax_case(
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["upstream"] is not None:
         logits = leaf_of(case, "logits")
-        notes["gradient"] = gradient_at(logits, lambda: function(logits), case["upstream"])
+        upstream = case["upstream"]
+        gradient = gradient_at(logits, lambda: function(logits), upstream)
+        notes["gradient"] = gradient
+        notes["slope_agrees"] = slope_agrees(logits, function, upstream, gradient)
+        given = as_given(case, "logits")
+        function(given)
+        notes["logits_afterwards"] = given
         return
     logits = as_given(case, "logits")
     notes["returned_for_large" if case["large"] else "returned"] = function(logits)
@@ -64,9 +71,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the probabilities back to the logits")
         if flows:
-            # Raising all logits of a row changes no probability, whatever is asked of them.
-            text = "the gradients of a row's logits add up to 0"
-            yield Finding(near(gradient.sum(-1), 0.0), text)
+            text = (
+                "that gradient is the slope of the probabilities: no part of the graph is cut off"
+            )
+            yield Finding(observation["slope_agrees"], text)
         return
     large = case["large"]
     result = observation["returned_for_large" if large else "returned"]
@@ -127,10 +135,15 @@ EXERCISE = Exercise(
         Aspect("values", "the last dimension holds the right probabilities", 1, ("returned",)),
         Aspect(
             "stable",
-            "large logits give finite numbers, gradients flow, the input stays unchanged",
-            1,
-            ("returned_for_large", "gradient", "logits_afterwards"),
-            after=("values",),
+            "large logits give the right probabilities, too",
+            0.5,
+            ("returned_for_large",),
+        ),
+        Aspect(
+            "graph",
+            "gradients flow through the result, and the input stays unchanged",
+            0.5,
+            ("slope_agrees", "logits_afterwards"),
         ),
     ),
     hints=(
@@ -141,7 +154,7 @@ EXERCISE = Exercise(
         "above 0.",
     ),
     observe=_observe,
-    fields=("returned", "returned_for_large", "gradient", "logits_afterwards"),
+    fields=("returned", "returned_for_large", "gradient", "slope_agrees", "logits_afterwards"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=FORBIDDEN,

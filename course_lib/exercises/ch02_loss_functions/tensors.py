@@ -1,5 +1,6 @@
 """What the three exercises share: how tensors are handed over, and what checks say about results."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -42,6 +43,29 @@ def gradient_at(leaf: Tensor, call: Callable[[], Any], upstream: Tensor | None) 
         return None
     (gradient,) = torch.autograd.grad(result, leaf, upstream, allow_unused=True)
     return gradient
+
+
+def slope_agrees(
+    leaf: Tensor, function: Callable[[Tensor], Any], upstream: Tensor | None, gradient: Any
+) -> bool:
+    """Whether ``gradient`` is the slope of what ``function`` really computes, along one direction.
+    True also of a wrong function that can be trained through; False of one that is constant, or
+    partly cut off from the graph. Meant for float64."""
+    if not isinstance(gradient, Tensor) or gradient.shape != leaf.shape:
+        return False
+    direction = torch.linspace(-1.0, 1.5, leaf.numel(), dtype=torch.float64).cos()
+    direction = direction.reshape(leaf.shape).to(leaf.dtype)
+    ends = []
+    with torch.no_grad():
+        for step in (1e-5, -1e-5):
+            value = function(leaf.detach() + step * direction)
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                return False
+            ends.append((value if upstream is None else value * upstream).sum().item())
+    slope = (ends[0] - ends[1]) / 2e-5
+    return abs(slope) > 1e-7 and math.isclose(
+        slope, (gradient * direction).sum().item(), rel_tol=1e-4, abs_tol=1e-7
+    )
 
 
 def leaf_of(case: Case, name: str) -> Tensor:

@@ -53,7 +53,7 @@ def norms_case(
         "other_head.bias": (outputs + 1,),
     }
     return {
-        "asks": ("norms", "gradients"),
+        "asks": ("names", "norms", "gradients"),
         "parameters": {name: normal(*shape) for name, shape in shapes.items()},
         "x": normal(n, features),
         "targets": normal(n, outputs),
@@ -118,7 +118,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     returned, lengths = observation["returned"], _lengths(case)
     if not isinstance(returned, dict):
         return {}
+    surplus, missing = set(returned) - set(lengths), set(lengths) - set(returned)
     return {
+        "named_right": not surplus and not missing,
         "surplus": [name for name in returned if name not in lengths],
         "missing": [name for name in lengths if name not in returned],
         "off": [
@@ -154,13 +156,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     odd = [value for value in returned.values() if not isinstance(value, float)]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
     yield Finding(not odd, "the values are Python floats", got)
-    name = "head.bias"
-    if isinstance(returned.get(name), float):
-        yield Finding(
-            name not in observation["off"],
-            "a norm is the length of this loss's gradient, with nothing older added",
-            f"{name}: the length is {_lengths(case)[name]:.4f}, yours is {returned[name]:.4f}",
-        )
+    lengths = _lengths(case)
+    off = [name for name in observation["off"] if isinstance(returned[name], float)]
+    text = "a norm is the length of all entries of this loss's gradient, with nothing older added"
+    got = (
+        f"{off[0]}: the length is {lengths[off[0]]:.4f}, yours is {returned[off[0]]:.4f}"
+        if off
+        else ""
+    )
+    yield Finding(not off, text, got)
 
 
 def _names(names: Iterable) -> str:
@@ -182,7 +186,13 @@ EXERCISE = Exercise(
     points=2,
     task="Run a fresh backward pass and report the length of each parameter's gradient.",
     aspects=(
-        Aspect("norms", "the norms of this loss's gradients, by name", 1, ("returned",)),
+        Aspect(
+            "names",
+            "the dict has the names of the parameters that got a gradient, and no others",
+            0.5,
+            ("named_right",),
+        ),
+        Aspect("norms", "the norms of this loss's gradients are right", 0.5, ("returned",)),
         Aspect("gradients", "afterwards .grad holds the fresh gradients", 1, ("gradients",)),
     ),
     hints=(
@@ -194,7 +204,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "gradients"),
     facts=_facts,
-    derived=("surplus", "missing", "off"),
+    derived=("named_right", "surplus", "missing", "off"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=("course_lib.recorder.layer_norms",),

@@ -10,6 +10,10 @@ from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
 from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
+_DEFAULT_EPS = 1e-4
+#: More than any right solution asks f for.
+_MOST_POINTS = 500
+
 
 def nudge_case(
     generator: torch.Generator,
@@ -32,7 +36,7 @@ def nudge_case(
     a, b, c, d, w = (normal() for _ in range(5))
     a = a + a.sign() if cubic else torch.zeros_like(a)  # away from 0: eps shows in every entry
     special = transposed or leaf or not shape
-    asks = ("any_w",) if special else ("central", "unchanged")
+    asks = ("any_w",) if special else ("points", "central", "unchanged")
     coefficients = {"a": a, "b": b, "c": c, "d": d}
     given = {"w": w, "eps": eps, "transposed": transposed, "leaf": leaf, "returns": returns}
     return {"asks": asks, **coefficients, **given}
@@ -60,20 +64,63 @@ def _scalar_function(case: Case) -> Callable[[Tensor], Tensor | float]:
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    w = _argument(case)
+    w, f = _argument(case), _scalar_function(case)
     eps = () if case["eps"] is None else (case["eps"],)
+    points: list[Tensor] = []
+
+    def asked(point: Tensor) -> Tensor | float:
+        if isinstance(point, Tensor) and point.shape == w.shape and len(points) < _MOST_POINTS:
+            points.append(point.detach().clone())
+        return f(point)
+
     try:
-        notes["gradient"] = function(_scalar_function(case), w, *eps)
+        notes["gradient"] = function(asked, w, *eps)
     finally:
         notes["w_after"] = w.detach().clone()
+        notes["points"] = torch.stack(points) if points else None
+    if "any_w" in case["asks"]:
+        plain = w.detach().clone(memory_format=torch.contiguous_format)
+        notes["gradient_of_plain_w"] = function(f, plain, *eps)
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    """How far w has moved."""
-    before, after = case["w"], observation["w_after"]
+    """How far w has moved, where f was asked, and whether a special w is treated as a plain one."""
+    before, after, points = case["w"], observation["w_after"], observation["points"]
     if before.shape != after.shape:
         return {}
-    return {"drift": (after - before).abs().max().item()}
+    drift = (after - before).abs().max().item()
+    tried = points is not None and not torch.equal(points, before.expand_as(points))
+    facts = {
+        "drift": drift,
+        "unchanged": tried and drift == 0,
+        "points_asked": tried and _all_points(case, points),
+    }
+    if "gradient_of_plain_w" in observation.values:
+        special, plain = observation["gradient"], observation["gradient_of_plain_w"]
+        facts["as_for_a_plain_w"] = tried and _same(case, special, plain)
+    return facts
+
+
+def _all_points(case: Case, points: Tensor) -> bool:
+    """Whether each of w's entries was nudged by eps, alone, up and down."""
+    eps = _DEFAULT_EPS if case["eps"] is None else case["eps"]
+    nudges = eps * torch.eye(case["w"].numel(), dtype=case["w"].dtype).flatten(1)
+    wanted = case["w"].flatten() + torch.cat([nudges, -nudges])
+    apart = (wanted[:, None] - points.reshape(len(points), -1)).abs().amax(-1)
+    return bool((apart.amin(1) < 1e-3 * eps).all())
+
+
+def _same(case: Case, special: Any, plain: Any) -> bool:
+    """Both are tensors of w's shape and dtype, detached, and equal."""
+    w = case["w"]
+    return (
+        all(
+            isinstance(g, Tensor) and (g.shape, g.dtype) == (w.shape, w.dtype) and g.any()
+            for g in (special, plain)
+        )
+        and not special.requires_grad
+        and torch.allclose(special, plain, rtol=1e-6, atol=1e-9)
+    )
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -84,6 +131,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
         yield Finding(kept, "w is unchanged, bit for bit", "yours has changed")
+    if "points" in case["asks"]:
+        eps = _DEFAULT_EPS if eps is None else eps
+        text = "f is asked at w + eps and at w - eps, for one entry of w at a time"
+        yield Finding(observation.get("points_asked") is True, text)
     if not fits:
         return
     text = "the result is detached: it is not part of a graph"
@@ -119,6 +170,7 @@ def _public_cases() -> list[Case]:
         nudge_case(generator, eps=None, cubic=False),
         nudge_case(generator, 2, 3, eps=0.1, cubic=False, transposed=True),
         nudge_case(generator, 2, eps=0.1, cubic=False, leaf=True),
+        nudge_case(generator, 2, eps=None, cubic=False),
     ]
 
 
@@ -127,14 +179,20 @@ EXERCISE = Exercise(
     points=2,
     task="Measure the gradient of f at w by nudging one entry at a time, both ways.",
     aspects=(
-        Aspect("central", "the slope is measured by central differences", 1, ("gradient",)),
+        Aspect(
+            "points",
+            "f is asked on both sides of w, at a distance of eps, one entry at a time",
+            0.5,
+            ("points_asked",),
+        ),
+        Aspect("central", "the slopes are right: central differences", 0.5, ("gradient",)),
         Aspect(
             "any_w",
             "it works for any shape and layout of w, and the result is detached",
             0.5,
-            ("gradient",),
+            ("as_for_a_plain_w",),
         ),
-        Aspect("unchanged", "w is unchanged afterwards", 0.5, ("w_after",), after=("central",)),
+        Aspect("unchanged", "w is unchanged afterwards", 0.5, ("unchanged",)),
     ),
     hints=(
         "For each entry: a copy of w in which this one entry is larger by eps, and a copy in which "
@@ -145,9 +203,9 @@ EXERCISE = Exercise(
         "end.",
     ),
     observe=_observe,
-    fields=("gradient", "w_after"),
+    fields=("gradient", "w_after", "points", "gradient_of_plain_w"),
     facts=_facts,
-    derived=("drift",),
+    derived=("drift", "unchanged", "points_asked", "as_for_a_plain_w"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=(*AUTOGRAD, "torch.gradient"),

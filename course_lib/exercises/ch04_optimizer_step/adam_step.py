@@ -1,6 +1,6 @@
 """``adam_step``, public half."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -11,30 +11,37 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    state: dict = {}
+    def make_step(parameters: list[Tensor]) -> Callable[[Iterable[Tensor], float | None], None]:
+        state: dict = {}
 
-    def step(params: Iterable[Tensor], lr: float) -> None:
-        function(params, state, lr, **case["settings"])
+        def step(params: Iterable[Tensor], lr: float | None) -> None:
+            rate = {} if lr is None else {"lr": lr}
+            function(params, state, **rate, **case["settings"])
+
+        return step
 
     # Rounding in single precision needs a tolerance of its own.
     single = case["parameters"][0].dtype == torch.float32
-    steps.run_steps(
-        case, notes, steps.leaves(case), step, "single_parameters" if single else "parameters"
-    )
+    steps.run_steps(case, notes, make_step, "single_parameters" if single else "parameters")
 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(43)
 
-    def case(n: int, *asks: str, **settings: Any) -> Case:
-        return steps.steps_case(generator, steps.PUBLIC_SHAPES, n, asks=asks, **settings)
+    def case(n: int, *asks: str, shapes: tuple = steps.PUBLIC_SHAPES, **settings: Any) -> Case:
+        return steps.steps_case(generator, shapes, n, asks=asks, **settings)
 
     return [
         case(1, "first", lr=0.1),
-        case(1, "first", lr=0.1, eps=0.1),
+        case(1, "settings", lr=0.1, eps=0.1),
         case(12, "many", lr=0.05),
-        case(8, "many", lr=0.05, betas=(0.6, 0.8), eps=0.01),
+        case(3, "many", lr=None),
+        case(8, "settings", lr=0.05, betas=(0.6, 0.8), eps=0.01),
+        # Gradients so small that the default eps counts.
+        case(4, "settings", lr=0.1, scale=1e-7),
+        case(6, "settings", lr=(0.1, 0.02, 0.2, 0.05, 0.1, 0.01)),
         case(5, "any", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
+        case(3, "any", lr=0.1, shapes=((2,), (3,), (2,))),
     ]
 
 
@@ -43,6 +50,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["settings"]:
         named = ", ".join(f"{name}={value}" for name, value in case["settings"].items())
         where = f"with {named}, {steps.after_steps(case)}"
+    elif len(set(case["lr"])) > 1:
+        where = "when lr changes from step to step"
+    elif case["lr"][0] is None:
+        where = f"with the default lr of 0.001, {steps.after_steps(case)}"
     yield from steps.path_findings(case, observation, torch.optim.Adam, "torch.optim.Adam", where)
     if "first" not in case["asks"]:
         yield from steps.side_findings(case, observation)
@@ -57,15 +68,20 @@ EXERCISE = Exercise(
         Aspect(
             "many",
             "many steps are right: the moments are kept",
-            2,
+            1,
             ("parameters", "single_parameters"),
+        ),
+        Aspect(
+            "settings",
+            "betas, eps and an lr that changes are used as they are given",
+            1,
+            ("parameters",),
         ),
         Aspect(
             "any",
             f"{steps.ANY_TEXT}; nothing else changes",
             1,
-            ("parameters", *steps.SIDE_FIELDS),
-            after=("first", "many"),
+            ("each_for_itself", *steps.SIDE_FIELDS),
         ),
     ),
     hints=(
@@ -76,7 +92,9 @@ EXERCISE = Exercise(
         "and add eps after taking the root.",
     ),
     observe=_observe,
-    fields=("parameters", "single_parameters", *steps.SIDE_FIELDS),
+    fields=(*steps.FIELDS, "single_parameters"),
+    facts=steps.facts,
+    derived=steps.FACTS,
     public_cases=_public_cases,
     properties=_properties,
     forbidden=steps.OPTIMIZERS,

@@ -61,6 +61,22 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["values"] = copies(parameters)
 
 
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """Length and direction of all gradients together; None for the direction where gradients that
+    are too large have not become smaller. And whether what should stay has stayed."""
+    before, after = case["gradients"], observation["gradients"]
+    length, large = _common_norm(after), case["norm"] > case["max_norm"]
+    shrunk = 0 < length < case["norm"]
+    there = [g.double().flatten() for g in after if g is not None]
+    same_ones = [g is None for g in before] == [g is None for g in after]
+    return {
+        "length": length,
+        "direction": torch.cat(there) / length if there and (shrunk or not large) else None,
+        "left_alone": same_ones and shrunk if large else same_gradients(before, after),
+        "in_place": same_gradients(after, observation["aliases"]),
+    }
+
+
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, gradients = observation["returned"], observation["gradients"]
     norm, max_norm = case["norm"], case["max_norm"]
@@ -73,7 +89,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             "the result is the common norm before clipping (0.0 if there are no gradients)",
             f"that is {norm:.4f}, yours is {returned:.4f}",
         )
-    after = _common_norm(gradients)
+    text = "the parameters themselves stay as they are"
+    yield Finding(same_gradients(case["parameters"], observation["values"]), text)
+    after = observation["length"]
     if norm <= max_norm:
         yield Finding(
             same_gradients(case["gradients"], gradients),
@@ -92,8 +110,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         _same_direction(case["gradients"], gradients),
         "they keep their direction: all entries shrink by the same factor",
     )
-    in_place = same_gradients(gradients, observation["aliases"])
-    yield Finding(in_place, "the gradients are scaled in place")
+    yield Finding(observation["in_place"], "the gradients are scaled in place")
 
 
 def _same_direction(before: list[Tensor | None], after: list[Tensor | None]) -> bool:
@@ -113,12 +130,12 @@ def _public_cases() -> list[Case]:
         return clip_case(generator, PUBLIC_SHAPES, asks=asks, **settings)
 
     return [
-        case("scaled", "norm", norm=8.0, max_norm=2.0),
-        case("careful", norm=0.5, max_norm=2.0),
+        case("direction", "length", "norm", norm=8.0, max_norm=2.0),
+        case("careful", "norm", norm=0.5, max_norm=2.0),
         case("careful", norm=1.8, max_norm=2.0),
         case("careful", norm=30.0, max_norm=1.5, without=(1,), through="generator"),
-        case("careful", norm=0.0, max_norm=1.0),
-        case("careful", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
+        case("careful", "norm", norm=0.0, max_norm=1.0),
+        case("careful", "norm", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
     ]
 
 
@@ -128,18 +145,18 @@ EXERCISE = Exercise(
     task="Scale all gradients down together when their common norm is too large.",
     aspects=(
         Aspect(
-            "scaled",
-            "all gradients shrink by the same factor, to the norm max_norm",
-            1,
-            ("gradients",),
+            "direction",
+            "gradients that are too large shrink, all by the same factor",
+            0.5,
+            ("direction",),
         ),
+        Aspect("length", "their common norm is max_norm afterwards", 0.5, ("length",)),
         Aspect("norm", "the result is the norm before clipping, a float", 0.5, ("returned",)),
         Aspect(
             "careful",
             "small or missing gradients stay as they are; scaling is in place; any iterable will do",
             0.5,
-            ("gradients", "returned", "aliases", "values"),
-            after=("scaled",),
+            ("left_alone", "in_place", "values"),
         ),
     ),
     hints=(
@@ -150,6 +167,8 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("returned", "gradients", "aliases", "values"),
+    facts=_facts,
+    derived=("length", "direction", "left_alone", "in_place"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=(

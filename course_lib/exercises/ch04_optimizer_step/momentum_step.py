@@ -1,6 +1,6 @@
 """``momentum_step``, public half."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
@@ -11,14 +11,30 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    parameters = steps.leaves(case)
-    velocities = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+    made: list[list[Any]] = []
 
-    def step(params: Iterable[Tensor], lr: float) -> None:
-        function(params, velocities, lr, **case["settings"])
+    def make_step(parameters: list[Tensor]) -> Callable[[Iterable[Tensor], float], None]:
+        velocities: list[Any] = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+        made.append(velocities)
+        return lambda params, lr: function(params, velocities, lr, **case["settings"])
 
-    steps.run_steps(case, notes, parameters, step)
-    notes["velocities"] = [v.detach().clone() if isinstance(v, Tensor) else v for v in velocities]
+    steps.run_steps(case, notes, make_step)
+    first, *alone = [
+        [v.detach().clone() if isinstance(v, Tensor) else v for v in each] for each in made
+    ]
+    notes["velocities"] = first
+    if alone:
+        notes["velocities_alone"] = [v for [v] in alone]
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    found = steps.facts(case, observation)
+    if "velocities_alone" in observation.values:
+        pairs = zip(observation["velocities"], observation["velocities_alone"], strict=True)
+        found["each_for_itself"] &= all(
+            isinstance(a, Tensor) and torch.allclose(a, b, rtol=1e-6, atol=1e-9) for a, b in pairs
+        )
+    return found
 
 
 def _public_cases() -> list[Case]:
@@ -43,10 +59,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield from steps.side_findings(case, observation)
 
 
-def _sgd_with_momentum(
-    params: list[Tensor], lr: float, momentum: float = 0.9
-) -> torch.optim.Optimizer:
-    return torch.optim.SGD(params, lr=lr, momentum=momentum)
+def _sgd_with_momentum(params: list[Tensor], momentum: float = 0.9) -> torch.optim.Optimizer:
+    return torch.optim.SGD(params, momentum=momentum)
 
 
 EXERCISE = Exercise(
@@ -65,14 +79,12 @@ EXERCISE = Exercise(
             "the velocity holds only gradients, so a new lr takes effect at once",
             0.5,
             ("parameters", "velocities"),
-            after=("momentum",),
         ),
         Aspect(
             "any",
             f"{steps.ANY_TEXT}; nothing else changes",
             0.5,
-            ("parameters", "velocities", *steps.SIDE_FIELDS),
-            after=("momentum",),
+            ("each_for_itself", *steps.SIDE_FIELDS),
         ),
     ),
     hints=(
@@ -83,7 +95,9 @@ EXERCISE = Exercise(
         "in place.",
     ),
     observe=_observe,
-    fields=("parameters", "velocities", *steps.SIDE_FIELDS),
+    fields=(*steps.FIELDS, "velocities", "velocities_alone"),
+    facts=_facts,
+    derived=steps.FACTS,
     public_cases=_public_cases,
     properties=_properties,
     forbidden=steps.OPTIMIZERS,

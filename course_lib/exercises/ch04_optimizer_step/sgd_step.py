@@ -10,7 +10,7 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    steps.run_steps(case, notes, steps.leaves(case), function)
+    steps.run_steps(case, notes, lambda parameters: function)
 
 
 def _public_cases() -> list[Case]:
@@ -19,10 +19,10 @@ def _public_cases() -> list[Case]:
     def case(shapes: tuple, n: int, **settings: Any) -> dict[str, Any]:
         return steps.steps_case(generator, shapes, n, **settings)
 
-    numbers = {"parameters": [torch.tensor(1.0)], "gradients": [[torch.tensor(2.0)]]}
+    numbers = {"parameters": [torch.tensor([1.0])], "gradients": [[torch.tensor([2.0])]]}
     gaps = ((0, 1), (1, 0))
     return [
-        case(((),), 1, asks=("update", "side"), lr=0.1) | numbers,
+        case(((1,),), 1, asks=("update", "side"), lr=0.1) | numbers,
         case(steps.PUBLIC_SHAPES, 3, asks=("update", "side"), lr=0.05),
         case(steps.PUBLIC_SHAPES, 2, asks=("any",), lr=0.2, skip=gaps, through="generator"),
     ]
@@ -42,8 +42,8 @@ EXERCISE = Exercise(
         Aspect(
             "update", "each parameter moves by lr times its gradient, downhill", 1, ("parameters",)
         ),
-        Aspect("any", steps.ANY_TEXT, 0.5, ("parameters",), after=("update",)),
-        Aspect("side", steps.SIDE_TEXT, 0.5, steps.SIDE_FIELDS, after=("update",)),
+        Aspect("any", steps.ANY_TEXT, 0.5, ("each_for_itself",)),
+        Aspect("side", steps.SIDE_TEXT, 0.5, steps.SIDE_FIELDS),
     ),
     hints=(
         "Three lines: a with-block that switches recording off, a loop over the parameters, and "
@@ -52,7 +52,9 @@ EXERCISE = Exercise(
         "p -= ... or p.sub_(...), under torch.no_grad().",
     ),
     observe=_observe,
-    fields=("parameters", *steps.SIDE_FIELDS),
+    fields=steps.FIELDS,
+    facts=steps.facts,
+    derived=steps.FACTS,
     public_cases=_public_cases,
     properties=_properties,
     forbidden=steps.OPTIMIZERS,

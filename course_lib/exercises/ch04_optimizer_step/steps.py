@@ -11,11 +11,14 @@ from course_lib.exercises.checking.model import Case, Finding, Notes, Observatio
 
 #: Every way to have PyTorch make the step.
 OPTIMIZERS = ("torch.optim.Optimizer", "torch.optim.sgd.sgd", "torch.optim.adam.adam")
-#: What every step must leave as it found it.
-SIDE_FIELDS = ("aliases", "gradients", "leaves", "grad_mode_kept")
+#: What a driver writes down of a step.
+FIELDS = ("parameters", "aliases", "gradients", "leaves", "grad_mode_kept", "alone")
+#: What every step must leave as it found it; nothing of it is earned by doing nothing.
+SIDE_FIELDS = ("in_place", "gradients_kept", "leaves", "grad_mode_kept")
+FACTS = ("in_place", "gradients_kept", "each_for_itself")
 SIDE_TEXT = "parameters change in place; gradients and gradient mode stay as they are"
 ANY_TEXT = "any iterable will do, and parameters without a gradient keep their value and state"
-PUBLIC_SHAPES = ((3, 2), (4,), ())
+PUBLIC_SHAPES = ((3, 2), (4,), (1,))
 
 
 def steps_case(
@@ -24,7 +27,7 @@ def steps_case(
     steps: int,
     *,
     asks: tuple[str, ...],
-    lr: float | tuple[float, ...],
+    lr: float | tuple[float, ...] | None,
     dtype: str = "float64",
     skip: tuple[tuple[int, int], ...] = (),
     through: str = "list",
@@ -34,7 +37,7 @@ def steps_case(
 ) -> dict[str, Any]:
     """A case: parameters of these shapes, and for each step one gradient per parameter.
 
-    ``lr``: one for all steps, or one per step. ``skip``: pairs (step, parameter) without a
+    ``lr``: one for all steps, or one per step; None leaves it to the default. ``skip``: pairs (step, parameter) without a
     gradient. ``through``: what the function is given, a "list", a "tuple" or a "generator".
     ``settings`` are passed on by name.
     """
@@ -83,14 +86,17 @@ def copies(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
 def run_steps(
     case: Case,
     notes: Notes,
-    parameters: list[Tensor],
-    step: Callable[[Any, float], Any],
+    make_step: Callable[[list[Tensor]], Callable[[Any, float | None], Any]],
     parameters_field: str = "parameters",
 ) -> None:
     """Put each step's gradients on the parameters, call ``step(params, lr)``, note what is left.
 
-    The second step is taken where nothing is recorded, as inside ``no_grad``.
+    ``make_step(parameters)`` gives the step, with whatever it remembers still empty. The second step
+    is taken where nothing is recorded, as inside ``no_grad``. A case that asks for "any" also takes
+    each parameter alone through the steps at which it has a gradient.
     """
+    parameters = leaves(case)
+    step = make_step(parameters)
     # Two names for the same memory: an update in place shows under both.
     aliases = [p.detach() for p in parameters]
     grad_mode_kept = []
@@ -106,14 +112,50 @@ def run_steps(
     notes["gradients"] = copies(p.grad for p in parameters)
     notes["leaves"] = [p.is_leaf and p.requires_grad for p in parameters]
     notes["grad_mode_kept"] = all(grad_mode_kept)
+    if "any" in case["asks"]:
+        notes["alone"] = [_alone(case, i, make_step) for i in range(len(parameters))]
+
+
+def _alone(case: Case, i: int, make_step: Callable) -> Tensor:
+    """Where parameter ``i`` ends by itself, without the steps at which it has no gradient."""
+    parameter = leaves(case)[i]
+    step = make_step([parameter])
+    for gradients, lr in zip(case["gradients"], case["lr"], strict=True):
+        if gradients[i] is not None:
+            parameter.grad = gradients[i].clone()
+            step([parameter], lr)
+    return parameter.detach().clone()
+
+
+def facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """What is true of a step whatever its rule: in place, gradients kept, no parameter touched by
+    what another one has or lacks."""
+    values = observation.values
+    parameters, moved = _ends(observation), _have_moved(case, observation)
+    finite = all(bool(p.isfinite().all()) for p in parameters)
+    found = {
+        "in_place": moved and _all_close(parameters, values["aliases"]),
+        "gradients_kept": same_gradients(case["gradients"][-1], values["gradients"]),
+    }
+    if "alone" in values:
+        found["each_for_itself"] = moved and finite and _all_close(parameters, values["alone"])
+    return found
+
+
+def _all_close(some: list[Tensor], others: list[Tensor]) -> bool:
+    return all(
+        torch.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
+        for a, b in zip(some, others, strict=True)
+    )
 
 
 def path_of(case: Case, make: Callable[..., torch.optim.Optimizer]) -> list[Tensor]:
     """Where an optimizer of PyTorch takes the case's parameters."""
     parameters = leaves(case)
-    optimizer = make(parameters, lr=case["lr"][0], **case["settings"])
+    optimizer = make(parameters, **case["settings"])
     for gradients, lr in zip(case["gradients"], case["lr"], strict=True):
-        optimizer.param_groups[0]["lr"] = lr
+        if lr is not None:
+            optimizer.param_groups[0]["lr"] = lr
         for p, gradient in zip(parameters, copies(gradients), strict=True):
             p.grad = gradient
         optimizer.step()
@@ -135,7 +177,7 @@ def path_findings(
     case: Case, observation: Observation, make: Callable, name: str, where: str = ""
 ) -> Iterator[Finding]:
     """The parameters are where PyTorch's own would be."""
-    got, expected = observation["parameters"], path_of(case, make)
+    got, expected = _ends(observation), path_of(case, make)
     after = after_steps(case)
     moved = _have_moved(case, observation)
     yield Finding(moved, "the parameters move", f"{after} yours are where they started")
@@ -149,13 +191,12 @@ def path_findings(
 def side_findings(case: Case, observation: Observation) -> Iterator[Finding]:
     """Nothing but the parameters' values has changed."""
     if _have_moved(case, observation):
-        in_place = all(
-            torch.allclose(a, b, equal_nan=True)
-            for a, b in zip(observation["parameters"], observation["aliases"], strict=True)
-        )
-        yield Finding(in_place, "the parameters change in place: their memory stays the same")
-    kept = same_gradients(case["gradients"][-1], observation["gradients"])
-    yield Finding(kept, "the gradients are left unchanged")
+        text = "the parameters change in place: their memory stays the same"
+        yield Finding(observation["in_place"], text)
+        if "any" in case["asks"]:
+            text = "a parameter moves by its own gradients alone, and waits while it has none"
+            yield Finding(observation["each_for_itself"], text)
+    yield Finding(observation["gradients_kept"], "the gradients are left unchanged")
     still = all(observation["leaves"])
     yield Finding(still, "the parameters are still leaves that require gradients")
     text = "gradient mode is the same afterwards as before, on or off"
@@ -172,14 +213,20 @@ def same_gradients(given: list[Tensor | None], left: list[Tensor | None]) -> boo
 
 def _have_moved(case: Case, observation: Observation) -> bool:
     return any(
-        not torch.equal(a, b)
-        for a, b in zip(case["parameters"], observation["parameters"], strict=True)
+        not torch.equal(a, b) for a, b in zip(case["parameters"], _ends(observation), strict=True)
     )
+
+
+def _ends(observation: Observation) -> list[Tensor]:
+    """Where the parameters ended, in either precision."""
+    values = observation.values
+    return values["parameters"] if "parameters" in values else values["single_parameters"]
 
 
 def _first_difference(expected: list[Tensor], got: list[Tensor]) -> str:
     for i, (a, b) in enumerate(zip(expected, got, strict=True)):
-        wrong = ~torch.isclose(a, b, rtol=1e-6, atol=1e-9)
+        rtol, atol = (1e-4, 1e-5) if a.dtype == torch.float32 else (1e-6, 1e-9)
+        wrong = ~torch.isclose(a, b, rtol=rtol, atol=atol)
         if wrong.any():
             place = wrong.flatten().nonzero()[0].item()
             there, here = a.flatten()[place].item(), b.flatten()[place].item()

@@ -1,6 +1,6 @@
 """``fit``, public half."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
 
@@ -9,14 +9,17 @@ import torch
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, type_name
 from course_lib.exercises.support.classifier import build, classifier_case
+from course_lib.exercises.support.loop_watch import parameters_of
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     """``fit`` is judged alone: under the name ``train_one_epoch`` it finds a stand-in that returns
-    the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses."""
+    the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses, and by
+    the weights that it leaves in the model."""
     parts = build(case)
     scripted = case["scripted"]
     calls = 0
+    before = parameters_of(parts[0])
 
     def train_one_epoch(model: Any, loader: Any, loss_fn: Any, optimizer: Any) -> float:
         nonlocal calls
@@ -36,13 +39,39 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["stand_in_used"] = calls > 0
     notes["returned"] = returned
     notes["epochs_trained"] = calls or parts[1].passes
+    after = parameters_of(parts[0])
+    notes["parameters"] = after
+    notes["moved"] = not all(map(torch.equal, before, after))
 
 
 def fit_case(generator: torch.Generator, epochs: int, **settings: Any) -> dict[str, Any]:
-    """A case of ``fit``: one scripted loss more than epochs, so that one call too many is seen."""
+    """A case of ``fit``. The scripted losses rise and fall, and there are enough of them for a
+    ``fit`` that trains too often; it is stopped only where it would never end."""
     case = classifier_case(generator, **settings)
-    losses = 0.5 + torch.rand(epochs + 3, generator=generator, dtype=torch.float64)
+    losses = 0.5 + torch.rand(2 * epochs + 3, generator=generator, dtype=torch.float64)
     return case | {"epochs": epochs, "scripted": losses.tolist()}
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """Whether the list holds, in order, what the stand-in returned: for each of its calls, or one
+    number per epoch."""
+    returned, scripted = observation["returned"], case["scripted"]
+    made = scripted[: observation["epochs_trained"]]
+    # A single epoch may be the one that is missing.
+    kept = isinstance(returned, list) and (
+        observation["stand_in_used"] and bool(returned) or case["epochs"] == 1 and not made
+    )
+    rest = iter(made)
+    in_order = kept and all(any(value == other for other in rest) for value in returned)
+    return {
+        "keeps_what_came": bool(
+            in_order and len(returned) in (len(made), case["epochs"]) and _floats(returned)
+        )
+    }
+
+
+def _floats(values: list) -> bool:
+    return all(type(value) is float for value in values)
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -64,6 +93,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     trained = observation["epochs_trained"]
     text = f"with epochs={epochs} it trains for {epochs} epochs"
     yield Finding(trained == epochs, text, f"yours trains for {trained}")
+    if not observation["stand_in_used"]:
+        yield Finding(observation["moved"], "the weights of the model that came in have moved")
     if is_list and observation["stand_in_used"]:
         yield Finding(
             returned == case["scripted"][: len(returned)],
@@ -78,9 +109,12 @@ EXERCISE = Exercise(
     points=2,
     task="Train for several epochs and return the loss of each.",
     aspects=(
-        Aspect("history", "one loss per epoch, in order", 1, ("returned",)),
+        Aspect("history", "the list holds the loss of every epoch, in order", 1, ("returned",)),
         Aspect(
-            "epochs", "it trains for exactly `epochs` epochs", 1, ("epochs_trained",), ("history",)
+            "epochs",
+            "it trains the given model for exactly `epochs` epochs",
+            1,
+            ("epochs_trained",),
         ),
     ),
     hints=(
@@ -89,7 +123,9 @@ EXERCISE = Exercise(
         "return the list after the loop.",
     ),
     observe=_observe,
-    fields=("returned", "stand_in_used", "epochs_trained"),
+    fields=("returned", "stand_in_used", "epochs_trained", "parameters", "moved"),
+    facts=_facts,
+    derived=("keeps_what_came",),
     public_cases=lambda: [
         fit_case(torch.Generator().manual_seed(3), epochs, **_FIT_SETTINGS) for epochs in (3, 0)
     ],

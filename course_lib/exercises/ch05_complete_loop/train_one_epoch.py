@@ -28,7 +28,11 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     # Handed over in eval mode: a right loop sets train mode itself.
     model.eval()
     losses: list[tuple[float, int]] = []
+    modes: list[bool] = []
     steps = record_steps(model, optimizer)
+    model[0].register_forward_pre_hook(  # also when somebody calls model.forward
+        lambda *_: modes.append(all(module.training for module in model.modules()))
+    )
     loss_fn.register_forward_hook(
         lambda _, inputs, loss: losses.append((float(loss), len(inputs[1])))
     )
@@ -39,26 +43,39 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         notes["parameters"] = parameters_of(model)
         notes["buffers"] = buffers_of(model)
         notes["training"] = model.training
+        notes["trained_in_train_mode"] = bool(modes) and all(modes)
         notes["gradients"] = gradients_of(model)
         notes["losses"] = losses
         notes["steps"] = steps[:3]
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    return {"moved": has_moved(case, observation)}
+    """Whether weights have moved, and whether the result is the mean of the losses that the loop
+    itself has computed, one for each batch: wrong updates alone do not spoil it."""
+    return {
+        "moved": has_moved(case, observation),
+        "mean_of_its_losses": _is_mean(
+            observation.get("returned"), observation["losses"], len(build(case)[1])
+        ),
+    }
+
+
+def _is_mean(returned: Any, losses: list[tuple[float, int]], batches: int) -> bool:
+    if type(returned) is not float or len(losses) != batches:
+        return False
+    mean = sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
+    return math.isclose(returned, mean, rel_tol=1e-6)
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     batches = len(build(case)[1])
-    if case["batch_norm"]:
-        yield Finding(observation["training"] is True, "the model is in train mode afterwards")
-        return
     made = observation.events.count("S")
     text = "optimizer.step() is called once for every batch"
     yield Finding(made == batches, text, f"{batches} batches, {made} steps")
     yield Finding(observation["moved"], "the parameters have moved")
     pairs = observation["losses"]
-    yield Finding(len(pairs) == batches, "the loss is computed once for every batch")
+    text = "loss_fn, the one that was handed over, is called once for every batch"
+    yield Finding(len(pairs) == batches, text, f"{batches} batches, {len(pairs)} calls")
     returned = observation["returned"]
     is_float = type(returned) is float
     got = f"yours is {a_type(returned)}"
@@ -68,16 +85,25 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         mean = sum(loss * size for loss, size in pairs) / seen
         yield Finding(
             math.isclose(returned, mean, rel_tol=1e-6),
-            "the result is the mean over examples (the last batch is smaller than the others)",
+            "the result is the mean loss over all examples (the last batch is smaller)",
             f"that is {mean:.4f} here, and yours is {returned:.4f}",
         )
+    text = "dropout and batch norm are in train mode while the model trains"
+    yield Finding(observation["trained_in_train_mode"], text)
+    yield Finding(observation["training"] is True, "the model is in train mode afterwards")
     yield from own_gradient_findings(case, observation)
 
 
 def epoch_case(generator: torch.Generator, **settings: Any) -> dict[str, Any]:
-    """A case of ``train_one_epoch``; with batch norm train mode shows in the numbers, so there the
-    weights tell of the mode."""
-    asks = ("mean", "mode") if settings.get("batch_norm") else ("updates", "mean", "mode")
+    """A case of ``train_one_epoch``. What is special about it has an aspect of its own, and costs no
+    other: old gradients, a loader without a dataset; with batch norm the weights tell of the mode."""
+    asks = ("updates", "mean", "mode")
+    if settings.get("batch_norm"):
+        asks = ("mean", "mode")
+    elif settings.get("stale"):
+        asks = ("stale", "mode")
+    elif not settings.get("dataset", True):
+        asks = ("mean",)
     return classifier_case(generator, **settings) | {"asks": asks}
 
 
@@ -91,14 +117,14 @@ EXERCISE = Exercise(
     points=4,
     task="Train for one pass over the loader and return the mean loss per example.",
     aspects=(
-        Aspect("updates", "every batch moves the weights by its own gradient", 2, ("parameters",)),
+        Aspect("updates", "every batch moves the weights by its own gradient", 1, ("parameters",)),
+        Aspect("stale", "gradients from before the call have no influence", 1, ("parameters",)),
         Aspect("mean", "the result is the mean loss per example", 1, ("returned",)),
         Aspect(
             "mode",
             "the model trains in train mode",
             1,
-            ("parameters", "buffers", "training"),
-            after=("updates",),
+            ("training", "trained_in_train_mode"),
         ),
     ),
     hints=(
@@ -109,10 +135,24 @@ EXERCISE = Exercise(
         "after the loop.",
     ),
     observe=_observe,
-    fields=("returned", "parameters", "buffers", "training", "gradients", "losses", "steps"),
+    fields=(
+        "returned",
+        "parameters",
+        "buffers",
+        "training",
+        "trained_in_train_mode",
+        "gradients",
+        "losses",
+        "steps",
+    ),
     facts=_facts,
-    derived=("moved",),
-    public_cases=lambda: [_public_case(1, stale=True), _public_case(2, batch_norm=True)],
+    derived=("moved", "mean_of_its_losses"),
+    public_cases=lambda: [
+        _public_case(1),
+        _public_case(4, stale=True),
+        _public_case(2, batch_norm=True, loss="squared", groups=True),
+        _public_case(3, n=17, dataset=False),
+    ],
     properties=_properties,
     allowed_orders=("FLZBS", "ZFLBS", "FZLBS"),
     forbidden=("course_lib.training.Trainer",),

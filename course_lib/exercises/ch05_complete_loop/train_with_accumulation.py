@@ -1,7 +1,7 @@
 """``train_with_accumulation``, public half."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from course_lib.exercises.support.classifier import (
     build,
     classifier_case,
     load_parameters,
+    record_steps,
     same_tensors,
 )
 from course_lib.exercises.support.loop_watch import gradients_of, parameters_of, watching
@@ -19,16 +20,14 @@ from course_lib.exercises.support.loop_watch import gradients_of, parameters_of,
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn, optimizer = build(case)
     steps = case["accumulate_steps"]
-    around: list[list[torch.Tensor]] = []
-    optimizer.register_step_pre_hook(lambda *_: around.append(parameters_of(model)))
-    optimizer.register_step_post_hook(lambda *_: around.append(parameters_of(model)))
+    made = record_steps(model, optimizer)
     try:
         with watching(notes, model, optimizer) as watch:
             notes["returned"] = function(model, loader, watch(loss_fn), optimizer, steps)
     finally:
         notes["parameters"] = parameters_of(model)
         notes["gradients"] = gradients_of(model)
-        notes["steps"] = around[:8]  # the parameters before and after each of the first steps
+        notes["steps"] = made
 
 
 def accumulation_case(
@@ -39,6 +38,12 @@ def accumulation_case(
     groups = "last_group" if batches % accumulate_steps else "groups"
     own = {"accumulate_steps": accumulate_steps, "asks": (groups, "count")}
     return classifier_case(generator, **settings) | own
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """Whether the steps that were made are counted; how many there should be shows in the weights."""
+    returned, made = observation.get("returned"), len(observation["steps"])
+    return {"counted": type(returned) is int and returned == made > 0}
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -57,11 +62,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         "the result is the number of optimizer steps",
         f"{made} steps were made, and yours is {returned!r:.30}",
     )
-    before, after = observation["steps"][::2], observation["steps"][1::2]
     if made == groups:
         good = [
-            same_tensors(_after_step(case, i, start), end)
-            for i, (start, end) in enumerate(zip(before, after, strict=True))
+            all(gradient is not None for gradient in gradients)
+            and same_tensors(_gradient_of_group(case, i, parameters), gradients)
+            for i, (parameters, gradients) in enumerate(observation["steps"])
         ]
         text = "a full group's step uses the mean gradient of its batches, and nothing older"
         yield Finding(all(good[: batches // steps]), text, _other_groups(observation, steps))
@@ -77,15 +82,16 @@ def _other_groups(observation: Observation, steps: int) -> str:
     return f"yours makes its first step after {batches}" if before not in (0, steps) else ""
 
 
-def _after_step(case: Case, group: int, start: list[torch.Tensor]) -> list[torch.Tensor]:
-    """``start`` moved by group number ``group``: one batch that holds all of it has its gradient."""
-    model, _loader, loss_fn, optimizer = build(case | {"stale": False})
-    load_parameters(model, start)
+def _gradient_of_group(
+    case: Case, group: int, parameters: list[torch.Tensor]
+) -> list[torch.Tensor | None]:
+    """Of one batch that holds all of group number ``group``: it has the group's mean gradient."""
+    model, _loader, loss_fn, _ = build(case | {"stale": False})
+    load_parameters(model, parameters)
     size = case["accumulate_steps"] * case["batch_size"]
     rows = slice(group * size, (group + 1) * size)
     loss_fn(model(case["x"][rows]), case["y"][rows]).backward()
-    optimizer.step()
-    return parameters_of(model)
+    return gradients_of(model)
 
 
 _ACCUMULATION_SETTINGS = {"sizes": (3, 5, 4), "batch_size": 4, "lr": 0.3}
@@ -95,15 +101,19 @@ EXERCISE = Exercise(
     points=3,
     task="Train with one optimizer step per group of batches; return the number of steps.",
     aspects=(
-        Aspect("groups", "each step uses the mean gradient of its group", 1, ("parameters",)),
+        Aspect(
+            "groups",
+            "each step uses the mean gradient of its group, and nothing older",
+            1,
+            ("parameters",),
+        ),
         Aspect(
             "last_group",
             "a shorter last group is averaged over its own length",
             1,
             ("parameters",),
-            after=("groups",),
         ),
-        Aspect("count", "the result is the number of steps", 1, ("returned",), ("groups",)),
+        Aspect("count", "the result is the number of steps that were made", 1, ("counted",)),
     ),
     hints=(
         "backward() adds. So within a group, leave the gradients alone and let them add up; step "
@@ -114,11 +124,13 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("returned", "parameters", "gradients", "steps"),
+    facts=_facts,
+    derived=("counted",),
     public_cases=lambda: [
         accumulation_case(
             torch.Generator().manual_seed(4), batches, 3, stale=stale, **_ACCUMULATION_SETTINGS
         )
-        for batches, stale in ((6, False), (5, True))
+        for batches, stale in ((6, True), (5, False))
     ],
     properties=_properties,
     forbidden=("course_lib.training.Trainer",),

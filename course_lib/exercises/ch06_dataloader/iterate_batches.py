@@ -1,8 +1,8 @@
 """``iterate_batches``, public half."""
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice, pairwise
 from typing import Any
 
 import torch
@@ -23,7 +23,11 @@ PASSES: dict[str, dict[str, Any]] = {
     "global": {"shuffle": True, "drop_last": False, "seed": 1},
     "global_next": {"shuffle": True, "drop_last": False},
     "global_repeated": {"shuffle": True, "drop_last": False, "seed": 1},
+    # Called without shuffle, drop_last and generator.
+    "default": {"shuffle": True, "drop_last": False, "seed": 1, "defaults": True},
 }
+#: Shuffled passes of all examples. Left out: the default one, whose order is that of another one.
+SHUFFLED = ("first", "second", "repeated", "other_seed", "global", "global_next")
 #: No right solution gives more batches than examples.
 _MOST_BATCHES = 400
 
@@ -48,7 +52,8 @@ def batches_case(
         "batch_size": batch_size,
         "seeds": seeds,
         "strided": strided,
-        "asks": ("batches", "pairs", "order"),
+        # With fewer examples than a batch takes, chance hardly shows.
+        "asks": ("batches",) if n < batch_size else ("batches", "pairs", "order"),
     }
 
 
@@ -70,14 +75,12 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         if "seed" in how:
             torch.manual_seed(global_seed)
         before = torch.get_rng_state()
-        result = function(
-            X,
-            y,
-            case["batch_size"],
-            shuffle=how["shuffle"],
-            drop_last=how["drop_last"],
-            generator=generators.get(how.get("generator", "")),
-        )
+        settings = {
+            "shuffle": how["shuffle"],
+            "drop_last": how["drop_last"],
+            "generator": generators.get(how.get("generator", "")),
+        }
+        result = function(X, y, case["batch_size"], **({} if "defaults" in how else settings))
         if label == "plain":
             notes["is_generator"] = inspect.isgenerator(result)
         passes[label] = _collect(result)
@@ -132,6 +135,34 @@ def flat(rows: list[list[int]]) -> list[int]:
     return [row for batch in rows for row in batch]
 
 
+def blocks_moved(rows: list[list[int]]) -> bool:
+    """Whether each batch is a run of neighbours in the data, in order."""
+    return all(b == a + 1 for batch in rows for a, b in pairwise(batch))
+
+
+def blocks_stay(rows: list[list[int]]) -> bool:
+    """Whether each batch holds the same examples as without shuffling."""
+    return flat([sorted(batch) for batch in rows]) == sorted(flat(rows))
+
+
+def rotated(rows: list[list[int]]) -> bool:
+    """Whether the data were only started elsewhere, or turned round."""
+    order = flat(rows)
+    return len({(b - a) % len(order) for a, b in pairwise(order)}) == 1
+
+
+def shuffled_are(pattern: Callable[[list[list[int]]], bool], rows: Mapping[str, Any]) -> bool:
+    """Whether all shuffled passes have the pattern."""
+    return all(pattern(rows[label]) for label in SHUFFLED)
+
+
+def _neighbours_part(rows: Mapping[str, Any]) -> bool | None:
+    """Whether shuffling can bring any example to any place; None where a pass is malformed."""
+    if any(not rows[label] for label in SHUFFLED):
+        return None
+    return not any(shuffled_are(each, rows) for each in (blocks_moved, blocks_stay, rotated))
+
+
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """The last four are by pass, and None where the pass is malformed."""
     passes, drew = observation["passes"], observation["drew_unasked"]
@@ -145,6 +176,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         "drew_for_nothing": [label for label in drew if not PASSES[label]["shuffle"]],
         "drew_from_global": [label for label in drew if PASSES[label]["shuffle"]],
         "rows": rows,
+        "neighbours_part": _neighbours_part(rows),
         "orders": orders,
         "complete": {
             label: None if order is None else sorted(order) == list(range(len(case["X"])))
@@ -192,6 +224,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         observation["complete"]["first"], "a shuffled pass has every example exactly once"
     )
+    if n < size:
+        return
     yield Finding(first != in_order, "shuffle=True changes the order")
     yield Finding(first != orders["second"], "the next pass has a different order")
     yield Finding(
@@ -201,6 +235,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         orders["global"] == orders["global_repeated"],
         "without a generator, torch.manual_seed determines the order",
     )
+    text = "shuffle, drop_last and generator have the defaults True, False and None"
+    yield Finding(orders["default"] == orders["global"], text)
+    text = "a shuffled example can land in any batch: shuffle the examples, then cut"
+    yield Finding(observation["neighbours_part"], text)
     yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
 
 
@@ -240,6 +278,7 @@ def _public_batches() -> list[Case]:
     return [
         batches_case(generator, n=23, shape=(2,), batch_size=5),
         batches_case(generator, n=24, shape=(3,), batch_size=6, dtype=torch.float64),
+        batches_case(generator, n=3, shape=(1,), batch_size=4),
     ]
 
 
@@ -283,6 +322,7 @@ EXERCISE = Exercise(
         "drew_for_nothing",
         "drew_from_global",
         "rows",
+        "neighbours_part",
         "orders",
         "complete",
         "pairs_fit",

@@ -22,7 +22,7 @@ SPLITS = (
 
 def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[str, Any]:
     seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
-    asks = ("parts", "chance")
+    asks = ("form", "whole", "sizes", "chance")
     return {"n": n, "val_fraction": val_fraction, "seeds": seeds, "asks": asks}
 
 
@@ -57,17 +57,24 @@ def is_split(value: Any) -> bool:
     )
 
 
+def _two_parts(value: Any) -> list[list[int]] | None:
+    """Two parts as lists of ints, whatever holds them."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        return None
+    parts = [part.tolist() if isinstance(part, torch.Tensor) else part for part in value]
+    good = all(isinstance(part, list) and all(type(i) is int for i in part) for part in parts)
+    return parts if good else None
+
+
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    """By split: its parts as lists, or None where it is malformed; how many indices are in both;
-    whether every index comes once; whether validation gets as many as were asked for."""
+    """By split: its parts as lists, or None where they are not two of whole numbers; how many indices
+    are in both; whether every index comes once; whether validation gets as many as were asked for.
+    Whether they are tensors in a tuple is a question of its own."""
     splits = observation["splits"]
-    whole = {
-        label: [part.tolist() for part in splits[label]]
-        for label in SPLITS
-        if is_split(splits[label])
-    }
+    whole = {label: parts for label in SPLITS if (parts := _two_parts(splits[label])) is not None}
     n, n_val = case["n"], round(case["n"] * case["val_fraction"])
     return {
+        "well_formed": all(is_split(splits[label]) for label in SPLITS),
         "parts": {label: whole.get(label) for label in SPLITS},
         "shared": {label: len({*train} & {*val}) for label, (train, val) in whole.items()},
         "complete": {
@@ -79,10 +86,10 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     n, parts = case["n"], observation["parts"]
-    shaped = None not in parts.values()
     text = "the result is a tuple of two int64 tensors: train, validation"
-    yield Finding(shaped, text, f"yours is {parts_described(observation['splits']['first'])}")
-    if not shaped:
+    got = f"yours is {parts_described(observation['splits']['first'])}"
+    yield Finding(observation["well_formed"], text, got)
+    if None in parts.values():
         return
     train, val = parts["first"]
     yield Finding(
@@ -115,16 +122,18 @@ EXERCISE = Exercise(
     points=2,
     task="Split n examples at random: indices for training, indices for validation.",
     aspects=(
+        Aspect("form", "it returns a tuple of two int64 tensors", 0.5, ("well_formed",)),
         Aspect(
-            "parts",
-            "two parts of the right sizes, disjoint and complete",
-            1,
-            ("shared", "complete", "sized"),
+            "whole",
+            "no index is in both parts, and none is missing",
+            0.5,
+            ("shared", "complete"),
         ),
+        Aspect("sizes", "validation gets round(n * val_fraction) indices", 0.5, ("sized",)),
         Aspect(
             "chance",
             "which example goes where is random, and determined by the generator's state",
-            1,
+            0.5,
             ("parts", "drew_from_global"),
         ),
     ),
@@ -138,10 +147,10 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("splits", "drew_from_global"),
     facts=_facts,
-    derived=("parts", "shared", "complete", "sized"),
+    derived=("well_formed", "parts", "shared", "complete", "sized"),
     public_cases=lambda: [
         split_case(torch.Generator().manual_seed(62), n, fraction)
-        for n, fraction in ((41, 0.2), (30, 0.25), (27, 0.5), (7, 0.0))
+        for n, fraction in ((41, 0.2), (26, 0.25), (27, 0.5), (7, 0.0))
     ],
     properties=_properties,
     forbidden=("torch.utils.data.random_split",),

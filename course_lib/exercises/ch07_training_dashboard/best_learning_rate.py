@@ -16,7 +16,7 @@ def rates_case(results: dict[float, list[float]], best: float | None = None) -> 
         "best": best,
         "diverged": any(diverged),
         "hopeless": all(diverged),
-        "asks": ("diverged",) if any(diverged) else ("final", "diverged"),
+        "asks": ("refused",) if all(diverged) else ("diverged",) if any(diverged) else ("final",),
     }
 
 
@@ -45,7 +45,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["refused"], "ValueError is raised when every run diverged")
     else:
         # The public cases say which rate is best: no code that finds it is needed here.
-        words = "a run with a NaN or an infinity anywhere in it is never chosen"
+        words = "a run with a NaN or an infinity anywhere in it is never chosen, any other may be"
         if not case["diverged"]:
             words = "the rate with the lowest final loss is chosen"
             yield Finding(type(got) is float, "the result is a learning rate, a float")
@@ -69,10 +69,11 @@ EXERCISE = Exercise(
         Aspect("final", "the rate with the lowest final loss wins", 1, ("returned",)),
         Aspect(
             "diverged",
-            "diverged runs are left out; ValueError when all diverged; results is unchanged",
-            1,
-            ("choice_among_stable_runs", "refused", "results"),
+            "diverged runs are left out, and results is unchanged",
+            0.5,
+            ("choice_among_stable_runs", "results"),
         ),
+        Aspect("refused", "ValueError is raised when all runs diverged", 0.5, ("refused",)),
     ),
     hints=(
         "Two steps: first keep the runs in which every entry is finite, then choose among those. "
@@ -87,6 +88,7 @@ EXERCISE = Exercise(
     derived=("choice_among_stable_runs",),
     public_cases=lambda: [
         rates_case({0.3: [0.7, 0.1, 0.5], 0.01: [0.7, 0.6, 0.4], 0.001: [0.6, 0.55, 0.52]}, 0.01),
+        rates_case({1.0: [0.7, 5e12], 0.1: [2e9, 0.0], 0.01: [0.7, 0.6]}, 0.1),
         rates_case(
             {
                 10.0: [0.7, 90.0, _NAN],

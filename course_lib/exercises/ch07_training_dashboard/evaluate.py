@@ -33,19 +33,26 @@ def evaluate_case(
     loss: str = "cross_entropy",
     dtype: torch.dtype = torch.float64,
     strided: bool = False,
+    dataset: bool = True,
 ) -> dict[str, Any]:
     """A case: ``sizes`` are (features, hidden, classes); ``training`` is the mode in which the model
-    arrives. ``layers`` adds dropout and batch norm, ``stale`` leaves gradients of an earlier batch:
-    such a case comes as one batch (no ``batch_size``), so that a wrong mean costs nothing there.
+    arrives. ``layers`` adds dropout and batch norm, ``stale`` leaves gradients of an earlier batch;
+    without a ``batch_size`` all comes as one batch. Where the loader has no ``dataset``, the case
+    asks for the loss alone.
     """
     features, hidden, classes = sizes
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
-    means = ("loss", "accuracy", "mode")
+    asks: tuple[str, ...] = ("loss", "accuracy", "mode")
+    if layers or stale:
+        asks = ("mode",) if layers else ("graph",)
+    elif not dataset:
+        asks = ("loss",)
     return {
-        "asks": ("mode",) if layers else ("graph",) if stale else means,
+        "asks": asks,
+        "dataset": dataset,
         "layers": layers,
         "stale": stale,
         "x": normal(n, features),
@@ -79,7 +86,8 @@ def _build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module]:
         model[0].bias.requires_grad_(False)
     model.train(case["training"])
     x = case["x"].t().contiguous().t() if case["strided"] else case["x"]
-    return model, ListLoader(x, case["y"], case["batch_size"]), _LOSSES[case["loss"]]()
+    loader = ListLoader(x, case["y"], case["batch_size"], case["dataset"])
+    return model, loader, _LOSSES[case["loss"]]()
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -87,11 +95,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     recorded: list[bool] = []
     modes: list[bool] = []
 
-    def called(module: nn.Module, _inputs: Any, outputs: torch.Tensor) -> None:
-        recorded.append(outputs.requires_grad)
-        modes.append(module.training)
-
-    model.register_forward_hook(called)
+    # On the layers: also what runs in a copy of the model, or by model.forward, is seen.
+    model[-1].register_forward_hook(lambda _, inputs, out: recorded.append(out.requires_grad))
+    for layer in model:
+        layer.register_forward_pre_hook(lambda layer, _: modes.append(layer.training))
     # A model in eval mode may come from somewhere where nothing is recorded already.
     recording = not case["stale"] or case["training"]
     with torch.set_grad_enabled(recording):
@@ -99,27 +106,29 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         grad_mode_kept = torch.is_grad_enabled() == recording
     # A named tuple is as good as a tuple, and only here it is known for one.
     notes["returned"] = tuple(returned) if isinstance(returned, tuple) else returned
-    notes["evaluated_in_train_mode"] = any(modes)
+    notes["evaluated_in_train_mode"] = any(modes) if modes else None
     if "mode" in case["asks"]:
         notes["training"] = model.training
         notes["buffers"] = buffers_of(model)
     if "graph" in case["asks"]:
-        notes["recorded"] = any(recorded)
+        notes["recorded"] = any(recorded) if recorded else None
         notes["gradients"] = gradients_of(model)
         notes["requires_grad"] = [parameter.requires_grad for parameter in model.parameters()]
         notes["grad_mode_kept"] = grad_mode_kept
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    """The two numbers, as far as the case asks for them. Where there are layers that mind the mode,
-    the loss tells of the mode."""
+    """The two numbers, as far as the case asks for them. The mode counts where there are layers that
+    mind it."""
     returned = observation["returned"]
     pair = returned if isinstance(returned, tuple) and len(returned) == 2 else (None, None)
-    facts = {"loss": pair[0]}
+    facts = {}
+    if "loss" in case["asks"]:
+        facts["loss"] = pair[0]
     if "accuracy" in case["asks"]:
         facts["accuracy"] = pair[1]
     if case["layers"]:
-        facts["loss_in_eval_mode"] = pair[0]
+        facts["in_eval_mode"] = observation["evaluated_in_train_mode"] is False
     return facts
 
 
@@ -139,16 +148,18 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     if case["layers"]:
         yield Finding(
-            not observation["evaluated_in_train_mode"],
-            "dropout and batch norm are in eval mode while the model predicts",
+            observation["in_eval_mode"],
+            "dropout and batch norm are in eval mode while the model predicts, batch after batch",
         )
+        same = all(map(torch.equal, buffers_of(model), observation["buffers"]))
+        yield Finding(same, "batch norm's averages stay as they were")
     if "mode" in case["asks"]:
         yield Finding(
             observation["training"] is case["training"],
             "afterwards the model is back in the mode it came in, train or eval",
         )
-    else:
-        yield Finding(not observation["recorded"], "no graph is recorded for the outputs")
+    if "graph" in case["asks"]:
+        yield Finding(observation["recorded"] is False, "no graph is recorded for the outputs")
         yield Finding(
             observation["grad_mode_kept"]
             and observation["requires_grad"] == [p.requires_grad for p in model.parameters()],
@@ -168,11 +179,6 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             "the accuracy is the fraction of all examples that are classified correctly",
             f"expected {accuracy:.4f}, yours is {returned[1]:.4f}",
         )
-    elif case["layers"]:
-        yield Finding(
-            math.isclose(returned[0], loss, rel_tol=1e-5),
-            "the loss is that of the model in eval mode",
-        )
 
 
 def _public_cases() -> list[Case]:
@@ -183,9 +189,11 @@ def _public_cases() -> list[Case]:
 
     return [
         case(batch_size=8),
-        case(layers=True),
+        case(n=12, batch_size=4, layers=True),
         case(batch_size=8, training=False),
         case(n=7, stale=True),
+        case(n=6, stale=True, training=False),
+        case(batch_size=6, dataset=False, loss="margin"),
     ]
 
 
@@ -200,13 +208,13 @@ EXERCISE = Exercise(
             "mode",
             "it measures in eval mode and puts the previous mode back",
             1,
-            ("loss_in_eval_mode", "buffers", "training"),
+            ("in_eval_mode", "buffers", "training"),
         ),
         Aspect(
             "graph",
             "it records no gradients and leaves the gradient settings as they were",
             1,
-            ("loss", "recorded", "gradients", "requires_grad", "grad_mode_kept"),
+            ("recorded", "gradients", "requires_grad", "grad_mode_kept"),
         ),
     ),
     hints=(
@@ -229,7 +237,7 @@ EXERCISE = Exercise(
         "grad_mode_kept",
     ),
     facts=_facts,
-    derived=("loss", "accuracy", "loss_in_eval_mode"),
+    derived=("loss", "accuracy", "in_eval_mode"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=("course_lib.training.evaluate",),

@@ -45,7 +45,7 @@ def experiment_case(
             for i, (label, change) in enumerate(changes)
         ],
         "refused": base | {"optimizer_name": unknown},
-        "asks": ("history", "seed", "settings"),
+        "asks": ("history", "fit", "seed", "settings", "refused"),
     }
 
 
@@ -117,60 +117,70 @@ def _what_is_odd(result: Any, epochs: int) -> str:
     return ""
 
 
-def _same_history(one: Any, other: Any) -> bool:
-    """Whether two histories hold the same numbers, up to rounding."""
-    return all(
-        len(one[key]) == len(other[key])
-        and all(
-            math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-9)
-            for a, b in zip(one[key], other[key], strict=True)
-        )
-        for key in ("loss", "accuracy")
+def _numbers_in(result: Any) -> list[float]:
+    """All numbers of a result, whatever its form: that has an aspect of its own."""
+    if isinstance(result, Mapping):
+        result = list(result.values())
+    if isinstance(result, tuple | list):
+        return [number for part in result for number in _numbers_in(part)]
+    if isinstance(result, torch.Tensor):
+        return [float(number) for number in result.flatten()]
+    return [float(result)] if isinstance(result, int | float) else []
+
+
+def _same_numbers(one: Any, other: Any) -> bool:
+    """Whether two results hold the same numbers, up to rounding."""
+    a, b = _numbers_in(one), _numbers_in(other)
+    return len(a) == len(b) and all(
+        math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9) for x, y in zip(a, b, strict=True)
     )
 
 
+def _accuracies(result: Any) -> list[float]:
+    if isinstance(result, Mapping):
+        result = result.get("accuracy", list(result.values())[-1:])
+    elif isinstance(result, tuple | list):
+        result = result[-1:]
+    return _numbers_in(result)
+
+
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    """``is_history`` and ``accuracies_fit`` are by run; ``same`` says which runs equal the base run,
-    ``reached`` is the best accuracy of the long one, both once all runs are histories."""
+    """``is_history`` is by run; ``same`` says which runs have the numbers of the base run, and
+    ``reached`` is the best accuracy of the long one, both whatever the results' form."""
     runs = {run["label"]: observation["runs"][run["label"]] for run in case["runs"]}
     is_history = {
         run["label"]: _is_history(runs[run["label"]], run["epochs"]) for run in case["runs"]
     }
-    facts: dict[str, Any] = {
+    accuracies = {label: _accuracies(result) for label, result in runs.items()}
+    return {
         "is_history": is_history,
-        "accuracies_fit": {
-            label: all(0 <= value <= 1 for value in runs[label]["accuracy"])
-            for label, well_formed in is_history.items()
-            if well_formed
+        "well_formed": all(is_history.values()),
+        "accuracies_fit": all(
+            bool(values) and all(0 <= value <= 1 for value in values)
+            for values in accuracies.values()
+        ),
+        "reached": max(accuracies["fit"], default=0.0),
+        "same": {
+            label: _same_numbers(runs["base"], runs[label])
+            for label in ("again", "seed", "lr", "batch_size", "optimizer")
         },
     }
-    if all(is_history.values()):
-        facts["reached"] = max(runs["fit"]["accuracy"])
-        facts["same"] = {
-            label: _same_history(runs["base"], runs[label])
-            for label in ("again", "seed", "lr", "batch_size", "optimizer")
-        }
-    return facts
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     runs = observation["runs"]
-    complete = all(observation["is_history"].values())
     yield Finding(
-        complete,
+        observation["well_formed"],
         'the result has the keys "loss" and "accuracy": a list of floats, one per epoch',
         next((_what_is_odd(runs[run["label"]], run["epochs"]) for run in case["runs"]), ""),
     )
     raised = observation["raised"] or "nothing"
     text = "an unknown optimizer raises ValueError"
     yield Finding(raised == "ValueError", text, f"yours raises {raised}")
-    if not complete:
+    if not all(map(_numbers_in, runs.values())):
         return
     yield Finding(not observation["lists_shared"], "each run returns its own lists")
-    yield Finding(
-        all(observation["accuracies_fit"].values()),
-        "accuracies lie between 0 and 1",
-    )
+    yield Finding(observation["accuracies_fit"], "accuracies lie between 0 and 1")
     yield Finding(
         observation["reached"] >= 0.9,
         "adam at 0.01 with batches of 16 reaches an accuracy of 0.9 in 50 epochs",
@@ -194,24 +204,24 @@ EXERCISE = Exercise(
     aspects=(
         Aspect(
             "history",
-            "the run trains, with one loss and one accuracy per epoch",
-            1,
-            ("is_history", "accuracies_fit", "lists_shared", "reached"),
+            "each run has its own lists, with one loss and one accuracy per epoch",
+            0.5,
+            ("is_history", "lists_shared"),
+        ),
+        Aspect(
+            "fit",
+            "the network learns the circles, and its accuracy is a fraction",
+            0.5,
+            ("accuracies_fit", "reached"),
         ),
         Aspect(
             "seed",
             "the seed decides the numbers, and nothing else does",
             1,
             ("same",),
-            after=("history",),
         ),
-        Aspect(
-            "settings",
-            "optimizer, learning rate and batch size matter; an unknown optimizer is refused",
-            1,
-            ("same", "raised"),
-            after=("history",),
-        ),
+        Aspect("settings", "optimizer, learning rate and batch size matter", 0.5, ("same",)),
+        Aspect("refused", "an unknown optimizer raises ValueError", 0.5, ("raised",)),
     ),
     hints=(
         "Call torch.manual_seed(seed) first, then build everything inside the function: data, "
@@ -224,7 +234,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("runs", "raised", "lists_shared"),
     facts=_facts,
-    derived=("is_history", "accuracies_fit", "reached", "same"),
+    derived=("is_history", "well_formed", "accuracies_fit", "reached", "same"),
     public_cases=lambda: [experiment_case(seed=3, other_seed=4)],
     properties=_properties,
     forbidden=("course_lib.training.Trainer",),

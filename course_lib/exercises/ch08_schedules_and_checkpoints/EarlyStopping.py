@@ -66,7 +66,8 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["best_losses"] = best_losses
     best_state = getattr(stopper, "best_state", "missing")
     notes["before"] = [getattr(stopper, "best_loss", "missing"), best_state is None]
-    other = cls(**arguments)  # watches another run: neither knows of the other
+    # Watches another run with settings of its own: neither knows of the other.
+    other = cls(patience=7, min_delta=0.75)
     for worse in (0.0, 1.0):
         other.step(case["losses"][0] + worse, _build(case["sizes"]))
     epoch = 0
@@ -81,6 +82,7 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         state = _state_after(case, epoch)
         notes["model"] = all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
         _set_state(model, _state_after(case, epoch + 7))  # training goes on
+    other.step(-1e9, _build(case["sizes"]))
     best_state = getattr(stopper, "best_state", None)
     notes["is_dict"] = isinstance(best_state, dict)
     if "state" in case["asks"]:
@@ -208,6 +210,13 @@ def _public_cases() -> list[Case]:
             "an epoch with NaN counts as one without an improvement",
             [1.0, nan, nan, 0.5, 0.25],
             {"patience": 2},
+            stops_after=3,
+        ),
+        case(
+            ("stop",),
+            "where nothing has improved since the first epoch it stops all the same",
+            [nan, inf, nan, nan, 0.5],
+            {"patience": 3},
             stops_after=3,
         ),
         # The lowest loss comes too little below the best one to count, and is not the last.

@@ -6,6 +6,7 @@ from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.numbers import number_in
 
 
 def schedule_case(
@@ -19,7 +20,7 @@ def schedule_case(
 ) -> dict[str, Any]:
     """A case: the rates at ``steps`` are asked for. ``min_lr=None`` leaves the argument out."""
     return {
-        "asks": (asks,),
+        "asks": (asks,) if asks == "edges" else (asks, "float"),
         "total_steps": total_steps,
         "warmup_steps": warmup_steps,
         "max_lr": max_lr,
@@ -30,12 +31,19 @@ def schedule_case(
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     rest = [] if case["min_lr"] is None else [case["min_lr"]]
-    rates: list[Any] = []
+    rates = [
+        function(step, case["total_steps"], case["warmup_steps"], case["max_lr"], *rest)
+        for step in case["steps"]
+    ]
     notes["rates"] = rates
-    for step in case["steps"]:
-        rates.append(
-            function(step, case["total_steps"], case["warmup_steps"], case["max_lr"], *rest)
-        )
+    notes["numbers"] = [number_in(rate) for rate in rates]
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """Rates that change, and all of them floats: one number for all steps earns nothing."""
+    rates = observation["rates"]
+    changing = len(set(observation["numbers"])) > 1
+    return {"all_floats": changing and all(type(rate) is float for rate in rates)}
 
 
 def _public_case(asks: str, *known: tuple[int, float, str], **settings: Any) -> Case:
@@ -84,7 +92,7 @@ def _public_cases() -> list[Case]:
         _public_case(
             "edges",
             (0, 0.5, "with warmup_steps=0, step 0 has max_lr"),
-            (30, 0.25, "with warmup_steps=0, the cosine spans all steps"),
+            (60, 0.0, "min_lr is 0 unless it is given"),
             total_steps=60,
             warmup_steps=0,
             max_lr=0.5,
@@ -102,11 +110,14 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    rows = zip(observation["rates"], case["rates"], case["sentences"], strict=True)
-    for rate, expected, words in rows:
-        is_float = type(rate) is float
-        yield Finding(is_float, "the result is a Python float", f"yours is {a_type(rate)}")
-        if is_float:
+    rates, numbers = observation["rates"], observation["numbers"]
+    text = "the result is a Python float"
+    others = [rate for rate in rates if type(rate) is not float]
+    yield Finding(not others, text, f"yours is {a_type(others[0])}" if others else "")
+    if "rates" not in case:
+        return
+    for rate, expected, words in zip(numbers, case["rates"], case["sentences"], strict=True):
+        if rate is not None:
             ok = math.isclose(rate, expected, rel_tol=1e-5, abs_tol=1e-7)
             yield Finding(ok, words, f"that is {expected:g} here, and yours is {rate:.6g}")
 
@@ -116,15 +127,15 @@ EXERCISE = Exercise(
     points=3,
     task="The learning rate at a step: a linear warm-up, then a cosine down to a floor.",
     aspects=(
-        Aspect("warm", "the rate rises in a straight line from 0 to max_lr", 1, ("rates",)),
-        Aspect("cosine", "then a cosine leads down towards min_lr", 1, ("rates",)),
+        Aspect("warm", "the rate rises in a straight line from 0 to max_lr", 1, ("numbers",)),
+        Aspect("cosine", "then a cosine leads down towards min_lr", 1, ("numbers",)),
         Aspect(
             "edges",
             "min_lr from total_steps on; works with no warm-up and with nothing but warm-up",
-            1,
-            ("rates",),
-            after=("cosine",),
+            0.5,
+            ("numbers",),
         ),
+        Aspect("float", "the result is a Python float", 0.5, ("all_floats",)),
     ),
     hints=(
         "Three cases, in a good order: is the schedule over? Then the floor. Is it still warming "
@@ -135,7 +146,9 @@ EXERCISE = Exercise(
         "max_lr and min_lr, and put it on top of min_lr.",
     ),
     observe=_observe,
-    fields=("rates",),
+    fields=("rates", "numbers"),
+    facts=_facts,
+    derived=("all_floats",),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=(

@@ -1,5 +1,7 @@
 """``DynamicLossScaler``, public half."""
 
+import inspect
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -29,35 +31,76 @@ def scaler_case(
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     slopes = case["slopes"]
-    params = [torch.ones(len(own), requires_grad=True) for own in slopes[0]]
+    # Each optimizer has two parameters, so that an overflow may be in either.
+    params = [_split(torch.ones(len(own))) for own in slopes[0]]
+    for parameter in itertools.chain(*params):
+        parameter.requires_grad_()
     unused = torch.ones(2, requires_grad=True)  # a parameter that never gets a gradient
-    groups = [{"params": [unused]}, {"params": [params[0]]}]
-    first = groups if case["groups"] else [params[0], unused]
+    groups = [{"params": [unused]}, {"params": params[0]}]
+    first = groups if case["groups"] else [*params[0], unused]
     optimizers = [
-        torch.optim.SGD(first if i == 0 else [param], lr=case["lr"])
-        for i, param in enumerate(params)
+        torch.optim.SGD(first if i == 0 else own, lr=case["lr"]) for i, own in enumerate(params)
     ]
     scaler = function(**case["options"])
-    scales, taken, gradients = [_scale_of(scaler)], [], []
+    # Another one, with settings of its own: neither knows of the other.
+    other = function(init_scale=3.0, growth_factor=7.0, backoff_factor=0.125, growth_interval=1)
+    notes["default_interval"] = _default_interval(function)
+    scales_after_steps: list[Any] = []
+    scales, taken, gradients, moved = [_scale_of(scaler)], [], [], []
     for iteration in slopes:
         for optimizer in optimizers:
             optimizer.zero_grad()
-        for param, slope in zip(params, iteration, strict=True):
-            scaled = scaler.scale((param * torch.tensor(slope)).sum())
+        for own, slope in zip(params, iteration, strict=True):
+            scaled = scaler.scale((torch.cat(own) * torch.tensor(slope)).sum())
             if not isinstance(scaled, Tensor):
                 raise TypeError(f"scale(loss) should return the scaled loss, not {a_type(scaled)}")
             scaled.backward()
-        results = [scaler.step(optimizer) for optimizer in optimizers]
-        taken.append(results)
+        before = [_values(own) for own in params]
+        taken.append([scaler.step(optimizer) for optimizer in optimizers])
+        after = [_values(own) for own in params]
+        moved.append([not torch.equal(a, b) for a, b in zip(before, after, strict=True)])
         gradients.append(
-            [p.grad.clone() if r is True else None for p, r in zip(params, results, strict=True)]
+            [
+                torch.cat([p.grad for p in own]) if have_moved else None
+                for own, have_moved in zip(params, moved[-1], strict=True)
+            ]
         )
+        scales_after_steps.append(_scale_of(scaler))
+        _overflow(other)
         scaler.update()
         scales.append(_scale_of(scaler))
     notes["scales"] = scales
+    notes["first_scale"] = scales[0]
+    notes["scales_after_steps"] = scales_after_steps
     notes["taken"] = taken
-    notes["parameters"] = [param.detach().clone() for param in params]
+    notes["moved"] = moved
+    notes["parameters"] = [_values(own) for own in params]
     notes["gradients"] = gradients
+
+
+def _split(values: Tensor) -> list[Tensor]:
+    return [part.clone() for part in values.tensor_split(2) if len(part)]
+
+
+def _values(params: list[Tensor]) -> Tensor:
+    return torch.cat([p.detach() for p in params])
+
+
+def _overflow(scaler: Any) -> None:
+    """A round of another scaler, which overflows: nothing of it concerns the first one."""
+    parameter = torch.ones(1, requires_grad=True)
+    optimizer = torch.optim.SGD([parameter], lr=0.1)
+    (scaler.scale(parameter.sum()) * math.inf).backward()
+    scaler.step(optimizer)
+    scaler.update()
+
+
+def _default_interval(cls: Any) -> int:
+    """What growth_interval is by default: nobody can wait for so many updates."""
+    try:
+        return inspect.signature(cls).parameters["growth_interval"].default
+    except (KeyError, TypeError, ValueError):
+        return 2000
 
 
 def _scale_of(scaler: Any) -> Any:
@@ -87,6 +130,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         factor = options.get("backoff_factor", 0.5)
         text = f"after that, update multiplies the scale by backoff_factor = {factor:g}"
         yield Finding(factor * first in scales, text, f"your scales are {scales!r:.60}")
+        same = observation["scales_after_steps"] == scales[:-1]
+        yield Finding(same, "step leaves the scale as it is")
     if case["groups"]:
         text = "with two optimizers, each is stepped or skipped on its own"
         wanted = [[all(map(math.isfinite, own)) for own in each] for each in case["slopes"]]
@@ -97,6 +142,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(good, text)
         text = "an inf in any optimizer's step backs the scale off at the next update()"
         yield Finding(scales[1] == first / 2, text, f"your scales are {scales!r:.60}")
+    if "growth" in case["asks"]:
+        interval = observation["default_interval"]
+        text = "growth_interval is 2000 where none is given"
+        yield Finding(interval == 2000, text, f"yours is {interval!r:.20}")
     overflows = [not math.isfinite(sum(map(sum, iteration))) for iteration in case["slopes"]]
     if "growth" in case["asks"] and any(overflows):
         wanted = [first, first, first / 2, first / 2, first]
@@ -110,8 +159,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(good, text, f"your scales are {scales!r:.60}")
         if good and len(scales) > 2 * interval:
             again = grown * options.get("growth_factor", 2.0)
-            text = f"after {interval} more good steps it grows again, to {again:g}"
-            yield Finding(scales[2 * interval] == again, text, f"your scales are {scales!r:.60}")
+            text = f"after {interval} more good steps, and not before, it grows again, to {again:g}"
+            good = scales[2 * interval - 1] == grown and scales[2 * interval] == again
+            yield Finding(good, text, f"your scales are {scales!r:.60}")
 
 
 EXERCISE = Exercise(
@@ -123,28 +173,25 @@ EXERCISE = Exercise(
             "scaling",
             "scaled before backward, unscaled before the step",
             1,
-            ("scales", "parameters", "taken", "gradients"),
+            ("first_scale", "parameters", "gradients"),
         ),
         Aspect(
             "skipping",
             "a step with inf or NaN is skipped, each optimizer on its own",
             1,
-            ("taken", "parameters"),
-            after=("scaling",),
+            ("taken", "moved"),
         ),
         Aspect(
             "backoff",
             "any inf or NaN backs the scale off at update()",
             1,
-            ("scales",),
-            after=("scaling",),
+            ("scales", "scales_after_steps"),
         ),
         Aspect(
             "growth",
-            "growth_interval good steps in a row raise the scale",
+            "a row of growth_interval good steps raises the scale",
             1,
-            ("scales",),
-            after=("scaling",),
+            ("scales", "default_interval"),
         ),
     ),
     hints=(
@@ -155,7 +202,16 @@ EXERCISE = Exercise(
         "count one more and grow when the interval is reached.",
     ),
     observe=_observe,
-    fields=("scales", "taken", "parameters", "gradients"),
+    fields=(
+        "scales",
+        "first_scale",
+        "taken",
+        "moved",
+        "parameters",
+        "gradients",
+        "default_interval",
+        "scales_after_steps",
+    ),
     public_cases=lambda: [
         scaler_case("scaling", init_scale=8.0, slopes=[[[1.0, -2.0, 0.5]], [[0.5, 1.0, 3.0]]]),
         scaler_case(
@@ -164,6 +220,7 @@ EXERCISE = Exercise(
             init_scale=4.0,
             slopes=[[[1.0, 2.0]], [[math.inf, 1.0]], [[1.0, 1.0]]],
         ),
+        scaler_case("skipping", "backoff", init_scale=1.0, slopes=[[[-math.inf]], [[math.nan]]]),
         scaler_case("growth", init_scale=2.0, growth_interval=3, slopes=[[[1.0]]] * 7),
         scaler_case("growth", init_scale=2.0, growth_interval=3, slopes=[[[1.0], [2.0]]] * 4),
         scaler_case("scaling", slopes=[[[1.0, 2.0]]]),

@@ -10,11 +10,15 @@ from torch import Tensor
 from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.numbers import number_in
 
 
-def fraction_case(values: list[float] | Tensor, dtype: str, scale: float | None = None) -> Case:
-    asks = "share" if scale is None else "scale"
-    return {"asks": (asks,), "grads": torch.as_tensor(values), "dtype": dtype, "scale": scale}
+def fraction_case(
+    values: list[float] | Tensor, dtype: str, scale: float | None = None, saved: bool = False
+) -> Case:
+    """A case; ``saved``: the scale saves entries that are lost without it, however one counts."""
+    own = {"asks": ("share" if scale is None else "scale",), "saved": saved}
+    return own | {"grads": torch.as_tensor(values), "dtype": dtype, "scale": scale}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -24,8 +28,22 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["scale"] is None:
         notes["returned"] = function(grads, dtype)
     else:
-        notes["returned"] = function(grads, dtype, scale=case["scale"])
+        returned = function(grads, dtype, scale=case["scale"])
+        notes["returned"] = returned
         notes["unchanged"] = torch.equal(before, grads)
+        # What comes out for gradients that are scaled already, and for unscaled ones.
+        notes["scaled_before"] = function(before * case["scale"], dtype)
+        notes["unscaled"] = function(before.clone(), dtype)
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    if case["scale"] is None:
+        return {}
+    returned, scaled, unscaled = (
+        number_in(observation[name]) for name in ("returned", "scaled_before", "unscaled")
+    )
+    same = returned is not None and scaled is not None and math.isclose(returned, scaled)
+    return {"scale_used": same and (not case["saved"] or returned != unscaled)}
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -37,6 +55,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     )
     scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
     shown = ", ".join(f"{value:g}" for value in case["grads"].flatten().tolist())
+    if "answer" not in case:
+        return
     if isinstance(returned, Tensor) and returned.numel() == 1:
         returned = returned.item()  # its type was spoken of above
     number = isinstance(returned, int | float)
@@ -57,8 +77,7 @@ EXERCISE = Exercise(
             "scale",
             "the scale is applied before the cast, and not to the caller's own gradients",
             1,
-            ("returned", "unchanged"),
-            ("share",),
+            ("scale_used", "unchanged"),
         ),
     ),
     hints=(
@@ -68,7 +87,9 @@ EXERCISE = Exercise(
         "mean of a boolean mask, as a float, is a share; .item() makes it a Python float.",
     ),
     observe=_observe,
-    fields=("returned", "unchanged"),
+    fields=("returned", "unchanged", "scaled_before", "unscaled"),
+    facts=_facts,
+    derived=("scale_used",),
     public_cases=lambda: [
         fraction_case([1.0, 1e-3, 1e-9, 1e-12], "float16") | {"answer": 0.5},
         fraction_case([0.0, 0.0, 1.0, 1e-9], "float16") | {"answer": 0.5},
@@ -76,6 +97,7 @@ EXERCISE = Exercise(
         fraction_case([1e-9, 1e-30], "bfloat16") | {"answer": 0.0},
         fraction_case([[0.0], [0.0]], "float16") | {"answer": 0.0},
         fraction_case([3e-7, 1.0], "float16") | {"answer": 0.0},
+        fraction_case([2e-8, 1e6], "float16") | {"answer": 0.5},
     ],
     properties=_properties,
 )

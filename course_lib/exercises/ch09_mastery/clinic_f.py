@@ -29,7 +29,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     with torch.autograd.graph.saved_tensors_hooks(saved, lambda tensor: tensor):
         notes["returned"] = function(model, loader, loss_fn)
     notes["records_graph"] = recorded > 0
-    # What a learner may have left behind, for whoever trains on with this model.
+    # What a learner may have left behind, if somebody goes on training this model.
     notes["trainable"] = all(p.requires_grad for p in model.parameters())
     notes["grad_mode"] = torch.is_grad_enabled()
     notes["eval_mode"] = not any(module.training for module in model.modules())

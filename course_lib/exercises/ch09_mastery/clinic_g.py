@@ -39,6 +39,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     device, got = case["device"], observation["device"]
     text = f'with a model on the device "{device}" the result is there too'
     yield Finding(got == device, text, f"yours is on {got}")
+    values = observation.get("values")
+    if device == "cpu" and values is not None:
+        wanted = linear(case["weight"], case["bias"])(case["x"]).detach()
+        same = values.shape == wanted.shape and torch.allclose(values, wanted, atol=1e-5)
+        yield Finding(same, "the result is what the model makes of x, not of other numbers")
 
 
 EXERCISE = Exercise(

@@ -37,15 +37,19 @@ def capstone_case(
     nan_epochs: tuple[int, ...] = (),
     float32: bool = False,
     confidence: float = 1.0,
+    large: float = 1.0,
+    dataset: bool = True,
+    left_out: tuple[str, ...] = (),
     **options: Any,
 ) -> dict[str, Any]:
-    """A case of ``train``, which is called with ``options``.
+    """A case of ``train``, which is called with ``options`` except those ``left_out``.
 
     ``noise`` is the share of labels that are drawn at random, so that the validation loss turns up
     again. ``device`` is handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``,
     counted from 0, the validation data hold a NaN. With ``float32``, as with ``amp``, autocast would
     show; without, it leaves float64 alone. The last layer's weights are multiplied by
-    ``confidence``: a network that is sure of its mistakes has a large loss.
+    ``confidence``: a network that is sure of its mistakes has a large loss. Inputs are ``large`` times
+    as large, so that scaled gradients in float16 overflow. ``dataset``: the training loader has one.
     """
     options = {"weight_decay": 0.05, "max_norm": 1e6, "patience": None, "amp": False} | options
     features, _, classes = sizes
@@ -62,7 +66,7 @@ def capstone_case(
     weights = draw_weights(sizes, normal)
     weights[2] = confidence * weights[2]
     return {
-        "x": x,
+        "x": large * x,
         "y": y,
         "n_train": n_train,
         "batch_size": batch_size,
@@ -72,7 +76,8 @@ def capstone_case(
         "device": device,
         "device_object": device_object,
         "nan_epochs": list(nan_epochs),
-        "options": options,
+        "dataset": dataset,
+        "options": {name: value for name, value in options.items() if name not in left_out},
     }
 
 
@@ -98,7 +103,7 @@ def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)
     n, size = case["n_train"], case["batch_size"]
-    train_loader = ListLoader(case["x"][:n], case["y"][:n], size)
+    train_loader = ListLoader(case["x"][:n], case["y"][:n], size, case["dataset"])
     val_loader = _Validation(
         case["x"][n:],
         case["y"][n:],
@@ -112,12 +117,15 @@ def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, train_loader, val_loader = build_capstone(case)
     norms: list[float] = []
+    rates: list[float] = []
     recorded = scaled = False
     dtypes: set[str] = set()
+    modes: list[bool] = []
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
         norms.append(nn.utils.get_total_norm(gradients).item() if gradients else 0.0)
+        rates.append(float(optimizer.param_groups[0]["lr"]))
 
     def gradient_arrived(gradient: Tensor) -> None:
         nonlocal scaled
@@ -135,6 +143,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
                 for x, _ in val_loader.batches
             )
             recorded |= bool(reading_validation and output.requires_grad)
+            if not reading_validation:
+                modes.append(module.training)
 
     options = dict(case["options"])
     if case["device"] is not None:
@@ -157,8 +167,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         "records_graph": recorded,
     }
     notes["norms"] = norms
+    notes["rates"] = rates
     notes["dtypes"] = sorted(dtypes)
     notes["scaled"] = scaled
+    notes["trained_in_train_mode"] = bool(modes) and all(modes)
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:
@@ -169,7 +181,16 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
         "low_precision": not dtypes.isdisjoint({"bfloat16", "float16"}),
         "scaled_if_due": "float16" not in dtypes or observation["scaled"],
         "float32_weights": all(p.dtype == torch.float32 for p in run["parameters"]),
+        "clipped": _clipped(case, observation["norms"]),
+        "rates_used": observation["rates"],
     }
+    history = run["val_loss"]
+    if isinstance(history, list) and history and all(type(v) is float for v in history):
+        numbers = [value for value in history if not math.isnan(value)]
+        first = history.index(min(numbers)) if numbers else None
+        best = run["best_epoch"]
+        facts["best_is_first_minimum"] = type(best) is int and best == first
+        facts["stops_in_time"] = _stops_in_time(case["options"], history)
     for name in case.get("reads", ()):
         match name:
             case "early_stop":  # the run is as long as patience makes it
@@ -183,6 +204,29 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
             case _:
                 facts[name] = run[name]
     return facts
+
+
+def _clipped(case: Case, norms: list[float]) -> bool:
+    """Whether steps were made, none with a longer gradient, and one as long as may be: in these cases
+    the gradients are longer."""
+    limit = case["options"].get("max_norm", 1.0)
+    return bool(norms) and max(norms) <= 1.001 * limit and max(norms) >= 0.98 * limit
+
+
+def _stops_in_time(options: Mapping[str, Any], val_loss: list[float]) -> bool:
+    """Whether a run with this history is as long as patience and epochs make it."""
+    stop = _stop(options.get("patience"), val_loss)
+    return len(val_loss) == (options.get("epochs", 100) if stop is None else stop)
+
+
+def _stop(patience: int | None, val_loss: list[float]) -> int | None:
+    """After how many epochs patience is used up; None when it is not."""
+    best, waited = math.inf, 0
+    for epoch, value in enumerate(val_loss):
+        best, waited = (value, 0) if value < best else (best, waited + 1)
+        if waited == patience:
+            return epoch + 1
+    return None
 
 
 def _holds_best(case: Case, run: Mapping[str, Any]) -> bool:
@@ -219,35 +263,53 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(good, f'"{key}" is a list of Python floats', got)
         if not good:
             return
-    if options["lr"] == NO_RATE:
+    if options.get("lr") == NO_RATE:
         yield _mean_finding(case, run["train_loss"])
-    if len(build_capstone(case)[1]) == 1:
+    if len(build_capstone(case)[1]) == 1 and options.get("epochs") == 1 and "lr" in options:
         yield from _first_step_findings(case, run)
     val_loss = run["val_loss"]
     lengths = [len(run[key]) for key in LISTS]
     got = "yours have {}, {} and {} entries".format(*lengths)
     yield Finding(len(set(lengths)) == 1, "the three lists have the same length", got)
-    if options["patience"] is not None:
+    if options.get("patience") is not None:
         yield _patience_finding(options, val_loss)
     else:
-        n = options["epochs"]
+        n = options.get("epochs", 100)
         text = f"without patience it trains all {n} epochs"
         yield Finding(len(val_loss) == n, text, f"yours has {len(val_loss)} entries")
     yield from _schedule_findings(options, run["lr"])
+    if len(run["lr"]) == len(val_loss):
+        steps = len(build_capstone(case)[1])
+        used = [rate for rate in run["lr"] for _ in range(steps)]
+        same = len(used) != len(observation["rates"]) or all(
+            math.isclose(a, b, rel_tol=1e-6)
+            for a, b in zip(used, observation["rates"], strict=True)
+        )
+        text = 'milestone 2: "lr" tells the rate that all steps of an epoch are made with'
+        yield Finding(same, text)
     yield from _best_findings(case, run)
     text = "milestone 3: no gradients are recorded while validating"
     yield Finding(run["records_graph"] is False, text)
-    if options["amp"]:
+    if options.get("amp"):
         yield from _amp_findings(observation)
+        norms, limit = [norm for norm in observation["norms"] if norm], options.get("max_norm", 1.0)
+        if limit < 1 and norms:
+            text = "milestone 4: in mixed precision, too, gradients are clipped at their true size"
+            got = f"max_norm is {limit:g}, and the norms of your steps reach {max(norms):.2g}"
+            yield Finding(0.2 * limit < max(norms) < 1.01 * limit, text, got)
         return
     if case["x"].dtype == torch.float32:
         text = "milestone 4: with amp=False the forward pass stays in float32"
         got = f"yours runs in {', '.join(observation['dtypes'])}"
         yield Finding(observation["dtypes"] == ["float32"], text, got)
+    if case["batch_norm"]:
+        text = "milestone 1: the model is in train mode whenever it trains, in each epoch"
+        yield Finding(observation["trained_in_train_mode"], text)
     if observation["norms"]:
         largest = max(observation["norms"])
         text = "milestone 2: no step uses a gradient longer than max_norm"
-        yield Finding(largest <= options["max_norm"] * 1.001, text, f"one has {largest:.3g}")
+        limit = options.get("max_norm", 1.0)
+        yield Finding(largest <= limit * 1.001, text, f"one has {largest:.3g}")
 
 
 def _mean_finding(case: Case, train_loss: list[float]) -> Finding:
@@ -286,29 +348,23 @@ def _first_step_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding
 
 
 def _patience_finding(options: Mapping[str, Any], val_loss: list[float]) -> Finding:
-    best, waited, stop = math.inf, 0, len(val_loss)
-    for epoch, value in enumerate(val_loss):
-        best, waited = (value, 0) if value < best else (best, waited + 1)
-        if waited == options["patience"]:
-            stop = epoch + 1
-            break
+    stop = _stop(options["patience"], val_loss)
     text = f"milestone 4: it stops after {options['patience']} epochs in a row without a new best"
-    stopped = stop == len(val_loss) and (waited == options["patience"])
-    if waited == options["patience"]:
+    got = f"yours ran {len(val_loss)} epochs"
+    if stop is not None:
         got = f"that is after {stop} epochs here, and yours ran {len(val_loss)}"
-    else:
-        got = f"yours ran {stop}, with {waited} since the best"
-    return Finding(stopped or len(val_loss) == options["epochs"] and waited < 1, text, got)
+    return Finding(_stops_in_time(options, val_loss), text, got)
 
 
 def _schedule_findings(options: Mapping[str, Any], lr: list[float]) -> Iterator[Finding]:
     if lr:
         text = "milestone 2: the first epoch has the full rate"
-        yield Finding(math.isclose(lr[0], options["lr"]), text)
+        full, epochs = options.get("lr", 3e-4), options.get("epochs", 100)
+        yield Finding(math.isclose(lr[0], full), text)
     if len(lr) > 1:
         falls = all(a > b for a, b in itertools.pairwise(lr))
         yield Finding(falls, "milestone 2: the rate falls from epoch to epoch")
-        middle = options["lr"] * (1 + math.cos(math.pi / options["epochs"])) / 2
+        middle = full * (1 + math.cos(math.pi / epochs)) / 2
         text = "milestone 2: the rate follows the cosine, one step per epoch"
         got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
         yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
@@ -336,6 +392,9 @@ def _amp_findings(observation: Observation) -> Iterator[Finding]:
     text = "milestone 4: with amp=True the forward pass runs in lower precision"
     yield Finding(observation["low_precision"], text)
     yield Finding(observation["float32_weights"], "milestone 4: the weights stay float32")
+    finite = all(bool(p.isfinite().all()) for p in observation["run"]["parameters"])
+    text = "milestone 4: a step whose gradients are infinite or NaN is left out"
+    yield Finding(finite, text, "your weights have become NaN or infinite")
     if "float16" in observation["dtypes"]:
         text = "milestone 4: float16 comes with a GradScaler, bfloat16 needs none"
         got = "your loss is not scaled before backward()"
@@ -356,7 +415,14 @@ def _public_cases() -> list[Case]:
         case(epochs=3, lr=NO_RATE),
         case(epochs=1, lr=0.02, weight_decay=0.6, stale=True, batch_size=26),
         case(epochs=2, lr=0.02, amp=True, device="cpu", device_object=True),
-        case(epochs=1, lr=0.02, float32=True),
+        case(epochs=1, lr=0.02, amp=True, max_norm=0.1),
+        case(epochs=2, lr=0.02, amp=True, large=300.0),
+        case(epochs=1, lr=0.02, float32=True, left_out=("amp",)),
+        # All epochs are equal: none of them is a new best.
+        case(epochs=6, lr=NO_RATE, patience=2),
+        case(epochs=14, lr=NO_RATE, left_out=("patience",), n_train=9, n_val=6),
+        case(epochs=1, lr=0.05, confidence=40.0, left_out=("max_norm", "weight_decay")),
+        case(epochs=2, lr=0.02, left_out=("lr",), dataset=False),
         # Each epoch is a new best: by very little, and at a large loss.
         case(epochs=3, lr=1e-5),
         case(epochs=3, lr=0.01, confidence=300.0),
@@ -374,34 +440,38 @@ EXERCISE = Exercise(
             "schedule",
             "the rate follows the cosine, one step per epoch",
             1,
-            ("lr", "train_loss"),
+            ("lr", "rates_used"),
         ),
-        Aspect("clipping", "gradients are clipped to max_norm", 1, ("train_loss",)),
+        Aspect("clipping", "gradients are clipped to max_norm", 1, ("clipped",)),
         Aspect(
             "validation",
             "validation in eval mode, per example, without gradients",
             1,
-            ("val_loss", "train_loss", "records_graph"),
+            ("val_loss", "records_graph"),
         ),
         Aspect(
-            "best",
-            "the best epoch's weights are in the model at the end",
-            2,
-            ("parameters", "best_epoch", "val_loss", "holds_best"),
+            "best_epoch",
+            "best_epoch is the first epoch with the smallest val_loss; NaN is never the best",
+            1,
+            ("best_is_first_minimum",),
+        ),
+        Aspect(
+            "best_weights",
+            "the best epoch's weights and buffers are in the model at the end",
+            1,
+            ("holds_best",),
         ),
         Aspect(
             "patience",
-            "it stops when patience is used up; NaN and ties do not count as a new best",
+            "it stops when patience is used up, and not before; a tie is no new best",
             1,
-            ("early_stop", "best_epoch"),
-            after=("loop",),
+            ("stops_in_time",),
         ),
         Aspect(
             "amp",
             "mixed precision on request, and only then",
             1,
-            ("amp_loss", "train_loss"),
-            after=("loop",),
+            ("amp_loss",),
         ),
     ),
     hints=(
@@ -413,7 +483,7 @@ EXERCISE = Exercise(
         "For amp the simplest right way is torch.autocast with bfloat16, which needs no scaler.",
     ),
     observe=_observe,
-    fields=("returned_type", "run", "norms", "dtypes", "scaled"),
+    fields=("returned_type", "run", "norms", "rates", "dtypes", "scaled", "trained_in_train_mode"),
     facts=_facts,
     derived=(
         *KEYS,
@@ -426,6 +496,10 @@ EXERCISE = Exercise(
         "low_precision",
         "scaled_if_due",
         "float32_weights",
+        "clipped",
+        "rates_used",
+        "best_is_first_minimum",
+        "stops_in_time",
     ),
     public_cases=_public_cases,
     properties=_properties,

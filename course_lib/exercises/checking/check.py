@@ -18,11 +18,13 @@ from course_lib import progress
 from course_lib.answers import exercise_answers
 from course_lib.beats import BY_LETTER
 from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
+from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
 from course_lib.exercises.checking.likeness import alike, likeness, same_beats
 from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.checking.observe import describe_error, observe
+from course_lib.exercises.checking.packages import used_without_grading
 from course_lib.exercises.checking.solutions import may_be_seen
 from course_lib.exercises.checking.timeout import stopped_after
 from course_lib.exercises.checking.wire import a_type
@@ -86,9 +88,13 @@ def check(name: str, *subjects: Any) -> None:
     Shows "right", "not right yet" with the first findings, or "not attempted yet", and counts the
     try for ``status``. Takes well under a second; code that is not done after ``SECONDS`` is
     stopped, which is a finding. Raises nothing: what your code raises is a finding too, and an
-    unknown name is answered with the nearest ones.
+    unknown name is answered with the nearest ones. Only while nbgrader validates does it raise
+    ``NotRight``, with what it found.
     """
-    show(run_check(name, *subjects))
+    result = run_check(name, *subjects)
+    show(result)
+    if result.state != RIGHT:
+        fail_validation(repr(result))
 
 
 def run_check(name: str, *subjects: Any) -> CheckResult:
@@ -98,6 +104,7 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         progress.record(name, passed=result.state == RIGHT)
         if result.state == NOT_RIGHT and may_be_seen(name):
             result = replace(result, advice=f'{result.advice} or solution("{name}")')
+        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
     return _fitting(result)
 
 
@@ -116,6 +123,13 @@ def examine(name: str, *subjects: Any) -> CheckResult:
         if not callable(subject)
     ]
     return _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
+
+
+def _missing_in_grading(subjects: tuple[Any, ...]) -> str:
+    names = used_without_grading(subjects)
+    if not names:
+        return ""
+    return f"Grading does not have {', '.join(names)}: what needs it will not work there. "
 
 
 def _fitting(result: CheckResult) -> CheckResult:

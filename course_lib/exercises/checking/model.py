@@ -29,7 +29,7 @@ class Notes:
 
 
 class UnknownField(BaseException):
-    """A mistake in an exercise's driver; not an ``Exception``, so that it counts as nobody's code."""
+    """A mistake in an exercise's driver; not an ``Exception``, so that it is not taken for the learner's."""
 
 
 @dataclass(frozen=True)

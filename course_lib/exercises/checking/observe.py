@@ -253,7 +253,9 @@ def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) ->
         os.close(read_end)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored nobody waits
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # where SIGCHLD is ignored there is nothing to wait for
             os.waitpid(child, 0)
 
 

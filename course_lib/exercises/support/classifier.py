@@ -1,4 +1,4 @@
-"""A small classifier with its data and its optimizer, as a case and as objects. Used by the drivers of
+"""A small model with its data and its optimizer, as a case and as objects. Used by the drivers of
 chapter 05 and by the bug clinic of chapter 09."""
 
 from collections.abc import Iterator
@@ -11,6 +11,13 @@ from course_lib.exercises.checking.model import Case, Finding, Observation
 from course_lib.exercises.support.loop_watch import ListLoader, gradients_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
+#: A mean over the batch each. The targets of "squared" are numbers, one per example.
+_LOSSES = {
+    "cross_entropy": nn.CrossEntropyLoss,
+    "smoothed": lambda: nn.CrossEntropyLoss(label_smoothing=0.3),
+    "squared": nn.MSELoss,
+}
+
 
 def classifier_case(
     generator: torch.Generator,
@@ -22,21 +29,31 @@ def classifier_case(
     momentum: float = 0.0,
     batch_norm: bool = False,
     stale: bool = False,
+    loss: str = "cross_entropy",
+    groups: bool = False,
+    dataset: bool = True,
 ) -> dict[str, Any]:
     """A case: ``sizes`` are (features, hidden, classes); weights and data come from ``generator``.
 
     ``batch_norm`` makes train mode visible in the numbers; ``stale`` leaves gradients of an earlier
-    batch on the parameters.
+    batch on the parameters. With the ``loss`` "squared" the model gives one number per example and
+    has no classes. ``groups``: each layer is a parameter group with a rate of its own. ``dataset``:
+    the loader has one.
     """
     features, _, classes = sizes
+    if loss == "squared":
+        sizes = (*sizes[:2], 1)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
     return {
         "x": normal(n, features),
-        "y": torch.randint(classes, (n,), generator=generator),
+        "y": normal(n) if loss == "squared" else torch.randint(classes, (n,), generator=generator),
         "weights": draw_weights(sizes, normal),
+        "loss": loss,
+        "groups": groups,
+        "dataset": dataset,
         "batch_size": batch_size,
         "lr": lr,
         "momentum": momentum,
@@ -50,12 +67,21 @@ def build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module, torch.optim.Opt
     hidden = len(case["weights"][0])
     norm = [nn.BatchNorm1d(hidden)] if case["batch_norm"] else []
     model = small_network(case["weights"], *norm, nn.Tanh())
+    if case["loss"] == "squared":
+        model.append(nn.Flatten(0))
     if case["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)
-    loader = ListLoader(case["x"], case["y"], case["batch_size"])
-    optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"], momentum=case["momentum"])
-    return model, loader, nn.CrossEntropyLoss(), optimizer
+    loader = ListLoader(case["x"], case["y"], case["batch_size"], case["dataset"])
+    params: Any = model.parameters()
+    if case["groups"]:
+        layers = [layer for layer in model if list(layer.parameters())]
+        params = [
+            {"params": layer.parameters(), "lr": case["lr"] / (i + 1)}
+            for i, layer in enumerate(layers)
+        ]
+    optimizer = torch.optim.SGD(params, lr=case["lr"], momentum=case["momentum"])
+    return model, loader, _LOSSES[case["loss"]](), optimizer
 
 
 def has_moved(case: Case, observation: Observation) -> bool:

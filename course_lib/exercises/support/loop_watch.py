@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from course_lib.exercises.checking.model import Notes
 
@@ -17,11 +18,14 @@ from course_lib.exercises.checking.model import Notes
 class ListLoader:
     """A re-iterable of ``(x, y)`` batches with ``len()``: the simplest loader there is.
 
-    The last batch may be smaller. ``passes`` counts how often the reading was started.
+    The last batch may be smaller. ``passes`` counts how often the reading was started. Most loaders
+    that people meet have a ``dataset``; with ``dataset=False`` this one has none.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, batch_size: int) -> None:
+    def __init__(self, x: Tensor, y: Tensor, batch_size: int, dataset: bool = True) -> None:
         self.batches = list(zip(x.split(batch_size), y.split(batch_size), strict=True))
+        if dataset:
+            self.dataset = TensorDataset(x, y)
         self.passes = 0
 
     def __len__(self) -> int:

@@ -26,6 +26,7 @@ def checkpoint_case(
     optimizer: str = "sgd",
     scheduler: str = "constant",
     as_path: bool = False,
+    overwrite: bool = False,
     dtype: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
     """A case: ``sizes`` are (features, hidden, classes); six epochs, saved after epoch
@@ -33,7 +34,8 @@ def checkpoint_case(
 
     A case about the "state" has batches in a fixed order and batch norm, one about the "schedule" a
     learning rate that changes, "random" a shuffling ``DataLoader`` and dropout. Each lets one kind
-    of memory show alone; the file is asked for in all.
+    of memory show alone; the file is asked for in all. With ``overwrite`` a file of an earlier epoch
+    lies at the path, and nothing but the file is asked for.
     """
     features, _, classes = sizes
 
@@ -41,7 +43,8 @@ def checkpoint_case(
         return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
     return {
-        "asks": (about, "file"),
+        "asks": ("file",) if overwrite else (about, "file"),
+        "overwrite": overwrite,
         "x": normal(n, features),
         "y": torch.randint(classes, (n,), generator=generator),
         "weights": draw_weights(sizes, normal),

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case
@@ -49,6 +50,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(large_leap, factor=uniform(4.5, 5.0)),
         case(falling(10)),
         case([uniform(1, 2)]),
+        case([7e8, 6e8, uniform(2e9, 3e9), 1.0]),
         case(steep),
         case(nan_first),
         case([*falling(5), math.inf]),
@@ -88,6 +90,47 @@ def _with_tensor(losses, factor=3.0):
             return int(i)
 
 
+def _recursive(losses: list[float], factor: float = 3.0) -> int | None:
+    def look(step: int, smallest: float) -> int | None:
+        match losses[step:]:
+            case []:
+                return None
+            case [loss, *_] if abs(loss) == math.inf or loss != loss:
+                return step
+            case [loss, *_] if loss > factor * smallest:
+                return step
+            case [loss, *_]:
+                return look(step + 1, min(loss, smallest))
+
+    return look(0, math.inf)
+
+
+def _through_numpy(losses, factor=3.0):
+    values = np.array(losses, dtype=float)
+    known = np.where(np.isfinite(values), values, np.inf)
+    before = np.concatenate([[np.inf], np.minimum.accumulate(known)[:-1]])
+    bad = np.flatnonzero(~np.isfinite(values) | (values > factor * before))
+    return int(bad[0]) if bad.size else None
+
+
+def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    right, returned = expected["returned"], got.get("returned")
+    if type(returned) is type(right) and returned == right:
+        return None
+    factor = case["factor"] or 3.0
+    run = f"in a run of {len(case['losses'])} losses, with factor={factor:.2g},"
+    if right is None:
+        return f"{run} no step is bad, and yours says {returned!r:.30}"
+    return f"{run} step {right} is the first bad one (loss {case['losses'][right]:.3g}), and yours says {returned!r:.30}"
+
+
+def _finite_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _problem(case, expected, got)
+    if problem or got.get("losses_left_alone") is True:
+        return problem
+    return "the caller's list of losses is another one afterwards"
+
+
 def _is_another_number(case: Case, got: Observation) -> bool:
     """The right step, but as a float or as a number of NumPy's or PyTorch's."""
     step, returned = _right_step(case), got.get("returned")
@@ -109,7 +152,8 @@ def _right_step(case: Case) -> int | None:
 ANSWER = Answer(
     exercise="first_bad_step",
     cases=_cases,
-    variants=(_one_pass, _with_accumulate, _with_tensor),
+    compare={"leap": _problem, "finite": _finite_problem},
+    variants=(_one_pass, _with_accumulate, _with_tensor, _recursive, _through_numpy),
     misconceptions=(
         wrong(
             "NaN ignored",
@@ -226,8 +270,8 @@ ANSWER = Answer(
         wrong(
             "None inside the loop",
             edit(NOTHING, "    " + NOTHING),
-            "`return None` is inside the loop, so you stop after the first step. It belongs after "
-            "the loop, when all steps have been checked.",
+            "Your search ends after step 0: something inside the loop ends it, such as `return "
+            "None`. That belongs after the loop, when all steps have been checked.",
         ),
         wrong(
             "-1 for None",

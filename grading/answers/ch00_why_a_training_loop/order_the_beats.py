@@ -37,10 +37,33 @@ def _sorted_by_place():
     return sorted(places, key=places.get)
 
 
+def _from_a_generator() -> list[str]:
+    def beats():
+        yield "forward"
+        yield from ("loss", "backward")
+        yield "step"
+
+    return [*beats()]
+
+
+def _from_annotations():
+    class Beats:
+        forward: int
+        loss: int
+        backward: int
+        step: int
+
+    return list(Beats.__annotations__)
+
+
 ANSWER = Answer(
     exercise="order_the_beats",
     cases=lambda generator: beats_cases(),
-    variants=(_by_letter, _split, _sorted_by_place),
+    equivalent={
+        "return ['forward', 'loss', 'backward', 'step'] -> "
+        "return list(['forward', 'loss', 'backward', 'step'])": "It is a list.",
+    },
+    variants=(_by_letter, _split, _sorted_by_place, _from_a_generator, _from_annotations),
     misconceptions=(
         wrong(
             "loss before forward",

@@ -1,5 +1,6 @@
 """``build_mlp``, secret half. Long, because of its 32 mistakes."""
 
+from collections import OrderedDict
 from itertools import pairwise
 
 import torch
@@ -23,6 +24,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
     return [
         mlp_case(generator, 7, (5, 6, 4)),
         mlp_case(generator, 3, (4, 9, 2)),
+        mlp_case(generator, 6, (3, 2, 1)),
         # Large inputs: hidden values have no upper limit.
         _fourfold(mlp_case(generator, 5, (8, 3, 6))),
     ]
@@ -96,11 +98,9 @@ def _layers_problem(case: Case, expected: Observation, got: Observation) -> str 
     if difference(wanted, layers, 0, 0) is None:
         return None
     shown = ", ".join(f"{pair[0]} -> {pair[1]}" for pair in layers) or "none that PyTorch knows of"
-    return (
-        "linear layers: expected "
-        + " and ".join(f"{a} -> {b}" for a, b in wanted)
-        + f", got {shown}"
-    )
+    call = f"build_mlp({', '.join(map(str, case['sizes']))})"
+    asked = " and ".join(f"{a} -> {b}" for a, b in wanted)
+    return f"{call} should hold the linear layers {asked}; yours holds {shown}"
 
 
 class _RegisteredBackwards(nn.Module):
@@ -135,12 +135,41 @@ def _nested_with_extras(in_features, hidden, out_features):
     return nn.Sequential(body, nn.Identity(), nn.Linear(hidden, out_features)).train()
 
 
+def _from_an_ordered_dict(in_features: int, hidden: int, out_features: int) -> nn.Module:
+    layers = OrderedDict(up=nn.Linear(in_features, hidden))
+    layers |= {"bend": nn.ReLU(inplace=True), "down": nn.Linear(hidden, out_features)}
+    return nn.Sequential(layers)
+
+
+class _WithEinsum(nn.Module):
+    """The layers hold the weights, and forward computes with them."""
+
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.add_module("one", nn.Linear(in_features, hidden))
+        self.add_module("two", nn.Linear(hidden, out_features))
+
+    def forward(self, x):
+        def layer(name, z):
+            part = self.get_submodule(name)
+            return torch.einsum("ni,oi->no", z, part.weight) + part.bias
+
+        return layer("two", layer("one", x).clamp_min(0))
+
+
 ANSWER = Answer(
     exercise="build_mlp",
     cases=_cases,
     tolerance=(1e-4, 1e-5),
     compare={"layers": _layers_problem},
-    variants=(_RegisteredBackwards, _InAModuleList, _lazy_layers, _nested_with_extras),
+    variants=(
+        _RegisteredBackwards,
+        _InAModuleList,
+        _lazy_layers,
+        _nested_with_extras,
+        _from_an_ordered_dict,
+        _WithEinsum,
+    ),
     misconceptions=(
         wrong(
             "no activation",

@@ -1,6 +1,7 @@
 """``manual_forward``, secret half."""
 
 import torch
+from torch import Tensor
 
 from course_lib.exercises.ch01_forward_pass.manual_forward import forward_case
 from course_lib.exercises.checking.model import Case, Observation
@@ -20,8 +21,9 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(4, 3, 7, 2, dtype=torch.float32, strided=True),
         case(5, 4, 4, 4),  # square: a missing transpose raises nothing
         case(1, 2, 6, 3, strided=True),
+        case(3, 1, 1, 1),
         case(5, 3, 6, 4, asks="gradients"),
-        case(4, 5, 2, 3, dtype=torch.float32, strided=True, asks="gradients"),
+        case(4, 5, 2, 3, strided=True, asks="gradients"),
     ]
 
 
@@ -80,11 +82,42 @@ def _bias_as_a_weight(x, W1, b1, W2, b2):
     return torch.cat((hidden, one), dim=1).matmul(second.T)
 
 
+def _in_a_loop_over_layers(x, W1, b1, W2, b2):
+    *hidden, last = [lambda z, W=W, b=b: torch.inner(z, W) + b for W, b in ((W1, b1), (W2, b2))]
+    for layer in hidden:
+        x = layer(x).clip(min=0)
+    return last(x)
+
+
+class _Forward:
+    """Typed, unit by unit."""
+
+    __name__ = "callable_object"
+
+    def __call__(self, x: Tensor, W1: Tensor, b1: Tensor, W2: Tensor, b2: Tensor) -> Tensor:
+        def layer(inputs: Tensor, W: Tensor, b: Tensor) -> Tensor:
+            return torch.stack([inputs.mv(w) + c for w, c in zip(W, b, strict=True)], dim=1)
+
+        hidden = layer(x, W1, b1)
+        return layer(hidden.masked_fill(hidden < 0, 0.0), W2, b2)
+
+
 ANSWER = Answer(
     exercise="manual_forward",
     cases=_cases,
     tolerance=(1e-4, 1e-5),
-    variants=(_columns, _einsum, _addmm, _one_example_at_a_time, _bias_as_a_weight),
+    equivalent={
+        "return hidden @ W2.T + b2 -> return torch.as_tensor(hidden @ W2.T + b2)": "It is a tensor."
+    },
+    variants=(
+        _columns,
+        _einsum,
+        _addmm,
+        _one_example_at_a_time,
+        _bias_as_a_weight,
+        _in_a_loop_over_layers,
+        _Forward(),
+    ),
     misconceptions=(
         wrong(
             "missing transpose",

@@ -1,5 +1,8 @@
 """``trace_shapes``, secret half."""
 
+import contextlib
+from unittest import mock
+
 import torch
 from torch import nn
 
@@ -105,10 +108,47 @@ def _callable_objects(model, x):
     return trace
 
 
+def _with_an_exit_stack(model: nn.Module, x: torch.Tensor) -> list[tuple[str, tuple[int, ...]]]:
+    trace: list[tuple[str, tuple[int, ...]]] = []
+
+    def note(name: str):
+        return lambda _module, _inputs, output: trace.append((name, (*output.shape,)))
+
+    with contextlib.ExitStack() as stack:
+        for name, module in model.named_modules():
+            if next(module.children(), None) is None:
+                stack.callback(module.register_forward_hook(note(name)).remove)
+        model(x)
+    return trace
+
+
+def _patched_call(model, x):
+    """nn.Module.__call__ itself is watched while the model runs."""
+    names = {id(m): n for n, m in model.named_modules() if not len(list(m.children()))}
+    found, original = [], nn.Module.__call__
+
+    def call(module, *args, **kwargs):
+        output = original(module, *args, **kwargs)
+        if id(module) in names:
+            found.append((names[id(module)], output.size()))
+        return output
+
+    with mock.patch.object(nn.Module, "__call__", call):
+        model(x)
+    return [(name, tuple(size)) for name, size in found]
+
+
 ANSWER = Answer(
     exercise="trace_shapes",
     cases=_cases,
-    variants=(_global_hook, _forward_replaced, _callable_objects),
+    equivalent={"return trace -> return list(trace)": "It is a list."},
+    variants=(
+        _global_hook,
+        _forward_replaced,
+        _callable_objects,
+        _with_an_exit_stack,
+        _patched_call,
+    ),
     misconceptions=(
         wrong(
             "containers listed",
@@ -192,6 +232,20 @@ shapes = dict(trace)
             "A module that sits in two places in the model gets a hook for each of its names, so "
             "each of its runs is recorded twice. named_modules() gives it once, under its first "
             "name.",
+        ),
+        wrong(
+            "model.apply for named_modules",
+            edit(
+                f"    for name, module {MODULES}:\n        if {LEAF}:\n"
+                "            add_hook(name, module)\n",
+                "    names = {module: name for name, module in model.named_modules()}\n"
+                "    model.apply(\n"
+                "        lambda m: None if list(m.children()) else add_hook(names[m], m)\n"
+                "    )\n",
+            ),
+            "model.apply comes to a module that sits in two places once for each place, so it gets "
+            "two hooks, and each of its runs is listed twice. Every run is listed once: "
+            "named_modules() gives each module once.",
         ),
         wrong(
             "the weights' shapes",

@@ -40,6 +40,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("plain", 5, 3),
         case("plain", 4, 6, dtype=torch.float32, strided=True),
         case("plain", 1, 4),
+        case("plain", 3, 1),
         case("plain", 9, 2, strided=True),
         large(4, 3, 1e4, right=False),
         large(3, 5, 1e4, right=True),
@@ -47,13 +48,13 @@ def _cases(generator: torch.Generator) -> list[Case]:
         far_below | {"logits": far_below["logits"] - 1e4},
         apart | {"logits": apart["logits"] + level},
         case("gradient", 6, 3),
-        case("gradient", 3, 5, dtype=torch.float32, strided=True),
+        case("gradient", 3, 5, strided=True),
     ]
 
 
 def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:
     n, classes = case["logits"].shape
-    if n in (1, classes):  # it broadcasts by accident
+    if n in (1, classes) or classes == 1:  # it broadcasts by accident
         return got.error is None
     return got.error is not None and "must match the size" in got.error.message
 
@@ -98,10 +99,10 @@ def _loss_overflows(case: Case, got: Observation) -> bool:
 
 
 def _gradient_problem(case: Case, expected: Observation, got: Observation) -> str | None:
-    """The gradient everywhere; at large logits only where the loss itself is right, for a wrong
-    loss there has cost its point already."""
+    """The slope of the loss, right or wrong; at large logits only where the loss itself is right, for
+    a wrong loss there has cost its point already."""
     if case["kind"] == "gradient":
-        return difference(expected["gradient"], got.get("gradient"), 2e-5, 1e-6)
+        return difference(expected["slope_agrees"], got.get("slope_agrees"), 0.0, 0.0)
     if case["kind"] == "plain":
         return None
     name = "loss_for_large_logits"
@@ -148,18 +149,49 @@ def _with_logaddexp(logits, targets):
     return torch.mean(total - logits.take_along_dim(targets[:, None], 1).squeeze(1))
 
 
+def _with_a_closure(logits, targets):
+    tops = logits.detach().amax(dim=1)
+
+    def cost(i):
+        shifted = logits[i] - tops[i]
+        return shifted.exp().sum().log() - shifted[targets[i]]
+
+    return sum(map(cost, range(logits.shape[0]))) / len(targets)
+
+
+class _CrossEntropy:
+    """Typed, with einsum and a table of zeros and ones."""
+
+    __name__ = "callable_object"
+
+    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
+        picked = torch.eye(logits.shape[1], dtype=logits.dtype)[targets]
+        own = torch.einsum("nc,nc->n", logits, picked)
+        return torch.logsumexp(logits, dim=-1).sub(own).mean()
+
+
 ANSWER = Answer(
     exercise="cross_entropy",
     cases=_cases,
     tolerance=(2e-5, 1e-6),
     oracle=F.cross_entropy,
     compare={"gradient": _gradient_problem},
+    equivalent={
+        "return -log_probabilities[rows, targets].mean() -> "
+        "return torch.as_tensor(-log_probabilities[rows, targets].mean())": "It is a tensor.",
+        **dict.fromkeys(
+            ("targets -> logits", "targets -> log_probabilities"),
+            "Only the length is taken, and all have the same.",
+        ),
+    },
     variants=(
         _with_gather,
         _margins_to_the_target,
         _one_example_at_a_time,
         _with_one_hot_sum,
         _with_logaddexp,
+        _with_a_closure,
+        _CrossEntropy(),
     ),
     misconceptions=(
         wrong(
@@ -219,6 +251,16 @@ ANSWER = Answer(
             edit("keepdim=True)", "keepdim=True).detach()"),
             "The loss is right, but its log-sum-exp is detached, so backward() sees the target's "
             "logit alone and the other classes are never pushed down. Leave out detach() there.",
+            also=("gradient",),
+        ),
+        wrong(
+            "input changed in place",
+            edit(
+                "    log_probabilities =",
+                "    logits -= logits.max(dim=1, keepdim=True).values\n    log_probabilities =",
+            ),
+            "`logits -= ...` writes into the tensor that the caller gave you, and PyTorch refuses "
+            "that where a gradient is needed. Make a new tensor: logits - ...",
         ),
         wrong(
             "mean over classes too",

@@ -26,8 +26,9 @@ def _cases(generator: torch.Generator) -> list[Case]:
         pair(5, 3, dtype=torch.float32, strided=True),
         pair(2, 4, 3, strided=True),
         pair(6, 1, dtype=torch.float32),
+        pair(1),
         pair(4, 6, gradient=True),
-        pair(5, dtype=torch.float32, strided=True, gradient=True),
+        pair(5, strided=True, gradient=True),
         differing((6, 1), (6,)),
         differing((5,), (5, 1)),
         differing((1, 4), (3, 4)),
@@ -72,12 +73,48 @@ def _from_the_norm(prediction, target):
     return torch.linalg.vector_norm(prediction - target) ** 2 / torch.numel(target)
 
 
+def _with_einsum(prediction, target):
+    match tuple(prediction.shape), tuple(target.shape):
+        case a, b if a != b:
+            raise ValueError(a, b)
+    off = torch.sub(target, prediction).flatten()
+    return torch.einsum("i,i", off, off).div(off.numel())
+
+
+def _typed_with_a_generator(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    if not torch.Size.__eq__(prediction.shape, target.shape):
+        raise ValueError("the shapes differ")
+    rows = zip(prediction.reshape(-1).split(3), target.reshape(-1).split(3), strict=True)
+    return torch.stack([(p - t).pow(2).sum() for p, t in rows]).sum() / prediction.numel()
+
+
 ANSWER = Answer(
     exercise="mse",
     cases=_cases,
     tolerance=(2e-5, 1e-6),
     oracle=_plainly,
-    variants=(_dot_product, _element_by_element, _from_the_norm),
+    equivalent={
+        "return ((prediction - target) ** 2).mean() -> "
+        "return torch.as_tensor(((prediction - target) ** 2).mean())": "It is a tensor.",
+        **dict.fromkeys(
+            (
+                "ValueError(f'prediction {list(prediction.shape)}, target {list(target.shape)}') -> "
+                "ValueError()",
+                "list(prediction.shape) -> list()",
+                "list(target.shape) -> list()",
+                "prediction -> target #3",
+                "target -> prediction #3",
+            ),
+            "What the error says is free.",
+        ),
+    },
+    variants=(
+        _dot_product,
+        _element_by_element,
+        _from_the_norm,
+        _with_einsum,
+        _typed_with_a_generator,
+    ),
     misconceptions=(
         wrong(
             "broadcasting",

@@ -3,6 +3,7 @@
 import math
 import statistics
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch03_backward_pass.first_explosion import history_case
@@ -106,6 +107,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
         run(17).put(2, 1, nan).put(2, 3, inf).put(2, 4, nan).grow(2, 6, 30).case("non_finite"),
         _nan_among_the_first(run(14)).grow(2, 11, 60).case("non_finite"),
+        _far_apart(run(17, layers=2)).put(0, 1, inf).grow(0, 9, 30).case("non_finite"),
         _several_at_once(run(15, layers=4), 8, (20, 60, 15, 1), (0, -1, 4, 0)).case("culprit"),
         _several_at_once(run(15, layers=4), 10, (25, 1, 14, 90), (3, 0, 0, -2)).case("culprit"),
         run(13).grow(0, 8, 900).put(2, 8, nan).case("culprit"),
@@ -180,6 +182,14 @@ def _several_at_once(run: _Run, step: int, factors: tuple, exponents: tuple) -> 
     return run
 
 
+def _far_apart(run: _Run) -> _Run:
+    """The second layer is so much larger that the first one's explosions are small beside it."""
+    small, large = run.names
+    level = max(run.history[small])
+    run.history[large] = [1e4 * level * norm / run.levels[1] for norm in run.history[large]]
+    return run
+
+
 def _layer_by_layer(history, factor=10.0):
     for layer, norms in history.items():
         for t in range(5, len(norms)):
@@ -245,6 +255,54 @@ def _with_tensors(history, factor=10.0):
     return None
 
 
+def _with_a_generator(
+    history: dict[str, list[float]], factor: float = 10.0
+) -> tuple[int, str] | None:
+    def ratio(norms: list[float], t: int) -> float:
+        usual = statistics.median(filter(math.isfinite, norms[:t]))
+        match norms[t], usual:
+            case norm, _ if norm != norm or norm == math.inf:
+                return math.inf
+            case norm, 0.0:
+                return math.inf if norm else 0.0
+            case norm, _:
+                return norm / usual
+
+    def explosions():
+        for t in range(5, min(map(len, history.values()))):
+            ratios = {layer: ratio(norms, t) for layer, norms in history.items()}
+            worst = max(ratios, key=lambda layer: ratios[layer])
+            if ratios[worst] > factor:
+                yield t, worst
+
+    return next(explosions(), None)
+
+
+def _through_numpy(history, factor=10.0):
+    table = np.array(list(history.values()), dtype=float)
+    for t in range(5, table.shape[1]):
+        usual = np.array([np.median(row[:t][np.isfinite(row[:t])]) for row in table])
+        now = table[:, t]
+        with np.errstate(all="ignore"):
+            ratios = np.where(np.isfinite(now), np.where(now == 0, 0.0, now / usual), np.inf)
+        if (ratios > factor).any():
+            return t, list(history)[int(ratios.argmax())]
+    return None
+
+
+def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    right, returned = expected["returned"], got.get("returned")
+    if type(returned) is type(right) and returned == right:
+        return None
+    steps = len(next(iter(case["history"].values())))
+    run = f"in a run of {steps} steps and {len(case['history'])} layers, factor {case['factor'] or 10.0:g},"
+    if right is None:
+        return f"{run} nothing explodes, and yours says {returned!r:.50}"
+    step, layer = right
+    norm = case["history"][layer][step]
+    return f'{run} step {step} of "{layer}" is the first explosion (norm {norm:.3g}), and yours says {returned!r:.50}'
+
+
 def _overlooks_nan(case: Case, got: Observation) -> bool:
     """Infinities are found, NaN is passed over; whatever else may be wrong besides."""
     if "non_finite" not in case["asks"]:
@@ -259,7 +317,19 @@ def _overlooks_nan(case: Case, got: Observation) -> bool:
 ANSWER = Answer(
     exercise="first_explosion",
     cases=_cases,
-    variants=(_ratios_first, _with_sorting, _with_tensors),
+    equivalent={
+        "return None -> nothing": "A function that ends without return gives None.",
+        "return (t, max(ratios, key=ratios.get)) -> "
+        "return list((t, max(ratios, key=ratios.get)))": "A list of two is taken for a pair, too.",
+    },
+    compare=dict.fromkeys(("found", "non_finite", "culprit"), _problem),
+    variants=(
+        _ratios_first,
+        _with_sorting,
+        _with_tensors,
+        _with_a_generator,
+        _through_numpy,
+    ),
     misconceptions=(
         wrong(
             "mean for median",
@@ -368,8 +438,8 @@ ANSWER = Answer(
         wrong(
             "None inside the loop",
             edit(NOTHING, "    " + NOTHING),
-            "`return None` is inside the loop, so you give up after step 5. It belongs after the "
-            "loop.",
+            "Your search gives up after step 5: something inside the loop ends it, such as `return "
+            "None`. That belongs after the loop.",
         ),
         wrong(
             "non-finite norms ignored",

@@ -6,6 +6,7 @@ import torch
 
 from course_lib.exercises.ch03_backward_pass.gradient_norms import in_graph, norms_case
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -28,6 +29,17 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(3, (5, 4, 3), unused=True, silent=True),
         case(8, (2, 3, 5), dtype="float32", stale=True, frozen=True, unused=True),
     ]
+
+
+def _norms_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """The values under the names that are right; which those are is a question of its own."""
+    returned, right = got.get("returned"), expected["returned"]
+    if not isinstance(returned, dict):
+        return difference(right, returned, 1e-5, 1e-7)
+    named = {name: value for name, value in returned.items() if name in right}
+    if not named:
+        return "none of the names in the dict is that of a parameter of this loss"
+    return difference({name: right[name] for name in named}, named, 1e-5, 1e-7)
 
 
 def _crashed_on_none(case: Case, got: Observation) -> bool:
@@ -89,10 +101,42 @@ def _with_hooks(model, loss):
     return {name: square.sqrt().item() for name, square in norms.items()}
 
 
+def _with_numpy(model, loss):
+    import numpy as np
+
+    [setattr(p, "grad", None) for p in model.parameters()]
+    torch.autograd.backward(loss)
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    return {
+        n: float(np.linalg.norm(g.numpy().ravel())) for n, g in gradients.items() if g is not None
+    }
+
+
+def _with_an_einsum(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, float]:
+    model.zero_grad()
+    loss.backward()
+    norms: dict[str, float] = {}
+    for name, p in model.named_parameters():
+        match p.grad:
+            case None:
+                continue
+            case g:
+                flat = g.flatten()
+                norms |= {name: torch.einsum("i,i->", flat, flat).item() ** 0.5}
+    return norms
+
+
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
-    variants=(_with_autograd_grad, _with_squares_and_none, _with_hooks),
+    compare={"norms": _norms_problem},
+    variants=(
+        _with_autograd_grad,
+        _with_squares_and_none,
+        _with_hooks,
+        _with_numpy,
+        _with_an_einsum,
+    ),
     misconceptions=(
         wrong(
             "stale gradients added",
@@ -111,6 +155,13 @@ ANSWER = Answer(
             edit("p.grad.norm()", "p.grad.abs().sum()"),
             "You add up the absolute values: that is the L1 norm. The L2 norm is the root of the "
             "sum of squares.",
+        ),
+        wrong(
+            "largest singular value",
+            edit("p.grad.norm()", "torch.linalg.norm(p.grad, 2)"),
+            "torch.linalg.norm(g, 2) is the spectral norm of a matrix: its largest singular value. "
+            "The length of all its entries laid end to end is g.norm(), or "
+            "torch.linalg.vector_norm(g).",
         ),
         wrong(
             "squared",

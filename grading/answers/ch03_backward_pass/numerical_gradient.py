@@ -112,12 +112,55 @@ def _recursive(f, w, eps=1e-4):
     return slopes(()).detach()
 
 
+def _by_comprehension(f, w, eps=1e-4):
+    flat = w.detach().reshape(-1)
+
+    def at(i: int, distance: float) -> float:
+        point = torch.cat([flat[:i], flat[i : i + 1] + distance, flat[i + 1 :]])
+        return float(f(point.reshape(w.size())))
+
+    slopes = [(at(i, eps) - at(i, -eps)) / (2 * eps) for i in range(flat.numel())]
+    return flat.new_tensor(slopes).reshape(w.shape)
+
+
+class _Nudger:
+    """Each entry is overwritten in one copy, and written back."""
+
+    __name__ = "callable_object"
+
+    def __call__(self, f, w: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
+        copy = w.detach().contiguous().clone()
+        entries, slopes = copy.view(-1), torch.empty(copy.numel(), dtype=copy.dtype)
+        for i, value in enumerate(entries.tolist()):
+            pair = []
+            for entries[i] in (value + eps, value - eps):
+                pair.append(torch.as_tensor(f(copy)).item())
+            entries[i] = value
+            slopes[i] = (pair[0] - pair[1]) / (eps + eps)
+        return slopes.view_as(copy)
+
+
 ANSWER = Answer(
     exercise="numerical_gradient",
     cases=_cases,
-    # w must be what it was to the last bit.
-    tolerances={"w_after": (0.0, 0.0)},
-    variants=(_along_basis_vectors, _in_place_and_put_back, _through_numpy, _recursive),
+    equivalent={
+        "return slopes.reshape(w.shape) -> return torch.as_tensor(slopes.reshape(w.shape))": (
+            "It is a tensor."
+        ),
+        "return slopes.reshape(w.shape) -> return slopes.reshape(w.shape).detach()": (
+            "It has no graph."
+        ),
+        "w.detach() -> w": "float() takes the numbers out, and slopes never had a graph.",
+        "flat -> slopes #2": "Only the length is taken, and both have the same.",
+    },
+    variants=(
+        _along_basis_vectors,
+        _in_place_and_put_back,
+        _through_numpy,
+        _recursive,
+        _by_comprehension,
+        _Nudger(),
+    ),
     misconceptions=(
         wrong(
             "forward difference",
@@ -183,7 +226,18 @@ ANSWER = Answer(
         wrong(
             "returned inside the loop",
             edit("    return", "        return"),
-            "Only the first entry has a slope: `return` is inside the loop. It belongs after it.",
+            "Only the first entry has a slope: something inside the loop ends it, such as a "
+            "`return`. That belongs after the loop.",
+        ),
+        wrong(
+            "a view kept for the old value",
+            edit(
+                "            saved = w[place].item()\n",
+                "            saved = w[place]\n",
+                of=_in_place_and_put_back,
+            ),
+            "w[place] is a view: it shows whatever stands there now, so the value that you keep for "
+            "later changes with the nudge. Keep the number, w[place].item(), or a clone.",
         ),
         wrong(
             "list returned",

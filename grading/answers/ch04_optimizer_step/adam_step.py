@@ -32,15 +32,18 @@ def _cases(generator: torch.Generator) -> list[Case]:
     rates = (0.1, 0.02, 0.05, 0.2, 0.01, 0.1, 0.3, 0.04, 0.1, 0.06)
     gaps = ((0, 0), (2, 1), (3, 0), (3, 2), (5, 1))
     return [
-        case(1, "first", lr=0.1),
-        case(1, "first", lr=0.05, shapes=((2, 5), (3,)), eps=0.1, scale=0.01),
-        case(1, "first", lr=0.2, betas=(0.5, 0.7), scale=100.0),
-        case(40, "many", lr=0.01),
-        case(25, "many", lr=0.05, betas=(0.7, 0.85), eps=0.05, shapes=((4,), (2, 3, 2))),
-        # Tiny gradients, beside which eps is large.
-        case(12, "many", lr=0.1, scale=1e-7, through="tuple"),
-        case(10, "many", lr=rates),
+        # Large gradients, beside which eps is nothing.
+        case(1, "first", lr=0.1, scale=1e4),
+        case(1, "first", lr=0.2, shapes=((2, 5), (3,)), scale=1e3),
+        case(1, "settings", lr=0.05, shapes=((2, 5), (3,)), eps=0.1, scale=0.01),
+        case(1, "settings", lr=0.2, betas=(0.5, 0.7), scale=100.0),
+        case(40, "many", lr=0.01, scale=1e3),
+        case(3, "many", lr=None, shapes=((2,), (3, 2)), scale=1e3),
         case(30, "many", lr=0.02, dtype="float32"),
+        case(25, "settings", lr=0.05, betas=(0.7, 0.85), eps=0.05, shapes=((4,), (2, 3, 2))),
+        # Tiny gradients, beside which eps is large.
+        case(12, "settings", lr=0.1, scale=1e-7, through="tuple"),
+        case(10, "settings", lr=rates),
         case(7, "any", lr=0.1, skip=gaps, through="generator"),
         case(5, "any", lr=0.05, shapes=((4, 3), (2,)), transposed=True, betas=(0.8, 0.9)),
         # Equal shapes: a state that is found by shape is shared.
@@ -114,13 +117,59 @@ def _from_the_whole_history(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8
             p.copy_(p - lr * m / (v.sqrt() + eps))
 
 
+@torch.no_grad()
+def _moments_by_comprehension(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    """The step size carries both corrections, and eps its own."""
+    trained = {i: p for i, p in enumerate(params) if p.grad is not None}
+    for name, beta, power in (("m", betas[0], 1), ("v", betas[1], 2)):
+        old = state.setdefault(name, {})
+        old |= {i: beta * old.get(i, 0.0) + (1 - beta) * p.grad**power for i, p in trained.items()}
+    count = state.setdefault("t", dict.fromkeys(trained, 0))
+    for i, p in trained.items():
+        count[i] = t = count.get(i, 0) + 1
+        root = (1 - betas[1] ** t) ** 0.5
+        step_size = lr * root / (1 - betas[0] ** t)
+        p.data.addcdiv_(state["m"][i], state["v"][i].sqrt() + eps * root, value=-step_size)
+
+
+class _Adam:
+    """Typed, with an object for each parameter in the state."""
+
+    __name__ = "callable_object"
+
+    class Memory:
+        def __init__(self, p: torch.Tensor) -> None:
+            self.t, self.moments = 0, torch.zeros(2, *p.shape, dtype=p.dtype)
+
+    def __call__(self, params, state: dict, lr=1e-3, betas=(0.9, 0.999), eps=1e-8) -> None:
+        for number, p in enumerate(params):
+            g = p.grad
+            if g is None:
+                continue
+            memory = state.get(number) or state.setdefault(number, self.Memory(p))
+            memory.t += 1
+            for moment, beta, new in zip(memory.moments, betas, (g, g * g), strict=True):
+                moment.mul_(beta).add_(new, alpha=1 - beta)
+            m, v = (
+                moment / (1 - beta**memory.t)
+                for moment, beta in zip(memory.moments, betas, strict=True)
+            )
+            p.detach().sub_(m.div(v.sqrt().add(eps)).mul(lr))
+
+
 ANSWER = Answer(
     exercise="adam_step",
     cases=_cases,
     oracle=_torch_adam,
     tolerance=(1e-6, 1e-9),
     tolerances={"single_parameters": (1e-4, 1e-5)},
-    variants=(_like_the_documentation, _keyed_by_the_tensor, _from_the_whole_history),
+    variants=(
+        _like_the_documentation,
+        _keyed_by_the_tensor,
+        _from_the_whole_history,
+        _moments_by_comprehension,
+        _Adam(),
+    ),
     misconceptions=(
         wrong(
             "no bias correction",

@@ -1,5 +1,6 @@
 """``clip_gradients``, secret half."""
 
+import itertools
 import math
 
 import torch
@@ -24,16 +25,17 @@ def _cases(generator: torch.Generator) -> list[Case]:
     def case(*asks, shapes=SHAPES, **settings):
         return clip_case(generator, shapes, asks=asks, **settings)
 
-    shapes = ((3,), (2, 2), (4,), ())
+    shapes, scaled = ((3,), (2, 2), (4,), (1,)), ("direction", "length")
     return [
-        case("scaled", "norm", norm=12.0, max_norm=3.0),
-        case("scaled", "norm", norm=2.0, max_norm=0.5, shapes=((4,), (2, 3, 2)), through="tuple"),
-        case("scaled", "norm", norm=500.0, max_norm=1.0, dtype="float32"),
-        case("careful", norm=0.4, max_norm=2.5),
+        case(*scaled, "norm", norm=12.0, max_norm=3.0),
+        case(*scaled, "norm", norm=2.0, max_norm=0.5, shapes=((4,), (2, 3, 2)), through="tuple"),
+        case(*scaled, "norm", norm=500.0, max_norm=1.0, dtype="float32"),
+        case(*scaled, norm=7.0, max_norm=0.7, shapes=((5,),)),
+        case("careful", "norm", norm=0.4, max_norm=2.5),
         # A square above max_norm whose root is not.
         case("careful", norm=2.2, max_norm=2.5),
-        case("careful", norm=0.0, max_norm=1.5),
-        case("careful", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
+        case("careful", "norm", norm=0.0, max_norm=1.5),
+        case("careful", "norm", norm=1.0, max_norm=1.0, without=(0, 1, 2)),
         case("careful", norm=9.0, max_norm=1.2, without=(1,), through="generator"),
         case("careful", norm=6.0, max_norm=2.0, shapes=shapes, without=(0, 3)),
     ]
@@ -84,13 +86,42 @@ def _with_foreach(params, max_norm):
     return float(norm)
 
 
+def _through_numpy(params, max_norm: float) -> float:
+    """NumPy shares the gradients' memory."""
+    arrays = [p.grad.numpy() for p in params if p.grad is not None]
+    norm = math.sqrt(sum(float((a.astype(float) ** 2).sum()) for a in arrays))
+    for a in arrays:
+        a *= min(1.0, max_norm / norm) if norm else 1.0
+    return norm
+
+
+def _with_itertools(params, max_norm):
+    mine, others = itertools.tee(p.grad for p in params if p.grad is not None)
+    norm = math.hypot(*(g.detach().norm(p=2).item() for g in mine))
+    if max_norm < norm:
+        for g in others:
+            g.div_(norm).mul_(max_norm)
+    return norm
+
+
 ANSWER = Answer(
     exercise="clip_gradients",
     cases=_cases,
     oracle=_torch_clip,
     # PyTorch adds 1e-6 to the norm that it divides by; leaving that out is right too.
     tolerance=(1e-5, 1e-7),
-    variants=(_one_long_vector, _norm_of_norms, _with_foreach),
+    equivalent={
+        "return float(norm) -> return float(float(norm))": "It is a float.",
+        "norm > max_norm -> norm >= max_norm": "At exactly max_norm the factor is 1.",
+        "(g ** 2).sum().item() -> (g ** 2).sum()": "float() at the end takes the number out.",
+    },
+    variants=(
+        _one_long_vector,
+        _norm_of_norms,
+        _with_foreach,
+        _through_numpy,
+        _with_itertools,
+    ),
     misconceptions=(
         wrong(
             "each gradient clipped alone",

@@ -73,11 +73,36 @@ def _whole_list_replaced(params, velocities, lr, momentum=0.9):
         p.copy_(p if p.grad is None else p - lr * v)
 
 
+@torch.no_grad()
+def _with_foreach(params, velocities, lr, momentum=0.9):
+    both = [(p, v) for p, v in zip(params, velocities, strict=True) if p.grad is not None]
+    if both:
+        moved, gathered = map(list, zip(*both, strict=True))
+        torch._foreach_mul_(gathered, momentum)
+        torch._foreach_add_(gathered, [p.grad for p in moved])
+        torch._foreach_add_(moved, gathered, alpha=-lr)
+
+
+def _in_two_passes(params, velocities, lr: float, momentum: float = 0.9) -> None:
+    params = tuple(params)
+    kept = {i: p for i, p in enumerate(params) if p.grad is not None}
+    new = {i: torch.lerp(p.grad, velocities[i] + p.grad, momentum) for i, p in kept.items()}
+    for i, v in new.items():
+        velocities[i] = v
+        kept[i].data.copy_(kept[i].data - lr * v)
+
+
 ANSWER = Answer(
     exercise="momentum_step",
     cases=_cases,
     oracle=_torch_momentum,
-    variants=(_velocity_in_place, _new_velocities, _whole_list_replaced),
+    variants=(
+        _velocity_in_place,
+        _new_velocities,
+        _whole_list_replaced,
+        _with_foreach,
+        _in_two_passes,
+    ),
     misconceptions=(
         wrong(
             "damped gradient",

@@ -79,11 +79,33 @@ def _entry_by_entry(params, lr):
                 values[index] = values[index] - lr * p.grad[index]
 
 
+def _with_a_closure(params, lr: float) -> None:
+    def moved(p: torch.Tensor) -> torch.Tensor:
+        return p if p.grad is None else torch.sub(p, p.grad, alpha=lr)
+
+    with torch.no_grad():
+        [p.copy_(moved(p)) for p in params]
+
+
+def _through_numpy(params, lr):
+    """NumPy shares the tensor's memory."""
+    for p, g in ((p.detach().numpy(), p.grad) for p in params):
+        if g is not None:
+            p -= lr * g.numpy()
+
+
 ANSWER = Answer(
     exercise="sgd_step",
     cases=_cases,
     oracle=_torch_sgd,
-    variants=(_through_data, _decorated, _copied_into, _entry_by_entry),
+    variants=(
+        _through_data,
+        _decorated,
+        _copied_into,
+        _entry_by_entry,
+        _with_a_closure,
+        _through_numpy,
+    ),
     misconceptions=(
         wrong(
             "wrong sign",
@@ -103,18 +125,21 @@ ANSWER = Answer(
             "gradients cleared by the step",
             edit(MOVE, MOVE + "                p.grad = None\n"),
             "Your step clears the gradients. Leave .grad alone: clearing is zero_grad()'s job.",
+            also=("gradients",),
         ),
         wrong(
             "gradients scaled by the step",
             edit("lr * p.grad", "p.grad.mul_(lr)"),
             "You multiply the gradient itself by lr, in place, so .grad no longer holds the "
             "gradient. Compute lr * p.grad, which is a new tensor.",
+            also=("gradients",),
         ),
         wrong(
             "gradients cleared by the step",
             edit(MOVE, MOVE + "                p.grad.zero_()\n"),
             "Your step sets the gradients to zero. Leave .grad alone: clearing is zero_grad()'s "
             "job.",
+            also=("gradients",),
         ),
         wrong(
             "gradient mode switched on afterwards",
@@ -136,7 +161,8 @@ ANSWER = Answer(
         wrong(
             "first parameter only",
             edit(MOVE, MOVE + "                return\n"),
-            "Only the first parameter moves: `return` is inside the loop.",
+            "Only the first parameter moves: something inside the loop ends it after one round, such "
+            "as a `return`.",
         ),
         truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
         wrong(

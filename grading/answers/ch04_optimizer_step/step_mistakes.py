@@ -4,7 +4,7 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit, edit
 from grading.answers.model import Misconception, wrong
 
-SHAPES = ((3, 2), (5,), ())
+SHAPES = ((3, 2), (5,), (1,))
 ANY_GRADIENT = "if p.grad is not None:"
 GUARD = "with torch.no_grad():"
 

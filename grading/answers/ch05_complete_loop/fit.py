@@ -1,11 +1,14 @@
 """``fit``, secret half."""
 
+import copy
+
 import torch
 
 from course_lib.exercises.ch05_complete_loop.fit import fit_case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import type_name
 from course_lib.exercises.support.classifier import build
+from course_lib.exercises.support.loop_watch import parameters_of
 from grading.answers.compare import difference
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -13,22 +16,49 @@ from grading.chapter_text.reference import reference
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
+    def case(epochs: int, **settings) -> Case:
+        return fit_case(generator, epochs, **settings)
+
     return [
-        fit_case(generator, 3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2),
-        fit_case(generator, 5, n=9, sizes=(3, 4, 2), batch_size=5, lr=0.3),
-        fit_case(generator, 1, n=7, sizes=(4, 2, 3), batch_size=3, lr=0.1),
-        fit_case(generator, 0, n=8, sizes=(2, 5, 3), batch_size=3, lr=0.1),
+        # Momentum: an optimizer made anew in each epoch forgets its velocities.
+        case(3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2, momentum=0.9),
+        case(5, n=9, sizes=(3, 4, 2), batch_size=5, lr=0.3, loss="smoothed", momentum=0.5),
+        case(1, n=7, sizes=(4, 2, 3), batch_size=3, lr=0.1, dataset=False),
+        case(0, n=8, sizes=(2, 5, 3), batch_size=3, lr=0.1),
+        # Long, with losses that rise: nothing was said of stopping early.
+        case(14, n=6, sizes=(3, 2, 1), batch_size=3, lr=0.05, loss="squared"),
     ]
 
 
-def _expected_history(case: Case, expected: Observation, got: Observation) -> str | None:
+def _real_run(case: Case) -> tuple[list[float], list[torch.Tensor]]:
+    """The losses and the weights of a loop that trains for all epochs."""
+    [train_one_epoch] = reference("train_one_epoch")
+    parts = build(case)
+    losses = [train_one_epoch(*parts) for _ in range(case["epochs"])]
+    return losses, parameters_of(parts[0])
+
+
+def _history_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     """A ``fit`` that called the stand-in returns its numbers; one that loops itself, real losses."""
+    if got.get("keeps_what_came"):
+        return None
     history = expected["returned"]
     if not got.get("stand_in_used") and case["epochs"]:
-        [train_one_epoch] = reference("train_one_epoch")
-        parts = build(case)
-        history = [train_one_epoch(*parts) for _ in range(case["epochs"])]
+        history, _ = _real_run(case)
     return difference(history, got.get("returned"), 1e-6, 1e-9)
+
+
+def _epochs_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = difference(expected["epochs_trained"], got.get("epochs_trained"), 0.0, 0.0)
+    if problem or got.get("stand_in_used"):
+        return problem
+    _, weights = _real_run(case)
+    if difference(weights, got.get("parameters"), 1e-6, 1e-9):
+        return (
+            "the model that came in does not have the weights of a run with the given optimizer: "
+            "train this model, and make neither a copy of it nor a new optimizer"
+        )
+    return None
 
 
 def _holds_functions(case: Case, got: Observation) -> bool:
@@ -42,10 +72,7 @@ def _holds_functions(case: Case, got: Observation) -> bool:
 
 
 def _trains_twice(case: Case, got: Observation) -> bool:
-    """Where there are enough scripted numbers; else the stand-in stops the second round."""
-    if got.error is not None:
-        return "called more than" in got.error.message
-    return got.get("epochs_trained") == 2 * case["epochs"]
+    return got.error is None and got.get("epochs_trained") == 2 * case["epochs"]
 
 
 def train_one_epoch(*args):
@@ -84,11 +111,44 @@ def _own_loop(model, loader, loss_fn, optimizer, epochs):
     return history
 
 
+def _recursive(model, loader, loss_fn, optimizer, epochs):
+    if epochs <= 0:
+        return []
+    first = train_one_epoch(model=model, loader=loader, loss_fn=loss_fn, optimizer=optimizer)
+    return [first, *_recursive(model, loader, loss_fn, optimizer, epochs - 1)]
+
+
+def _generator(model, loader, loss_fn, optimizer, epochs: int) -> list[float]:
+    def losses():
+        for _ in range(epochs):
+            yield train_one_epoch(model, loader, loss_fn, optimizer)
+
+    return list(losses())
+
+
+def _on_a_copy(model, loader, loss_fn, optimizer, epochs):
+    twin = copy.deepcopy(model)
+    parts = [{**group, "params": twin.parameters()} for group in optimizer.param_groups]
+    return _own_loop(twin, loader, loss_fn, type(optimizer)(parts), epochs)
+
+
+def _new_optimizer_in_every_epoch(model, loader, loss_fn, optimizer, epochs):
+    history = []
+    for _ in range(epochs):
+        fresh = type(optimizer)(optimizer.param_groups, **optimizer.defaults)
+        history += _own_loop(model, loader, loss_fn, fresh, 1)
+    return history
+
+
 ANSWER = Answer(
     exercise="fit",
     cases=_cases,
-    compare={"history": _expected_history},
-    variants=(_comprehension, _while, _own_loop),
+    equivalent={"return history -> return list(history)": "It is a list."},
+    secret_only={
+        "a new optimizer in every epoch": "The check has no loop of its own to compare with."
+    },
+    compare={"history": _history_problem, "epochs": _epochs_problem},
+    variants=(_comprehension, _while, _own_loop, _recursive, _generator),
     misconceptions=(
         wrong(
             "one epoch too few",
@@ -112,7 +172,8 @@ ANSWER = Answer(
         wrong(
             "return inside the loop",
             edit("    return history", "        return history\n    return history"),
-            "The return is inside the loop, so training ends after the first epoch.",
+            "Training ends after the first epoch: something inside the loop ends it, such as a "
+            "`return`. That belongs after the loop.",
             recognise=lambda case, got: (
                 got.error is None
                 and isinstance(got.get("returned"), list)
@@ -147,6 +208,24 @@ ANSWER = Answer(
             _one_number_repeated,
             "You train one epoch and record its loss several times. Call train_one_epoch inside "
             "the loop, once per epoch.",
+        ),
+        wrong(
+            "a copy of the model trained",
+            _on_a_copy,
+            "You train a copy, so the caller's model is as untrained as before. Train the model that "
+            "you are given.",
+            recognise=lambda case, got: (
+                got.error is None
+                and not got["stand_in_used"]
+                and not got["moved"]
+                and got["epochs_trained"] == case["epochs"]
+            ),
+        ),
+        wrong(
+            "a new optimizer in every epoch",
+            _new_optimizer_in_every_epoch,
+            "You make a new optimizer in each epoch, which starts without the velocities that the old "
+            "one had gathered. Use the one that you are given.",
         ),
         wrong(
             "list started anew in every epoch",

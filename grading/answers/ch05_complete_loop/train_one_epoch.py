@@ -2,11 +2,15 @@
 
 import math
 import re
+import statistics
+from collections.abc import Callable
 
 import torch
+from torch import Tensor, nn
 
 from course_lib.exercises.ch05_complete_loop.train_one_epoch import epoch_case
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -21,11 +25,19 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return epoch_case(generator, **settings)
 
     return [
-        case(n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, momentum=0.5, stale=True),
-        case(n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
+        case(n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, momentum=0.5),
+        case(n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2, loss="smoothed", groups=True),
+        case(n=13, sizes=(4, 5, 1), batch_size=4, lr=0.1, loss="squared", momentum=0.5),
         case(n=19, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9, stale=True),
         case(n=23, sizes=(5, 6, 3), batch_size=7, lr=0.3, batch_norm=True),
+        case(n=11, sizes=(3, 4, 3), batch_size=5, lr=0.2, dataset=False),
     ]
+
+
+def _mean_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got.get("mean_of_its_losses"):
+        return None
+    return difference(expected["returned"], got.get("returned"), 1e-5, 1e-7)
 
 
 def _steps_too_early(case: Case, got: Observation) -> bool:
@@ -45,9 +57,11 @@ def _never_goes_back(case: Case, got: Observation) -> bool:
     return got.error is None and "B" not in got.events and "S" in got.events
 
 
-def _raised(words: str):
-    """Recognises an error of the learner's code by words of its message."""
-    return lambda case, got: got.error is not None and words in got.error.message
+def _raised(words: str, where: Callable[[Case], bool]):
+    """Recognises code that fails on the cases ``where`` it must, by words of the message."""
+    return lambda case, got: (
+        words in got.error.message if got.error is not None else not where(case)
+    )
 
 
 def _never_steps(case: Case, got: Observation) -> bool:
@@ -103,10 +117,58 @@ def _with_autograd_grad(model, loader, loss_fn, optimizer):
     return math.fsum(a * b for a, b in zip(losses, sizes, strict=True)) / sum(sizes)
 
 
+def _generator_of_losses(model, loader, loss_fn, optimizer):
+    def losses():
+        for x, y in loader:
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    p.grad = None
+            loss = loss_fn(model.forward(x), y)
+            loss.backward()
+            optimizer.step()
+            yield from [loss.item()] * len(y)
+
+    model.train()
+    return statistics.fmean(losses())
+
+
+class _Trainer:
+    """An object that is called, with typed methods."""
+
+    __name__ = "callable_object"
+
+    def __call__(self, model: nn.Module, loader, loss_fn, optimizer) -> float:
+        model.train()
+        sums = torch.zeros(2, dtype=torch.float64)
+        for batch in loader:
+            sums += self._step(model, *batch, loss_fn, optimizer)
+        return float(sums[0] / sums[1])
+
+    def _step(self, model, x: Tensor, y: Tensor, loss_fn, optimizer) -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        (loss := loss_fn(model(x), y)).backward()
+        optimizer.step()
+        return torch.tensor([loss.item(), 1.0], dtype=torch.float64) * y.shape[0]
+
+
 ANSWER = Answer(
     exercise="train_one_epoch",
     cases=_cases,
-    variants=(_clear_at_the_end, _with_closure, _with_autograd_grad),
+    compare={"mean": _mean_problem},
+    equivalent={
+        "return total_loss / n_examples -> return float(total_loss / n_examples)": "It is a float.",
+        **dict.fromkeys(
+            ("y -> x #2", "y -> predictions #2", "y -> x #3", "y -> predictions #3"),
+            "Only the length is taken, and inputs, predictions and targets have the same.",
+        ),
+    },
+    variants=(
+        _clear_at_the_end,
+        _with_closure,
+        _with_autograd_grad,
+        _generator_of_losses,
+        _Trainer(),
+    ),
     misconceptions=(
         wrong(
             "zero_grad between backward and step",
@@ -168,8 +230,14 @@ ANSWER = Answer(
             "each step uses the sum of all batches so far. Move it into the loop.",
         ),
         wrong(
+            "cleared after the step only",
+            edit(CLEAR, "").edit(STEP, STEP + CLEAR),
+            "You clear after each step only, so the first step also uses what was in .grad before "
+            "your function was called. Clear before backward().",
+        ),
+        wrong(
             "softmax before the loss",
-            edit("= loss_fn(predictions, y)", "= loss_fn(torch.softmax(predictions, dim=1), y)"),
+            edit("= loss_fn(predictions, y)", "= loss_fn(torch.softmax(predictions, dim=-1), y)"),
             "You apply a softmax before loss_fn. The loss takes the model's predictions as they "
             "are; cross-entropy does the softmax itself (chapter 02).",
         ),
@@ -177,14 +245,14 @@ ANSWER = Answer(
             "arguments of loss_fn swapped",
             edit("= loss_fn(predictions, y)", "= loss_fn(y, predictions)"),
             "loss_fn gets its arguments in the wrong order: predictions first, then the targets.",
-            recognise=_raised("not implemented for 'Long'"),
+            recognise=_raised("not implemented for 'Long'", lambda case: case["loss"] != "squared"),
         ),
         wrong(
             "examples counted by loader.dataset",
             edit("total_loss / n_examples", "total_loss / len(loader.dataset)"),
             "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
             "not every loader has that attribute: count the examples as they come, with len(y).",
-            recognise=_raised("no attribute 'dataset'"),
+            recognise=_raised("no attribute 'dataset'", lambda case: not case["dataset"]),
         ),
         wrong(
             "mean of batch means",
@@ -219,8 +287,8 @@ ANSWER = Answer(
         wrong(
             "return inside the loop",
             edit("    return", "        return"),
-            "The return is inside the loop, so the epoch ends after its first batch. Move it out "
-            "one indentation level.",
+            "The epoch ends after its first batch: something inside the loop ends it, such as a "
+            "`return`. That belongs after the loop, one indentation level further out.",
         ),
         wrong(
             "tensor with graph returned",

@@ -1,5 +1,7 @@
 """``train_with_accumulation``, secret half."""
 
+import itertools
+
 import torch
 
 from course_lib.exercises.ch05_complete_loop.train_with_accumulation import accumulation_case
@@ -17,11 +19,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return accumulation_case(generator, batches, steps, **settings)
 
     return [
-        case(6, 3, sizes=(3, 5, 4), batch_size=4, lr=0.3, momentum=0.9),
-        case(8, 2, sizes=(4, 3, 2), batch_size=3, lr=0.4),
-        case(7, 3, sizes=(5, 4, 3), batch_size=2, lr=0.3, momentum=0.5, stale=True),
-        case(3, 5, sizes=(2, 6, 4), batch_size=5, lr=0.5, stale=True),
-        case(5, 4, sizes=(3, 4, 2), batch_size=4, lr=0.3),
+        case(6, 3, sizes=(3, 5, 4), batch_size=4, lr=0.3, momentum=0.9, stale=True),
+        case(8, 2, sizes=(4, 3, 1), batch_size=3, lr=0.1, loss="squared", dataset=False),
+        case(3, 1, sizes=(2, 4, 3), batch_size=4, lr=0.2, momentum=0.5),
+        case(7, 3, sizes=(5, 4, 3), batch_size=2, lr=0.3, momentum=0.5, groups=True),
+        case(3, 5, sizes=(2, 6, 4), batch_size=5, lr=0.5, loss="smoothed"),
+        case(5, 4, sizes=(3, 4, 2), batch_size=1, lr=0.3),
     ]
 
 
@@ -72,10 +75,50 @@ def _sum_losses_first(model, loader, loss_fn, optimizer, accumulate_steps):
     return made
 
 
+def _gradients_by_hand(model, loader, loss_fn, optimizer, accumulate_steps):
+    """autograd.grad for each batch, and their mean written into .grad."""
+    params = [p for p in model.parameters() if p.requires_grad]
+    steps, waiting = 0, []
+    for number, (x, y) in enumerate(loader, 1):
+        waiting.append(torch.autograd.grad(loss_fn(model(x), y), params))
+        if number % accumulate_steps and number < len(loader):
+            continue
+        for p, grads in zip(params, zip(*waiting, strict=True), strict=True):
+            p.grad = torch.stack(grads).mean(0)
+        optimizer.step()
+        steps, waiting = steps + 1, []
+    return steps
+
+
+def _groups_from_an_iterator(model, loader, loss_fn, optimizer, accumulate_steps: int) -> int:
+    batches, steps = iter(loader), 0
+    while group := list(itertools.islice(batches, accumulate_steps)):
+        optimizer.zero_grad()
+        for x, y in group:
+            loss_fn(model(x), y).div(len(group)).backward()
+        optimizer.step()
+        steps += 1
+    return steps
+
+
 ANSWER = Answer(
     exercise="train_with_accumulation",
     cases=_cases,
-    variants=(_one_big_batch, _scale_the_gradients, _sum_losses_first),
+    equivalent={
+        **dict.fromkeys(
+            ("model.train() -> nothing", "model.train() -> model", "model -> loss_fn"),
+            "Whether it sets train mode is free.",
+        ),
+        "min(accumulate_steps, n_batches - group_start) -> "
+        "min(n_batches - group_start, accumulate_steps)": "The smaller of two is the same.",
+    },
+    variants=(
+        _one_big_batch,
+        _scale_the_gradients,
+        _sum_losses_first,
+        _gradients_by_hand,
+        _groups_from_an_iterator,
+    ),
     misconceptions=(
         wrong(
             "no division",

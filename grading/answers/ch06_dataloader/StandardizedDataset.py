@@ -1,8 +1,11 @@
 """``StandardizedDataset``, secret half."""
 
 import copy
+from collections.abc import Sequence
 from textwrap import dedent, indent
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import Dataset, TensorDataset
 
@@ -30,14 +33,19 @@ def _cases(generator: torch.Generator) -> list[Case]:
     zero_mean["mean"] = torch.zeros(3)
     return [
         case(n=11, features=4),
+        case(n=6, features=1),
         case(n=14, features=3, dtype=torch.float64),
+        # Nothing has to be converted here, so what is changed in place is the caller's.
+        case(n=8, features=3) | {"asks": ("any_input",)},
         case(n=9, features=5, dtype=torch.float64, array=True),
         case("mean", "std", n=8, features=3, labels="str"),
         case("mean", "std", n=7, features=6, dtype=torch.float64, labels="float", array=True),
         case(n=10, features=4, constants=True),
         case(n=13, features=3, constants=True, labels="float"),
         case("mean", n=9, features=4),
-        case("std", n=12, features=5, dtype=torch.float64, array=True),
+        case("std", n=12, features=5),
+        case("std", n=6, features=2, dtype=torch.float64, array=True),
+        case("mean", "std", n=1, features=3, labels="float"),
         # Given statistics hold, also for a feature that is constant here, and also when they are 0.
         case("mean", "std", n=6, features=3, constants=True),
         zero_mean,
@@ -48,6 +56,11 @@ def _needs_numbers(case: Case, got: Observation) -> bool:
     """Stops at labels that are words, and nowhere else."""
     words = isinstance(case["y"], list)
     return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
+
+
+def _stops_at_arrays(case: Case, got: Observation) -> bool:
+    """Fails where an array comes in, and nowhere else."""
+    return (got.error is not None) is case["array"]
 
 
 class _OnTheFly(Dataset):
@@ -116,11 +129,76 @@ class _ThroughTensorDataset(TensorDataset):
         return super().__getitem__(i)[0], self.y[i]
 
 
+class _Typed(Dataset[tuple[torch.Tensor, Any]]):
+    X: torch.Tensor
+
+    def __init__(
+        self,
+        X: torch.Tensor | np.ndarray,
+        y: Sequence[Any] | torch.Tensor,
+        mean: torch.Tensor | None = None,
+        std: torch.Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.X = torch.from_numpy(np.array(X, dtype=np.float32))
+        self.y = y
+        low, high = torch.aminmax(self.X, dim=0)
+        spread = self.X.var(dim=0, correction=0).sqrt().masked_fill(low == high, 1.0)
+        self.mean = self.X.mean(0) if mean is None else mean
+        self.std = spread if std is None else std
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, Any]:
+        return (self.X[i] - self.mean) / self.std, self.y[i]
+
+
+class _WithAClosure(Dataset):
+    """In place, in a copy of its own."""
+
+    def __init__(self, X, y, mean=None, std=None):
+        own = torch.tensor(X.tolist(), dtype=torch.float32)
+        if mean is None:
+            mean = torch.einsum("nd->d", own.double()).div(len(own)).float()
+        if std is None:
+            moments = [
+                (column.double() - column.double().mean()).square().mean() for column in own.T
+            ]
+            flat = [column.max().item() == column.min().item() for column in own.T]
+            std = torch.tensor(
+                [1.0 if f else m.item() ** 0.5 for f, m in zip(flat, moments, strict=True)]
+            )
+        self.mean, self.std = mean, std
+        own.sub_(mean).div_(std)
+        self._item = lambda i: (own[i], y[i])
+        self._length = own.size(0)
+
+    def __len__(self):
+        return self._length
+
+    def __getitem__(self, i):
+        return self._item(i)
+
+
 ANSWER = Answer(
     exercise="StandardizedDataset",
     cases=_cases,
     tolerance=(1e-4, 5e-5),
-    variants=(_OnTheFly, _WithProperties, _ThroughTensorDataset),
+    equivalent={
+        "return len(self.X) -> return torch.as_tensor(len(self.X))": "len() makes an int of it.",
+        **dict.fromkeys(
+            ("std -> mean #5", "std -> constant #5"),
+            "Only the shape is taken, and all have the same.",
+        ),
+    },
+    variants=(
+        _OnTheFly,
+        _WithProperties,
+        _ThroughTensorDataset,
+        _Typed,
+        _WithAClosure,
+    ),
     misconceptions=(
         wrong(
             "one mean for all features",
@@ -271,6 +349,20 @@ ANSWER = Answer(
             "label before features",
             edit(ITEM, "return self.y[i], self.X[i]"),
             "An item is (x, label); yours is (label, x).",
+        ),
+        wrong(
+            "arrays not taken",
+            edit(FLOAT, "        X = X.float()\n"),
+            "X may be a NumPy array, which has no float(). torch.as_tensor(X, dtype=torch.float32) "
+            "takes both.",
+            recognise=_stops_at_arrays,
+        ),
+        wrong(
+            "statistics in float64",
+            edit(FLOAT, "        X = torch.as_tensor(X, dtype=torch.float64)\n").edit(
+                KEPT, "        self.X, self.y = ((X - mean) / std).float(), y\n"
+            ),
+            "Your mean and std are float64. Turn X into float32 first, and they are float32 too.",
         ),
         wrong(
             "items in float64",

@@ -1,9 +1,11 @@
 """``count_updates``, secret half."""
 
+import math
+
 import torch
 from torch.utils.data import BatchSampler, SequentialSampler
 
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -12,20 +14,22 @@ ONE_MORE = "rest > 0 and not drop_last"  # when the smaller last batch counts
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    questions: list[tuple[int, int, bool]] = []
+    questions: list[tuple[int, int, bool | None]] = []
     for drop_last in (False, True):
         size = whole_number(generator, 7, 60)
         full = whole_number(generator, 3, 40)
         questions += [
             (full * size, size, drop_last),
             (full * size + 1, size, drop_last),
+            (full * size + size // 2 - 1, size, drop_last),
             (full * size + size - 1, size, drop_last),
             (size - 2, size, drop_last),
             (size, size, drop_last),
             (0, size, drop_last),
             (full, 1, drop_last),
         ]
-    return [{"questions": questions, "asks": ("count",)}]
+    questions += [(full * size + 1, size, None), (1, 1, None)]
+    return [{"questions": questions, "asks": ("count", "int")}]
 
 
 def _by_negation(n_examples, batch_size, drop_last=False):
@@ -49,10 +53,38 @@ def _by_asking_torch(n_examples, batch_size, drop_last=False):
     return len(BatchSampler(SequentialSampler(range(n_examples)), batch_size, drop_last))
 
 
+def _by_comprehension(n_examples: int, batch_size: int, drop_last: bool = False) -> int:
+    sizes = [min(batch_size, n_examples - at) for at in range(0, n_examples, batch_size)]
+    return len([size for size in sizes if size == batch_size or not drop_last])
+
+
+def _with_math(n_examples, batch_size, drop_last=False):
+    return {True: math.floor, False: math.ceil}[bool(drop_last)](n_examples / batch_size)
+
+
+def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    for (n, size, drop_last), right, count in zip(
+        case["questions"], expected["numbers"], got["numbers"], strict=True
+    ):
+        if count != right:
+            dropping = "" if drop_last is None else f", drop_last={drop_last}"
+            yours = "yours is no number" if count is None else f"yours gives {count:g}"
+            return f"{n} examples in batches of {size}{dropping} make {right:g} updates, {yours}"
+    return None
+
+
 ANSWER = Answer(
     exercise="count_updates",
     cases=_cases,
-    variants=(_by_negation, _by_walking, _by_range, _by_asking_torch),
+    compare={"count": _problem},
+    variants=(
+        _by_negation,
+        _by_walking,
+        _by_range,
+        _by_asking_torch,
+        _by_comprehension,
+        _with_math,
+    ),
     misconceptions=(
         wrong(
             "last batch lost",
@@ -88,6 +120,14 @@ ANSWER = Answer(
             edit("full, rest = divmod(n_examples, batch_size)", "return n_examples / batch_size"),
             "You divide, and get a fraction. There is no quarter of an update: a smaller batch is "
             "a whole update, or none.",
+        ),
+        wrong(
+            "a float instead of an int",
+            edit("return full + 1", "return float(full + 1)").edit(
+                "    return full\n", "    return float(full)\n"
+            ),
+            "The number is right, but it is not an int: NumPy's ceil and the like give floats. Turn it "
+            "into one with int(), or use math.ceil.",
         ),
         wrong(
             "rounded instead of rounded up",

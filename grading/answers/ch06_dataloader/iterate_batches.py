@@ -3,15 +3,25 @@
 Long, because many orders are right: the judge compares patterns, and each mistake has its own.
 """
 
+import itertools
 import math
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import BatchSampler
 
-from course_lib.exercises.ch06_dataloader.iterate_batches import PASSES, batches_case, flat
+from course_lib.exercises.ch06_dataloader.iterate_batches import (
+    PASSES,
+    SHUFFLED,
+    batches_case,
+    blocks_moved,
+    blocks_stay,
+    flat,
+    shuffled_are,
+)
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
 from grading.answers.edit import edit
@@ -35,6 +45,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(n=24, shape=(5,), batch_size=6, label_dtype=torch.float32),
         # Enough full batches that their order, shuffled, is hardly ever the old one.
         case(n=47, shape=(), batch_size=whole_number(generator, 6, 9), dtype=torch.float64),
+        case(n=1, shape=(2,), batch_size=whole_number(generator, 2, 5)),
     ]
 
 
@@ -58,32 +69,13 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
     return None if got["inputs_unchanged"] else "X or y was changed in place"
 
 
-#: Shuffled passes of all examples. Left out: a repeated one, which has no order of its own.
-_SHUFFLED = ("first", "second", "repeated", "other_seed", "global", "global_next")
-
-
-def _blocks_moved(rows: list[list[int]]) -> bool:
-    """Whether each batch is a run of neighbours in the data, in order."""
-    return all(b == a + 1 for batch in rows for a, b in pairwise(batch))
-
-
-def _blocks_stay(rows: list[list[int]]) -> bool:
-    """Whether each batch holds the same examples as without shuffling."""
-    return flat([sorted(batch) for batch in rows]) == sorted(flat(rows))
-
-
-def _rotated(rows: list[list[int]]) -> bool:
-    order = flat(rows)
-    return len({(b - a) % len(order) for a, b in pairwise(order)}) == 1
-
-
 def _in_order(rows: list[list[int]]) -> bool:
     order = flat(rows)
     return order == list(range(len(order)))
 
 
 def _shuffled_are(pattern: Callable[[list[list[int]]], bool], got: Observation) -> bool:
-    return all(pattern(got["rows"][label]) for label in _SHUFFLED)
+    return shuffled_are(pattern, got["rows"])
 
 
 def _compare_order(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -100,25 +92,30 @@ def _compare_order(case: Case, expected: Observation, got: Observation) -> str |
         return "without a generator, torch.manual_seed does not determine the order"
     if got["drew_from_global"]:
         return "a pass with a generator still draws from the global random state"
-    if any(_shuffled_are(pattern, got) for pattern in (_blocks_moved, _blocks_stay, _rotated)):
+    if order["default"] != order["global"]:
+        return "called without shuffle and generator it does not shuffle by the global state"
+    if not got["neighbours_part"]:
         return "not every order of the examples is possible: neighbours stay together"
     return None
 
 
 def _well_formed(test: Callable[[Case, Observation], bool]) -> Callable[[Case, Observation], bool]:
-    """A ``recognise`` that is False where a pass is not made of pairs."""
+    """A ``recognise`` that is False where a pass is not made of pairs. A case of less than a batch
+    says nothing."""
     return lambda case, got: (
-        got.error is None and None not in got["orders"].values() and test(case, got)
+        got.error is None
+        and None not in got["orders"].values()
+        and (case["asks"] == ("batches",) or test(case, got))
     )
 
 
 def _complete(got: Observation) -> bool:
     """Whether every pass that should have each example once has it."""
-    return all(got["complete"][label] for label in ("plain", *_SHUFFLED))
+    return all(got["complete"][label] for label in ("plain", *SHUFFLED))
 
 
 def _pairs_fit(got: Observation) -> bool:
-    return all(got["pairs_fit"][label] for label in _SHUFFLED)
+    return all(got["pairs_fit"][label] for label in SHUFFLED)
 
 
 _pairs_torn = _well_formed(lambda case, got: _complete(got) and not _pairs_fit(got))
@@ -132,7 +129,7 @@ _drop_last_ignored = _well_formed(
 @_well_formed
 def _last_batch_lost(case, got):
     kept = len(case["X"]) // case["batch_size"] * case["batch_size"]
-    orders = [got["orders"][label] for label in ("plain", *_SHUFFLED)]
+    orders = [got["orders"][label] for label in ("plain", *SHUFFLED)]
     return all(len(set(order)) == kept == len(order) for order in orders)
 
 
@@ -257,11 +254,44 @@ def _with_samplers(X, y, batch_size, shuffle=True, drop_last=False, generator=No
     yield from ((X[rows], y[rows]) for rows in BatchSampler(places, batch_size, drop_last))
 
 
+def _through_numpy(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    rows = np.arange(len(X))
+    if shuffle:
+        rows = torch.randperm(len(X), generator=generator).numpy()
+    end = len(rows) - len(rows) % batch_size if drop_last else len(rows)
+    for part in np.split(rows[:end], range(batch_size, end, batch_size)):
+        if part.size:
+            yield X[part.tolist()], y[part.tolist()]
+
+
+def _typed_with_islice(
+    X: Tensor,
+    y: Tensor,
+    batch_size: int,
+    shuffle: bool = True,
+    drop_last: bool = False,
+    generator: torch.Generator | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    n = y.numel()
+    order = iter(torch.randperm(n, generator=generator).tolist() if shuffle else range(n))
+    while rows := list(itertools.islice(order, batch_size)):
+        if len(rows) == batch_size or not drop_last:
+            yield X[rows], y[rows]
+
+
 ANSWER = Answer(
     exercise="iterate_batches",
     cases=_cases,
     compare={"pairs": _compare_pairs, "order": _compare_order},
-    variants=(_split_the_order, _sort_random_keys, _deal_cards, _with_samplers),
+    equivalent={"X -> y": "Only the length is taken, and both have the same."},
+    variants=(
+        _split_the_order,
+        _sort_random_keys,
+        _deal_cards,
+        _with_samplers,
+        _through_numpy,
+        _typed_with_islice,
+    ),
     misconceptions=(
         wrong(
             "input changed in place",
@@ -401,7 +431,7 @@ ANSWER = Answer(
             ),
             "You shuffle the order of the batches, but a batch always holds the same neighbours. "
             "In sorted data it then holds only one class. Shuffle the examples, then cut.",
-            recognise=_shuffled_like(_blocks_moved),
+            recognise=_shuffled_like(blocks_moved),
         ),
         wrong(
             "shuffled inside the batches only",
@@ -412,7 +442,7 @@ ANSWER = Answer(
             ),
             "You cut first and shuffle inside each batch, so a batch always holds the same "
             "examples. Shuffle all rows first, then cut.",
-            recognise=_shuffled_like(_blocks_stay),
+            recognise=_shuffled_like(blocks_stay),
         ),
         wrong(
             "a list instead of a generator",

@@ -36,10 +36,17 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _compare_parts(case: Case, expected: Observation, got: Observation) -> str | None:
-    problem = _no_split(got)
-    if problem:
-        return problem
+def _compare_form(case: Case, expected: Observation, got: Observation) -> str | None:
+    return None if got["well_formed"] else "the result is not a tuple of two int64 tensors"
+
+
+def _compare_whole(case: Case, expected: Observation, got: Observation) -> str | None:
+    return _no_split(got)
+
+
+def _compare_sizes(case: Case, expected: Observation, got: Observation) -> str | None:
+    if None in got["parts"].values():
+        return _NO_PARTS
     n = case["n"]
     n_val = round(n * case["val_fraction"])
     for label in SPLITS:
@@ -50,11 +57,14 @@ def _compare_parts(case: Case, expected: Observation, got: Observation) -> str |
     return None
 
 
+_NO_PARTS = "the result is not two parts that hold whole numbers"
+
+
 def _no_split(got: Observation) -> str | None:
     """What keeps the results from being splits of any size: their form, an overlap, a gap."""
     for label in SPLITS:
         if got["parts"][label] is None:
-            return "the result is not a tuple of two one-dimensional int64 tensors"
+            return _NO_PARTS
         if got["shared"][label]:
             return f"{got['shared'][label]} indices are in both parts"
         if not got["complete"][label]:
@@ -63,10 +73,9 @@ def _no_split(got: Observation) -> str | None:
 
 
 def _compare_chance(case: Case, expected: Observation, got: Observation) -> str | None:
-    problem = _no_split(got)
-    if problem:
-        return problem
     parts = got["parts"]
+    if None in parts.values():
+        return _NO_PARTS
     if parts["first"] != parts["repeated"]:
         return "generators in the same state give different splits"
     if not parts["global"] == parts["global_repeated"] != parts["other_global"]:
@@ -201,11 +210,44 @@ def _mask_then_shuffle(n, val_fraction, generator=None):
     )
 
 
+def _deal_cards(n, val_fraction, generator=None):
+    """Fisher and Yates; the parts are made of Python lists."""
+    order = list(range(n))
+    for i in range(n - 1, 0, -1):
+        j = torch.randint(i + 1, (1,), generator=generator).item()
+        order[i], order[j] = order[j], order[i]
+    cut = n - round(val_fraction * n)
+    return tuple(torch.tensor(part, dtype=torch.int64) for part in (order[:cut], order[cut:]))
+
+
+def _typed_with_a_closure(
+    n: int, val_fraction: float, generator: torch.Generator | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    order = torch.multinomial(torch.ones(n), n, generator=generator)
+    held_out = torch.arange(n) < round(n * val_fraction)
+
+    def part(mask: torch.Tensor) -> torch.Tensor:
+        return order.masked_select(mask)
+
+    return part(~held_out), part(held_out)
+
+
 ANSWER = Answer(
     exercise="train_val_split",
     cases=_cases,
-    compare={"parts": _compare_parts, "chance": _compare_chance},
-    variants=(_validation_cut_first, _split_sizes, _mask_then_shuffle),
+    compare={
+        "form": _compare_form,
+        "whole": _compare_whole,
+        "sizes": _compare_sizes,
+        "chance": _compare_chance,
+    },
+    variants=(
+        _validation_cut_first,
+        _split_sizes,
+        _mask_then_shuffle,
+        _deal_cards,
+        _typed_with_a_closure,
+    ),
     misconceptions=(
         wrong(
             "overlap",

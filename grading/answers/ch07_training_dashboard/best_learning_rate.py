@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch07_training_dashboard.best_learning_rate import rates_case
@@ -35,7 +36,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
     finite = draw(0.41, 0.22, 0.37, 0.3)
     rates = list(finite)
     finite[rates[0]][-2] = 0.05
-    finite[rates[0]][0] = finite[rates[1]][0] = 9.0
+    finite[rates[0]][0] = finite[rates[1]][0] = finite[rates[1]][1] = 9.0
     plain = draw(0.33, 0.35, 0.21, 0.52, 0.44)
 
     nan_first = draw(0.9, 0.25, 0.31, 0.6)
@@ -44,6 +45,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
     keys = list(inside)
     inside[keys[1]][1] = math.inf
     inside[keys[3]][2] = math.nan
+    inside[keys[2]][:2] = [9.0, 9.0]  # the best one has not the lowest mean
     falling = draw(0.4, 0.3, 0.6)
     falling[list(falling)[2]][-1] = -math.inf
 
@@ -53,7 +55,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
     lost = draw(0.5, 0.6)
     for history in lost.values():
         history[-1] = math.nan
-    drawn = (finite, plain, nan_first, inside, falling, hopeless, lost)
+    # Large is not infinite, 0 is a loss, and one run is a choice too.
+    huge = {rate: [1e30, *losses] for rate, losses in draw(0.3, 0.0, 0.4).items()}
+    alone = draw(4e18)
+    drawn = (finite, plain, huge, alone, nan_first, inside, falling, hopeless, lost)
     return [rates_case(results) for results in drawn]
 
 
@@ -98,10 +103,49 @@ def _min_raises_by_itself(results):
     return min(stayed, key=lambda lr: results[lr][-1])
 
 
+def _through_numpy(results):
+    finals = {lr: np.where(np.isfinite(v).all(), v[-1], np.nan) for lr, v in results.items()}
+    values = np.array(list(finals.values()), dtype=float)
+    return list(finals)[int(np.nanargmin(values))]  # raises ValueError where all are NaN
+
+
+def _from_a_generator(results: dict[float, list[float]]) -> float:
+    def stable():
+        for lr, losses in results.items():
+            if not any(loss - loss != 0 for loss in losses):
+                yield losses[-1], lr
+
+    best = min(stable(), default=None)
+    if best is None:
+        raise ValueError("no run to choose from")
+    return best[1]
+
+
 ANSWER = Answer(
     exercise="best_learning_rate",
     cases=_cases,
-    variants=(_running_best, _sorted_pairs, _with_tensors, _min_raises_by_itself),
+    equivalent={
+        **dict.fromkeys(
+            (
+                "if not finite: -> never",
+                "raise ValueError('every run diverged') -> nothing",
+                "finite -> results",
+            ),
+            "min() of nothing raises a ValueError, too.",
+        ),
+        "ValueError('every run diverged') -> ValueError()": "What the error says is free.",
+        "finite -> results #3": "Both hold the history of a rate that is in both.",
+        "return min(finite, key=lambda lr: finite[lr][-1]) -> "
+        "return float(min(finite, key=lambda lr: finite[lr][-1]))": "It is a float.",
+    },
+    variants=(
+        _running_best,
+        _sorted_pairs,
+        _with_tensors,
+        _min_raises_by_itself,
+        _through_numpy,
+        _from_a_generator,
+    ),
     misconceptions=(
         wrong(
             "NaN wins",

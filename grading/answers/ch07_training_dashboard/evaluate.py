@@ -1,8 +1,11 @@
 """``evaluate``, secret half."""
 
+import contextlib
 import copy
 import math
+from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -26,8 +29,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(n=22, sizes=(3, 6, 4), batch_size=8),
         case(n=31, sizes=(5, 4, 3), batch_size=7, training=False, strided=True),
         case(n=13, sizes=(2, 7, 5), batch_size=4, loss="margin", dtype=torch.float32),
-        case(n=23, sizes=(4, 9, 3), layers=True),
-        case(n=14, sizes=(3, 8, 5), layers=True, training=False, loss="smoothed"),
+        # A batch of one at the end.
+        case(n=9, sizes=(1, 5, 3), batch_size=4),
+        # Several batches: the mode of the first says nothing of the others.
+        case(n=24, sizes=(4, 9, 3), batch_size=8, layers=True),
+        case(n=14, sizes=(3, 8, 5), batch_size=7, layers=True, training=False, loss="smoothed"),
+        case(n=17, sizes=(3, 5, 4), batch_size=5, dataset=False),
         case(n=13, sizes=(4, 5, 3), stale=True),
         case(n=11, sizes=(2, 6, 4), stale=True, training=False),
     ]
@@ -89,12 +96,61 @@ def _switch_by_hand(model, loader, loss_fn):
     return loss / n, right / n
 
 
+@contextlib.contextmanager
+def _measuring(model):
+    mode = model.training
+    model.eval()
+    with torch.no_grad():
+        yield
+    model.train(mode)
+
+
+def _with_a_generator(model, loader, loss_fn):
+    def sums():
+        for x, y in loader:
+            logits = model(x)
+            hits = np.equal(logits.numpy().argmax(axis=1), y.numpy()).sum()
+            yield len(x) * loss_fn(logits, y).item(), int(hits), len(x)
+
+    with _measuring(model):
+        loss, right, seen = map(sum, zip(*sums(), strict=True))
+    return loss / seen, right / seen
+
+
+class _Evaluator:
+    """Typed, with a named tuple and an einsum."""
+
+    __name__ = "callable_object"
+
+    class Result(NamedTuple):
+        loss: float
+        accuracy: float
+
+    def __call__(self, model: torch.nn.Module, loader, loss_fn) -> "_Evaluator.Result":
+        state = model.training
+        try:
+            model.train(False)
+            table = torch.tensor(
+                [self._batch(model, x, y, loss_fn) for x, y in loader], dtype=torch.float64
+            )
+        finally:
+            model.train(state)
+        loss, right = torch.einsum("bk,b->k", table[:, :2], table[:, 2]) / table[:, 2].sum()
+        return self.Result(loss.item(), right.item())
+
+    @torch.no_grad()
+    def _batch(self, model, x, y, loss_fn) -> list[float]:
+        logits = model(x)
+        top = logits.topk(1).indices.squeeze(1)
+        return [loss_fn(logits, y).item(), (top == y).double().mean().item(), float(y.numel())]
+
+
 def _measured_as_in_training(case: Case, got: Observation) -> bool:
     return (
         got.error is None
         and isinstance(got.get("returned"), tuple)
         and got["evaluated_in_train_mode"] is case["training"]
-        and got.get("recorded", True)
+        and (got.get("recorded", True) or not case["training"])
     )
 
 
@@ -110,7 +166,18 @@ def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> boo
 ANSWER = Answer(
     exercise="evaluate",
     cases=_cases,
-    variants=(_all_logits_at_once, _on_a_copy, _example_by_example, _switch_by_hand),
+    equivalent=dict.fromkeys(
+        ("y -> x", "y -> logits", "y -> x #2", "y -> logits #2"),
+        "Only the length is taken, and inputs, logits and labels have the same.",
+    ),
+    variants=(
+        _all_logits_at_once,
+        _on_a_copy,
+        _example_by_example,
+        _switch_by_hand,
+        _with_a_generator,
+        _Evaluator(),
+    ),
     misconceptions=(
         wrong(
             "dropout left on",
@@ -140,7 +207,7 @@ ANSWER = Answer(
         ),
         wrong(
             "neither eval() nor no_grad()",
-            edit(EVAL, "").edit("torch.no_grad()", "torch.enable_grad()"),
+            edit(EVAL, "").edit("with torch.no_grad()", "if True"),
             "You measure as if you were training: dropout and batch norm are in train mode, and "
             "every forward pass records a graph. Call model.eval(), and loop under torch.no_grad().",
             recognise=_measured_as_in_training,
@@ -165,7 +232,7 @@ ANSWER = Answer(
         ),
         wrong(
             "gradients recorded",
-            edit("torch.no_grad()", "torch.enable_grad()"),
+            edit("with torch.no_grad()", "if True"),
             "The forward passes record a graph that is never used: a waste of time and memory. "
             "eval() does not switch that off; wrap the loop in torch.no_grad().",
         ),
@@ -214,8 +281,8 @@ ANSWER = Answer(
         wrong(
             "first batch only",
             edit("+= len(y)\n", "+= len(y)\n            break\n"),
-            "Your result covers only the first batch: the return is inside the loop. Move it out "
-            "one indentation level.",
+            "Your result covers only the first batch: something inside the loop ends it, such as a "
+            "`return` or a `break`. What follows the last batch belongs after the loop.",
         ),
         wrong(
             "a list instead of a tuple",
@@ -258,7 +325,9 @@ ANSWER = Answer(
             "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
             "not every loader has that attribute: count the examples as they come, with len(y).",
             recognise=lambda case, got: (
-                got.error is not None and "no attribute 'dataset'" in got.error.message
+                (got.error is None)
+                if case["dataset"]
+                else got.error is not None and "no attribute 'dataset'" in got.error.message
             ),
         ),
         wrong(

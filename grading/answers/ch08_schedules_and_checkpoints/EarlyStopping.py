@@ -8,6 +8,7 @@ import torch
 
 from course_lib.exercises.ch08_schedules_and_checkpoints.EarlyStopping import stopping_case
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
@@ -58,7 +59,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(("stop", "state"), [2.0 + unit(), 1.5, *[1.5 + unit() for _ in range(13)]]),
         case(("stop",), [2.0, 1.0 + unit(), 1.0 - unit(), 2.0 - unit(), 0.5, 0.75], patience=1),
         case(("stop",), [2.0, 1.0, nan, 1.0, 1.0, 0.5, 0.5, 0.5, inf, nan, 0.25], patience=4),
+        # Nothing ever improves: it stops all the same.
+        case(("stop",), [nan] * 5, patience=3),
+        case(("stop",), [inf, nan, inf, inf], patience=2, min_delta=0.5),
+        case(("stop",), [9e8, 8e8, 8e8 - 1, 8e8 - 1, 7e8], patience=2, min_delta=2.0),
         case(("best",), creeping(delta, 14), patience=40, min_delta=delta),
+        case(("best",), [7e9, 6e9, 1.0, 0.0, 0.5], patience=9),
         case(("best",), [2.0, 2.0 - delta, 2.0 - 2 * delta, 1.0], patience=9, min_delta=delta),
         case(("best",), [2.0 + unit(), 2.5, 2.0, 2.25, 1.5, 1.5, 1.75], patience=9),
         case(
@@ -77,17 +83,26 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
         return None
     patience = 10 if case["patience"] is None else case["patience"]
     due, made = (
-        each if each == "never" else f"after {each} epochs"
+        each if each == "never" else f"after {each} epoch{'s' if each != 1 else ''}"
         for each in (expected["epochs_made"], got["epochs_made"])
     )
     return f"with patience={patience} one run should stop {due}, and yours stops {made}"
 
 
 def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
-    for name in ("before", "best_losses"):
-        problem = difference(expected[name], got.get(name), 1e-5, 1e-7)
-        if problem:
-            return f"{name.replace('_', ' ')}: {problem}"
+    if difference(expected["before"], got.get("before"), 0.0, 0.0):
+        return "before the first improvement best_loss should be inf and best_state None"
+    right, losses = expected["best_losses"], got.get("best_losses")
+    for epoch, (wanted, own) in enumerate(zip(right, losses, strict=False)):
+        if difference(wanted, own, 1e-5, 1e-7):
+            delta, loss = case["min_delta"] or 0.0, case["losses"][epoch]
+            yours = f"{own:.6g}" if type(own) is float else type_name(own)
+            return (
+                f"after an epoch with loss {loss:.6g}, with min_delta={delta:g}, best_loss should be "
+                f"{wanted:.6g}, yours is {yours}"
+            )
+    if len(losses) != len(right):
+        return f"it stops after {len(losses)} of {len(right)} epochs, long before its patience is used up"
     return (
         None if got["kept_the_best"] else "best_state belongs to a different epoch than best_loss"
     )
@@ -175,11 +190,69 @@ class _InAPreparedDict:
         return not self.waited < self.patience
 
 
+class _Typed:
+    """Annotated, with the state as numbered tensors and the counter as a property."""
+
+    best_state: dict[str, torch.Tensor] | None
+
+    def __init__(self, patience: int = 10, min_delta: float = 0.0) -> None:
+        self.patience, self.min_delta = patience, min_delta
+        self.best_loss: float = float("inf")
+        self.best_state = None
+        self._since: list[float] = []
+
+    @property
+    def waited(self) -> int:
+        return len(self._since)
+
+    def step(self, val_loss: float, model: torch.nn.Module) -> bool:
+        match val_loss < self.best_loss - self.min_delta:
+            case True:
+                self.best_loss, self._since = val_loss, []
+                self.best_state = {
+                    name: torch.tensor(value.tolist(), dtype=value.dtype)
+                    for name, value in model.state_dict().items()
+                }
+            case _:
+                self._since.append(val_loss)
+        return bool(self.waited >= self.patience)
+
+
+class _FromAGenerator:
+    """A coroutine remembers what there is to remember."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.best_loss, self.best_state = math.inf, None
+        self._watch = self._watching(patience, min_delta)
+        next(self._watch)
+
+    def _watching(self, patience, min_delta):
+        waited, answer = 0, False
+        while True:
+            val_loss, model = yield answer
+            if min_delta < self.best_loss - val_loss:
+                self.best_loss, waited = val_loss, 0
+                self.best_state = copy.deepcopy(model).state_dict()
+            else:
+                waited += 1
+            answer = not waited < patience
+
+    def step(self, val_loss, model):
+        return self._watch.send((val_loss, model))
+
+
 ANSWER = Answer(
     exercise="EarlyStopping",
     cases=_cases,
     compare={"stop": _compare_stop, "best": _compare_best},
-    variants=(_CountsUpwards, _KeepsBytes, _KeepsHistory, _InAPreparedDict),
+    variants=(
+        _CountsUpwards,
+        _KeepsBytes,
+        _KeepsHistory,
+        _InAPreparedDict,
+        _Typed,
+        _FromAGenerator,
+    ),
     misconceptions=(
         wrong(
             "state by reference",
@@ -298,6 +371,7 @@ ANSWER = Answer(
             _none_at_first.edit(BETTER, "self.best_loss is None or " + BETTER),
             "Before the first improvement best_loss is None, and whatever comes first is "
             "accepted, even a NaN. Start with infinity: every number is below it, and NaN is not.",
+            also=("before",),
         ),
         wrong(
             "no infinity at first",
@@ -307,6 +381,7 @@ ANSWER = Answer(
             ),
             "Before the first improvement best_loss is None. It should be infinity: every number "
             "is below it, so the first epoch needs no special case.",
+            also=("before",),
         ),
         wrong(
             "model changed by step",

@@ -1,6 +1,7 @@
 """``checkpointing``, secret half. Long because it has 27 named mistakes and three other pairs
 of functions."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         ("schedule", 8, (2, 4, 3), 3, 2, {"scheduler": "lambda"}),
         ("random", 17, (3, 6, 4), 4, 2, {"as_path": True}),
         ("random", 15, (5, 4, 3), 6, 1, {}),
+        ("state", 10, (3, 4, 2), 4, 2, {"overwrite": True}),
     )
     return [
         checkpoint_case(
@@ -144,6 +146,43 @@ def _load_renamed(path, model, optimizer, scheduler):
     return epoch + 1
 
 
+def _save_from_a_comprehension(path, model, optimizer, scheduler, epoch):
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    state = {f"{name}_state": part.state_dict() for name, part in parts.items()}
+    numbers = torch.cat([torch.tensor([epoch], dtype=torch.uint8), torch.get_rng_state()])
+    torch.save(state | {"numbers": numbers}, Path(path))
+
+
+def _load_by_name(path, model, optimizer, scheduler):
+    state = torch.load(Path(path), weights_only=True)
+    numbers = state.pop("numbers")
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    for name, values in state.items():
+        parts[name.removesuffix("_state")].load_state_dict(values)
+    torch.set_rng_state(numbers[1:].clone())
+    return int(numbers[0]) + 1
+
+
+class _Checkpoint:
+    """Typed, with a buffer in memory between the state and the file."""
+
+    @staticmethod
+    def save(path: str | Path, model: nn.Module, optimizer, scheduler, epoch: int) -> None:
+        buffer = io.BytesIO()
+        dicts = [part.state_dict() for part in (model, optimizer, scheduler)]
+        torch.save((dicts, torch.get_rng_state(), epoch), buffer)
+        Path(path).write_bytes(buffer.getvalue())
+
+    @staticmethod
+    def load(path: str | Path, model: nn.Module, optimizer, scheduler) -> int:
+        buffer = io.BytesIO(Path(path).read_bytes())
+        dicts, random_state, epoch = torch.load(buffer, weights_only=True)
+        for part, state in zip((model, optimizer, scheduler), dicts, strict=True):
+            part.load_state_dict(state)
+        torch.set_rng_state(random_state)
+        return 1 + epoch
+
+
 ANSWER = Answer(
     exercise="checkpointing",
     cases=_cases,
@@ -151,6 +190,8 @@ ANSWER = Answer(
         (_save_one_by_one, _load_one_by_one),
         (_save_to_open_file, _load_from_open_file),
         (_save_then_rename, _load_renamed),
+        (_save_from_a_comprehension, _load_by_name),
+        (_Checkpoint.save, _Checkpoint.load),
     ),
     misconceptions=(
         wrong(
@@ -229,6 +270,12 @@ ANSWER = Answer(
             "What you load comes from a variable, not from the file at path. A variable is lost "
             "when the process crashes: write everything into the file, and read it from there.",
             recognise=_the_later_run,
+        ),
+        wrong(
+            "an old file left in its place",
+            _importing("os").edit(WRITE, "    if not os.path.exists(path):\n    " + WRITE),
+            "Where a file is already there, you leave it. A run saves to the same path again and "
+            "again: the new checkpoint has to replace the old one.",
         ),
         wrong(
             "path ignored",

@@ -3,10 +3,12 @@
 import cmath
 import math
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch08_schedules_and_checkpoints.warmup_cosine import schedule_case
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
@@ -48,9 +50,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("cosine", total, warmup, [warmup, warmup + 1, *middle, total - 1], floor)
         late = [total + number(2, 60) for _ in range(3)]
         case("edges", total, warmup, [total, total + 1, *late, 2 * total - warmup], floor)
-        middle = [number(1, total - 2) for _ in range(3)]
-        case("edges", total, 0, [0, 1, *middle, total - 1, total + 3], floor)
+        case("edges", total, 0, [0, total, total + 3], floor)
     case("edges", total, total, [total, total + 1, total + 9])
+    case("edges", 1, 0, [0, 1, 2])
+    case("warm", total, total, [0, 1, total - 1])
     return cases
 
 
@@ -62,7 +65,20 @@ def _divides_by_zero(case: Case, got: Observation) -> bool:
     [right] = reference("warmup_cosine")
     settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
     rates = [right(step, *settings) for step in case["steps"]]
-    return difference(rates, got["rates"], 1e-5, 1e-7) is None
+    return difference(rates, got["numbers"], 1e-5, 1e-7) is None
+
+
+def _numpy_numbers(case: Case, got: Observation) -> bool:
+    """Right in value, and of NumPy's type on the cosine."""
+    if got.error is not None:
+        return False
+    [right] = reference("warmup_cosine")
+    settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
+    rates = [right(step, *settings) for step in case["steps"]]
+    numpy_type = any("float64" in type_name(rate) for rate in got["rates"])
+    return difference(rates, got["numbers"], 1e-5, 1e-7) is None and (
+        numpy_type or case["asks"][0] != "cosine"
+    )
 
 
 def _one_expression(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
@@ -103,10 +119,62 @@ def _complex_wave(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
     return float(min_lr + (max_lr - min_lr) * (wave.real + 1) / 2)
 
 
+def _match_statement(
+    step: int, total_steps: int, warmup_steps: int, max_lr: float, min_lr: float = 0.0
+) -> float:
+    match step:
+        case _ if step >= total_steps:
+            return min_lr
+        case _ if step < warmup_steps:
+            return float(np.linspace(0.0, max_lr, warmup_steps + 1)[step])
+        case _:
+            angle = np.interp(step, [warmup_steps, total_steps], [0.0, np.pi])
+            return float(min_lr + (max_lr - min_lr) * np.cos(angle / 2) ** 2)
+
+
+def _two_closures(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    def warm(i):
+        return max_lr * (i / warmup_steps)
+
+    def cosine(i):
+        x = (i - warmup_steps) / (total_steps - warmup_steps)
+        return 0.5 * (max_lr * (1 + math.cos(math.pi * x)) + min_lr * (1 - math.cos(math.pi * x)))
+
+    parts = ((total_steps, lambda i: float(min_lr)), (warmup_steps, cosine), (0, warm))
+    return next(part for start, part in parts if step >= start)(step)
+
+
+def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    for step, right, rate in zip(case["steps"], expected["numbers"], got["numbers"], strict=True):
+        if difference(right, rate, 1e-5, 1e-7):
+            total, warmup = case["total_steps"], case["warmup_steps"]
+            floor = "" if case["min_lr"] is None else f", min_lr={case['min_lr']:.3g}"
+            yours = "yours is no number" if rate is None else f"yours is {rate:.4g}"
+            settings = f"total_steps={total}, warmup_steps={warmup}, max_lr={case['max_lr']:.3g}"
+            return f"with {settings}{floor}, step {step} has the rate {right:.4g}, {yours}"
+    return None
+
+
 ANSWER = Answer(
     exercise="warmup_cosine",
     cases=_cases,
-    variants=(_one_expression, _with_torch, _as_a_table, _complex_wave),
+    equivalent=dict.fromkeys(
+        (
+            f"return {WAVE} -> return float({WAVE})",
+            "return min_lr -> return float(min_lr)",
+            f"{LINE} -> return float({LINE.removeprefix('return ')})",
+        ),
+        "It is a float.",
+    ),
+    compare=dict.fromkeys(("warm", "cosine", "edges"), _problem),
+    variants=(
+        _one_expression,
+        _with_torch,
+        _as_a_table,
+        _complex_wave,
+        _match_statement,
+        _two_closures,
+    ),
     misconceptions=(
         wrong(
             "jump at the seam",
@@ -137,11 +205,20 @@ ANSWER = Answer(
             "a tensor instead of a float",
             edit(WAVE, f"torch.tensor({WAVE})"),
             "Your result is a tensor. math.cos takes and returns Python floats.",
+            also=("rates",),
+        ),
+        wrong(
+            "NumPy's float instead of Python's",
+            edit(WAVE, WAVE.replace("math.cos", "__import__('numpy').cos")),
+            "Your result is a NumPy number, since np.cos returns one. math.cos returns a Python "
+            "float; float(...) makes one of it.",
+            recognise=_numpy_numbers,
         ),
         wrong(
             "an int at step 0",
             edit(LINE, "return 0 if step == 0 else max_lr * step / warmup_steps"),
             "At step 0 you return the int 0. The result must always be a float: 0.0.",
+            also=("rates",),
         ),
         wrong(
             "no floor after the end",

@@ -1,7 +1,9 @@
 """``DynamicLossScaler``, secret half."""
 
 import math
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.DynamicLossScaler import scaler_case
@@ -18,9 +20,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
     def slope(n: int) -> list[float]:
         return (torch.randn(n, generator=generator) + 0.1).tolist()
 
-    def spoiled(n: int, value: float) -> list[float]:
+    def spoiled(n: int, value: float, place: int = 0) -> list[float]:
+        """The first and the last one belong to different parameters."""
         values = slope(n)
-        values[size(generator, 0, n - 1)] = value
+        values[place] = value
         return values
 
     init_scale = float(2 ** size(generator, 2, 6))
@@ -38,7 +41,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
                 [slope(4)],
                 [spoiled(4, math.inf)],
                 [slope(4)],
-                [spoiled(4, math.nan)],
+                [spoiled(4, math.nan, place=-1)],
                 [slope(4)],
             ],
         ),
@@ -53,6 +56,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
                 [slope(3), spoiled(2, math.nan)],
             ],
             groups=True,
+        ),
+        # There is no floor, not even at 1.
+        scaler_case(
+            "backoff", init_scale=1.0, slopes=[[spoiled(1, math.inf)], [spoiled(1, -math.inf)]] * 2
         ),
         scaler_case(
             "growth",
@@ -157,15 +164,95 @@ _counts_on = edit(
 ).edit(GROWN, "")
 
 
+class _WithAGenerator:
+    """The scale comes from a coroutine that is told how each round went."""
+
+    def __init__(
+        self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
+    ):
+        def scales(current, good=0):
+            while True:
+                if (yield current):
+                    current, good = current * backoff_factor, 0
+                elif (good := good + 1) == growth_interval:
+                    current, good = current * growth_factor, 0
+
+        self._scales, self._spoiled = scales(float(init_scale)), []
+        self._now = next(self._scales)
+
+    def scale(self, loss):
+        return torch.mul(loss, self._now)
+
+    def step(self, optimizer):
+        grads = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        infinite = any(not g.isfinite().all().item() for g in grads)
+        self._spoiled += [infinite]
+        if not infinite:
+            torch._foreach_div_(grads, self._now)
+            optimizer.step()
+        return not infinite
+
+    def update(self):
+        self._now = self._scales.send(any(self._spoiled))
+        self._spoiled.clear()
+
+
+@dataclass
+class _Typed:
+    """A data class; gradients are looked at as one long NumPy array."""
+
+    init_scale: float = 2.0**16
+    growth_factor: float = 2.0
+    backoff_factor: float = 0.5
+    growth_interval: int = 2000
+    good: int = field(default=0, init=False)
+    bad: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._scale = self.init_scale
+
+    def scale(self, loss: torch.Tensor) -> torch.Tensor:
+        return self._scale * loss
+
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        params = [p for group in optimizer.param_groups for p in group["params"]]
+        grads = [p.grad for p in params if p.grad is not None]
+        flat = np.concatenate([g.numpy().ravel() for g in grads])
+        if not np.isfinite(flat).all():
+            self.bad = True
+            return False
+        for g in grads:
+            g.copy_(g / self._scale)
+        optimizer.step()
+        return True
+
+    def update(self) -> None:
+        match self.bad, self.good + 1 == self.growth_interval:
+            case True, _:
+                self._scale, self.good = self._scale * self.backoff_factor, 0
+            case False, True:
+                self._scale, self.good = self._scale * self.growth_factor, 0
+            case _:
+                self.good += 1
+        self.bad = False
+
+
 ANSWER = Answer(
     exercise="DynamicLossScaler",
     cases=_cases,
     oracle=_TorchScaler,
     tolerance=(1e-5, 1e-6),
+    equivalent={
+        "return loss * self.current_scale -> return torch.as_tensor(loss * self.current_scale)": (
+            "It is a tensor."
+        ),
+    },
     variants=(
         edit("grad /= self.current_scale", "grad.mul_(1 / self.current_scale)"),
         _WithTensors,
         _counts_on,
+        _WithAGenerator,
+        _Typed,
     ),
     misconceptions=(
         wrong(
@@ -239,6 +326,42 @@ ANSWER = Answer(
             edit("        if not all(", "        self.found_inf = False\n        if not all("),
             "A later step that went well makes you forget an earlier one that did not. Any inf or "
             "NaN since the last update() backs off.",
+        ),
+        wrong(
+            "scale shadowed by a number",
+            edit("self.current_scale = init_scale", "self.current_scale = self.scale = init_scale"),
+            "self.scale = ... puts a number where the method scale() is, so it can no longer be "
+            "called. Give the number another name.",
+            recognise=lambda case, got: (
+                got.error is not None and "object is not callable" in got.error.message
+            ),
+        ),
+        wrong(
+            "a floor below which the scale does not fall",
+            edit(
+                BACK_OFF,
+                "            self.current_scale = max(1.0, self.current_scale * self.backoff_factor)\n",
+            ),
+            "Your scale never falls below 1. GradScaler has no such floor: every overflow multiplies "
+            "it by backoff_factor.",
+        ),
+        wrong(
+            "only the last parameter checked",
+            edit("for grad in grads)", "for grad in grads[-1:])"),
+            "You ask only one of the parameters for inf or NaN. It may be in any of them: look at "
+            "every p.grad.",
+        ),
+        wrong(
+            "state shared by all scalers",
+            edit("self.found_inf = True", "type(self).found_inf = True")
+            .edit("if self.found_inf", "if type(self).found_inf")
+            .edit(
+                GROWN + "        self.found_inf = False\n",
+                GROWN + "        type(self).found_inf = False\n",
+            )
+            .edit("        self.found_inf = False\n\n", "        type(self).found_inf = False\n\n"),
+            "What you remember lies in the class, so every scaler sees what another one met. Keep it "
+            "in self.",
         ),
         wrong(
             "first parameter group only",

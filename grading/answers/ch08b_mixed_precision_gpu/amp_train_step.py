@@ -11,7 +11,6 @@ from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
-FULL = ("update", "loss", "scaler")
 CLEAR = "    optimizer.zero_grad()\n"
 BACKWARD = "    scaler.scale(loss).backward()\n"
 UNSCALE = "    scaler.unscale_(optimizer)\n"
@@ -26,15 +25,21 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     # Leftovers from before the call are never scaled: at a large scale they would vanish unseen.
     return [
-        case(FULL, "float16", lr=0.2, init_scale=4.0, growth_interval=2, stale=True),
-        case(FULL, "bfloat16", lr=0.3, init_scale=None, stale=True, training=False),
-        case(("clip",), "float16", lr=0.5, init_scale=256.0, max_norm=0.15),
-        case(("clip",), "bfloat16", lr=0.5, init_scale=None, max_norm=0.05),
+        # Where a scaler is on, one step: what is left undone shows in the next, and has an aspect.
+        case(("update", "loss"), "float16", lr=0.2, init_scale=4.0, steps=1),
+        case(("update", "loss"), "bfloat16", lr=0.3, init_scale=None, training=False, steps=1),
+        case(("update", "loss"), "float16", lr=0.1, init_scale=16.0, classes=False, steps=1),
+        case(("stale",), "float16", lr=0.2, init_scale=4.0, stale=True, steps=1),
+        case(("stale",), "bfloat16", lr=0.3, init_scale=None, stale=True, steps=1),
+        case(("clip",), "float16", lr=0.5, init_scale=256.0, max_norm=0.15, steps=1),
+        case(("clip",), "bfloat16", lr=0.5, init_scale=None, max_norm=0.05, steps=1),
         case(
-            ("clip",), "float16", lr=0.05, init_scale=64.0, max_norm=1e4, factor=0.3, classes=False
+            ("clip",), "float16", lr=0.05, init_scale=64.0, max_norm=1e4, factor=0.3,
+            classes=False, steps=1,
         ),
+        case(("scaler",), "float16", lr=0.2, init_scale=4.0, growth_interval=2),
         case(("scaler",), "float16", lr=0.2, init_scale=2.0**20, factor=40.0, steps=2),
-    ]
+    ]  # fmt: skip
 
 
 def _past_the_scaler(case: Case, got: Observation) -> bool:
@@ -60,7 +65,7 @@ def _stands_still(case: Case, got: Observation) -> bool:
 
 def _never_updates(case: Case, got: Observation) -> bool:
     """The second call meets a scaler that is still in the middle of its first round."""
-    if case["init_scale"] is None:
+    if case["init_scale"] is None or len(case["x"]) == 1:
         return got.error is None
     words = ("since the last update", "being called after step")
     return got.error is not None and any(word in got.error.message for word in words)
@@ -111,12 +116,73 @@ def _with_grad_function(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_n
     return loss.tolist()
 
 
+def _with_a_generator(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    """The beats one after another from a generator; the loss outside autocast."""
+
+    def beats():
+        with torch.amp.autocast(x.device.type, dtype=dtype):
+            outputs = model(x)
+        loss = loss_fn(outputs.float(), y)
+        yield loss.item()
+        optimizer.zero_grad(set_to_none=False)
+        scaler.scale(loss).backward()
+        yield scaler.unscale_(optimizer)
+        if max_norm is not None:
+            yield torch.nn.utils.clip_grad_norm_([*model.parameters()], max_norm)
+        yield scaler.step(optimizer)
+        yield scaler.update()
+
+    first, *_ = beats()
+    return first
+
+
+def _typed_with_a_decorator(
+    model: torch.nn.Module,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    loss_fn: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler,
+    *,
+    dtype: torch.dtype,
+    max_norm: float | None = None,
+) -> float:
+    @torch.autocast(x.device.type, dtype=dtype)
+    def forward() -> torch.Tensor:
+        return loss_fn(model(x), y)
+
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            p.grad = None
+    loss = forward()
+    torch.autograd.backward(scaler.scale(loss))
+    scaler.unscale_(optimizer)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters()])
+    if max_norm is not None and norm > max_norm:
+        for p in model.parameters():
+            p.grad.mul_(max_norm / norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.detach().float().numpy().item()
+
+
 ANSWER = Answer(
     exercise="amp_train_step",
     cases=_cases,
     # Gradients in 16 bits: another legitimate order of the same operations differs by a few ulps.
     tolerance=(2e-3, 2e-4),
-    variants=(_unscale_only_to_clip, _clip_at_scaled_norm, _with_grad_function),
+    tolerances={"parameters_roughly": (0.02, 5e-3)},
+    equivalent={
+        "return loss.item() -> return float(loss.item())": "It is a float.",
+        "x -> y #2": "Only the device is asked for, and both are on the same one.",
+    },
+    variants=(
+        _unscale_only_to_clip,
+        _clip_at_scaled_norm,
+        _with_grad_function,
+        _with_a_generator,
+        _typed_with_a_decorator,
+    ),
     misconceptions=(
         wrong(
             "clip before unscale",
@@ -181,6 +247,12 @@ ANSWER = Answer(
             edit(CLEAR, ""),
             "Gradients from before the call are still there, and they are added in. Clear them "
             "before backward().",
+        ),
+        wrong(
+            "cleared after the step only",
+            edit(CLEAR, "").edit("    return loss", CLEAR + "    return loss"),
+            "You clear after the step only, so the first step also uses what was in .grad before your "
+            "function was called. Clear before backward().",
         ),
         wrong(
             "max_norm ignored",

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
@@ -30,9 +31,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
     scale = float(2 ** size(generator, 6, 12))
     return [
         fraction_case(values(40, low=-10, high=-4).float(), "float16"),
-        fraction_case(values(5, 9, low=-9, high=3), "float16"),
+        # Some are too large for float16: that is no underflow.
+        fraction_case(values(5, 9, low=-9, high=7), "float16"),
         fraction_case(values(7, 6, low=-44, high=-36), "bfloat16"),
         fraction_case(torch.zeros(3, 4), "float16"),
+        fraction_case(torch.tensor([1e-9]), "float16"),
+        fraction_case([1e-8, -2e-8, 1.0, 0.0, 3.0], "float16", 2.0**14, saved=True),
         fraction_case(values(30, low=-12, high=-5).float(), "float16", scale),
         fraction_case(values(8, 5, low=-11, high=6).t(), "float16", scale * 4),
         fraction_case(values(25, low=-8, high=-6, zeros=0.5).float(), "float16", 1.0),
@@ -74,11 +78,39 @@ def _half_the_smallest(grads, dtype, scale=1.0):
     return (sizes[mask] <= smallest / 2).float().mean().item()
 
 
+def _through_numpy(grads, dtype, scale=1.0):
+    values = (grads.double() * scale).numpy()
+    alive = (grads != 0).numpy()
+    survives = torch.from_numpy(values).to(dtype).bool().numpy()
+    return float(np.logical_and(alive, ~survives).sum() / max(alive.sum(), 1))
+
+
+def _typed_with_a_generator(grads: torch.Tensor, dtype: torch.dtype, scale: float = 1.0) -> float:
+    scaled = grads.mul(scale).to(dtype).reshape(-1).unbind()
+    lost = [
+        bool(after == 0) for before, after in zip(grads.reshape(-1), scaled, strict=True) if before
+    ]
+    return sum(lost) / len(lost) if lost else 0.0
+
+
 ANSWER = Answer(
     exercise="underflow_fraction",
     cases=_cases,
     tolerance=(1e-6, 1e-9),
-    variants=(_with_counts, _with_list, _half_the_smallest),
+    equivalent=dict.fromkeys(
+        (
+            "return lost.double().mean().item() -> return float(lost.double().mean().item())",
+            "return 0.0 -> return float(0.0)",
+        ),
+        "It is a float.",
+    ),
+    variants=(
+        _with_counts,
+        _with_list,
+        _half_the_smallest,
+        _through_numpy,
+        _typed_with_a_generator,
+    ),
     misconceptions=(
         wrong(
             "zeros counted",

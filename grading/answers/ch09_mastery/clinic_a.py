@@ -31,6 +31,10 @@ ANSWER = Answer(
         edit(FLAT, "torch.flatten(images, start_dim=-2)"),
         edit(FLAT, "images.reshape(len(images), -1)"),
         lambda model, images: nn.Sequential(nn.Flatten(), model)(images),
+        lambda model, images: torch.stack([model(image.reshape(-1)) for image in images]),
+        lambda model, images: torch.einsum(
+            "np,cp->nc", images.view(images.size(0), -1), model.weight
+        ).add(model.bias),
     ),
     misconceptions=(
         wrong(

@@ -37,10 +37,31 @@ def _copied(model, x):
     return copy.deepcopy(model).eval()(x).detach()
 
 
+def _layer_by_layer(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    for layer in model:
+        x = layer.eval()(x)
+    return x.detach()
+
+
+def _in_a_closure(model, x):
+    @torch.no_grad()
+    def predictions():
+        yield from (model(x[i : i + 1])[0] for i in range(len(x)))
+
+    model.eval()
+    return torch.stack(list(predictions()))
+
+
 ANSWER = Answer(
     exercise="clinic_b",
     cases=_cases,
-    variants=(edit("model.eval()", "model.train(False)"), _restored, _copied),
+    variants=(
+        edit("model.eval()", "model.train(False)"),
+        _restored,
+        _copied,
+        _layer_by_layer,
+        _in_a_closure,
+    ),
     misconceptions=(
         wrong(
             "dropout switched off, batch norm forgotten",

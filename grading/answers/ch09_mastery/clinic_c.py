@@ -45,10 +45,44 @@ def _by_hand(model, loader, loss_fn, optimizer):
     return losses
 
 
+def _with_a_closure(model, loader, loss_fn, optimizer):
+    def step(x, y):
+        def closure():
+            optimizer.zero_grad()
+            loss = loss_fn(model(x), y)
+            loss.backward()
+            return loss
+
+        return optimizer.step(closure).item()
+
+    return [step(x, y) for x, y in loader]
+
+
+def _from_a_generator(model, loader, loss_fn, optimizer) -> list[float]:
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def losses():
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            grads = torch.autograd.grad(loss, params)
+            for p, grad in zip(params, grads, strict=True):
+                p.grad = grad
+            optimizer.step()
+            yield float(loss.detach())
+
+    return list(losses())
+
+
 ANSWER = Answer(
     exercise="clinic_c",
     cases=_cases,
-    variants=(edit(CLEAR, "").edit(BACKWARD, CLEAR + BACKWARD), _model_zero_grad, _by_hand),
+    variants=(
+        edit(CLEAR, "").edit(BACKWARD, CLEAR + BACKWARD),
+        _model_zero_grad,
+        _by_hand,
+        _with_a_closure,
+        _from_a_generator,
+    ),
     misconceptions=(
         wrong(
             "zero_grad forgotten",

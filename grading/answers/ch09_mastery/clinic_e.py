@@ -26,6 +26,8 @@ ANSWER = Answer(
         lambda logits, targets: (
             logits.logsumexp(1) - logits[torch.arange(len(targets)), targets]
         ).mean(),
+        lambda logits, targets: torch.nn.CrossEntropyLoss()(logits, targets),
+        lambda logits, targets: sum(map(F.cross_entropy, logits, targets)) / len(targets),
     ),
     misconceptions=(
         wrong(

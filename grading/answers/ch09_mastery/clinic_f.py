@@ -1,5 +1,7 @@
 """``clinic_f``, secret half."""
 
+import statistics
+
 import torch
 
 from course_lib.exercises.ch09_mastery.clinic_f import validation_case
@@ -24,12 +26,30 @@ def _decorated(model, loader, loss_fn):
     return sum(loss * n for loss, n in pairs) / sum(n for _, n in pairs)
 
 
+@torch.no_grad()
+def _with_einsum(model, loader, loss_fn):
+    rows = [(loss_fn(model(x), y), torch.tensor(float(len(y)))) for x, y in loader]
+    losses, sizes = (torch.stack(column).double() for column in zip(*rows, strict=True))
+    return (torch.einsum("b,b->", losses, sizes) / sizes.sum()).item()
+
+
+def _from_a_generator(model, loader, loss_fn) -> float:
+    def losses():
+        for x, y in loader:
+            with torch.inference_mode():
+                yield from [loss_fn(model(x), y).item()] * y.shape[0]
+
+    return statistics.fmean(losses())
+
+
 ANSWER = Answer(
     exercise="clinic_f",
     cases=_cases,
     variants=(
         edit("torch.no_grad()", "torch.set_grad_enabled(False)"),
         _decorated,
+        _with_einsum,
+        _from_a_generator,
         edit(".item()", "").edit("total / n_examples", "float(total / n_examples)"),
     ),
     misconceptions=(

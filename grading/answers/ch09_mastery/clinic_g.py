@@ -1,5 +1,7 @@
 """``clinic_g``, secret half."""
 
+import re
+
 import torch
 
 from course_lib.exercises.ch09_mastery.clinic_g import device_case
@@ -16,12 +18,13 @@ def _cases(g: torch.Generator) -> list[Case]:
     ]
 
 
-def _stopped_by(words: str):
-    """Recognises an error of the model on "meta" by words of its message; on "cpu" all is well."""
+def _stopped_by(words: str, at: str = ""):
+    """Recognises an error of the model on "meta" by words of its message, and by what the line
+    holds; on "cpu" all is well."""
 
     def recognise(case: Case, got: Observation) -> bool:
         raised = got.error is not None and words in got.error.message
-        return case["device"] == "cpu" or raised
+        return case["device"] == "cpu" or (raised and bool(re.search(at, got.error.line)))
 
     return recognise
 
@@ -38,10 +41,25 @@ def _with_loop(model, x):
     return model(x)
 
 
+def _typed(model: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
+    places = (value.device for value in model.state_dict().values())
+    return model(x.to(next(places)))
+
+
+def _like(model, x):
+    return model(x.to(model.weight if hasattr(model, "weight") else next(model.parameters())))
+
+
 ANSWER = Answer(
     exercise="clinic_g",
     cases=_cases,
-    variants=(edit("x.to(device)", "x.to(device, copy=True)"), _from_weight, _with_loop),
+    variants=(
+        edit("x.to(device)", "x.to(device, copy=True)"),
+        _from_weight,
+        _with_loop,
+        _typed,
+        _like,
+    ),
     misconceptions=(
         wrong(
             "wrong device",
@@ -49,6 +67,13 @@ ANSWER = Answer(
             "The data stays on the CPU while the model may live elsewhere. Move x to the device "
             "of the model's parameters.",
             recognise=_stopped_by("not on the expected device"),
+        ),
+        wrong(
+            "model moved to the data",
+            edit("model(x.to(device))", "model.to(x.device)(x)"),
+            "You move the model. It is the caller's, and may be large or shared by others: move the "
+            "data to where the model is.",
+            recognise=_stopped_by("Cannot copy out of meta tensor", at=r"\bmodel\.(to|cpu)\("),
         ),
         wrong(
             "result moved back",

@@ -2,7 +2,7 @@
 
 ``inside`` calls ``serve``, which returns only in a forked child: that becomes the learner's kernel.
 As PID 1 it cannot be killed or stopped from inside, adopts every orphan, and ends all with it. It is
-not dumpable, so nobody inside reads its memory or its files. It never holds anything of a
+not dumpable, so no process inside reads its memory or its files. It never holds anything of a
 submission: what is the learner's the child reads for itself, after the fork. Standard library only.
 
 Commands come over one end of a socket pair, a JSON object each; the other end is ``zygote``'s. First

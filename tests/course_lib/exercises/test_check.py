@@ -216,7 +216,7 @@ def test_an_error_of_pytorch_is_not_taken_for_an_untouched_stub():
 
     result = run_check("train_one_epoch", swapped)
     assert result.state == "Not right yet"
-    assert "not implemented for 'Long'" in repr(result)
+    assert "not implemented for 'Long'" in in_one_line(result)
 
 
 def test_calling_another_unwritten_exercise_is_said_so():
@@ -291,7 +291,7 @@ def test_a_dataset_that_forgets_what_its_task_names_is_not_right():
             return self.X[i]
 
     shown = in_one_line(run_check("StandardizedDataset", Forgetful))
-    assert "with 6 of them yours is None" in shown
+    assert "with 9 of them yours is None" in shown
     assert "with 3 features yours is [3] float32" in shown
     assert "numpy.ndarray" in shown, "X may be a NumPy array"
 
@@ -600,7 +600,7 @@ def test_a_scale_that_grows_only_once_is_not_right():
             self.bad = False
 
     wrong = [f.text for f in run_check("DynamicLossScaler", DynamicLossScaler).findings if not f.ok]
-    assert wrong == ["after 3 more good steps it grows again, to 8"]
+    assert wrong == ["after 3 more good steps, and not before, it grows again, to 8"]
 
 
 def test_the_capstone_says_first_what_its_first_milestone_lacks():
@@ -682,7 +682,7 @@ def test_only_inputs_with_the_error_that_is_shown_are_counted():
             fails_in_two_ways(X, y)
 
     shown = in_one_line(run_check("StandardizedDataset", fails_in_two_ways_and_not_always))
-    assert "your code runs to its end; with 2 of 5 inputs it raised KeyError" in shown
+    assert "your code runs to its end; with 4 of 9 inputs it raised KeyError" in shown
 
 
 def test_what_a_list_holds_is_said_of_all_of_it():

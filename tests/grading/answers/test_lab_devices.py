@@ -22,8 +22,8 @@ def _wrong_aspects(name, device, solution):
     wrong = set()
     for case in answer.cases(torch.Generator().manual_seed(SEED)):
         case = {**case, "device": device}
-        expected = observe(exercise, reference(name), case)
-        got = observe(exercise, as_subjects(solution, name), case)
+        expected = exercise.read(case, observe(exercise, reference(name), case))
+        got = exercise.read(case, observe(exercise, as_subjects(solution, name), case))
         assert expected.error is None
         for aspect in exercise.aspects:
             if aspect.name not in case["asks"]:

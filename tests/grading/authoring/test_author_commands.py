@@ -20,6 +20,14 @@ def test_help_needs_nothing_heavy():
     assert result.stdout.strip() == "set()"
 
 
+def test_notebooks_are_read_without_a_grammar_of_web_addresses():
+    program = (
+        "import grading, nbformat, sys; print(sys.modules['rfc3987_syntax'], 'lark' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "None False\n", done.stderr
+
+
 def test_help_lists_the_authors_commands():
     result = python("-m", "grading", "--help")
     assert result.returncode == 0

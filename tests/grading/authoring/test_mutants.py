@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from course_lib.chapters import find_chapter
+from course_lib.chapters import CHAPTERS, find_chapter
+from course_lib.exercises import chapter_exercises
 from grading.answers import find_answer
 from grading.authoring import mutation_run
 from grading.authoring.mutants import mutants_of
@@ -63,15 +64,32 @@ def test_state_of_an_instance_becomes_state_of_its_class():
     assert "type(self).x = x" in changed["self.x -> type(self).x"]
 
 
-def test_the_hidden_tests_notice_a_sample_of_changes():
+#: One exercise of each chapter; the weekly workflow takes all, and all of their mutants.
+SAMPLED = [
+    chapter_exercises(chapter)[-1].name for chapter in CHAPTERS if chapter_exercises(chapter)
+]
+EXERCISES = [each.name for chapter in CHAPTERS for each in chapter_exercises(chapter)]
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_the_hidden_tests_notice_a_sample_of_changes(name):
+    verdicts = exercise_verdicts(name, secrets=1, sample=3, named=False)
+    assert len(verdicts) == 3
+    assert [each.name for each in verdicts if each.survived and not each.listed] == []
+
+
+def test_what_a_mutant_earns_and_is_called():
     verdicts = exercise_verdicts("fit", secrets=1, sample=12)
-    assert len(verdicts) == 12
-    assert [each.name for each in verdicts if each.survived != each.listed] == []
+    killed = [each for each in verdicts if not each.survived]
+    assert any(each.misconception for each in killed)
+    assert all(each.score < each.max_score for each in killed)
+    assert any(each.stillborn for each in killed)
 
 
-def test_what_is_listed_as_equivalent_is_a_mutant():
-    names = {mutant.name for mutant in mutants_of(reference_source("fit"))}
-    assert set(find_answer("fit").equivalent) <= names
+@pytest.mark.parametrize("name", EXERCISES)
+def test_what_is_listed_as_equivalent_is_a_mutant(name):
+    names = {mutant.name for mutant in mutants_of(reference_source(name))}
+    assert set(find_answer(name).equivalent) <= names
 
 
 @pytest.mark.parametrize("listed", [False, True])

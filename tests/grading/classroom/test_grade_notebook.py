@@ -62,7 +62,7 @@ def test_a_person_gets_a_table(tmp_path, release):
     result = CLI.invoke(app, ["grade-notebook", str(file)])
     assert result.exit_code == 0
     assert all(name in result.stdout for name in EXERCISES)
-    assert "5 of 12 points" in result.stdout
+    assert "7 of 12 points" in result.stdout
     assert "mean of batch means" in " ".join(result.stdout.replace("│", " ").split())
 
 

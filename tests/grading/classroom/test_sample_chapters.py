@@ -25,15 +25,15 @@ SEED = 11
 #: Points of the exercises and of the quiz, and the misconceptions by exercise.
 EXPECTED = {
     ("00", "learner-01"): (3, 2, {}),
-    ("01", "learner-02"): (5, 2, {"manual_forward": "ReLU after the last layer"}),
+    ("01", "learner-02"): (6, 2, {"manual_forward": "ReLU after the last layer"}),
     ("02", "learner-01"): (7, 3, {}),
     ("02", "learner-03"): (
-        2,
+        3.5,
         2,
         {"mse": "broadcasting", "softmax": "naive overflow", "cross_entropy": "sum"},
     ),
     ("03", "learner-03"): (
-        3,
+        4,
         2,
         {
             "numerical_gradient": "forward difference",
@@ -41,12 +41,12 @@ EXPECTED = {
         },
     ),
     ("04", "learner-04"): (
-        4,
+        5.5,
         2,
         {"momentum_step": "damped gradient", "adam_step": "no bias correction"},
     ),
     ("06", "learner-05"): (
-        3,
+        3.5,
         1,
         {"iterate_batches": "X and y shuffled apart", "train_val_split": "rounded down"},
     ),
@@ -60,7 +60,7 @@ EXPECTED = {
             "DynamicLossScaler": "count not started again after an overflow",
         },
     ),
-    ("09", "learner-04"): (9, 3, {"train": "last weights instead of best"}),
+    ("09", "learner-04"): (10, 3, {"train": "last weights instead of best"}),
 }
 
 

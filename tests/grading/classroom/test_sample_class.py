@@ -30,9 +30,9 @@ pytestmark = pytest.mark.usefixtures("sandbox")
 EXPECTED = {
     "learner-01": (12, [None, None, None]),
     "learner-02": (12, [None, None, None]),
-    "learner-03": (2, ["no zero_grad", "one epoch too few", "last group dropped"]),
-    "learner-04": (5, ["mean of batch means", "return inside the loop", "no division"]),
-    "learner-05": (1, ["zero_grad between backward and step", None, None]),
+    "learner-03": (5, ["no zero_grad", "one epoch too few", "last group dropped"]),
+    "learner-04": (7, ["mean of batch means", "return inside the loop", "no division"]),
+    "learner-05": (3, ["zero_grad between backward and step", None, None]),
     "learner-06": (0, [None, None, None]),
     "learner-07": (11, [None, None, None]),
     "learner-08": (None, []),
@@ -119,7 +119,7 @@ def test_export_agrees_with_grade_notebook(graded, tmp_path):
         "message",
     }
     assert printed == results["learner-04"].outcome.as_json()
-    assert printed["score"] == exported["learner-04"] == 5
+    assert printed["score"] == exported["learner-04"] == 7
     assert done.stderr == ""
 
 
@@ -155,7 +155,7 @@ def test_formgrader_sees_the_submissions(graded):
     course, _ = graded
     api = NbGraderAPI(config=load_course(course))
     rows = {row["student"]: row for row in api.get_submissions(CHAPTER.id)}
-    assert rows["learner-03"]["score"] == 2
+    assert rows["learner-03"]["score"] == 5
     assert rows["learner-03"]["autograded"]
     assert not rows["learner-03"]["needs_manual_grade"]
     assert not rows["learner-08"]["autograded"]

@@ -1,6 +1,7 @@
 """Warm kernels: what is kept from one submission to the next, and what never is. The hostile half is
 in ``tests/hostile/test_neighbours.py``."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,7 @@ LIMITS = Limits()
 @pytest.fixture(autouse=True)
 def warm(sandbox: None, needs) -> Iterator[None]:
     needs(can_fork(), "kernels cannot be forked here")
+    close_idle()  # what tests before these left has served kernels already
     yield
     close_idle()
 
@@ -115,6 +117,35 @@ def test_one_that_ended_by_itself_is_replaced():
         first = zygote.first_process
     os.kill(first, signal.SIGKILL)
     with open_kernel({}, LIMITS, True, 60.0) as kernel:
+        assert _printed(kernel, "print('here')") == "here\n"
+
+
+#: Behind the address of the socket over which it is interrupted, it greets as no peer of ZeroMQ may.
+BROKEN_PEER = """
+import json, os, socket, threading, time
+from ipykernel import get_connection_file
+info = json.load(open(get_connection_file()))
+path = f"{info['ip']}-{info['control_port']}"
+os.unlink(path)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen()
+greeting = bytes.fromhex("ff00000000000000007f0300") + b"BOGUS".ljust(52, bytes(1))
+threading.Thread(target=lambda: [listener.accept()[0].send(greeting) for _ in range(99)], daemon=True).start()
+time.sleep(30)
+"""
+
+
+@pytest.mark.parametrize("forked", [True, False], ids=["warm", "cold"])
+def test_a_kernel_that_breaks_the_protocol_is_ended_all_the_same(forked):
+    """Nothing that is sent to it would ever arrive; ZeroMQ itself would wait for ever."""
+    limits = replace(LIMITS, cell_seconds=1.0, interrupt_seconds=0.5)
+    with open_kernel({}, limits, True, 60.0, forked) as kernel:
+        process = psutil.Process(kernel._manager.provisioner.pid)  # a forked one's is its sandbox
+        with contextlib.suppress(KernelEnded):
+            kernel.run_cell(BROKEN_PEER)
+    assert process.is_running() == forked
+    with open_kernel({}, LIMITS, True, 60.0, forked) as kernel:
         assert _printed(kernel, "print('here')") == "here\n"
 
 

@@ -1,0 +1,159 @@
+"""What all graded chapters say together: how hard and how telling each item is, which options a question
+drew, misconceptions from chapter to chapter, who falls behind.
+
+Numbers alone: ``report`` prints and writes them, ``report_page`` draws them.
+"""
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.quiz import LETTERS, all_questions
+from grading.answers import quiz_key
+from grading.classroom.marks import Marks
+from grading.intake.matching import TEST_SUFFIX
+from grading.intake.submissions import is_folder
+from grading.judging.outcomes import ItemOutcome, NotebookOutcome
+from grading.paths import CourseFolder
+
+#: How many of the last chapters tell whether somebody falls behind, and the share of points below
+#: which they do.
+RECENT, ENOUGH = 3, 0.5
+#: A message about a letter begins with it.
+_LETTER = re.compile(r"([A-D]) (?:is right\.|\()")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One exercise or question. ``difficulty`` is the mean share of its points, so 1 is easy.
+
+    ``discrimination`` is the correlation of that share with the learner's points in the rest of the
+    chapter, None where one of them is the same for everybody. ``options`` counts the letters of a
+    question; its key is ``key``.
+    """
+
+    chapter: Chapter
+    name: str
+    learners: int
+    difficulty: float
+    discrimination: float | None
+    lost: float
+    options: dict[str, int]
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """A learner with less than half of the points of the last chapters; what was not handed in counts
+    0. ``before`` is the share in the chapters before, None when there are none."""
+
+    learner: str
+    recent: float
+    before: float | None
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CourseReport:
+    """``misconceptions`` has, by name, the number of learners per chapter; the most frequent first.
+    ``shares`` has everybody's share of the points per chapter."""
+
+    chapters: tuple[Chapter, ...]
+    shares: dict[str, tuple[float, ...]]
+    items: tuple[Item, ...]
+    misconceptions: dict[str, dict[str, int]]
+    behind: tuple[Behind, ...]
+    learners: int
+
+
+def course_report(course: Path) -> CourseReport | None:
+    """The report on every chapter that was graded; None when none was."""
+    folder = CourseFolder(course)
+    outcomes = {}
+    for chapter in CHAPTERS:
+        found = {
+            mark.learner: mark.outcome
+            for mark in Marks(course, chapter).all()
+            if mark.outcome and is_folder(folder.submission(mark.learner, chapter))
+        }
+        if found:
+            outcomes[chapter] = found
+    return summarize(outcomes) if outcomes else None
+
+
+def summarize(outcomes: dict[Chapter, dict[str, NotebookOutcome]]) -> CourseReport:
+    """The report on outcomes by chapter and learner."""
+    shares = {
+        chapter: {learner: one.score / one.max_score for learner, one in sorted(found.items())}
+        for chapter, found in outcomes.items()
+    }
+    misconceptions: dict[str, dict[str, int]] = {}
+    for chapter, found in outcomes.items():
+        named = Counter(
+            name
+            for one in found.values()
+            for name in {item.misconception for item in one.items} - {None}
+        )
+        for name, count in named.items():
+            misconceptions.setdefault(name, {})[chapter.id] = count
+    ranked = sorted(misconceptions.items(), key=lambda pair: (-sum(pair[1].values()), pair[0]))
+    return CourseReport(
+        tuple(outcomes),
+        {chapter.id: tuple(found.values()) for chapter, found in shares.items()},
+        tuple(item for chapter, found in outcomes.items() for item in _items(chapter, found)),
+        dict(ranked),
+        tuple(_behind(list(outcomes), shares)),
+        len({learner for found in outcomes.values() for learner in found}),
+    )
+
+
+def _items(chapter: Chapter, outcomes: dict[str, NotebookOutcome]) -> Iterable[Item]:
+    names = dict.fromkeys(item.grade_id for one in outcomes.values() for item in one.items)
+    for grade_id in names:
+        mine: list[tuple[ItemOutcome, float]] = []
+        for one in outcomes.values():
+            item = next((item for item in one.items if item.grade_id == grade_id), None)
+            if item is not None:
+                mine.append((item, one.score - item.score))
+        name = grade_id.removesuffix(TEST_SUFFIX)
+        shares = [item.score / item.max_score for item, _ in mine]
+        question = name in all_questions()
+        chosen = Counter(
+            found[1] for item, _ in mine if question and (found := _LETTER.match(item.message))
+        )
+        yield Item(
+            chapter,
+            name,
+            len(mine),
+            statistics.fmean(shares),
+            _correlation(shares, [rest for _, rest in mine]),
+            sum(item.max_score - item.score for item, _ in mine),
+            {letter: chosen[letter] for letter in LETTERS} if question else {},
+            quiz_key(name).key if question else "",
+        )
+
+
+def _correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
+    try:
+        return statistics.correlation(first, second)
+    except statistics.StatisticsError:
+        return None
+
+
+def _behind(chapters: list[Chapter], shares: dict[Chapter, dict[str, float]]) -> Iterable[Behind]:
+    recent, before = chapters[-RECENT:], chapters[:-RECENT]
+    learners = sorted({learner for found in shares.values() for learner in found})
+    rows = []
+    for learner in learners:
+
+        def mean(of: list[Chapter], learner: str = learner) -> float:
+            return statistics.fmean(shares[chapter].get(learner, 0.0) for chapter in of)
+
+        if mean(recent) < ENOUGH:
+            missing = tuple(c.number for c in chapters if learner not in shares[c])
+            rows.append(Behind(learner, mean(recent), mean(before) if before else None, missing))
+    return sorted(rows, key=lambda row: (row.recent, row.learner))
