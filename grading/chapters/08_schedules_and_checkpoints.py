@@ -27,21 +27,24 @@ recall("08", "", "")
 # and a large rate turns each push into a jump.
 #
 # Take the bowl L = w²/2 from chapter 05, start at w = 20, and add noise to every gradient. Three
-# runs of 300 steps: a high rate, a low rate, and one that falls from high to low. How far from 0
-# does each of them end?
+# runs of 300 steps: a high rate, a low rate, and one that falls from high to low. Which of them
+# ends closest to 0?
 
 # %%
-my_prediction = ""  # high: ...  low: ...  falling: ...
+predict("p08_1", "", "ends closest to 0: high / low / falling")
 
 # %%
 plans = {"high": lambda t: 0.5, "low": lambda t: 0.005, "falling": lambda t: 0.5 * (1 - t / 300)}
+ends = {}
 for name, plan in plans.items():
     w, distances, generator = 20.0, [], torch.Generator().manual_seed(0)
     for t in range(300):
         gradient = w + 3 * torch.randn((), generator=generator).item()
         w -= plan(t) * gradient
         distances.append(abs(w))
-    print(f"{name:8s} mean distance from 0 over the last 30 steps: {sum(distances[-30:]) / 30:.1f}")
+    ends[name] = sum(distances[-30:]) / 30
+    print(f"{name:8s} mean distance from 0 over the last 30 steps: {ends[name]:.1f}")
+outcome("p08_1", min(ends, key=ends.get))
 
 # %% [markdown]
 # The high rate arrives after a few steps and then dances around the bottom. The low rate does not
@@ -52,15 +55,18 @@ for name, plan in plans.items():
 # it move a weight whose gradient is 0.001, and one whose gradient is 100, at a rate of 0.1?
 
 # %%
-my_prediction = ""  # two distances
+predict("p08_2", "", "two distances")
 
 # %%
+distances = []
 for gradient in (0.001, 100.0):
     w = torch.zeros(1, requires_grad=True)
     optimizer = torch.optim.Adam([w], lr=0.1)
     (gradient * w).sum().backward()
     optimizer.step()
+    distances.append(round(abs(w.item()), 3))
     print(f"gradient {gradient:g}: the first step moves w by {abs(w.item()):.3f}")
+outcome("p08_2", distances)
 
 # %% [markdown]
 # Both move by the full rate. At its first step Adam has seen one batch, and moves every weight as
@@ -72,12 +78,23 @@ for gradient in (0.001, 100.0):
 # ## Five schedules
 #
 # All of these come with PyTorch, in `torch.optim.lr_scheduler`, and the curves below are what the
-# real schedulers write into a real optimizer. Before you look: which of the five end at (almost) 0?
+# real schedulers write into a real optimizer. Before you look: how many of the five end at (almost)
+# 0, below a thousandth of the highest rate?
 
 # %%
-my_prediction = ""  # constant / step / cosine / one-cycle / warm-up + cosine
+predict("p08_3", "", "how many: 1 / 2 / 3 / 4 / 5")
 
 # %% panel="lr_schedules"
+
+# %%
+from course_lib.simulations import load
+
+simulation = load("lr_schedules")
+defaults = {control.name: control.default for control in simulation.controls}
+rates = simulation.compute(defaults).rates
+low = [name for name, rate in rates.items() if rate[-1] < rate.max() / 1000]
+print("below a thousandth at the end:", ", ".join(low))
+outcome("p08_3", str(len(low)))
 
 # %% [markdown]
 # Try the extremes: a warm-up of 0 % makes the last schedule the same as the cosine. A gamma of 1
@@ -127,16 +144,19 @@ print("PyTorch warns:", any("before `optimizer.step()`" in str(w.message) for w 
 # rate at epochs 150 and 200, if it started at 0.1?
 
 # %%
-my_prediction = ""  # two numbers
+predict("p08_4", "", "two numbers")
 
 # %%
 optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=100)
+scheduler, late = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=100), []
 for epoch in range(201):
+    if epoch in (150, 200):
+        late.append(round(optimizer.param_groups[0]["lr"], 4))
     if epoch % 50 == 0:
         print(f"epoch {epoch:3d}: learning rate {optimizer.param_groups[0]['lr']:.3f}")
     optimizer.step()
     scheduler.step()
+outcome("p08_4", late)
 
 # %% [markdown]
 # A cosine does not know that you wanted to stop. It rises again: 0.05, then 0.1. Set `T_max` to the
@@ -256,9 +276,19 @@ if rates:
 # everything **except the optimizer's state**. What will the loss do next?
 
 # %%
-my_prediction = ""  # go on as before / jump up / stay higher for good
+predict("p08_5", "", "go on as before / jump up / stay higher for good")
 
 # %% panel="crash_and_resume"
+
+# %%
+simulation = load("crash_and_resume")
+saved = {"weights": True, "optimizer": False, "scheduler": True, "rng": True}
+state = simulation.compute({"crash": 40, **saved})
+whole, resumed = state.rest, state.resumed.losses
+tenth = len(whole) // 10
+jumps = resumed[:tenth].max() > 1.5 * whole[:tenth].max()
+stays = resumed[-tenth:].mean() > 1.5 * whole[-tenth:].mean()
+outcome("p08_5", "stay higher for good" if stays else "jump up" if jumps else "go on as before")
 
 # %% [markdown]
 # Play with the checkboxes, and move the crash. What you find with one box unticked and the others
@@ -307,7 +337,7 @@ print(f"optimizer restored: rate {new_optimizer.param_groups[0]['lr']:.3f}")
 # or after it?
 
 # %%
-my_prediction = ""  # before / after
+predict("p08_6", "", "before / after")
 
 # %%
 import copy
@@ -319,6 +349,7 @@ with torch.no_grad():
     model.weight += 5.0  # training goes on
 print("kept:  ", kept["weight"].item())
 print("copied:", copied["weight"].item())
+outcome("p08_6", "before" if kept["weight"].item() == 1.0 else "after")
 
 # %% [markdown]
 # A file is a copy, too. **`torch.save`** writes a dict that may hold numbers, strings, tensors and
@@ -461,9 +492,19 @@ def load_checkpoint(path, model, optimizer, scheduler):
 # do you need? A good run has 120 epochs; guess before you move the slider.
 
 # %%
-my_prediction = ""  # 1 / 3 / 10 / 50 epochs
+predict("p08_7", "", "enough for the best within 1 %: 1 / 3 / 10 / 50 epochs")
 
 # %% panel="early_stopping"
+
+# %%
+stops = load("early_stopping").compute({"patience": 1, "run": "slow"})
+lowest = stops.validation.min()
+enough = [
+    patience
+    for patience in (1, 3, 10, 50)
+    if stops.stops[patience - 1].best_loss <= 1.01 * lowest
+]
+outcome("p08_7", f"{enough[0]} epochs" if enough[0] == 50 else str(enough[0]))
 
 # %% [markdown]
 # With a patience of 1 the first small rise ends the run, long before the best epoch. A few more

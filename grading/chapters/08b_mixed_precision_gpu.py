@@ -58,7 +58,11 @@ for name, dtype in formats.items():
 # number that the format has. What do you expect from these five?
 
 # %%
-my_prediction = ""  # 65519 and 65520 in float16; 2**-24 and 2**-25 in float16; 1.003 in bfloat16
+predict("p08b_1", "", "65519 in float16: 65504 / 65519 / 65520 / inf")
+predict("p08b_2", "", "65520 in float16: 65504 / 65519 / 65520 / inf")
+predict("p08b_3", "", "2**-24 in float16: 0 / 2**-24")
+predict("p08b_4", "", "2**-25 in float16: 0 / 2**-25 / 2**-24")
+predict("p08b_5", "", "1.003 in bfloat16: 1 / 1.003 / 1.0078")
 
 # %%
 def stored(value, dtype):
@@ -69,6 +73,12 @@ def stored(value, dtype):
 print("float16: ", stored(65519.0, torch.float16), stored(65520.0, torch.float16))
 print("float16: ", stored(2**-24, torch.float16), stored(2**-25, torch.float16))
 print("bfloat16:", stored(1.003, torch.bfloat16))
+outcome("p08b_1", f"{stored(65519.0, torch.float16):.0f}")
+outcome("p08b_2", f"{stored(65520.0, torch.float16):.0f}")
+powers = {0.0: "0", 2**-24: "2**-24", 2**-25: "2**-25"}
+outcome("p08b_3", powers[stored(2**-24, torch.float16)])
+outcome("p08b_4", powers[stored(2**-25, torch.float16)])
+outcome("p08b_5", f"{stored(1.003, torch.bfloat16):.5g}")
 
 # %% [markdown]
 # 65,520 is half-way to the next number that would need a larger exponent, so it rounds to infinity.
@@ -76,9 +86,17 @@ print("bfloat16:", stored(1.003, torch.bfloat16))
 # is 1.
 #
 # Move the slider through all sizes. Each format's bar spans what it can hold, and below it you see
-# what it makes of the value. Where does float16 lose the value? Where does bfloat16?
+# what it makes of the value. Where does float16 lose the value? Where does bfloat16? First guess
+# which formats make 0 of the value 1e-8.
+
+# %%
+predict("p08b_6", "", "float16 / bfloat16 / both / none")
 
 # %% panel="number_formats"
+
+# %%
+names = [name for name in ("float16", "bfloat16") if stored(1e-8, getattr(torch, name)) == 0]
+outcome("p08b_6", "both" if len(names) == 2 else "none" if not names else names[0])
 
 # %% [markdown]
 # That last fact, 1 + 0.003 = 1, has a consequence. A training step adds a small number to a weight:
@@ -125,13 +143,25 @@ print("gradients:  ", layer.weight.grad.dtype)
 # handwritten digits, compared with what float16 can hold. Left: how many there are of each size.
 # Right: what share of each layer's gradient is lost.
 #
-# Before you move the slider: the scale multiplies all gradients. Which scale saves the first layer,
-# and what goes wrong when the scale is too large?
+# Before you move the slider: the scale multiplies all gradients. How much of the first layer's
+# gradient is lost at scale 1? And what goes wrong when the scale is too large?
 
 # %%
-my_prediction = ""  # one line
+predict("p08b_7", "", "lost at scale 1: nothing / a part / all of it")
+predict("p08b_8", "", "too large a scale: gives zeros / gives infinities / changes nothing")
 
 # %% panel="loss_scaling"
+
+# %%
+from course_lib.simulations import load
+
+at_1, too_large = (
+    load("loss_scaling").compute({"exponent": k, "network": "deep"}) for k in (0, 24)
+)
+lost = at_1.layers[0].lost
+outcome("p08b_7", "all of it" if lost == 1 else "a part" if lost else "nothing")
+zeros = "gives zeros" if too_large.lost > at_1.lost else "changes nothing"
+outcome("p08b_8", "gives infinities" if too_large.infinite else zeros)
 
 # %% [markdown]
 # At scale 1, which is 2**0, the first layers get nothing at all: every entry of their gradients is
@@ -238,7 +268,7 @@ for slope in (2.0, float("inf"), 2.0):
 # the four does not learn?
 
 # %%
-my_prediction = ""  # float32 / bfloat16 / float16 / float16 with a scaler
+predict("p08b_9", "", "float32 / bfloat16 / float16 / float16 with a scaler")
 
 # %%
 from course_lib.data import digits, loader
@@ -282,6 +312,7 @@ for name, (losses, zeros) in runs.items():
         learning.append(name)
     print(f"{name:22} {'learns' if name in learning else 'stays at chance'}; "
           f"zeros in the first layer's first gradient: {zeros:.0%}")  # fmt: skip
+outcome("p08b_9", ", ".join(name for name in runs if name not in learning))
 
 # %%
 from course_lib.beats import AZURE, BROWN, GREY, INK

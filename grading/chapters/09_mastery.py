@@ -36,12 +36,11 @@ recall("09", "", "")
 # 7. no `no_grad` in validation
 # 8. mismatched shapes
 #
-# Most of the eight raise no error. Which ones do you expect to raise one? And of the silent
-# ones, which would you notice last?
+# Most of the eight raise no error. How many do you expect to raise one? And of the silent ones,
+# which would you notice last?
 
 # %%
-my_prediction_errors = ""  # their numbers
-my_prediction_last = ""  # its number
+predict("p09_1", "", "how many raise an error: 0 / 1 / 2 / 3 / 4 or more")
 
 # %% [markdown]
 # Below are eight patients in a different order. Each is a real training run with one of these bugs;
@@ -52,6 +51,16 @@ my_prediction_last = ""  # its number
 # 3. tick *Reveal the bug*, and untick it before you go on to the next patient.
 
 # %% panel="bug_clinic"
+
+# %%
+from course_lib.simulations import load
+
+clinic = load("bug_clinic")
+failed = 0
+for patient in range(1, 9):
+    run = clinic.compute({"patient": patient, "guess": 0, "reveal": False}).run
+    failed += bool(run.error)
+outcome("p09_1", str(failed) if failed < 4 else "4 or more")
 
 # %% [markdown]
 # This is what there was to see:
@@ -93,13 +102,14 @@ my_prediction_last = ""  # its number
 # logits. The best case is 1 for the right class and 0 for the nine others. What is the loss then?
 
 # %%
-my_prediction = ""  # a number
+predict("p09_2", "", "a number")
 
 # %%
 loss_fn = torch.nn.CrossEntropyLoss()
 perfect = torch.nn.functional.one_hot(torch.tensor([3]), 10).float()
 target = torch.tensor([3])
 print(f"sure and right, given as probabilities: {loss_fn(perfect, target).item():.3f}")
+outcome("p09_2", round(loss_fn(perfect, target).item(), 3), within=0.05)
 print(f"sure and right, given as logits:        {loss_fn(100 * perfect, target).item():.3f}")
 one_column = torch.tensor([[-2.0], [0.5], [3.0]])
 print(f"one column: {loss_fn(one_column, torch.ones(3, 1)).abs().item():.3f}, whatever it says")
@@ -134,12 +144,15 @@ except RuntimeError as error:
 # What does the next cell print?
 
 # %%
-my_prediction = ""  # two devices
+predict("p09_3", "", "the weights are on: cpu / meta")
+predict("p09_4", "", "the data is on: cpu / meta")
 
 # %%
 model.to("meta")  # the result is not used here
 x.to("meta")  # and not here either
 print("weights on", next(model.parameters()).device, "- data on", x.device)
+outcome("p09_3", next(model.parameters()).device.type)
+outcome("p09_4", x.device.type)
 
 # %% [markdown]
 # So it is `model.to(device)`, but `x = x.to(device)`. And one line, which many templates forget,
@@ -157,7 +170,8 @@ print("the same device:", model(x.to(device)).device == next(model.parameters())
 # What shape does their difference have, and what will the network learn?
 
 # %%
-my_prediction = ""  # a shape, and what it learns
+predict("p09_5", "", "[128] / [128, 1] / [128, 128]")
+predict("p09_6", "", "it learns: the sine curve / the mean of all targets / nothing")
 
 # %%
 from course_lib.data import sine
@@ -179,6 +193,9 @@ print("shape of the difference:", list((predictions - targets).shape))
 print(f"the targets lie between {y.min().item():.2f} and {y.max().item():.2f}")
 spread = (predictions.max() - predictions.min()).item()
 print(f"the predictions differ by less than 0.1: {spread < 0.1}")
+outcome("p09_5", str(list((predictions - targets).shape)))
+flat = abs(predictions.mean().item() - targets.mean().item()) < 0.1 and spread < 0.1
+outcome("p09_6", "the mean of all targets" if flat else "the sine curve")
 
 # %% [markdown]
 # PyTorch broadcasts: every prediction is compared with every target. The best answer for all
@@ -479,7 +496,7 @@ for epoch in range(4):
 # still scaled?
 
 # %%
-my_prediction = ""  # a number
+predict("p09_7", "", "a number")
 
 # %%
 for unscale_first in (True, False):
@@ -492,6 +509,7 @@ for unscale_first in (True, False):
     torch.nn.utils.clip_grad_norm_([w], max_norm=1.0)
     scaler.step(optimizer)
     print(f"unscaled before clipping: {unscale_first!s:5}  w moved by {3 - w.item():.6f}")
+outcome("p09_7", round(3 - w.item(), 6), within=0.0003)
 
 # %% [markdown]
 # A thousand times too little: 3072 is clipped to 1, and then divided by 1024. With AdamW the
@@ -556,11 +574,13 @@ print("weights stay in", layer.weight.dtype)
 # happens to each of these two files?
 
 # %%
-my_prediction = ""  # the model itself: ... / its state_dict: ...
+predict("p09_8", "", "the model itself: loaded / refused")
+predict("p09_9", "", "its state_dict: loaded / refused")
 
 # %%
 import io
 
+fates = []
 for what, thing in (("the model itself", model), ("its state_dict", model.state_dict())):
     file = io.BytesIO()  # a file in memory
     torch.save(thing, file)
@@ -568,8 +588,12 @@ for what, thing in (("the model itself", model), ("its state_dict", model.state_
     try:
         torch.load(file, weights_only=True)
         print(f"{what}: loaded")
+        fates.append("loaded")
     except Exception as error:
         print(f"{what}: {type(error).__name__}")
+        fates.append("refused")
+for question, fate in zip(("p09_8", "p09_9"), fates):
+    outcome(question, fate)
 
 # %% [markdown]
 # The whole model is refused: to rebuild it, Python would have to import and call your classes. That
@@ -733,7 +757,7 @@ def train(
 # best epoch be the last one?
 
 # %%
-my_prediction = ""  # yes / no, and why
+predict("p09_10", "", "yes / no")
 
 # %%
 order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
@@ -764,6 +788,7 @@ if history:
         figure, f"Training goes on falling; validation stops falling, at about {lowest:.1f}."
     )
     print("the best epoch was not the last one:", best < epochs_run - 1)
+    outcome("p09_10", "no" if best < epochs_run - 1 else "yes")
     print("stopped before 30 epochs were over:", epochs_run < 30)
 
 # %%
@@ -856,4 +881,5 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # **From the bug cheat sheet:** all eight. Row 3, *wrong device*, is this chapter's own:
 # `x, y = x.to(device), y.to(device)`.
 #
-# **Where next:** your own data. Take the loop you wrote here, and train something you care about.
+# **Where next:** your own data. Take the loop you wrote here, and train something you care about. If
+# you answered the ten questions before chapter 00, call `course_lib.before_after("after")`.
