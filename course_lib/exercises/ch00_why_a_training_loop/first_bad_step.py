@@ -7,13 +7,9 @@ from typing import Any
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
-def losses_case(
-    losses: list[float], factor: float | None = None, at_the_factor: bool = False, **known: Any
-) -> dict[str, Any]:
-    """A case; ``factor=None`` leaves it to the default. ``at_the_factor``: a loss is exactly factor
-    times the smallest one before it. Public cases bring the ``public_answer``."""
-    leap = all(map(math.isfinite, losses)) and not at_the_factor
-    asks = ("leap",) if leap else ("finite",)
+def losses_case(losses: list[float], factor: float | None = None, **known: Any) -> dict[str, Any]:
+    """A case; ``factor=None`` leaves it to the default. Public cases bring the ``public_answer``."""
+    asks = ("leap",) if all(map(math.isfinite, losses)) else ("finite",)
     return {"asks": asks, "losses": losses, "factor": factor, **known}
 
 
@@ -48,11 +44,12 @@ EXERCISE = Exercise(
     points=2,
     task="Find the first step whose loss is non-finite or leaps above the smallest one before it.",
     aspects=(
-        Aspect("leap", "the first leap above the smallest loss so far is found", 1, ("returned",)),
+        Aspect(
+            "leap", "the first leap above factor times the smallest loss is found", 1, ("returned",)
+        ),
         Aspect(
             "finite",
-            "NaN and infinity are bad steps, exactly factor times the smallest loss is not; the "
-            "list is left unchanged",
+            "NaN and infinity are bad steps, and the list is left unchanged",
             1,
             ("returned", "losses_left_alone"),
         ),

@@ -134,7 +134,7 @@ class _Nudger:
         for i, value in enumerate(entries.tolist()):
             pair = []
             for entries[i] in (value + eps, value - eps):
-                pair.append(torch.as_tensor(f(copy)).item())
+                pair.append(float(f(copy)))
             entries[i] = value
             slopes[i] = (pair[0] - pair[1]) / (eps + eps)
         return slopes.view_as(copy)

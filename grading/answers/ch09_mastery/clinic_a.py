@@ -27,6 +27,14 @@ def _multiplied(got: Observation, rows: int, columns: int) -> bool:
 ANSWER = Answer(
     exercise="clinic_a",
     cases=_cases,
+    equivalent={
+        "return model(images.flatten(1)) -> return torch.as_tensor(model(images.flatten(1)))": (
+            "It is a tensor."
+        ),
+        "return model(images.flatten(1)) -> return model(images.flatten(1)).detach()": (
+            "Whether the logits carry a graph is free."
+        ),
+    },
     variants=(
         edit(FLAT, "torch.flatten(images, start_dim=-2)"),
         edit(FLAT, "images.reshape(len(images), -1)"),

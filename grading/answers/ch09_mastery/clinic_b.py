@@ -55,6 +55,10 @@ def _in_a_closure(model, x):
 ANSWER = Answer(
     exercise="clinic_b",
     cases=_cases,
+    equivalent={
+        "return model(x) -> return torch.as_tensor(model(x))": "It is a tensor.",
+        "return model(x) -> return model(x).detach()": "It has no graph.",
+    },
     variants=(
         edit("model.eval()", "model.train(False)"),
         _restored,

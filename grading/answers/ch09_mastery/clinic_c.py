@@ -76,6 +76,7 @@ def _from_a_generator(model, loader, loss_fn, optimizer) -> list[float]:
 ANSWER = Answer(
     exercise="clinic_c",
     cases=_cases,
+    equivalent={"return losses -> return list(losses)": "It is a list."},
     variants=(
         edit(CLEAR, "").edit(BACKWARD, CLEAR + BACKWARD),
         _model_zero_grad,

@@ -64,10 +64,8 @@ def test_state_of_an_instance_becomes_state_of_its_class():
     assert "type(self).x = x" in changed["self.x -> type(self).x"]
 
 
-#: One exercise of each chapter; the weekly workflow takes all, and all of their mutants.
-SAMPLED = [
-    chapter_exercises(chapter)[-1].name for chapter in CHAPTERS if chapter_exercises(chapter)
-]
+#: The first exercise of each chapter, a quick one; the weekly workflow takes all mutants of all.
+SAMPLED = [chapter_exercises(chapter)[0].name for chapter in CHAPTERS if chapter_exercises(chapter)]
 EXERCISES = [each.name for chapter in CHAPTERS for each in chapter_exercises(chapter)]
 
 
@@ -79,7 +77,7 @@ def test_the_hidden_tests_notice_a_sample_of_changes(name):
 
 
 def test_what_a_mutant_earns_and_is_called():
-    verdicts = exercise_verdicts("fit", secrets=1, sample=12)
+    verdicts = exercise_verdicts("count_updates", secrets=1, sample=25)
     killed = [each for each in verdicts if not each.survived]
     assert any(each.misconception for each in killed)
     assert all(each.score < each.max_score for each in killed)
@@ -88,8 +86,8 @@ def test_what_a_mutant_earns_and_is_called():
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_what_is_listed_as_equivalent_is_a_mutant(name):
-    names = {mutant.name for mutant in mutants_of(reference_source(name))}
-    assert set(find_answer(name).equivalent) <= names
+    listed = set(find_answer(name).equivalent)
+    assert not listed or listed <= {each.name for each in mutants_of(reference_source(name))}
 
 
 @pytest.mark.parametrize("listed", [False, True])
