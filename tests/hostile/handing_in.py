@@ -58,8 +58,8 @@ PREVIOUS_ONLY = """
 #: What a cell prints that got at something it should not.
 REACHED = "REACHED"  # written in two halves where a traceback may show the source
 HONEST = ("a-honest", "z-honest")
-#: The second has an exercise and a question wrong.
-HONEST_SCORES = [6.0, 3.0]
+#: The second has half of an exercise and a question wrong.
+HONEST_SCORES = [6.0, 4.0]
 SHORT = Limits(
     cell_seconds=15.0,
     exercise_seconds=15.0,

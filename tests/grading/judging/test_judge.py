@@ -119,6 +119,7 @@ def test_one_missing_case_is_not_full_marks():
         "train_one_epoch",
         "fit",
         "train_with_accumulation",
+        "count_updates",
         "iterate_batches",
         "train_val_split",
         "evaluate",
