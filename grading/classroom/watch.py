@@ -106,6 +106,9 @@ class Watched:
             score = result.outcome.score if result.outcome else None
             shown = show and result.feedback is not None
             self._note(waiting[result.learner], score, result.problem, shown)
+        for attempt in waiting.values():
+            if self.notes.get(attempt) is None:  # else it would come up at every look
+                self._note(attempt, problem="not graded: its folder is not a learner's")
         if policies.counts == "last":
             self._leave_out_older(found)
         else:
