@@ -55,7 +55,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     return {
         "moved": has_moved(case, observation),
         "mean_of_its_losses": _is_mean(
-            observation.get("returned"), observation["losses"], len(build(case)[1])
+            observation.get("returned"),
+            observation["losses"],
+            math.ceil(len(case["x"]) / case["batch_size"]),
         ),
     }
 

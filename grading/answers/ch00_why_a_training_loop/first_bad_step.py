@@ -156,6 +156,10 @@ def _right_step(case: Case) -> int | None:
 ANSWER = Answer(
     exercise="first_bad_step",
     cases=_cases,
+    equivalent={
+        "return None -> nothing": "A function that ends without return gives None.",
+        "min(smallest, loss) -> min(loss, smallest)": "The smaller of two is the same.",
+    },
     compare={"leap": _problem, "finite": _finite_problem},
     variants=(_one_pass, _with_accumulate, _with_tensor, _recursive, _through_numpy),
     misconceptions=(
