@@ -1,0 +1,3 @@
+"""Chapter 10, secret half: the quiz's key; the exercises' answers are beside it, by name."""
+
+QUIZ = ()
