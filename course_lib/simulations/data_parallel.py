@@ -59,7 +59,7 @@ class State:
 class DataParallel:
     name = "data_parallel"
     title = "Data parallel: several workers, one model"
-    size = (10.4, 4.4)
+    size = (10.4, 4.6)
     controls = (
         Slider("workers", "Workers", low=1, high=WORKERS[-1], default=2, step=1, integer=True),
         Toggle("average", "Average the gradients", default=False),
@@ -76,7 +76,7 @@ class DataParallel:
     def layout(self, figure: Figure) -> Artists:
         losses, apart, cost = figure.subplots(1, 3, width_ratios=(1.35, 1, 0.9))
         artists: dict[str, Artist | list[Artist]] = {}
-        losses.set(xlim=(0, STEPS), ylim=(0, 3.6), xlabel="step", ylabel="loss on all digits")
+        losses.set(xlim=(0, STEPS), ylim=(0, 5), xlabel="step", ylabel="loss on all digits")
         artists["title"] = losses.set_title(" ")
         steps = np.arange(STEPS + 1)
         (artists["alone"],) = losses.plot([], [], color="#B5B5B5", lw=6, label="one large batch")
@@ -87,9 +87,16 @@ class DataParallel:
             )[0]
             for i, (color, style, marker) in enumerate(_LOOKS)
         ]  # fmt: skip
-        losses.legend(loc="upper right", ncols=2, columnspacing=1.0)
+        figure.legend(
+            handles=[artists["alone"], *artists["curves"]], loc="outside lower left", ncols=5
+        )
 
-        apart.set(xlim=(0, STEPS), ylim=(-0.05, 1.6), xlabel="step", ylabel="largest difference of a weight")
+        apart.set(
+            xlim=(0, STEPS),
+            ylim=(-0.05, 1.6),
+            xlabel="step",
+            ylabel="largest difference of a weight",
+        )
         apart.set_title("How far apart replicas are")
         (artists["distance"],) = apart.plot([], [], color=INK, lw=2.4)
         artists["distance words"] = apart.text(
@@ -119,7 +126,7 @@ class DataParallel:
         for worker, curve in enumerate(artists["curves"]):
             seen = worker < state.workers
             values = state.run.losses[:, worker] if seen else np.full(STEPS + 1, np.nan)
-            curve.set_ydata(np.minimum(values, 3.55))
+            curve.set_ydata(np.minimum(values, 4.95))
         artists["distance"].set_data(steps, state.run.distance)
         artists["distance words"].set_text(f"at the end {state.run.distance[-1]:.2f}")
         place = state.workers - 1
@@ -213,7 +220,7 @@ def _seconds() -> tuple[tuple[float, ...], tuple[float, ...]]:
     """By number of workers: one worker's forward and backward pass on its part of a large batch, and
     averaging the workers' gradients. The least disturbed of several times."""
     X, y = digits(size=28)
-    X, y = X[:960], y[:960]
+    X, y = X[:480], y[:480]
     model = MLP(784, 128, 10, seed=0)
     compute, averaging = [], []
     for workers in WORKERS:

@@ -83,7 +83,9 @@ class PolicyGradient:
         artists["runs"] = [
             returns.plot([], [], color=FORWARD.color, lw=0.8, alpha=0.45)[0] for _ in range(RUNS)
         ]
-        (artists["mean"],) = returns.plot([], [], color=FORWARD.color, lw=3, label="mean of 20 runs")
+        (artists["mean"],) = returns.plot(
+            [], [], color=FORWARD.color, lw=3, label="mean of 20 runs"
+        )
         (artists["other mean"],) = returns.plot([], [], color=INK, lw=1.8, ls="--", label=" ")
         artists["return legend"] = returns.legend(loc="lower right")
 
@@ -121,7 +123,7 @@ class PolicyGradient:
         artists["with"].set_data(steps, np.maximum(with_it.variance, 1.1e-6))
         artists["without"].set_data(steps, np.maximum(without.variance, 1.1e-6))
         ratio = without.variance[0] / with_it.variance[0]
-        artists["variance title"].set_text(f"At the start {ratio:.0f} times the variance without")
+        artists["variance title"].set_text(f"Without: {ratio:.0f} times the variance")
         artists["bars title"].set_text(f"{state.run.best} of {RUNS} runs found it")
         jitter = np.linspace(-0.22, 0.22, RUNS)
         means = state.run.policies.mean(axis=0)

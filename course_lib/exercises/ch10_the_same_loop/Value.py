@@ -130,7 +130,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(not kinds, text, f"yours is {a_type(kinds[0])}" if kinds else "")
     if not kinds:
         yield Finding(not any(before), "every .grad is 0.0 before the first backward()")
-    place = next((i for i, pair in enumerate(zip(wanted, data)) if not _same([pair[0]], [pair[1]])), None)
+    place = next(
+        (i for i, pair in enumerate(zip(wanted, data)) if not _same([pair[0]], [pair[1]])), None
+    )
     got = ""
     if place is not None:
         what = _in_words(case["lines"], place)
@@ -140,7 +142,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     grads = observation["grads"]
     right = true_gradients(case["lines"], case["backward"])
-    wrong = next((i for i, pair in enumerate(zip(right, grads)) if not _same([pair[0]], [pair[1]])), None)
+    wrong = next(
+        (i for i, pair in enumerate(zip(right, grads)) if not _same([pair[0]], [pair[1]])), None
+    )
     got = ""
     if wrong is not None:
         what = _in_words(case["lines"], wrong)
@@ -189,7 +193,13 @@ def _public_cases() -> list[Case]:
         ("+", 3, 2),
         ("tanh", 4),
     ]
-    numbers: list[Line] = [("value", 2.0), ("*", 3.0, 0), ("+", 1, 0.5), ("+", 1.5, 2), ("*", 3, -2.0)]
+    numbers: list[Line] = [
+        ("value", 2.0),
+        ("*", 3.0, 0),
+        ("+", 1, 0.5),
+        ("+", 1.5, 2),
+        ("*", 3, -2.0),
+    ]
     twice: list[Line] = [("value", 3.0), ("*", 0, 0), ("+", 1, 0)]
     # Node 1 is used by 2 and by 3, and 2 by 3: node 1 must wait for both.
     waits: list[Line] = [("value", 0.4), ("*", 0, 2.0), ("tanh", 1), ("*", 1, 2), ("+", 3, 1)]

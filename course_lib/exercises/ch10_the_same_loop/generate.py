@@ -55,7 +55,7 @@ class Continues(nn.Module):
         embedded = self.table[tokens]
         # Each token weighs 0.6 times as much as the one after it.
         ages = (torch.arange(time)[:, None] - torch.arange(time)).clamp(min=0)
-        weights = (0.6**ages.double()).tril()
+        weights = (0.6 ** ages.double()).tril()
         logits = torch.sin(3 * weights @ embedded) @ self.head
         return -logits if self.training else logits
 
@@ -134,8 +134,12 @@ EXERCISE = Exercise(
     points=2,
     task="Let a language model write: one most likely token after another.",
     aspects=(
-        Aspect("tokens", "each new token is the most likely one after all before it", 1, ("returned",)),
-        Aspect("context", "the model gets the last tokens, as many as it takes", 0.5, ("returned",)),
+        Aspect(
+            "tokens", "each new token is the most likely one after all before it", 1, ("returned",)
+        ),
+        Aspect(
+            "context", "the model gets the last tokens, as many as it takes", 0.5, ("returned",)
+        ),
         Aspect(
             "modes",
             "in eval mode and without a graph; afterwards everything is as it was",

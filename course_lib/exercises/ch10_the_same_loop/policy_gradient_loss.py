@@ -105,9 +105,7 @@ EXERCISE = Exercise(
     task="A loss that raises the probability of what was rewarded.",
     aspects=(
         Aspect("loss", "minus the mean of log-probability times reward", 1, ("loss", "gradient")),
-        Aspect(
-            "baseline", "a baseline is subtracted from the rewards", 0.5, ("loss", "gradient")
-        ),
+        Aspect("baseline", "a baseline is subtracted from the rewards", 0.5, ("loss", "gradient")),
         Aspect(
             "constant",
             "rewards and baseline are numbers to the loss: no gradient reaches them",

@@ -108,7 +108,7 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "The difference of the two scores is the logit of \"the first answer is preferred\". The loss is "
+        'The difference of the two scores is the logit of "the first answer is preferred". The loss is '
         "minus the log of that probability: chapter 02's cross-entropy for two classes.",
         "sigmoid(-10000) is 0 in floating point, and log(0) is minus infinity. "
         "torch.nn.functional.logsigmoid computes the logarithm without the detour.",

@@ -43,7 +43,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     if not well_formed:
         return {"well_formed": False}
     n = case["n"]
-    counts = [Counter(i for shard in shards[label] for i in shard) for label in ("first", "next epoch")]
+    counts = [
+        Counter(i for shard in shards[label] for i in shard) for label in ("first", "next epoch")
+    ]
     return {
         "well_formed": True,
         "lengths": [len(shard) for shard in shards["first"]],
@@ -81,7 +83,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
     elif drop_last:
         text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
-        yield Finding(times == {1: share * world_size}, text, f"{words}: {_times_in_words(times, n)}")
+        yield Finding(
+            times == {1: share * world_size}, text, f"{words}: {_times_in_words(times, n)}"
+        )
     else:
         twice = share * world_size - n
         text = "when the examples do not divide evenly, all are read, and a few of them twice"

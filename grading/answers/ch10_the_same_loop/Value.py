@@ -40,9 +40,22 @@ def _cases(generator: torch.Generator) -> list[Case]:
         last = len(diamond) - 1
         diamond += [("tanh", last), ("*", last, last + 1), ("+", last + 2, 0)]
     # The long way round is made first, or last: no order of walking may be lucky.
-    late: list[Line] = [*values(1), ("*", 0, number()), ("tanh", 1), ("*", 2, number()), ("+", 3, 0)]
+    late: list[Line] = [
+        *values(1),
+        ("*", 0, number()),
+        ("tanh", 1),
+        ("*", 2, number()),
+        ("+", 3, 0),
+    ]
     late += [("+", 4, 1), ("*", 5, 4)]
-    early: list[Line] = [*values(2), ("+", 0, 1), ("*", 2, 2), ("tanh", 3), ("+", 2, 4), ("*", 5, 3)]
+    early: list[Line] = [
+        *values(2),
+        ("+", 0, 1),
+        ("*", 2, 2),
+        ("tanh", 3),
+        ("+", 2, 4),
+        ("*", 5, 3),
+    ]
     shared: list[Line] = [*values(2), ("*", 0, 1), ("*", 0, number()), ("tanh", 2)]
     return [
         program_case("forward", lines=[*values(2), ("+", 0, 1), ("*", 2, 0), ("tanh", 3)]),
@@ -347,13 +360,18 @@ ANSWER = Answer(
         ),
         wrong(
             "passed on before everything has arrived",
-            edit(f"                {WAIT}\n                    ready.append(parent)", "                ready.append(parent)"),
+            edit(
+                f"                {WAIT}\n                    ready.append(parent)",
+                "                ready.append(parent)",
+            ),
             "A value that is used twice passes its gradient on twice, the first time before all of it "
             "has arrived. Visit each value once, after everything that was computed from it.",
         ),
         wrong(
             "walk does not wait for the other uses",
-            edit(COUNT, COUNT + "                if parent in uses:\n                    continue\n"),
+            edit(
+                COUNT, COUNT + "                if parent in uses:\n                    continue\n"
+            ),
             "A value passes its gradient on as soon as the first part of it has arrived; what arrives "
             "later gets no further. Visit a value only after everything that was computed from it.",
         ),
@@ -376,7 +394,10 @@ ANSWER = Answer(
         ),
         wrong(
             "factors mixed up",
-            edit("((self, other.data), (other, self.data))", "((self, self.data), (other, other.data))"),
+            edit(
+                "((self, other.data), (other, self.data))",
+                "((self, self.data), (other, other.data))",
+            ),
             "The slopes of a product are mixed up: a * b changes by b per change of a, so each factor "
             "gets the *other* one's value times the gradient.",
         ),

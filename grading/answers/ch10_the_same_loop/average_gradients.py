@@ -39,7 +39,9 @@ def _stacked(models):
         if all(p.grad is None for p in column):
             continue
         gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in column]
-        means = torch.stack(gradients).mean(dim=0).expand(len(column), *column[0].shape).contiguous()
+        means = (
+            torch.stack(gradients).mean(dim=0).expand(len(column), *column[0].shape).contiguous()
+        )
         for p, mean in zip(column, means.unbind(0), strict=True):
             p.grad = mean
 
@@ -74,7 +76,9 @@ def _as_one_vector(models):
 
     def flat(replica):
         return [
-            (replica[i].grad if replica[i].grad is not None else replica[i] * 0).detach().reshape(-1)
+            (replica[i].grad if replica[i].grad is not None else replica[i] * 0)
+            .detach()
+            .reshape(-1)
             for i in used
         ]
 
@@ -115,13 +119,19 @@ ANSWER = Answer(
         ),
         wrong(
             "only the first replica",
-            edit("for p in replicas:\n                p.grad =", "for p in replicas[:1]:\n                p.grad ="),
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in replicas[:1]:\n                p.grad =",
+            ),
             "Only the first replica gets the mean; the others step by their own gradients, and the "
             "models drift apart. Write it into all of them.",
         ),
         wrong(
             "first replica left out",
-            edit("for p in replicas:\n                p.grad =", "for p in replicas[1:]:\n                p.grad ="),
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in replicas[1:]:\n                p.grad =",
+            ),
             "The first replica keeps its own gradient and drifts away from the others. Write the mean "
             "into all of them.",
         ),
@@ -139,7 +149,10 @@ ANSWER = Answer(
         ),
         wrong(
             "missing gradients stay missing",
-            edit("for p in replicas:\n                p.grad =", "for p in (p for p in replicas if p.grad is not None):\n                p.grad ="),
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in (p for p in replicas if p.grad is not None):\n                p.grad =",
+            ),
             "A replica without a gradient gets none, so its parameter stays behind when the others "
             "move. It gets the mean, too.",
         ),
@@ -151,7 +164,9 @@ ANSWER = Answer(
         ),
         wrong(
             "zeros for what nobody has",
-            edit(GRADIENTS, "[torch.zeros_like(p) if p.grad is None else p.grad for p in replicas]"),
+            edit(
+                GRADIENTS, "[torch.zeros_like(p) if p.grad is None else p.grad for p in replicas]"
+            ),
             "A gradient that is None in all replicas becomes a zero. An optimizer would then treat the "
             "parameter as one that takes part: weight decay and momentum would move it. Leave it None.",
         ),

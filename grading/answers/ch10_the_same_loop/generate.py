@@ -82,7 +82,9 @@ def _by_topk(model, tokens, n_new, context):
         modes = [(module, module.training) for module in model.modules()]
         model.eval()
         for _ in range(n_new):
-            best = model(tokens.narrow(1, max(0, tokens.size(1) - context), min(context, tokens.size(1))))
+            best = model(
+                tokens.narrow(1, max(0, tokens.size(1) - context), min(context, tokens.size(1)))
+            )
             tokens = torch.hstack((tokens, best.select(1, -1).topk(1, dim=-1)[1]))
         for module, training in modes:
             module.training = training
@@ -167,7 +169,10 @@ ANSWER = Answer(
             edit(
                 RETURN,
                 "    given[:, -1] = tokens[:, -1]\n    return tokens\n",
-            ).edit("    was_training = model.training\n", "    was_training, given = model.training, tokens\n"),
+            ).edit(
+                "    was_training = model.training\n",
+                "    was_training, given = model.training, tokens\n",
+            ),
             "You write into the tensor that was passed in. Make a new one: torch.cat does.",
         ),
     ),

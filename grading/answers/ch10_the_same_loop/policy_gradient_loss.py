@@ -46,7 +46,9 @@ def _one_by_one(log_probs, rewards, baseline=None):
     n = rewards.numel()
     if not isinstance(baseline, torch.Tensor):
         baseline = [baseline or 0.0] * n
-    terms = [p * (float(r) - float(b)) for p, r, b in zip(log_probs, rewards, baseline, strict=True)]
+    terms = [
+        p * (float(r) - float(b)) for p, r, b in zip(log_probs, rewards, baseline, strict=True)
+    ]
     return sum(terms) * (-1 / n)
 
 
@@ -73,9 +75,9 @@ ANSWER = Answer(
         ),
         wrong(
             "gradient through the baseline",
-            edit("advantages.detach()", "advantages").edit("rewards if", "rewards.detach() if").edit(
-                "else rewards -", "else rewards.detach() -"
-            ),
+            edit("advantages.detach()", "advantages")
+            .edit("rewards if", "rewards.detach() if")
+            .edit("else rewards -", "else rewards.detach() -"),
             "A gradient reaches the baseline: a network that gives it would be trained to make this loss "
             "small, and not to predict rewards. Detach it.",
         ),
@@ -87,7 +89,10 @@ ANSWER = Answer(
         ),
         wrong(
             "gradient through the rewards",
-            edit("rewards if baseline is None else rewards - baseline", "rewards if baseline is None else rewards - torch.as_tensor(baseline).detach()").edit("advantages.detach()", "advantages"),
+            edit(
+                "rewards if baseline is None else rewards - baseline",
+                "rewards if baseline is None else rewards - torch.as_tensor(baseline).detach()",
+            ).edit("advantages.detach()", "advantages"),
             "A gradient reaches the rewards. They are plain numbers to this loss: detach them.",
         ),
         wrong(

@@ -166,9 +166,9 @@ ANSWER = Answer(
         ),
         wrong(
             "a new order at every call",
-            edit(GENERATOR, "torch.Generator().manual_seed(random.SystemRandom().randrange(2**40))").edit(
-                "    generator =", "    import random\n    generator ="
-            ),
+            edit(
+                GENERATOR, "torch.Generator().manual_seed(random.SystemRandom().randrange(2**40))"
+            ).edit("    generator =", "    import random\n    generator ="),
             "Every call draws a new order, so no two workers cut up the same one. Seed a generator with "
             "seed and epoch.",
             recognise=lambda case, got: got["well_formed"] and not got["repeatable"],
