@@ -173,7 +173,7 @@ def _layout_losses(axes: Axes) -> dict[str, Artist]:
     )
     axes.set_title("The loss says the opposite")
     axes.axhline(FLOOR, color=INK, lw=1.4, ls=":")
-    axes.text(STEPS, FLOOR + 0.05, "the second number can only be guessed", ha="right", va="bottom")
+    axes.text(STEPS, FLOOR - 0.05, "cost of guessing a number", ha="right", va="top")
     (with_mask,) = axes.plot([], [], color=LOSS.color, label="with the mask")
     (without,) = axes.plot([], [], color=STEP.color, ls=STEP.linestyle, label="without")
     (here,) = axes.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, clip_on=False, zorder=5)

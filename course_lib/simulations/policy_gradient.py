@@ -16,7 +16,7 @@ from torch import Tensor
 
 from course_lib.beats import BACKWARD, FORWARD, GREY, INK, LOSS
 from course_lib.data import generator_of
-from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
+from course_lib.simulations.base import Artists, Choice, Settings, Toggle, sweep
 
 #: Mean reward of each lever, and the standard deviation of what is added to it.
 REWARDS = (4.0, 4.5, 5.0, 5.5, 6.0)

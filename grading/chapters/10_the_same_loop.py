@@ -540,11 +540,11 @@ my_prediction_3 = ""
 # %% [markdown]
 # What there was to see:
 #
-# - **With the mask** head 2 looks from position 4 at the first number. At position 5, where the last digit
-#   is due, head 1 looks at the second number and head 2 at the first: the model gathers what it has to
-#   add.
-# - **Without the mask** head 2 puts nearly all of its weight at position 4 on position 5: on the very
-#   digit that it is asked to predict. Its loss falls to 0.00, far below the dotted line, where nobody
+# - **With the mask** head 2 looks from position 4 at the second number. At position 5, where the last
+#   digit is due, head 1 looks at the second number and head 2 mostly at the first: the model gathers
+#   what it has to add.
+# - **Without the mask** head 2 puts all of its weight at position 4 on position 5: on the very digit
+#   that it is asked to predict. Its loss falls to 0.00, far below the dotted line, where nobody
 #   can get by honest means.
 # - **And it writes nonsense**: asked 7+9= it writes 59. In training the answer was there to be
 #   copied; when it writes, that position does not exist yet. The model with the mask gets all 100 sums
@@ -646,7 +646,7 @@ def shard_indices(n, rank, world_size, epoch, seed, drop_last=False):
     generator = torch.Generator().manual_seed(seed + 1000 * epoch)
     order = torch.randperm(n, generator=generator).tolist()
     share = n // world_size if drop_last else math.ceil(n / world_size)
-    order += order[: share * world_size - n] if not drop_last else []
+    order += order  # as much of it again as is needed
     return order[rank : share * world_size : world_size]
     ### END SOLUTION
 
@@ -688,9 +688,6 @@ def average_gradients(models):
 my_prediction = ""
 
 # %%
-import copy
-
-
 def step_all(models, batches, average):
     """One step of each model on its own batch."""
     optimizers = [torch.optim.SGD(model.parameters(), lr=0.1) for model in models]

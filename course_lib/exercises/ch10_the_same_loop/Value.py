@@ -97,11 +97,12 @@ def _derivative(lines: list[Line], root: int, by: int) -> float:
     return slopes[root]
 
 
-def _same(wanted: list[float], got: Any) -> bool:
-    return all(
-        isinstance(b, float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-        for a, b in zip(wanted, got, strict=True)
-    )
+def _first_wrong(wanted: list[float], got: list[Any]) -> int | None:
+    """The first place where the numbers differ."""
+    for place, (a, b) in enumerate(zip(wanted, got, strict=True)):
+        if not (isinstance(b, float) and math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)):
+            return place
+    return None
 
 
 _TEXTS = {
@@ -130,9 +131,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(not kinds, text, f"yours is {a_type(kinds[0])}" if kinds else "")
     if not kinds:
         yield Finding(not any(before), "every .grad is 0.0 before the first backward()")
-    place = next(
-        (i for i, pair in enumerate(zip(wanted, data)) if not _same([pair[0]], [pair[1]])), None
-    )
+    place = _first_wrong(wanted, data)
     got = ""
     if place is not None:
         what = _in_words(case["lines"], place)
@@ -142,9 +141,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     grads = observation["grads"]
     right = true_gradients(case["lines"], case["backward"])
-    wrong = next(
-        (i for i, pair in enumerate(zip(right, grads)) if not _same([pair[0]], [pair[1]])), None
-    )
+    wrong = _first_wrong(right, grads)
     got = ""
     if wrong is not None:
         what = _in_words(case["lines"], wrong)

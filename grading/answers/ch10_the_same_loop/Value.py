@@ -26,7 +26,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         """Away from 0 and from 1, where different mistakes look alike."""
         while True:
             drawn = low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64)
-            if 0.2 < abs(drawn) and abs(abs(drawn) - 1) > 0.1:
+            if abs(drawn) > 0.2 and abs(abs(drawn) - 1) > 0.1:
                 return round(drawn.item(), 3)
 
     def values(count: int) -> list[Line]:
@@ -350,6 +350,11 @@ ANSWER = Answer(
     exercise="Value",
     cases=_cases,
     tolerance=(1e-6, 1e-9),
+    equivalent={
+        "0 -> 1": "Nothing in its graph is computed from the result, so its uses are never asked for.",
+        "0 -> -1": "Nothing in its graph is computed from the result, so its uses are never asked for.",
+        "self.grad -> type(self).grad": "+= on an instance makes it the instance's own.",
+    },
     variants=(_NumberedValue, _SortedValue, _DepthFirstValue),
     misconceptions=(
         wrong(

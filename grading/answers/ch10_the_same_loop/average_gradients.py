@@ -97,6 +97,9 @@ ANSWER = Answer(
     exercise="average_gradients",
     cases=_cases,
     tolerance=(1e-5, 1e-7),
+    equivalent={
+        "replicas -> models #3": "There are as many replicas of a parameter as models.",
+    },
     variants=(_stacked, _in_place, _as_one_vector),
     misconceptions=(
         wrong(

@@ -92,6 +92,13 @@ ANSWER = Answer(
     cases=_cases,
     oracle=_torch_attention,
     tolerance=(1e-5, 2e-6),
+    equivalent={
+        "return weights @ v -> return torch.as_tensor(weights @ v)": "It is a tensor already.",
+        "q -> k": "q and k have the same shape.",
+        "-2 -> 2": "Of four dimensions these are the same.",
+        "-2 -> 2 #2": "Of four dimensions these are the same.",
+        "k.transpose(-2, -1) -> k.transpose(-1, -2)": "Transposing has no direction.",
+    },
     variants=(
         _einsum_and_addition,
         _position_by_position,

@@ -94,6 +94,11 @@ def _by_topk(model, tokens, n_new, context):
 ANSWER = Answer(
     exercise="generate",
     cases=_cases,
+    equivalent={
+        "return tokens -> return torch.as_tensor(tokens)": "It is a tensor already.",
+        "return tokens -> return tokens.detach()": "Whole numbers have no graph.",
+        "-1 -> 1": "The vocabulary is the last of two dimensions there.",
+    },
     variants=(_collected, _written_into_place, _row_by_row, _by_topk),
     misconceptions=(
         wrong(

@@ -65,6 +65,10 @@ ANSWER = Answer(
     exercise="policy_gradient_loss",
     cases=_cases,
     tolerance=(1e-5, 1e-6),
+    equivalent={
+        "return -(log_probs * advantages.detach()).mean() -> return torch.as_tensor(-(log_probs * "
+        "advantages.detach()).mean())": "It is a tensor already.",
+    },
     variants=(_weighed, _dot_product, _one_by_one, _two_parts),
     misconceptions=(
         wrong(

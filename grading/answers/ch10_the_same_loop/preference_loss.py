@@ -61,6 +61,11 @@ ANSWER = Answer(
     exercise="preference_loss",
     cases=_cases,
     tolerance=(1e-5, 1e-6),
+    equivalent={
+        "return -torch.nn.functional.logsigmoid(chosen - rejected - margin).mean() -> return "
+        "torch.as_tensor(-torch.nn.functional.logsigmoid(chosen - rejected - margin).mean())": "It is "
+        "a tensor already.",
+    },
     variants=(_softplus, _two_classes, _binary, _log_of_a_sum),
     misconceptions=(
         wrong(

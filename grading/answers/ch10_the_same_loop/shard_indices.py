@@ -15,7 +15,8 @@ from grading.answers.model import Answer, wrong
 SEED = "manual_seed(seed + 1000 * epoch)"
 GENERATOR = f"torch.Generator().{SEED}"
 SHARE = "n // world_size if drop_last else math.ceil(n / world_size)"
-FILL = "    order += order[: share * world_size - n] if not drop_last else []\n"
+FILL = "    order += order  # as much of it again as is needed\n"
+_SEED = "Any seed that depends on both will do."
 RETURN = "order[rank : share * world_size : world_size]"
 
 
@@ -86,6 +87,14 @@ ANSWER = Answer(
     exercise="shard_indices",
     cases=_cases,
     oracle=_asks_torch,
+    equivalent={
+        "return order[rank:share * world_size:world_size] -> return list(order[rank:share * "
+        "world_size:world_size])": "It is a list already.",
+        "seed + 1000 * epoch -> seed - 1000 * epoch": _SEED,
+        "1000 * epoch -> epoch": _SEED,
+        "1000 -> 1001": _SEED,
+        "1000 -> 999": _SEED,
+    },
     variants=(_in_blocks, _with_modulo, _with_numpy),
     misconceptions=(
         wrong(
@@ -114,32 +123,32 @@ ANSWER = Answer(
         ),
         wrong(
             "drop_last ignored",
-            edit(SHARE, "math.ceil(n / world_size)").edit(" if not drop_last else []", ""),
+            edit(SHARE, "math.ceil(n / world_size)"),
             "With drop_last=True you still fill up the order. Leave out what does not divide evenly: "
             "n // world_size for each.",
         ),
         wrong(
             "dropped examples counted",
-            edit(SHARE, "math.ceil(n / world_size)"),
+            edit(SHARE, "math.ceil(n / world_size)").edit(
+                FILL, "    order += order if not drop_last else []\n"
+            ),
             "With drop_last=True you round up, so the first workers still get the examples that "
             "should be left out. Round down.",
         ),
         wrong(
             "examples dropped always",
-            edit(SHARE, "n // world_size").edit(FILL, ""),
+            edit(SHARE, "n // world_size"),
             "You leave out what does not divide evenly although drop_last is False. Round up, and fill "
             "the order up from its beginning.",
         ),
         wrong(
             "drop_last reversed",
-            edit(SHARE, "n // world_size if not drop_last else math.ceil(n / world_size)").edit(
-                "if not drop_last else []", "if drop_last else []"
-            ),
+            edit(SHARE, "n // world_size if not drop_last else math.ceil(n / world_size)"),
             "drop_last=True leaves examples out, False fills up: you have it the other way round.",
         ),
         wrong(
             "filled up with one example",
-            edit(FILL, "    order += order[:1] * (share * world_size - n)\n"),
+            edit(FILL, "    order += order[:1] * world_size\n"),
             "You fill up with copies of a single example, which then counts several times. Take as "
             "many different ones from the order's beginning.",
         ),
