@@ -217,7 +217,7 @@ EXERCISE = Exercise(
     points=4,
     task="Autograd for single numbers.",
     aspects=(
-        Aspect("forward", "+, * and tanh, also with plain numbers on either side", 0.5, ("data",)),
+        Aspect("forward", "+, * and tanh, also with plain numbers on either side", 1, ("data",)),
         Aspect(
             "gradients",
             "every value of an expression gets its gradient, the result itself 1",
@@ -226,7 +226,7 @@ EXERCISE = Exercise(
         ),
         Aspect("shared", "a value that is used several times gets the sum", 1, ("grads",)),
         Aspect("again", "another backward() adds to the gradients that are there", 0.5, ("grads",)),
-        Aspect("deep", "a chain of 10,000 operations works", 1, ("grads",)),
+        Aspect("deep", "a chain of 10,000 operations works", 0.5, ("grads",)),
     ),
     hints=(
         "Let each result keep pairs (parent, slope): how much it changes per change of that parent. "

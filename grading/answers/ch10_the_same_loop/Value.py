@@ -66,7 +66,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
                 ("*", number(), 3), ("tanh", 4), ("+", 5, 0),
             ],
         ),
-        program_case("forward", "gradients", lines=ints, backward=(2,), task="numbers"),
+        program_case("forward", lines=ints),
+        program_case("gradients", lines=ints, backward=(2,), task="numbers"),
         program_case("gradients", lines=[*neuron, ("tanh", 8)], backward=(9,), task="tree"),
         program_case(
             "gradients",
