@@ -79,7 +79,7 @@ def _derivative(lines: list[Line], root: int, by: int) -> float:
     for place, (operation, *arguments) in enumerate(lines):
         pairs = [
             (values[each], slopes[each]) if isinstance(each, int) else (each, 0.0)
-            for each in arguments
+            for each in (arguments if operation != "value" else map(float, arguments))
         ]
         (a, da), (b, db) = pairs[0], pairs[-1]
         match operation:
@@ -157,11 +157,12 @@ def _shown(value: Any) -> str:
 def _forward(lines: list[Line]) -> list[float]:
     values: list[float] = []
     for operation, *arguments in lines:
+        if operation == "value":
+            values.append(float(arguments[0]))
+            continue
         known = [values[each] if isinstance(each, int) else each for each in arguments]
         a, b = known[0], known[-1]
-        values.append(
-            {"value": a, "+": a + b, "*": a * b}[operation] if operation != "tanh" else math.tanh(a)
-        )
+        values.append({"+": a + b, "*": a * b, "tanh": math.tanh(a)}[operation])
     return values
 
 

@@ -17,7 +17,7 @@ def replicas_case(
     without: tuple[tuple[int, int], ...] = (),
     dtype: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
-    """A case: replicas of a model with parameters of these shapes, each with gradients of its own.
+    """A case: models with parameters of these shapes, each with numbers and gradients of its own.
     ``without``: pairs (replica, parameter) whose gradient is None."""
 
     def normal(shape: tuple[int, ...]) -> Tensor:
@@ -25,7 +25,7 @@ def replicas_case(
 
     return {
         "asks": asks,
-        "parameters": [normal(shape) for shape in shapes],
+        "parameters": [[normal(shape) for shape in shapes] for _ in range(replicas)],
         "gradients": [
             [None if (r, i) in without else normal(shape) + 0.3 for i, shape in enumerate(shapes)]
             for r in range(replicas)
@@ -49,7 +49,7 @@ class Bare(nn.Module):
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    models = [Bare(case["parameters"]) for _ in case["gradients"]]
+    models = [Bare(parameters) for parameters in case["parameters"]]
     for model, gradients in zip(models, case["gradients"], strict=True):
         for p, gradient in zip(model.in_order(), gradients, strict=True):
             p.grad = None if gradient is None else gradient.clone()
@@ -101,8 +101,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(not observation["shared"], "each replica has gradient tensors of its own")
     kept = observation["same_objects"] and all(
         torch.equal(a, b)
-        for each in observation["parameters"]
-        for a, b in zip(case["parameters"], each, strict=True)
+        for own, each in zip(case["parameters"], observation["parameters"], strict=True)
+        for a, b in zip(own, each, strict=True)
     )
     yield Finding(kept, "the parameters stay as they are")
 

@@ -109,21 +109,36 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             "queries of zero look at all positions up to their own alike: the mean of v[0] to v[t]",
         )
         return
+    wanted_last, got_last = _last_number(case["q"], case["k"], v), result[0, 0, -1, 0].item()
+    yield Finding(
+        math.isclose(got_last, wanted_last, rel_tol=1e-4, abs_tol=1e-5),
+        "the last position's output is the mean of all values, weighted by a softmax of its scaled "
+        "scores",
+        f"its first number should be {wanted_last:.4f}, yours is {got_last:.4f}",
+    )
     low, high = v.amin(dim=-2, keepdim=True), v.amax(dim=-2, keepdim=True)
     inside = bool(((result > low - tolerance) & (result < high + tolerance)).all())
     yield Finding(inside, "each output is a mean of values: within their smallest and largest")
     if list(q.shape) == [1, 1, 2, 4] and q.abs().max() == 1:
         # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
         share = 1 / (1 + math.exp(-2))
-        wanted_last = (1 - share) * v[0, 0, 0, 0].item() + share * v[0, 0, 1, 0].item()
+        known = (1 - share) * v[0, 0, 0, 0].item() + share * v[0, 0, 1, 0].item()
         last = result[0, 0, 1, 0].item()
         yield Finding(
-            abs(last - wanted_last) < 1e-6,
+            abs(last - known) < 1e-6,
             "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881",
             f"the values are {v[0, 0, 0, 0]:g} and {v[0, 0, 1, 0]:g}, your output is {last:.4f}",
         )
     yield Finding(observation["gradients"] is not None, "gradients flow back to q, k and v")
     yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+
+
+def _last_number(q: Tensor, k: Tensor, v: Tensor) -> float:
+    """The first number of the last position's output, in the first head."""
+    query, keys, values = q[0, 0, -1].tolist(), k[0, 0].tolist(), v[0, 0, :, 0].tolist()
+    scores = [sum(map(float.__mul__, query, key)) / math.sqrt(len(query)) for key in keys]
+    powers = [math.exp(score - max(scores)) for score in scores]
+    return sum(map(float.__mul__, powers, values)) / sum(powers)
 
 
 def _public_cases() -> list[Case]:

@@ -154,8 +154,8 @@ EXERCISE = Exercise(
     ),
     public_cases=lambda: [
         shard_case("cover", "order", n=24, world_size=3, epoch=0, seed=5),
-        shard_case("equal", n=23, world_size=4, epoch=1, seed=2),
-        shard_case("equal", n=23, world_size=4, epoch=1, seed=2, drop_last=True),
+        shard_case("equal", n=22, world_size=4, epoch=1, seed=2),
+        shard_case("equal", n=22, world_size=4, epoch=1, seed=2, drop_last=True),
         shard_case("cover", "order", n=20, world_size=1, epoch=2, seed=0, drop_last=False),
     ],
     properties=_properties,

@@ -119,6 +119,13 @@ ANSWER = Answer(
             ),
             "You average the parameters and leave the gradients as they were, so the replicas take "
             "different steps. Average the gradients, before the step.",
+            also=("parameters",),
+        ),
+        wrong(
+            "gradients left as they were",
+            edit(WRITE, "            pass\n"),
+            "No replica's .grad has changed. Write the mean into all of them: p.grad = ...",
+            also=("parameters",),
         ),
         wrong(
             "only the first replica",
