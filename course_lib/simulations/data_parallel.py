@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.beats import AZURE, BACKWARD, BROWN, FORWARD, INK, LOSS, STEP
+from course_lib.beats import BACKWARD, BROWN, FORWARD, INK, LOSS, STEP
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
@@ -105,18 +105,15 @@ class DataParallel:
         )  # fmt: skip
 
         compute, average = (np.array(each) * 1e3 for each in _seconds())
-        cost.bar(WORKERS, compute, width=0.62, color=FORWARD.color, label="forward, backward")
-        cost.bar(
-            WORKERS, average, bottom=compute, width=0.62, color="white", ec=BROWN, hatch="///",
-            label="averaging",
-        )  # fmt: skip
-        cost.set_xticks(WORKERS)
+        cost.plot(WORKERS, compute, color=FORWARD.color, marker="o", label="forward, backward")
+        cost.plot(
+            WORKERS[1:], average[1:], color=BROWN, ls="--", marker="D", label="averaging gradients"
+        )
+        cost.set(xlim=(0.6, 4.4), xticks=WORKERS, yscale="log", ylim=(0.005, 200))
         cost.set(xlabel="workers", ylabel="a worker's time per step (ms)")
-        cost.set(ylim=(0, 1.6 * float((compute + average).max())))
         cost.set_title("Measured here")
-        cost.grid(visible=False, axis="x")
         cost.legend(loc="upper right")
-        (artists["cost here"],) = cost.plot([], [], "v", color=AZURE, mec=INK, ms=12, zorder=5)
+        (artists["cost here"],) = cost.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
         return artists
 
     def update(self, artists: Artists, state: State) -> None:
@@ -129,9 +126,8 @@ class DataParallel:
             curve.set_ydata(np.minimum(values, 4.95))
         artists["distance"].set_data(steps, state.run.distance)
         artists["distance words"].set_text(f"at the end {state.run.distance[-1]:.2f}")
-        place = state.workers - 1
-        height = 1e3 * (state.compute_seconds[place] + state.average_seconds[place])
-        artists["cost here"].set_data([state.workers], [height * 1.12])
+        seconds = state.compute_seconds[state.workers - 1]
+        artists["cost here"].set_data([state.workers], [1e3 * seconds])
 
     def describe(self, state: State) -> str:
         ends = [f"{loss:.2f}" for loss in state.run.losses[-1]]

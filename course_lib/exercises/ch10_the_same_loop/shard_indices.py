@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import kind_of
+from course_lib.exercises.checking.wire import a_type, kind_of
 
 #: Which shards are asked for, each from all ranks: label, what is added to epoch and to seed.
 ROUNDS = (("first", 0, 0), ("again", 0, 0), ("next epoch", 1, 0), ("other seed", 0, 17))
@@ -66,7 +66,8 @@ def _is_shard(value: Any) -> bool:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     n, world_size, drop_last = case["n"], case["world_size"], bool(case["drop_last"])
     shards = observation["shards"]
-    got = f"yours is a {kind_of(shards['first'][0])}"
+    first = shards["first"][0]
+    got = f"yours is {'a ' + kind_of(first) if isinstance(first, list | tuple) else a_type(first)}"
     yield Finding(observation["well_formed"], "a shard is a list of ints", got)
     if not observation["well_formed"]:
         return

@@ -186,6 +186,9 @@ ANSWER = Answer(
             "tensor instead of a list",
             edit(RETURN, f"torch.tensor({RETURN})"),
             "You return a tensor. Return a list of ints: tolist() makes one.",
+            recognise=lambda case, got: all(
+                isinstance(shard, torch.Tensor) for each in got["shards"].values() for shard in each
+            ),
         ),
     ),
 )
