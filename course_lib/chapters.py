@@ -34,6 +34,7 @@ CHAPTERS: tuple[Chapter, ...] = (
     Chapter("08_schedules_and_checkpoints", "Schedules, checkpoints, early stopping", 95),
     Chapter("08b_mixed_precision_gpu", "GPU lab: mixed precision", 75),
     Chapter("09_mastery", "Mastery", 110),
+    Chapter("10_the_same_loop", "The same loop elsewhere", 110),
 )
 
 

@@ -62,6 +62,7 @@ EFFORT = {
     "train": Effort("hard", 30),
     "Value": Effort("hard", 15),
     "causal_attention": Effort("hard", 12),
+    "generate": Effort("medium", 8),
     "shard_indices": Effort("medium", 10),
     "average_gradients": Effort("medium", 8),
     "policy_gradient_loss": Effort("easy", 6),

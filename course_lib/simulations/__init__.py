@@ -27,6 +27,9 @@ SIMULATIONS: dict[str, str] = {
     "number_formats": "NumberFormats",
     "loss_scaling": "LossScaling",
     "bug_clinic": "BugClinic",
+    "attention_map": "AttentionMap",
+    "data_parallel": "DataParallel",
+    "policy_gradient": "PolicyGradient",
 }
 
 

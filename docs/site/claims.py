@@ -483,4 +483,88 @@ CLAIMS = (
         for patient in range(1, 9)
     ),
     Claim("bug_clinic", "make a guess", ("Your guess: wrong device",), {"guess": 3}),
+    # Chapter 10
+    Claim(
+        "attention_map",
+        "head 2 looks from position 4 at the second number",
+        (r"head 2: position 4 .* 0\.9\d at '9' \(position 3\)",),
+        {"head": 2},
+    ),
+    Claim(
+        "attention_map",
+        "head 1 looks at the second number and head 2 mostly at the first",
+        (r"head 1: position 5 .* (0\.9\d|1\.00) at '9' \(position 3\)",),
+        {"place": 5},
+    ),
+    Claim(
+        "attention_map",
+        "head 1 looks at the second number and head 2 mostly at the first",
+        (r"head 2: position 5 .* 0\.[67]\d at '7' \(position 1\)",),
+        {"place": 5, "head": 2},
+    ),
+    Claim(
+        "attention_map",
+        "head 2 puts all of its weight at position 4 on position 5",
+        (r"head 2: position 4 .* (0\.99|1\.00) at '1' \(position 5\)",),
+        {"mask": False, "head": 2},
+    ),
+    Claim(
+        "attention_map",
+        "**And it writes nonsense**: asked 7+9= it writes 59.",
+        (r"loss is 0\.00; asked 7\+9= the model writes 59, and 5\d of 100",),
+        {"mask": False},
+    ),
+    Claim(
+        "attention_map",
+        "The model with the mask gets all 100 sums",
+        (r"loss is 0\.46; asked 7\+9= the model writes 16, and 100 of 100",),
+    ),
+    Claim(
+        "data_parallel",
+        "each replica learns its own digits and forgets the others",
+        ("The replicas go astray", r"the loss on all digits is 2\.9\d, 2\.9\d;"),
+    ),
+    Claim(
+        "data_parallel",
+        "With shards that look alike the replicas only drift apart.",
+        ("The replicas drift apart",),
+        {"shards": "alike"},
+    ),
+    Claim(
+        "data_parallel",
+        "**With averaging** all curves fall together, on the grey one",
+        (r"is 0\.63, 0\.63; one worker with the whole batches has 0\.63", "less than 1e-9"),
+        {"average": True},
+    ),
+    Claim(
+        "policy_gradient",
+        "**Without a baseline** 13 of 20 runs settle on the best lever.",
+        ("13 of 20 runs settled on it",),
+    ),
+    Claim(
+        "policy_gradient",
+        "With a baseline all 20 find it, at the same rate.",
+        ("20 of 20 runs settled on it",),
+        {"baseline": True},
+    ),
+    Claim(
+        "policy_gradient",
+        "without a baseline most runs settle on a worse lever within a few steps",
+        ("Most runs settle on a worse lever: without a baseline, learning rate 1,",),
+        {"lr": 1.0},
+    ),
+    Claim(
+        "policy_gradient",
+        "With a baseline all 20 runs find the best one.",
+        ("Every run finds the best lever: with a baseline, learning rate 1,",),
+        {"lr": 1.0, "baseline": True},
+    ),
+    Claim(
+        "policy_gradient",
+        "it acts like ten times the learning rate",
+        (
+            "Most runs settle on a worse lever: without a baseline, learning rate 0.1, rewards times 10",
+        ),
+        {"scale": 10.0},
+    ),
 )

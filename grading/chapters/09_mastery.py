@@ -839,7 +839,8 @@ print("more than 90 % of the sequences right:", right > 0.9)
 
 # %% [markdown]
 # Nothing is different. What makes language models hard is their size, their data and their cost,
-# and a loop that runs for weeks. From here there are three roads:
+# and a loop that runs for weeks. From here there are three roads, and chapter 10 goes a few steps down
+# each of them:
 #
 # - **Distributed training.** With `DistributedDataParallel` (DDP) each GPU has the whole model and
 #   part of the batch; during `backward()` the gradients are averaged over all of them, and every
@@ -881,5 +882,7 @@ print("more than 90 % of the sequences right:", right > 0.9)
 # **From the bug cheat sheet:** all eight. Row 3, *wrong device*, is this chapter's own:
 # `x, y = x.to(device), y.to(device)`.
 #
-# **Where next:** your own data. Take the loop you wrote here, and train something you care about. If
-# you answered the ten questions before chapter 00, call `course_lib.before_after("after")`.
+# **Where next:** your own data. Take the loop you wrote here, and train something you care about. And
+# in chapter 10 the same four beats train a transformer, two machines at once, and a policy that is
+# told only its reward. If you answered the ten questions before chapter 00, call
+# `course_lib.before_after("after")`.

@@ -19,6 +19,9 @@ CLAIMS = (
     "tests/course_lib/simulations/test_optimizer_race.py",
     "tests/course_lib/simulations/test_crash_and_resume.py",
     "tests/course_lib/simulations/test_early_stopping.py",
+    "tests/course_lib/simulations/test_attention_map.py",
+    "tests/course_lib/simulations/test_data_parallel.py",
+    "tests/course_lib/simulations/test_policy_gradient.py",
 )
 #: Not on reproducibility: that a run repeats itself to the last bit is what noise takes away.
 _NOT_UNDER_NOISE = "same_settings or everything_saved_it_is_the_same_run or plain_optimizer"

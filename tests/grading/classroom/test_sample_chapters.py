@@ -61,6 +61,16 @@ EXPECTED = {
         },
     ),
     ("09", "learner-04"): (10, 3, {"train": "last weights instead of best"}),
+    ("10", "learner-05"): (
+        13.5,
+        2,
+        {
+            "Value": "recursion too deep",
+            "causal_attention": "scaled by the width",
+            "shard_indices": "a seed of its own for each rank",
+            "preference_loss": "log of a sigmoid that is 0",
+        },
+    ),
 }
 
 

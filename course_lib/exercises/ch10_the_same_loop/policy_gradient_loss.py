@@ -1,0 +1,126 @@
+"""``policy_gradient_loss``, public half."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from course_lib.exercises.ch10_the_same_loop.results import is_about, number_of, seen
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+
+
+def policy_case(
+    generator: torch.Generator,
+    *asks: str,
+    n: int,
+    baseline: str = "none",
+    dtype: torch.dtype = torch.float64,
+) -> dict[str, Any]:
+    """A case: ``n`` actions. ``baseline`` is "none" (the argument is left out), "None", "number" or
+    "tensor"."""
+
+    def normal() -> Tensor:
+        return torch.randn(n, generator=generator, dtype=torch.float64)
+
+    logits = torch.stack([normal(), normal(), normal()], dim=1)
+    values: dict[str, Any] = {"none": None, "None": None}
+    values["number"] = round(0.5 + torch.rand((), generator=generator).item(), 3)
+    values["tensor"] = (0.5 * normal() + 1).to(dtype)
+    return {
+        "asks": asks,
+        "log_probs": logits.log_softmax(dim=1)[:, 0].to(dtype),
+        "rewards": (2 * normal() + 1).to(dtype),
+        "baseline": values[baseline],
+        "passed": baseline != "none",
+    }
+
+
+def _observe(function: Any, case: Case, notes: Notes) -> None:
+    log_probs = case["log_probs"].clone().requires_grad_()
+    rewards = case["rewards"].clone().requires_grad_()
+    arguments = [log_probs, rewards]
+    baseline = case["baseline"]
+    if isinstance(baseline, Tensor):
+        baseline = baseline.clone().requires_grad_()
+    if case["passed"]:
+        arguments.append(baseline)
+    loss = function(*arguments)
+    notes["loss"] = loss.detach() if isinstance(loss, Tensor) else loss
+    leaves = [x for x in arguments if isinstance(x, Tensor)]
+    gradients: list[Tensor | None] = [None] * len(leaves)
+    if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
+        gradients = list(torch.autograd.grad(loss, leaves, allow_unused=True))
+    notes["gradient"] = gradients[0]
+    reached = [g is not None and bool(g.any()) for g in gradients[1:]]
+    notes["reaches_rewards"], notes["reaches_baseline"] = reached[0], any(reached[1:])
+
+
+def true_loss(case: Case) -> tuple[float, list[float]]:
+    """The loss and its gradient at the log-probabilities, written out in plain Python."""
+    n = len(case["rewards"])
+    baseline = case["baseline"]
+    baselines = baseline.tolist() if isinstance(baseline, Tensor) else [baseline or 0.0] * n
+    advantages = [r - b for r, b in zip(case["rewards"].tolist(), baselines, strict=True)]
+    terms = [p * a for p, a in zip(case["log_probs"].tolist(), advantages, strict=True)]
+    return -sum(terms) / n, [-a / n for a in advantages]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    loss = observation["loss"]
+    known = number_of(loss) is not None
+    yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
+    if not known:
+        return
+    wanted, slopes = true_loss(case)
+    kind = "baseline" if case["baseline"] is not None else "no baseline"
+    text = {
+        "baseline": "with a baseline: minus the mean of log_prob * (reward - baseline)",
+        "no baseline": "without a baseline: minus the mean of log_prob * reward",
+    }[kind]
+    yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.4g}, {seen(loss)}")
+    gradient = observation["gradient"]
+    yield Finding(gradient is not None, "a gradient flows back to log_probs")
+    if gradient is not None:
+        right = torch.allclose(gradient.double(), torch.tensor(slopes).double(), atol=1e-4)
+        text = "that gradient raises the probability of actions that beat the baseline"
+        yield Finding(right, text)
+    yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
+    yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
+
+
+def _public_cases() -> list[Case]:
+    generator = torch.Generator().manual_seed(106)
+    return [
+        policy_case(generator, "loss", n=4),
+        policy_case(generator, "baseline", n=5, baseline="number"),
+        policy_case(generator, "baseline", "constant", n=3, baseline="tensor"),
+        policy_case(generator, "loss", n=3, baseline="None"),
+    ]
+
+
+EXERCISE = Exercise(
+    name="policy_gradient_loss",
+    points=2,
+    task="A loss that raises the probability of what was rewarded.",
+    aspects=(
+        Aspect("loss", "minus the mean of log-probability times reward", 1, ("loss", "gradient")),
+        Aspect("baseline", "a baseline is subtracted from the rewards", 0.5, ("loss", "gradient")),
+        Aspect(
+            "constant",
+            "rewards and baseline are numbers to the loss: no gradient reaches them",
+            0.5,
+            ("reaches_rewards", "reaches_baseline", "gradient"),
+        ),
+    ),
+    hints=(
+        "Each action's log-probability is weighed with how good it turned out to be: its reward, or "
+        "how far the reward is above the baseline. An optimizer makes losses *small*; mind the sign.",
+        "advantages = rewards, or rewards - baseline when there is one (ask `is None`: a tensor has no "
+        "truth value). advantages.detach() keeps the gradient out of a baseline that is a network.",
+    ),
+    observe=_observe,
+    fields=("loss", "gradient", "reaches_rewards", "reaches_baseline"),
+    public_cases=_public_cases,
+    properties=_properties,
+)

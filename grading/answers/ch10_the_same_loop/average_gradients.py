@@ -1,0 +1,213 @@
+"""``average_gradients``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch10_the_same_loop.average_gradients import replicas_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+GRADIENTS = "[p.grad for p in replicas if p.grad is not None]"
+IF_ANY = "        if gradients:\n"
+MEAN = "sum(gradients) / len(replicas)"
+WRITE = "            for p in replicas:\n                p.grad = mean.clone()\n"
+OUTER = "    for replicas in zip(*(model.parameters() for model in models)):\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, shapes=((3, 2), (2,), (4,)), replicas=3, **settings):
+        return replicas_case(generator, *asks, shapes=shapes, replicas=replicas, **settings)
+
+    many = size(generator, 4, 6)
+    return [
+        case("mean", "own"),
+        case("mean", "own", replicas=many, shapes=((5,), (), (2, 2), (1,))),
+        case("mean", replicas=2, dtype=torch.float32),
+        case("mean", "own", replicas=1),
+        case("missing", without=((0, 0), (2, 2))),
+        case("missing", replicas=2, without=((1, 0), (1, 1), (1, 2))),
+        case("missing", replicas=4, without=((0, 1), (1, 1), (2, 1), (3, 1), (3, 0))),
+        case("missing", replicas=many, without=tuple((r, 0) for r in range(1, many))),
+        case("missing", replicas=1, without=((0, 2),)),
+    ]
+
+
+def _stacked(models):
+    columns = list(zip(*[list(model.parameters()) for model in models], strict=True))
+    for column in columns:
+        if all(p.grad is None for p in column):
+            continue
+        gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in column]
+        means = (
+            torch.stack(gradients).mean(dim=0).expand(len(column), *column[0].shape).contiguous()
+        )
+        for p, mean in zip(column, means.unbind(0), strict=True):
+            p.grad = mean
+
+
+@torch.no_grad()
+def _in_place(models):
+    """Existing tensors are kept, missing ones are made."""
+    named = [dict(model.named_parameters()) for model in models]
+    for name in named[0]:
+        replicas = [each[name] for each in named]
+        present = [p for p in replicas if p.grad is not None]
+        if not present:
+            continue
+        total = torch.zeros_like(replicas[0])
+        for p in present:
+            total += p.grad
+        total *= 1 / len(models)
+        for p in replicas:
+            if p.grad is None:
+                p.grad = torch.empty_like(p)
+            p.grad.copy_(total)
+
+
+def _as_one_vector(models):
+    """What communication libraries do: one long vector per replica."""
+    parameters = [list(model.parameters()) for model in models]
+    used = [
+        i
+        for i in range(len(parameters[0]))
+        if any(replica[i].grad is not None for replica in parameters)
+    ]
+
+    def flat(replica):
+        return [
+            (replica[i].grad if replica[i].grad is not None else replica[i] * 0)
+            .detach()
+            .reshape(-1)
+            for i in used
+        ]
+
+    if not used:
+        return
+    mean = sum(torch.cat(flat(replica)) / len(models) for replica in parameters)
+    for replica in parameters:
+        start = 0
+        for i in used:
+            count = replica[i].numel()
+            replica[i].grad = mean[start : start + count].clone().view_as(replica[i])
+            start += count
+
+
+ANSWER = Answer(
+    exercise="average_gradients",
+    cases=_cases,
+    tolerance=(1e-5, 1e-7),
+    equivalent={
+        "replicas -> models #3": "There are as many replicas of a parameter as models.",
+    },
+    variants=(_stacked, _in_place, _as_one_vector),
+    misconceptions=(
+        wrong(
+            "sum",
+            edit(" / len(replicas)", ""),
+            "You add the gradients up. With four replicas that is a step four times as long: divide by "
+            "the number of replicas.",
+        ),
+        wrong(
+            "parameters averaged",
+            edit(
+                OUTER,
+                OUTER + "        values = sum(p.detach() for p in replicas) / len(replicas)\n"
+                "        for p in replicas:\n"
+                "            p.data = values.clone()\n"
+                "        continue\n",
+            ),
+            "You average the parameters and leave the gradients as they were, so the replicas take "
+            "different steps. Average the gradients, before the step.",
+            also=("parameters",),
+        ),
+        wrong(
+            "gradients left as they were",
+            edit(WRITE, "            pass\n"),
+            "No replica's .grad has changed. Write the mean into all of them: p.grad = ...",
+            also=("parameters",),
+        ),
+        wrong(
+            "only the first replica",
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in replicas[:1]:\n                p.grad =",
+            ),
+            "Only the first replica gets the mean; the others step by their own gradients, and the "
+            "models drift apart. Write it into all of them.",
+        ),
+        wrong(
+            "first replica left out",
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in replicas[1:]:\n                p.grad =",
+            ),
+            "The first replica keeps its own gradient and drifts away from the others. Write the mean "
+            "into all of them.",
+        ),
+        wrong(
+            "one tensor for all",
+            edit("mean.clone()", "mean"),
+            "All replicas share one gradient tensor. As soon as one of them clips or clears it in "
+            "place, it changes for all. Give each a clone().",
+        ),
+        wrong(
+            "missing gradients left out of the mean",
+            edit("len(replicas)", "len(gradients)"),
+            "You divide by the number of gradients that are there. A missing one counts as zero: "
+            "divide by the number of replicas.",
+        ),
+        wrong(
+            "missing gradients stay missing",
+            edit(
+                "for p in replicas:\n                p.grad =",
+                "for p in (p for p in replicas if p.grad is not None):\n                p.grad =",
+            ),
+            "A replica without a gradient gets none, so its parameter stays behind when the others "
+            "move. It gets the mean, too.",
+        ),
+        wrong(
+            "all or nothing",
+            edit(IF_ANY, "        if len(gradients) == len(replicas):\n"),
+            "You average a parameter only when all replicas have a gradient for it. A missing one counts "
+            "as zero, and its replica gets the mean as well.",
+        ),
+        wrong(
+            "zeros for what nobody has",
+            edit(
+                GRADIENTS, "[torch.zeros_like(p) if p.grad is None else p.grad for p in replicas]"
+            ),
+            "A gradient that is None in all replicas becomes a zero. An optimizer would then treat the "
+            "parameter as one that takes part: weight decay and momentum would move it. Leave it None.",
+        ),
+        wrong(
+            "missing gradients not expected",
+            edit(GRADIENTS, "[p.grad for p in replicas]"),
+            "Your code fails when a gradient is None, as it is for a parameter that took no part in "
+            "the loss. Leave those out of the sum.",
+        ),
+        wrong(
+            "each divided, none added",
+            edit(
+                IF_ANY,
+                "        for p in replicas:\n"
+                "            if p.grad is not None:\n"
+                "                p.grad = p.grad / len(replicas)\n"
+                "        if False:\n",
+            ),
+            "You divide each gradient by the number of replicas, and never add them up. The mean is the "
+            "sum of all, divided by their number.",
+        ),
+        wrong(
+            "mean of what is already averaged",
+            edit(
+                WRITE,
+                "            for p in replicas:\n"
+                "                present = [other.grad for other in replicas if other.grad is not None]\n"
+                "                p.grad = sum(present) / len(replicas)\n",
+            ),
+            "You compute the mean again for each replica, when the first ones have already been "
+            "overwritten. Compute it once, then write it into all of them.",
+        ),
+    ),
+)

@@ -1,0 +1,200 @@
+"""``causal_attention``, secret half."""
+
+import math
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.ch10_the_same_loop.causal_attention import drawn_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+SCORES = "q @ k.transpose(-2, -1) / math.sqrt(width)"
+LATER = "torch.ones(time, time, dtype=torch.bool).triu(diagonal=1)"
+WEIGHTS = 'scores.masked_fill(later, float("-inf")).softmax(dim=-1)'
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, batch=2, heads=2, time=5, width=3, **settings):
+        return drawn_case(generator, (batch, heads, time, width), *asks, **settings)
+
+    times = [size(generator, 5, 9) for _ in range(4)]
+    return [
+        case("causal", time=times[0], scale=0.0),
+        case("causal", batch=1, heads=3, time=times[1], width=2, width_of_v=4, scale=0.0),
+        case("weights", time=times[2], width=9, scale=1.5),
+        case("weights", batch=3, heads=1, time=7, width=2, width_of_v=5),
+        case("whole", time=times[3], width=6, width_of_v=2, strided=True),
+        case("whole", batch=1, heads=3, time=4, width=5),
+        case("whole", time=6, width=8, dtype=torch.float32),
+        case("whole", batch=2, heads=1, time=1, width=4),
+        # Scores in the hundreds: what is masked must stay out of it all the same.
+        case("whole", time=4, width=4, scale=300.0),
+    ]
+
+
+def _torch_attention(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+
+def _einsum_and_addition(q, k, v):
+    scores = torch.einsum("bhtd,bhsd->bhts", q, k) * q.shape[-1] ** -0.5
+    wall = torch.full(scores.shape[-2:], -math.inf, dtype=q.dtype).triu(1)
+    return torch.einsum("bhts,bhse->bhte", torch.softmax(scores + wall, dim=3), v)
+
+
+def _position_by_position(q, k, v):
+    """No mask at all: each position is only shown what it may see."""
+    outputs = []
+    for t in range(q.shape[2]):
+        seen_k, seen_v = k[:, :, : t + 1], v[:, :, : t + 1]
+        scores = (q[:, :, t : t + 1] * seen_k).sum(dim=-1, keepdim=True) / math.sqrt(q.size(-1))
+        outputs.append((scores.softmax(dim=2) * seen_v).sum(dim=2))
+    return torch.stack(outputs, dim=2)
+
+
+def _exponentials(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
+    """The softmax written out: shifted, masked with zeros, divided by its own sums."""
+    time = torch.arange(q.shape[-2])
+    allowed = time[:, None] >= time[None, :]
+    scores = torch.matmul(q / q.shape[-1] ** 0.5, k.mT)
+    scores = torch.where(allowed, scores, torch.finfo(q.dtype).min)
+    powers = (scores - scores.amax(dim=-1, keepdim=True).detach()).exp() * allowed
+    return (powers / powers.sum(dim=-1, keepdim=True)) @ v
+
+
+class _WithBias:
+    """A callable that keeps its mask."""
+
+    def __init__(self):
+        self.mask = torch.tril(torch.ones(64, 64)).bool()
+
+    def __call__(self, q, k, v):
+        n = q.shape[2]
+        scores = torch.baddbmm(
+            torch.zeros(1, dtype=q.dtype),
+            q.flatten(0, 1),
+            k.flatten(0, 1).transpose(1, 2),
+            alpha=1 / math.sqrt(k.shape[3]),
+        )
+        scores = scores.masked_fill(~self.mask[:n, :n], -torch.inf)
+        return torch.bmm(scores.softmax(-1), v.flatten(0, 1)).unflatten(0, q.shape[:2])
+
+
+def _attend_and_keep_a_mask(q, k, v):
+    return _WithBias()(q, k, v)
+
+
+ANSWER = Answer(
+    exercise="causal_attention",
+    cases=_cases,
+    oracle=_torch_attention,
+    tolerance=(1e-5, 2e-6),
+    equivalent={
+        "return weights @ v -> return torch.as_tensor(weights @ v)": "It is a tensor already.",
+        "q -> k": "q and k have the same shape.",
+        "-2 -> 2": "Of four dimensions these are the same.",
+        "-2 -> 2 #2": "Of four dimensions these are the same.",
+        "k.transpose(-2, -1) -> k.transpose(-1, -2)": "Transposing has no direction.",
+    },
+    variants=(
+        _einsum_and_addition,
+        _position_by_position,
+        _exponentials,
+        _attend_and_keep_a_mask,
+    ),
+    misconceptions=(
+        wrong(
+            "no mask",
+            edit(WEIGHTS, "scores.softmax(dim=-1)"),
+            "Every position sees the whole sequence, so in training it can read the answer off the "
+            "next position. Mask the scores above the diagonal.",
+        ),
+        wrong(
+            "mask after the softmax",
+            edit(WEIGHTS, "scores.softmax(dim=-1).masked_fill(later, 0.0)"),
+            "You mask after the softmax, so the weights that are left no longer add up to 1. Set the "
+            "scores to minus infinity before it.",
+        ),
+        wrong(
+            "future instead of past",
+            edit(".triu(diagonal=1)", ".tril(diagonal=-1)"),
+            "Your mask hides the past and shows the future. Hide what lies above the diagonal: row t "
+            "is the query, column s the key, and s > t is later.",
+        ),
+        wrong(
+            "diagonal masked too",
+            edit(".triu(diagonal=1)", ".triu(diagonal=0)").edit('float("-inf")', "-1e9"),
+            "A position may look at itself; you hide the diagonal, too. The mask starts one above it: "
+            "triu(diagonal=1).",
+        ),
+        wrong(
+            "NaN in a row that is masked whole",
+            edit(".triu(diagonal=1)", ".triu()"),
+            "Your mask hides the diagonal, too, so the first position sees nothing: a softmax over "
+            "nothing but minus infinity is NaN. The mask starts one above the diagonal: "
+            "triu(diagonal=1).",
+        ),
+        wrong(
+            "scale missing",
+            edit(" / math.sqrt(width)", ""),
+            "The scores are not divided by the root of the width. Without it they grow with the width, "
+            "and the softmax puts nearly all weight on one position.",
+        ),
+        wrong(
+            "scaled by the width",
+            edit("math.sqrt(width)", "width"),
+            "You divide the scores by the width. Divide by its root: a sum of D random products is as "
+            "large as the root of D.",
+        ),
+        wrong(
+            "scaled by the root of the time",
+            edit("math.sqrt(width)", "math.sqrt(time)"),
+            "You divide the scores by the root of the number of positions. What makes them large is "
+            "the width of q and k: divide by its root.",
+        ),
+        wrong(
+            "multiplied by the root",
+            edit("/ math.sqrt(width)", "* math.sqrt(width)"),
+            "You multiply the scores by the root of the width; divide by it.",
+        ),
+        wrong(
+            "softmax over the queries",
+            edit("softmax(dim=-1)", "softmax(dim=-2)"),
+            "Your softmax runs over the queries. Each query's weights must add up to 1: it runs over "
+            "the keys, the last dimension.",
+        ),
+        wrong(
+            "masked scores set to 0",
+            edit('float("-inf")', "0.0"),
+            "A score of 0 is not a weight of 0: exp(0) is 1, so masked positions still take part. Set "
+            "them to minus infinity.",
+        ),
+        wrong(
+            "queries and keys swapped",
+            edit("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"),
+            "Rows and columns are swapped: row t must hold the scores of *query* t, q @ k.transpose"
+            "(-2, -1).",
+        ),
+        wrong(
+            "no softmax",
+            edit(WEIGHTS, "scores.masked_fill(later, 0.0)"),
+            "You weigh the values with the raw scores. The weights come from a softmax: none is "
+            "negative, and each row adds up to 1.",
+        ),
+        wrong(
+            "detached",
+            edit("return weights @ v", "return weights.detach() @ v"),
+            "The values are right, but the weights are cut off from the graph, so q and k never "
+            "learn. Leave out detach(), .data and no_grad().",
+        ),
+        wrong(
+            "weights turned round",
+            edit("weights @ v", "weights.transpose(-2, -1) @ v"),
+            "Your weights are transposed before they meet the values: row t must weigh what position "
+            "t gets.",
+        ),
+    ),
+)

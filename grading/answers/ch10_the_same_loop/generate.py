@@ -1,0 +1,184 @@
+"""``generate``, secret half."""
+
+import torch
+
+from course_lib.exercises.ch10_the_same_loop.generate import generation_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+SEEN = "tokens[:, -context:]"
+APPEND = "            tokens = torch.cat([tokens, most_likely], dim=1)\n"
+RETURN = "    return tokens\n"
+LOOP = "        for _ in range(n_new):\n"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, rows=3, start=3, n_new=5, context=20, **settings):
+        return generation_case(
+            generator, *asks, rows=rows, start=start, n_new=n_new, context=context, **settings
+        )
+
+    return [
+        case("tokens", n_new=size(generator, 4, 7), vocabulary=9),
+        case("tokens", rows=1, start=size(generator, 1, 2), vocabulary=12),
+        case("tokens", rows=8, start=4, n_new=1, vocabulary=11),
+        case("tokens", rows=2, n_new=0),
+        # Start, number and context are never equal, and the context is filled exactly once.
+        case("context", start=size(generator, 5, 6), n_new=6, context=4, vocabulary=9),
+        case("context", rows=4, start=2, n_new=8, context=3, vocabulary=8),
+        case("context", start=4, n_new=3, context=6, vocabulary=10),
+        case("modes", rows=2),
+        case("modes", rows=2, n_new=3, training=False),
+    ]
+
+
+@torch.inference_mode()
+def _collected(model, tokens, n_new, context):
+    mode = model.training
+    model.train(False)
+    new = list(tokens.clone().unbind(dim=1))
+    for _ in range(n_new):
+        logits = model(torch.stack(new[-context:], dim=1))
+        new.append(logits[:, -1, :].max(dim=-1).indices)
+    model.train(mode)
+    return torch.stack(new, dim=1)
+
+
+def _written_into_place(model, tokens, n_new, context):
+    given = tokens.shape[1]
+    whole = torch.cat([tokens, tokens.new_zeros(len(tokens), n_new)], dim=1)
+    training = model.training
+    try:
+        model.eval()
+        with torch.no_grad():
+            for end in range(given, given + n_new):
+                window = whole[:, max(end - context, 0) : end]
+                whole[:, end] = torch.argmax(model(window)[:, window.shape[1] - 1], dim=1)
+    finally:
+        model.train(training)
+    return whole
+
+
+def _row_by_row(model, tokens, n_new, context):
+    was = model.training
+    model.eval()
+
+    @torch.no_grad()
+    def continued(row: list[int]) -> list[int]:
+        while len(row) < tokens.size(1) + n_new:
+            scores = model(torch.tensor([row[-context:]]))[0, -1].tolist()
+            row = [*row, scores.index(max(scores))]
+        return row
+
+    result = torch.tensor([continued(row) for row in tokens.tolist()], dtype=torch.int64)
+    model.train(was)
+    return result
+
+
+def _by_topk(model, tokens, n_new, context):
+    with torch.no_grad():
+        modes = [(module, module.training) for module in model.modules()]
+        model.eval()
+        for _ in range(n_new):
+            best = model(
+                tokens.narrow(1, max(0, tokens.size(1) - context), min(context, tokens.size(1)))
+            )
+            tokens = torch.hstack((tokens, best.select(1, -1).topk(1, dim=-1)[1]))
+        for module, training in modes:
+            module.training = training
+    return tokens
+
+
+ANSWER = Answer(
+    exercise="generate",
+    cases=_cases,
+    equivalent={
+        "return tokens -> return torch.as_tensor(tokens)": "It is a tensor already.",
+        "return tokens -> return tokens.detach()": "Whole numbers have no graph.",
+        "-1 -> 1": "The vocabulary is the last of two dimensions there.",
+    },
+    variants=(_collected, _written_into_place, _row_by_row, _by_topk),
+    misconceptions=(
+        wrong(
+            "the first position's logits",
+            edit("logits[:, -1]", "logits[:, 0]"),
+            "You take the logits of the first position: they say what follows the first token. What "
+            "comes next stands at the last position.",
+        ),
+        wrong(
+            "train mode",
+            edit("    model.eval()\n", ""),
+            "The model generates in train mode, so dropout spoils what it says. Call model.eval() "
+            "first.",
+        ),
+        wrong(
+            "only the new tokens",
+            edit(RETURN, "    return tokens[:, tokens.shape[1] - n_new :]\n"),
+            "You return the new tokens alone. The result starts with the tokens that were given.",
+        ),
+        wrong(
+            "new tokens never fed back",
+            edit(LOOP, "        given = tokens\n" + LOOP).edit(SEEN, "given[:, -context:]"),
+            "The model always sees the tokens that were given, so it says the same thing each time. "
+            "Append each new token, and show it the longer sequence.",
+        ),
+        wrong(
+            "context ignored",
+            edit(SEEN, "tokens"),
+            "You show the model everything that there is, and it takes no more than `context` tokens. "
+            "Show it the last ones.",
+        ),
+        wrong(
+            "first tokens instead of last ones",
+            edit(SEEN, "tokens[:, :context]"),
+            "When the sequence is longer than the context, you show the model its beginning. What "
+            "comes next hangs on the last tokens: tokens[:, -context:].",
+        ),
+        wrong(
+            "last token alone",
+            edit(SEEN, "tokens[:, -1:]"),
+            "You show the model its last token only, so it forgets everything before it. Show it as "
+            "many of the last tokens as it takes.",
+        ),
+        wrong(
+            "one token too few",
+            edit("range(n_new)", "range(n_new - 1)"),
+            "You add one token too few: the loop has n_new rounds.",
+        ),
+        wrong(
+            "least likely token",
+            edit("argmax", "argmin"),
+            "You take the least likely token. The largest logit belongs to the most likely one.",
+        ),
+        wrong(
+            "left in eval mode",
+            edit("    model.train(was_training)\n", ""),
+            "The model stays in eval mode. Whoever trains it afterwards does so without dropout. Note "
+            "model.training first, and restore it at the end.",
+        ),
+        wrong(
+            "always train mode afterwards",
+            edit("model.train(was_training)", "model.train()"),
+            "A model that was in eval mode is in train mode afterwards. Note model.training first, and "
+            "restore that.",
+        ),
+        wrong(
+            "graph recorded",
+            edit("    with torch.no_grad():\n", "    if True:\n"),
+            "Every forward pass records a graph that nobody needs. Generate under torch.no_grad().",
+        ),
+        wrong(
+            "prompt overwritten",
+            edit(
+                RETURN,
+                "    given[:, -1] = tokens[:, -1]\n    return tokens\n",
+            ).edit(
+                "    was_training = model.training\n",
+                "    was_training, given = model.training, tokens\n",
+            ),
+            "You write into the tensor that was passed in. Make a new one: torch.cat does.",
+        ),
+    ),
+)

@@ -1,0 +1,156 @@
+"""``preference_loss``, secret half."""
+
+import torch
+from torch.nn import functional as F
+
+from course_lib.exercises.ch10_the_same_loop.preference_loss import drawn_case, preference_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.draw import normal, size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+DIFFERENCE = "chosen - rejected - margin"
+LOSS = f"-torch.nn.functional.logsigmoid({DIFFERENCE}).mean()"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, n, **settings):
+        return drawn_case(generator, *asks, n=n, **settings)
+
+    def far(n, dtype=torch.float64):
+        """A few pairs far apart, in both directions, and a few close ones."""
+        rejected = normal(generator, n, dtype=dtype)
+        differences = normal(generator, n, dtype=dtype)
+        differences[0], differences[1] = 1e4, -1e4
+        differences[2] = -120.0  # its sigmoid is 0 in float32, and nearly 0 in float64
+        return preference_case("stable", chosen=rejected + differences, rejected=rejected)
+
+    margin = size(generator, 2, 9) / 4
+    return [
+        case("loss", n=size(generator, 5, 9)),
+        case("loss", n=size(generator, 3, 4), margin=0.0),
+        case("loss", n=8, dtype=torch.float32),
+        case("loss", n=1),
+        case("margin", n=size(generator, 4, 8), margin=margin),
+        case("margin", n=5, margin=-0.6),
+        far(size(generator, 5, 7)),
+        far(4, dtype=torch.float32),
+    ]
+
+
+def _softplus(chosen, rejected, margin=0.0):
+    return F.softplus(rejected - chosen + margin).mean()
+
+
+def _two_classes(chosen: torch.Tensor, rejected: torch.Tensor, margin: float = 0.0) -> torch.Tensor:
+    """Chapter 02's loss: which of the two is the better one?"""
+    logits = torch.stack((chosen - margin, rejected), dim=1)
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
+
+
+def _binary(chosen, rejected, margin=0.0):
+    difference = chosen.sub(rejected).sub(margin)
+    return F.binary_cross_entropy_with_logits(difference, torch.ones_like(difference))
+
+
+def _log_of_a_sum(chosen, rejected, margin=0.0):
+    return torch.mean(torch.logaddexp(torch.zeros_like(chosen), rejected + margin - chosen))
+
+
+ANSWER = Answer(
+    exercise="preference_loss",
+    cases=_cases,
+    tolerance=(1e-5, 1e-6),
+    equivalent={
+        "return -torch.nn.functional.logsigmoid(chosen - rejected - margin).mean() -> return "
+        "torch.as_tensor(-torch.nn.functional.logsigmoid(chosen - rejected - margin).mean())": "It is "
+        "a tensor already.",
+    },
+    variants=(_softplus, _two_classes, _binary, _log_of_a_sum),
+    misconceptions=(
+        wrong(
+            "swapped",
+            edit(DIFFERENCE, "rejected - chosen - margin"),
+            "Chosen and rejected are swapped: this loss is small when the *rejected* answer has the "
+            "higher score.",
+        ),
+        wrong(
+            "plain difference",
+            edit(LOSS, f"-({DIFFERENCE}).mean()"),
+            "You return minus the difference itself. It has no lower limit, so one easy pair can be "
+            "driven apart for ever; -log(sigmoid(...)) stops pulling at pairs that are right.",
+        ),
+        wrong(
+            "log of a sigmoid that is 0",
+            edit(LOSS, f"-torch.log(torch.sigmoid({DIFFERENCE})).mean()"),
+            "When the rejected score is far above the chosen one, the sigmoid is 0 in floating point and "
+            "its logarithm minus infinity. torch.nn.functional.logsigmoid takes both steps in one.",
+        ),
+        wrong(
+            "sigmoid without the log",
+            edit("logsigmoid", "sigmoid"),
+            "The log is missing. Minus a probability pulls hardly at all where the model is wrong and "
+            "sure of it.",
+        ),
+        wrong(
+            "sigmoid from 1, without the log",
+            edit(LOSS, f"(1 - torch.sigmoid({DIFFERENCE})).mean()"),
+            "1 - sigmoid is the probability of being wrong. The loss is minus the *log* of the "
+            "probability of being right.",
+        ),
+        wrong(
+            "small number inside the log",
+            edit(LOSS, f"-torch.log(torch.sigmoid({DIFFERENCE}) + 1e-8).mean()"),
+            "A small number inside the log keeps it finite, and wrong: no loss can exceed 18.4, and where "
+            "the model is most wrong the gradient is 0. Use torch.nn.functional.logsigmoid.",
+        ),
+        wrong(
+            "difference clamped",
+            edit(f"({DIFFERENCE})", f"(({DIFFERENCE}).clamp(-50, 50))"),
+            "You clamp the difference. The loss stays finite, but beyond the limit it is wrong, and its "
+            "gradient is 0. Use torch.nn.functional.logsigmoid, which needs no limit.",
+        ),
+        wrong(
+            "margin ignored",
+            edit(" - margin", ""),
+            "The margin has no influence. Subtract it from the difference.",
+        ),
+        wrong(
+            "margin added",
+            edit("rejected - margin", "rejected + margin"),
+            "You add the margin, so a chosen answer may even be worse by that much. Subtract it.",
+        ),
+        wrong(
+            "sum for mean",
+            edit(".mean()", ".sum()"),
+            "You add up where the mean is asked for, so the loss grows with the number of pairs.",
+        ),
+        wrong(
+            "sign forgotten",
+            edit("return -", "return "),
+            "The sign is missing: a log-probability is never positive, and the loss is minus its mean.",
+        ),
+        wrong(
+            "hinge",
+            edit(LOSS, "(margin + rejected - chosen).clamp(min=0).mean()"),
+            "That is a hinge: it grows linearly below the margin and is 0 above. The task asks for "
+            "-log(sigmoid(...)).",
+        ),
+        wrong(
+            "squared difference",
+            edit(LOSS, f"(({DIFFERENCE}) ** 2).mean()"),
+            "A squared difference is smallest when both answers have the *same* score.",
+        ),
+        wrong(
+            "number instead of a tensor",
+            edit(".mean()", ".mean().item()"),
+            "item() makes a plain number, which has no graph, so nothing can be learned from it. "
+            "Return the tensor.",
+        ),
+        wrong(
+            "rejected detached",
+            edit("chosen - rejected", "chosen - rejected.detach()"),
+            "No gradient reaches the rejected scores: only half of each comparison is learned.",
+        ),
+    ),
+)

@@ -1,0 +1,194 @@
+"""``shard_indices``, secret half."""
+
+import math
+import random
+
+import numpy as np
+import torch
+
+from course_lib.exercises.ch10_the_same_loop.shard_indices import shard_case
+from course_lib.exercises.checking.model import Case
+from grading.answers.draw import size
+from grading.answers.edit import edit
+from grading.answers.model import Answer, wrong
+
+SEED = "manual_seed(seed + 1000 * epoch)"
+GENERATOR = f"torch.Generator().{SEED}"
+SHARE = "n // world_size if drop_last else math.ceil(n / world_size)"
+FILL = "    order += order  # as much of it again as is needed\n"
+_SEED = "Any seed that depends on both will do."
+RETURN = "order[rank : share * world_size : world_size]"
+
+
+def _cases(generator: torch.Generator) -> list[Case]:
+    def case(*asks, n, world_size, **settings):
+        epoch, seed = size(generator, 0, 5), size(generator, 1, 900)
+        return shard_case(*asks, n=n, world_size=world_size, epoch=epoch, seed=seed, **settings)
+
+    fours = 4 * size(generator, 8, 12)
+    fives = 5 * size(generator, 5, 9)
+    return [
+        case("cover", "order", n=fours, world_size=4),
+        case("cover", "order", n=3 * size(generator, 8, 14), world_size=3, drop_last=True),
+        case("cover", "order", n=size(generator, 21, 40), world_size=1, drop_last=False),
+        case("equal", n=fives + 1, world_size=5),
+        case("equal", n=fives + 4, world_size=5, drop_last=False),
+        case("equal", n=fives + 1, world_size=5, drop_last=True),
+        case("equal", n=fives + 4, world_size=5, drop_last=True),
+        case("equal", n=size(generator, 15, 18) * 2 + 1, world_size=2),
+        # Hardly more examples than workers: nearly half of them come twice.
+        case("equal", n=9, world_size=8),
+        case("equal", n=9, world_size=8, drop_last=True),
+    ]
+
+
+def _in_blocks(n, rank, world_size, epoch, seed, drop_last=False):
+    generator = torch.Generator()
+    generator.manual_seed(hash((seed, epoch)) % 2**31)
+    order = torch.randperm(n, generator=generator)
+    share = n // world_size
+    if n % world_size and not drop_last:
+        share += 1
+        order = torch.cat([order, order])
+    return order[rank * share : (rank + 1) * share].tolist()
+
+
+def _with_modulo(n, rank, world_size, epoch, seed, drop_last=False):
+    """Walks round the order as if it were a ring."""
+    order = list(range(n))
+    random.Random(f"{seed}/{epoch}").shuffle(order)
+    share = math.floor(n / world_size) if drop_last else -(-n // world_size)
+    return [order[(rank + i * world_size) % n] for i in range(share)]
+
+
+def _with_numpy(n, rank, world_size, epoch, seed, drop_last=False):
+    order = np.random.default_rng([seed, epoch]).permutation(n)
+    whole = n - n % world_size
+    if drop_last or whole == n:
+        order = order[:whole]
+    else:
+        order = np.concatenate([order, order[: world_size - n % world_size]])
+    return [int(i) for i in order.reshape(-1, world_size)[:, rank]]
+
+
+def _asks_torch(n, rank, world_size, epoch, seed, drop_last=False):
+    class Sized:
+        def __len__(self):
+            return n
+
+    sampler = torch.utils.data.DistributedSampler(
+        Sized(), num_replicas=world_size, rank=rank, seed=seed, drop_last=drop_last
+    )
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+ANSWER = Answer(
+    exercise="shard_indices",
+    cases=_cases,
+    oracle=_asks_torch,
+    equivalent={
+        "return order[rank:share * world_size:world_size] -> return list(order[rank:share * "
+        "world_size:world_size])": "It is a list already.",
+        "seed + 1000 * epoch -> seed - 1000 * epoch": _SEED,
+        "1000 * epoch -> epoch": _SEED,
+        "1000 -> 1001": _SEED,
+        "1000 -> 999": _SEED,
+    },
+    variants=(_in_blocks, _with_modulo, _with_numpy),
+    misconceptions=(
+        wrong(
+            "every worker reads everything",
+            edit(RETURN, "order"),
+            "Every worker gets all examples, so nothing is shared out. Give rank r its own part: "
+            "order[rank::world_size], for example.",
+        ),
+        wrong(
+            "a seed of its own for each rank",
+            edit(SEED, "manual_seed(seed + 1000 * epoch + rank)"),
+            "Each rank draws an order of its own, so the parts overlap, and some examples are read by "
+            "nobody. The seed must not depend on the rank.",
+        ),
+        wrong(
+            "overlapping shards",
+            edit(RETURN, "(order + order)[rank : rank + share]"),
+            "Neighbouring workers read nearly the same examples: each part starts one further on "
+            "than the one before. Take every world_size-th example, or start at rank * share.",
+        ),
+        wrong(
+            "padding forgotten",
+            edit(FILL, ""),
+            "Where the examples do not divide evenly, some workers get fewer than others. The one with "
+            "more would wait for ever for the others' gradients. Fill the order up from its beginning.",
+        ),
+        wrong(
+            "drop_last ignored",
+            edit(SHARE, "math.ceil(n / world_size)"),
+            "With drop_last=True you still fill up the order. Leave out what does not divide evenly: "
+            "n // world_size for each.",
+        ),
+        wrong(
+            "dropped examples counted",
+            edit(SHARE, "math.ceil(n / world_size)").edit(
+                FILL, "    order += order if not drop_last else []\n"
+            ),
+            "With drop_last=True you round up, so the first workers still get the examples that "
+            "should be left out. Round down.",
+        ),
+        wrong(
+            "examples dropped always",
+            edit(SHARE, "n // world_size"),
+            "You leave out what does not divide evenly although drop_last is False. Round up, and fill "
+            "the order up from its beginning.",
+        ),
+        wrong(
+            "drop_last reversed",
+            edit(SHARE, "n // world_size if not drop_last else math.ceil(n / world_size)"),
+            "drop_last=True leaves examples out, False fills up: you have it the other way round.",
+        ),
+        wrong(
+            "filled up with one example",
+            edit(FILL, "    order += order[:1] * world_size\n"),
+            "You fill up with copies of a single example, which then counts several times. Take as "
+            "many different ones from the order's beginning.",
+        ),
+        wrong(
+            "not shuffled",
+            edit("torch.randperm(n, generator=generator)", "torch.arange(n)"),
+            "The order is not random: 0, 1, 2 and so on in every epoch. Draw it with torch.randperm.",
+        ),
+        wrong(
+            "epoch ignored",
+            edit(" + 1000 * epoch", ""),
+            "Every epoch has the same order. Let the generator's seed depend on the epoch, too.",
+        ),
+        wrong(
+            "seed ignored",
+            edit("seed + 1000 * epoch", "epoch"),
+            "The seed has no influence on the order. Let the generator's seed depend on it.",
+        ),
+        wrong(
+            "global state seeded",
+            edit(GENERATOR, "torch.manual_seed(seed + 1000 * epoch)"),
+            "You set PyTorch's global seed, so whatever is drawn elsewhere, such as dropout, repeats "
+            "itself. Use a torch.Generator of your own.",
+        ),
+        wrong(
+            "a new order at every call",
+            edit(
+                GENERATOR, "torch.Generator().manual_seed(random.SystemRandom().randrange(2**40))"
+            ).edit("    generator =", "    import random\n    generator ="),
+            "Every call draws a new order, so no two workers cut up the same one. Seed a generator with "
+            "seed and epoch.",
+            recognise=lambda case, got: got["well_formed"] and not got["repeatable"],
+        ),
+        wrong(
+            "tensor instead of a list",
+            edit(RETURN, f"torch.tensor({RETURN})"),
+            "You return a tensor. Return a list of ints: tolist() makes one.",
+            recognise=lambda case, got: all(
+                isinstance(shard, torch.Tensor) for each in got["shards"].values() for shard in each
+            ),
+        ),
+    ),
+)
