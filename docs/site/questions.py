@@ -33,22 +33,29 @@ def answering(source: str, came: Mapping[str, str]) -> str:
 
 
 def _calls(source: str) -> Iterator[tuple[str, list]]:
-    """The name and the literal arguments of each call that is a line of the cell's own."""
+    """The name and the arguments of each call that is a line of the cell's own, as far as they are text."""
     try:
         lines = ast.parse(source).body
     except SyntaxError:  # a line of IPython's
         return
+    known: dict[str, object] = {}
     for line in lines:
-        if (
-            isinstance(line, ast.Expr)
-            and isinstance(line.value, ast.Call)
-            and isinstance(line.value.func, ast.Name)
-        ):
-            given = line.value.args
-            yield (
-                line.value.func.id,
-                [each.value if isinstance(each, ast.Constant) else None for each in given],
-            )
+        match line:
+            case ast.Assign([ast.Name(name)], value):
+                known[name] = _value(value, known)
+            case ast.Expr(ast.Call(ast.Name(name), given)):
+                yield name, [_value(each, known) for each in given]
+
+
+def _value(node: ast.expr, known: Mapping[str, object]) -> object:
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.JoinedStr(parts):
+            return "".join(str(_value(part, known)) for part in parts)
+        case ast.FormattedValue(ast.Name(name)):
+            return known.get(name, name)
+    return None
 
 
 def _parts(name: str, given: list, came: Mapping[str, str]) -> Iterator[str]:

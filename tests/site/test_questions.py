@@ -57,6 +57,12 @@ def test_a_cell_that_asks_nothing_gets_nothing(source):
     assert answering(source, {}) == ""
 
 
+def test_choices_may_have_a_name_in_the_cell():
+    html = answering('c = "a / b"\npredict("p02_1", "", f"it: {c}")', {"p02_1": "a"})
+    assert 'value="a"' in html
+    assert 'value="b"' in html
+
+
 def test_what_came_is_text_and_no_markup():
     html = answering('predict("p02_1", "", "the loss: <b> / fall")', {"p02_1": '"><b>'})
     assert "<b>" not in html
