@@ -34,15 +34,8 @@ recall("10", "", "")
 # | 3. two machines | each its own examples | mean over its own | PyTorch's, **then averaged** | the same in all |
 # | 4. a reward | act | **made from rewards** | PyTorch's | Adam |
 #
-# In each row one beat is new, and the others stay as they were. Before you read on: in which of the
-# four does a mistake stay silent for longest?
-
-# %%
-my_prediction = ""  # 1, 2, 3 or 4, and why
-
-# %% [markdown]
-# There is no single right answer, but keep yours in mind: each part has a run that looks fine and is
-# not.
+# In each row one beat is new, and the others stay as they were. Mistakes stay silent: each part has a
+# run that looks fine and is not.
 #
 # None of the four is the real thing. Each is as small as it can be while the idea still works, and each
 # part ends by saying what is missing.
@@ -63,7 +56,7 @@ my_prediction = ""  # 1, 2, 3 or 4, and why
 # and b = 3. What are dL/da and dL/db?
 
 # %%
-my_prediction = ""  # two numbers
+predict("p10_1", "", "two numbers")
 
 # %%
 a = torch.tensor(2.0, requires_grad=True)
@@ -71,6 +64,7 @@ b = torch.tensor(3.0, requires_grad=True)
 loss = a * b + a
 loss.backward()
 print(f"dL/da = {a.grad.item():g}, dL/db = {b.grad.item():g}")
+outcome("p10_1", a.grad.item(), b.grad.item())
 
 # %% [markdown]
 # a is used twice: once in the product, where the slope is b = 3, and once in the sum, where it is 1.
@@ -189,10 +183,10 @@ class Value:
 #
 # Does it train? Below is a network with two inputs, three tanh units and one output, on the four points
 # of XOR, with squared error. It starts from the same weights twice: once as `Value`s, once as a tensor
-# with PyTorch's autograd. Will the two lose the same, step by step, or only about the same?
+# with PyTorch's autograd. Will the two have the same losses, step by step, to nine digits?
 
 # %%
-my_prediction = ""
+predict("p10_2", "", "to nine digits: equal / different")
 
 # %%
 points = [([0.0, 0.0], 0.0), ([0.0, 1.0], 1.0), ([1.0, 0.0], 1.0), ([1.0, 1.0], 0.0)]
@@ -200,7 +194,7 @@ generator = torch.Generator().manual_seed(4)
 start = torch.randn(13, generator=generator, dtype=torch.float64).tolist()
 
 
-def predict(w, inputs, tanh):
+def network(w, inputs, tanh):
     """Three units with two weights and a bias each, then three weights and a bias."""
     hidden = [
         tanh(w[3 * i] * inputs[0] + w[3 * i + 1] * inputs[1] + w[3 * i + 2]) for i in range(3)
@@ -209,7 +203,7 @@ def predict(w, inputs, tanh):
 
 
 def total_loss(w, tanh):
-    errors = [predict(w, inputs, tanh) + -1.0 * target for inputs, target in points]
+    errors = [network(w, inputs, tanh) + -1.0 * target for inputs, target in points]
     total = errors[0] * errors[0]
     for error in errors[1:]:
         total = total + error * error
@@ -250,7 +244,9 @@ except (NotImplementedError, TypeError, AttributeError):
 if mine:
     for step in (0, 10, 59):
         print(f"step {step:2}: yours {mine[step]:.4f}, PyTorch's {theirs[step]:.4f}")
-    print("equal to nine digits:", max(abs(a - b) for a, b in zip(mine, theirs)) < 1e-9)
+    same = max(abs(a - b) for a, b in zip(mine, theirs)) < 1e-9
+    print("equal to nine digits:", same)
+    outcome("p10_2", "equal" if same else "different")
 
 # %% [markdown]
 # The same numbers, to nine digits and more: there is nothing else inside. Look for the four beats in
@@ -290,11 +286,20 @@ for place in range(inputs.shape[1]):
     print(f"reads {to_text(inputs[0, : place + 1]):8} and should say {to_text(targets[0, [place]])}")
 
 # %% [markdown]
-# Which of the seven can a model learn to predict for sure, and which can nobody know? (Of the first
-# number's second digit, for example.)
+# Which of the seven can a model learn to predict for sure, and which can nobody know? (The first
+# number's second digit, for example, is anybody's guess.) How many are sure?
 
 # %%
-my_prediction = ""  # for sure: ... / only a guess: ...
+predict("p10_3", "", "one number, of seven")
+
+# %%
+sure = []
+for place in range(7):
+    beginnings, continued = ({text[:n] for text in texts} for n in (place + 1, place + 2))
+    if len(beginnings) == len(continued):  # each beginning goes on in one way only
+        sure.append(place + 1)
+print("sure after character:", sure)
+outcome("p10_3", len(sure))
 
 # %% [markdown]
 # The `+`, the `=` and the two digits of the result can be known; the digits of the two numbers cannot.
@@ -320,17 +325,19 @@ my_prediction = ""  # for sure: ... / only a guess: ...
 # random vectors of width 4, of width 64?
 
 # %%
-my_prediction = ""  # typical size at width 4: ... / at width 64: ...
+predict("p10_4", "", "two whole numbers: the typical size at width 4, at width 64")
 
 # %%
-generator = torch.Generator().manual_seed(0)
+generator, spreads = torch.Generator().manual_seed(0), []
 for width in (4, 64):
     q, k = torch.randn(2, 20_000, width, generator=generator)
     scores = (q * k).sum(dim=1)
+    spreads.append(round(scores.std().item()))
     print(f"width {width:2}: spread {scores.std():.0f}, divided by the root {scores.std() / width**0.5:.1f}")
 row = torch.tensor([1.0, 0.0, -1.0])
 for scale in (1, 8):
     print(f"softmax of {(scale * row).tolist()}: {[round(w, 2) for w in (scale * row).softmax(0).tolist()]}")
+outcome("p10_4", spreads)
 
 # %% [markdown]
 # Scores grow with the root of the width, and a softmax of large scores is nearly one-hot: one position
@@ -338,15 +345,13 @@ for scale in (1, 8):
 # whatever the width.
 #
 # The second is the **mask**. In training the model sees the whole sum at once, and position t should
-# predict character t + 1. What would you do in its place, if you could look at position t + 1?
+# predict character t + 1. If it could look at position t + 1, it would copy. So a position may look at
+# itself and at what is before it, and at nothing later: the mask is *causal*.
+#
+# Here is a row of three equal scores whose last entry is to be hidden, in three ways. Which one is right?
 
 # %%
-my_prediction = ""
-
-# %% [markdown]
-# You would copy. So a position may look at itself and at what is before it, and at nothing later: the
-# mask is *causal*. It must take effect before the softmax. Here is a row of three equal scores whose last
-# entry is to be hidden, in three ways. Which one is right?
+predict("p10_5", "", "weight 0 after the softmax / score 0 before it / score -inf before it")
 
 # %%
 scores = torch.tensor([2.0, 2.0, 2.0])
@@ -359,6 +364,8 @@ ways = {
 for name, weights in ways.items():
     shown = [round(w, 2) for w in weights.tolist()]
     print(f"{name:27}: {shown}, together {weights.sum().item():.2f}")
+right = [name for name, w in ways.items() if w[2] == 0 and abs(w.sum().item() - 1) < 1e-6]
+outcome("p10_5", right)
 
 # %% [markdown]
 # Only the last one hides the entry *and* leaves weights that add up to 1. exp(0) is 1, so a score of 0
@@ -511,7 +518,7 @@ def generate(model, tokens, n_new, context):
 # How many of the 240 sums that it has never seen will it get right?
 
 # %%
-my_prediction = ""  # of 240
+predict("p10_6", "", "more than half / at most half")
 
 # %%
 try:
@@ -522,7 +529,9 @@ except NotImplementedError:
 if answers is not None:
     right = (answers == unseen).all(dim=1)
     print("it writes sums, such as", to_text(answers[0]), "and", to_text(answers[1]))
-    print("more than half of the 240 unseen sums are right:", right.sum().item() > 120)
+    most = right.sum().item() > 120
+    print("more than half of the 240 unseen sums are right:", most)
+    outcome("p10_6", "more than half" if most else "at most half")
 
 # %% [markdown]
 # It has learned to add, carrying included, from examples alone, in a few seconds. (Ask it for a sum
@@ -531,19 +540,34 @@ if answers is not None:
 # ### Where does it look?
 #
 # The panel trains two even smaller models on sums of one digit, such as 7+9=16: one with the mask, one
-# without. Before you move anything, three predictions. At position 4 the model has read `7+9=` and
-# must say the first digit of the result:
+# without. Before you move anything: at position 4 the model has read `7+9=` and must say the first digit
+# of the result.
 #
-# 1. With the mask: at which characters does it look?
-# 2. Without the mask: where would it look?
-# 3. Which of the two has the lower training loss, and which one writes better sums?
+# 1. Where does head 2 look from there, with the mask and without?
+# 2. Which of the two has the lower training loss, and which one writes better sums?
 
 # %%
-my_prediction_1 = ""
-my_prediction_2 = ""
-my_prediction_3 = ""
+predict("p10_7", "", "with the mask at the: first number / plus / second number / answer")
+predict("p10_8", "", "without it at the: first number / plus / second number / answer")
+predict("p10_9", "", "the lower loss: with the mask / without it")
+predict("p10_10", "", "the better sums: with the mask / without it")
 
 # %% panel="attention_map"
+
+# %%
+from course_lib.simulations import load
+
+masked, unmasked = (
+    load("attention_map").compute({"place": 4, "head": 2, "step": 200, "mask": mask})
+    for mask in (True, False)
+)
+for question, state in (("p10_7", masked), ("p10_8", unmasked)):
+    weights = state.snapshot.weights[state.head, state.place]
+    places = ("first number", "plus", "second number", "equals sign", "answer")
+    outcome(question, places[weights.argmax()])
+outcome("p10_9", "with the mask" if masked.loss < unmasked.loss else "without it")
+better = masked.snapshot.right > unmasked.snapshot.right
+outcome("p10_10", "with the mask" if better else "without it")
 
 # %% [markdown]
 # What there was to see:
@@ -579,7 +603,8 @@ my_prediction_3 = ""
 # what one large batch would give: always, or only when the shards are equally large?
 
 # %%
-my_prediction = ""  # 8 + 8 examples: ... / 12 + 4 examples: ...
+predict("p10_11", "", "shards of 8 and 8: equal / different")
+predict("p10_12", "", "shards of 12 and 4: equal / different")
 
 # %%
 from course_lib.data import digits
@@ -598,10 +623,11 @@ def gradient_of(rows):
 
 
 whole = gradient_of(slice(0, 16))
-for cut in (8, 12):
+for question, cut in (("p10_11", 8), ("p10_12", 12)):
     averaged = (gradient_of(slice(0, cut)) + gradient_of(slice(cut, 16))) / 2
-    difference = (averaged - whole).abs().max().item()
-    print(f"shards of {cut} and {16 - cut}: equal to one batch of 16 to 1e-6: {difference < 1e-6}")
+    same = (averaged - whole).abs().max().item() < 1e-6
+    print(f"shards of {cut} and {16 - cut}: equal to one batch of 16 to 1e-6: {same}")
+    outcome(question, "equal" if same else "different")
 
 # %% [markdown]
 # With equal shards the mean of the means is the mean. With 12 and 4 each of the four counts three times as
@@ -616,17 +642,20 @@ for cut in (8, 12):
 # workers: how many does each worker read, in each of the two ways?
 
 # %%
-my_prediction = ""  # filled up: ... / left out: ...
+predict("p10_13", "", "two numbers: filled up, left out")
 
 # %%
 from torch.utils.data import DistributedSampler
 
+read = []
 for drop_last in (False, True):
     shards = [
         list(DistributedSampler(range(10), 4, rank, shuffle=False, drop_last=drop_last))
         for rank in range(4)
     ]
     print(f"drop_last={drop_last!s:5}:", *shards)
+    read += {len(shard) for shard in shards}
+outcome("p10_13", read)
 
 # %% [markdown]
 # Three each, where 0 and 1 come twice; or two each, where 8 and 9 are left out. That is PyTorch's
@@ -690,10 +719,10 @@ def average_gradients(models):
 
 # %% [markdown]
 # Both of your functions at work: two replicas, 20 steps, against one model that sees both shards as one
-# batch. How far apart will the weights be at the end?
+# batch. How far apart will their weights be at the end?
 
 # %%
-my_prediction = ""
+predict("p10_14", "", "less than 1e-6 / more")
 
 # %%
 def step_all(models, batches, average):
@@ -713,6 +742,7 @@ def weights_of(model):
 
 
 alone, *replicas = [MLP(64, 16, 10, seed=0) for _ in range(3)]
+one = None
 try:
     shards = [shard_indices(1280, rank, 2, epoch=0, seed=0) for rank in range(2)]
     for first in range(0, 640, 32):
@@ -721,7 +751,9 @@ try:
         step_all([alone], [parts[0] + parts[1]], average=False)
     one, two, large = map(weights_of, (*replicas, alone))
     print("replicas equal to the last bit:", torch.equal(one, two))
-    print("equal to one large batch to 1e-6:", (one - large).abs().max().item() < 1e-6)
+    same = (one - large).abs().max().item() < 1e-6
+    print("equal to one large batch to 1e-6:", same)
+    outcome("p10_14", "less than 1e-6" if same else "more")
 except NotImplementedError:
     print("Write shard_indices and average_gradients above, then run this cell again.")
 
@@ -746,11 +778,11 @@ except NotImplementedError:
 # ```
 #
 # Where sockets are refused, it says so and runs the same arithmetic in one process. It takes a few
-# seconds, because each process has to import PyTorch first. What will the workers' weights differ by, with
-# averaging and without?
+# seconds, because each process has to import PyTorch first. Will the workers end with the weights of the
+# replicas above?
 
 # %%
-my_prediction = ""
+predict("p10_15", "", "to 1e-6: yes / no")
 
 # %%
 from course_lib import data_parallel
@@ -762,25 +794,30 @@ except NotImplementedError:
     print("Write shard_indices above, then run this cell again.")
 
 if shards:
-    outcome = data_parallel.train(MLP(64, 16, 10, seed=0), images, labels, shards)
-    print(outcome.note or f"{outcome.processes} processes took {len(outcome.losses[0])} steps each")
-    print("all workers have the same weights:", outcome.distance() < 1e-6)
-    same = (weights_of(outcome.models[0]) - one).abs().max().item() < 1e-6
-    print("they are those of the replicas above:", same)
+    trained = data_parallel.train(MLP(64, 16, 10, seed=0), images, labels, shards)
+    print(trained.note or f"{trained.processes} processes took {len(trained.losses[0])} steps each")
+    print("all workers have the same weights:", trained.distance() < 1e-6)
+    if one is not None:
+        same = (weights_of(trained.models[0]) - one).abs().max().item() < 1e-6
+        print("they are those of the replicas above:", same)
+        outcome("p10_15", "yes" if same else "no")
 
 # %% [markdown]
 # Two processes, which shared nothing but gradients, have the same model. The panel does it with up to four
-# workers. Two predictions before you try it:
-#
-# 1. Without averaging, each worker with its own digits (0 to 4 and 5 to 9): what happens to the loss on
-#    *all* digits?
-# 2. With averaging, and the same lopsided shards?
+# workers. Before you try it: two workers, each with its own digits (0 to 4 and 5 to 9). What happens to the
+# loss on *all* digits, without averaging and with it?
 
 # %%
-my_prediction_1 = ""
-my_prediction_2 = ""
+predict("p10_16", "", "without averaging the loss: rises / falls")
+predict("p10_17", "", "with averaging the loss: rises / falls")
 
 # %% panel="data_parallel"
+
+# %%
+for question, average in (("p10_16", False), ("p10_17", True)):
+    settings = {"workers": 2, "average": average, "shards": "own"}
+    curves = load("data_parallel").compute(settings).run.losses
+    outcome(question, "rises" if curves[-1].mean() > curves[0].mean() else "falls")
 
 # %% [markdown]
 # - **Without averaging**, each replica learns its own digits and forgets the others: the loss on all digits
@@ -816,21 +853,28 @@ my_prediction_2 = ""
 # becomes more likely. What would happen to the gradient if you subtracted 5 from all rewards?
 
 # %%
-my_prediction = ""  # its mean: ... / its noise: ...
+predict("p10_18", "", "its mean: stays / changes")
+predict("p10_19", "", "its noise: shrinks / stays / grows")
 
 # %%
 reward = torch.tensor([4.0, 4.5, 5.0, 5.5, 6.0], dtype=torch.float64)
 policy = torch.full((5,), 0.2, dtype=torch.float64)
 # The gradient of log p(lever) at the logits is 1 at the lever, 0 elsewhere, minus the policy.
 directions = torch.eye(5, dtype=torch.float64) - policy
+means, variances = [], []
 for baseline in (0.0, 5.0):
     gradients = (reward - baseline).unsqueeze(1) * directions  # one row for each lever
     mean = policy @ gradients
     variance = policy @ (gradients - mean).square().sum(dim=1)
     print(f"baseline {baseline:g}: mean {[round(g, 2) + 0.0 for g in mean.tolist()]}, variance {variance:.2f}")
+    means.append(mean)
+    variances.append(variance.item())
+outcome("p10_18", "stays" if torch.allclose(*means) else "changes")
+ratio = round(variances[1] / variances[0], 2)
+outcome("p10_19", "shrinks" if ratio < 1 else "grows" if ratio > 1 else "stays")
 
 # %% [markdown]
-# All five outcomes are added up here, so this is exact. The mean does not change at all: the estimate
+# All five levers are added up here, so this is exact. The mean does not change at all: the estimate
 # stays *unbiased*. The variance falls from 20.30 to 0.30. A number that is subtracted from the rewards is a
 # **baseline**; with it, what was better than expected becomes more likely, and what was worse less so.
 #
@@ -859,18 +903,33 @@ def policy_gradient_loss(log_probs, rewards, baseline=None):
 # %% tests="policy_gradient_loss"
 
 # %% [markdown]
-# In the panel 20 policies learn side by side, each from eight pulls a step. Predict, then try:
+# In the panel 20 policies learn side by side, each from eight pulls a step. Predict, then try, all without
+# a baseline:
 #
-# 1. Without a baseline, at the default rate: do all 20 find the best lever?
-# 2. Learning rate 1, still without a baseline: faster, or worse?
-# 3. All rewards ten times as large: which other control does that resemble?
+# 1. At the default rate of 0.1: do all 20 find the best lever?
+# 2. At a learning rate of 1: do more of them find it, or fewer?
+# 3. All rewards ten times as large: what does that resemble?
 
 # %%
-my_prediction_1 = ""
-my_prediction_2 = ""
-my_prediction_3 = ""
+predict("p10_20", "", "all 20: yes / no")
+predict("p10_21", "", "at a rate of 1: more / fewer")
+predict("p10_22", "", "rewards times ten: a higher rate / a lower rate / a baseline")
 
 # %% panel="policy_gradient"
+
+# %%
+def levers(**changed):
+    settings = {"baseline": False, "lr": 0.1, "scale": 1.0} | changed
+    return load("policy_gradient").compute(settings).run
+
+
+default, fast = levers(), levers(lr=1.0)
+outcome("p10_20", "yes" if default.best == 20 else "no")
+outcome("p10_21", "more" if fast.best > default.best else "fewer")
+slow, tenfold, quiet = levers(lr=0.02), levers(scale=10.0), levers(baseline=True)
+similar = {"a higher rate": fast, "a lower rate": slow, "a baseline": quiet}
+apart = {name: abs(run.returns - tenfold.returns).mean() for name, run in similar.items()}
+outcome("p10_22", min(apart, key=apart.get))
 
 # %% [markdown]
 # - **Without a baseline** 13 of 20 runs settle on the best lever. The others were lucky with a worse one
@@ -989,10 +1048,10 @@ def preference_loss(chosen, rejected, margin=0.0):
 # answers better, up to six sentences; beyond that they get bored. But the comparisons are all between
 # answers of 1 to 6 sentences, because the model hardly ever wrote longer ones.
 #
-# What will the reward model think of ten sentences?
+# Which of the ten lengths will the reward model like best?
 
 # %%
-my_prediction = ""
+predict("p10_23", "", "one number, from 1 to 10")
 
 # %%
 lengths = torch.arange(1.0, 11.0).unsqueeze(1)
@@ -1015,7 +1074,9 @@ try:
         optimizer.step()
     slope = reward_model.weight.item()
     print("the slope of the score is near 1, as between 1 and 6 sentences:", 0.7 < slope < 1.3)
-    print("its favourite length:", reward_model(lengths).argmax().item() + 1)
+    favourite = reward_model(lengths).argmax().item() + 1
+    print("its favourite length:", favourite)
+    outcome("p10_23", favourite)
 except NotImplementedError:
     slope = None
     print("Write preference_loss above, then run this cell again.")
@@ -1029,10 +1090,11 @@ except NotImplementedError:
 #
 # score - beta * (log_prob - log_prob at the start)
 #
-# What will people think of the result with beta = 0, and with beta = 2?
+# Will people like the result more or less than the answers at the start, with beta = 0 and with beta = 2?
 
 # %%
-my_prediction = ""  # liked more or less than at the start, with 0: ... / with 2: ...
+predict("p10_24", "", "with beta = 0: more / less")
+predict("p10_25", "", "with beta = 2: more / less")
 
 # %%
 def push(score, beta):
@@ -1068,6 +1130,8 @@ if results:
     print("with beta = 2 more than at the start:", (leashed @ liked > before @ liked + 0.5).item())
     scores = [(policy @ score).item() for policy in (before, leashed, loose)]
     print("the reward model likes beta = 0 best:", scores == sorted(scores))
+    for question, policy in (("p10_24", loose), ("p10_25", leashed)):
+        outcome(question, "more" if policy @ liked > before @ liked else "less")
 
 # %% [markdown]
 # Without the leash the policy has found what the reward model overrates, ten sentences, and people like it

@@ -11,11 +11,8 @@ from grading.chapter_text.cells import read_chapter
 from grading.paths import solved_notebook, text_source
 
 _PREDICTED = re.compile(r'^predict\("(\w+)", ""', re.MULTILINE)
-#: Chapters whose predictions are still plain variables.
-NOT_YET = {"10"}
-DONE = [chapter for chapter in CHAPTERS if chapter.number not in NOT_YET]
 
-each_chapter = pytest.mark.parametrize("chapter", DONE, ids=lambda chapter: chapter.number)
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda chapter: chapter.number)
 
 
 def _code(chapter):
