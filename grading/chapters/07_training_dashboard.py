@@ -104,8 +104,8 @@ for epoch in (1, 10, 20, 30, 50):
     print(f"after epoch {epoch:2}: loss {loss:.2f}, accuracy {accuracy:.2f}")
 first_good = next(i + 1 for i, (_, accuracy) in enumerate(results) if accuracy >= 0.95)
 print("between epoch 15 and 35 it first reaches 95 %:", 15 <= first_good <= 35)
-untrained = MLP(2, 16, 2, activation=nn.Tanh, seed=0)
-_, at_first = training.evaluate(untrained, nn.CrossEntropyLoss(), points, labels)
+untrained_model = MLP(2, 16, 2, activation=nn.Tanh, seed=0)
+_, at_first = training.evaluate(untrained_model, nn.CrossEntropyLoss(), points, labels)
 first_parts = {"a tenth": 0.1, "half": 0.5, "nine tenths": 0.9}
 last_parts = {"half": 0.5, "three quarters": 0.75, "nearly all": 1.0}
 outcome("p07_1", min(first_parts, key=lambda part: abs(first_parts[part] - at_first)))

@@ -9,11 +9,11 @@ from course_lib.simulations.clinic_words import BUGS, PATIENTS
 from grading.paths import REPOSITORY
 
 
-def test_the_bugs_are_the_rows_of_the_cheat_sheet() -> None:
+def test_the_bugs_are_the_first_rows_of_the_cheat_sheet() -> None:
     sheet = (REPOSITORY / "docs" / "cheat_sheet.md").read_text(encoding="utf-8")
     rows = [line for line in sheet.splitlines() if line.startswith("| ") and line[2].isdigit()]
     names = [row.split("**")[1].replace("`", "") for row in rows]
-    assert names == [bug.name for bug in BUGS]
+    assert names[: len(BUGS)] == [bug.name for bug in BUGS]
 
 
 def test_each_patient_has_another_bug_and_none_its_own_number() -> None:
