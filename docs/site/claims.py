@@ -338,7 +338,7 @@ CLAIMS = (
     ),
     Claim(
         "lr_schedules",
-        "how many of the five end at (almost) 0?",
+        "how many of the five end at (almost) 0, below",
         (r"constant 0\.1000", r"cosine \de-0\d, one-cycle \de-0\d, warm-up \+ cosine \de-0\d"),
         {"at": 100},
     ),
