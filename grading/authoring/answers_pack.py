@@ -92,17 +92,21 @@ def exercise_answers(exercise: Exercise, run: bool = True) -> dict[str, Any]:
 
 
 def _seen(exercise: Exercise, wrong: Misconception) -> list[Any]:
-    """What the mistake looks like on the check's cases; nothing when it never ends there."""
+    """What the mistake looks like on the check's cases; nothing when it never ends there, or looks
+    different each time."""
     free = replace(
         exercise, forbidden=()
     )  # a mistake may be written with what a learner may not use
-    seen = []
+    cases = exercise.public_cases()
     subjects = as_subjects(wrong.solution, exercise.name)
     with elsewhere(), stopped_after(_SECONDS):
-        for case in exercise.public_cases():
-            observation = exercise.read(case, observe(free, subjects, case))
-            seen.append(likeness(exercise, observation, wrong.also))
-    return [] if ["raised", "TooSlow"] in seen else seen
+        first, *seen = [
+            likeness(exercise, exercise.read(case, observe(free, subjects, case)), wrong.also)
+            for case in (cases[0], *cases)
+        ]
+    if ["raised", "TooSlow"] in seen or not alike([first], seen[:1]):
+        return []
+    return seen
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -30,6 +30,9 @@ class Waits(torch.nn.Linear):
         threading.Event().wait()
 """
 _ASKS = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts the tests may ignore it
+
 import torch
 from course_lib import data_parallel
 from waits import Waits

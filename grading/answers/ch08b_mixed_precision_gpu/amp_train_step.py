@@ -171,7 +171,8 @@ ANSWER = Answer(
     cases=_cases,
     # Gradients in 16 bits: another legitimate order of the same operations differs by a few ulps.
     tolerance=(2e-3, 2e-4),
-    tolerances={"parameters_roughly": (0.05, 0.02)},
+    # After several steps; stale gradients move them by more.
+    tolerances={"parameters_roughly": (0.03, 0.01)},
     equivalent={
         "return loss.item() -> return float(loss.item())": "It is a float.",
         "x -> y #2": "Only the device is asked for, and both are on the same one.",
