@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from grading.authoring.release import release
+from grading.classroom.secret import course_secret
 from grading.classroom.workers import LocalWorkers
 from grading.runner.sandbox import unavailable
 from tests.hostile.handing_in import (
@@ -33,6 +34,7 @@ def sandbox(needs: Callable[[bool, str], None], needs_program: Callable[..., Pat
 def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     course = tmp_path_factory.mktemp("hostile") / "course"
     release([CHAPTER.id], course, notebooks_folder=None)
+    course_secret(course)  # the same for all copies: what is said of a mistake names its case
     return course
 
 

@@ -9,7 +9,9 @@ def assert_honest_unchanged(batch: Batch, undisturbed: dict[str, dict]) -> None:
     for learner in HONEST:
         after = left_by(batch.course, learner)
         assert after["rows"] == undisturbed[learner]["rows"]
-        assert after["files"] == undisturbed[learner]["files"]
+        before, now = undisturbed[learner]["files"], after["files"]
+        changed = {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+        assert not changed, f"what was left of {learner} differs: {sorted(changed)}"
 
 
 def assert_holds(batch: Batch, case: Case) -> None:
