@@ -17,7 +17,7 @@ from grading.classroom import grade_class
 from grading.classroom.grade_class import Result, grade_submissions
 from grading.classroom.workers import Here
 from grading.intake.released import read_release
-from grading.intake.submissions import submissions
+from grading.intake.submissions import SECRET, submissions
 from grading.runner.run import Job, RunRecord, run
 from grading.runner.zygote import Zygote, can_fork, close_idle
 from tests.hostile.handing_in import CHAPTER, FULL, SHORT, Case, fresh_course, hand_in, left_by
@@ -459,7 +459,8 @@ def alone(sandbox: None, needs, released: Path, tmp_path_factory) -> dict[str, A
 
 def _left_by_honest(course: Path, learner: str) -> dict[str, Any]:
     left = left_by(course, learner)
-    files = {name: data.decode() for name, data in left["files"].items() if name != WHOSE}
+    own = (WHOSE, SECRET)  # another learner's are others
+    files = {name: data.decode() for name, data in left["files"].items() if name not in own}
     return {"rows": left["rows"], "files": files}
 
 
