@@ -120,7 +120,7 @@ def _numbers(value: Any) -> torch.Tensor | None:
 
 
 def _features(items: Any) -> torch.Tensor | None:
-    """The first parts of all items as one table; None where they are no rows of numbers."""
+    """The first parts of all items as one table; None where they are not rows of numbers."""
     try:
         return torch.stack([torch.as_tensor(item[0]).double() for item in items])
     except (TypeError, ValueError, RuntimeError, IndexError, KeyError):

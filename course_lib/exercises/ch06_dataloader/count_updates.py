@@ -30,7 +30,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     ):
         dropping = "" if drop_last is None else f", drop_last={drop_last}"
         words = f"{n:,} examples, batch size {batch_size}{dropping}: {right}"
-        got = "yours is no number" if value is None else f"yours is {value:g}"
+        got = "yours is not a number" if value is None else f"yours is {value:g}"
         yield Finding(value == right, words, got)
 
 

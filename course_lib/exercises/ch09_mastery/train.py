@@ -463,7 +463,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "patience",
-            "it stops when patience is used up, and not before; a tie is no new best",
+            "it stops when patience is used up, and not before; a tie is not a new best",
             1,
             ("stops_in_time",),
         ),

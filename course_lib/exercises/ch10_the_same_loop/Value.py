@@ -107,7 +107,7 @@ def _first_wrong(wanted: list[float], got: list[Any]) -> int | None:
 
 _TEXTS = {
     "tree": "gradients: L = tanh(w * x + b) gives every value in it dL/d(value)",
-    "numbers": "numbers in an expression are no obstacle to its gradients",
+    "numbers": "an expression with plain numbers in it has gradients, too",
     "twice": "a value that is used twice gets the sum of both gradients",
     "waits": "a value passes its gradient on once, when all of it has arrived",
     "again": "a second backward() adds the same gradients once more",

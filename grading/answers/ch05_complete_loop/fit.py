@@ -20,7 +20,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return fit_case(generator, epochs, **settings)
 
     return [
-        # Momentum: an optimizer made anew in each epoch forgets its velocities.
+        # Momentum: a new optimizer in each epoch forgets its velocities.
         case(3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2, momentum=0.9),
         case(5, n=9, sizes=(3, 4, 2), batch_size=5, lr=0.3, loss="smoothed", momentum=0.5),
         case(1, n=7, sizes=(4, 2, 3), batch_size=3, lr=0.1, dataset=False),

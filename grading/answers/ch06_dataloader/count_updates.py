@@ -68,7 +68,7 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     ):
         if count != right:
             dropping = "" if drop_last is None else f", drop_last={drop_last}"
-            yours = "yours is no number" if count is None else f"yours gives {count:g}"
+            yours = "yours is not a number" if count is None else f"yours gives {count:g}"
             return f"{n} examples in batches of {size}{dropping} make {right:g} updates, {yours}"
     return None
 

@@ -149,7 +149,7 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
         if difference(right, rate, 1e-5, 1e-7):
             total, warmup = case["total_steps"], case["warmup_steps"]
             floor = "" if case["min_lr"] is None else f", min_lr={case['min_lr']:.3g}"
-            yours = "yours is no number" if rate is None else f"yours is {rate:.4g}"
+            yours = "yours is not a number" if rate is None else f"yours is {rate:.4g}"
             settings = f"total_steps={total}, warmup_steps={warmup}, max_lr={case['max_lr']:.3g}"
             return f"with {settings}{floor}, step {step} has the rate {right:.4g}, {yours}"
     return None
