@@ -19,7 +19,7 @@ def predict(id: str, expected: Any = "", how: str = "") -> None:
     """Commit to what you expect. ``how`` says what kind of answer fits, or gives the choices ("the loss:
     rises / falls"); of a choice its beginning is enough. The first prediction counts."""
     record, text = progress.of(id), _in_words(expected).strip()[:200]
-    choices = how.rpartition(": ")[2].split(_OPTIONS) if _OPTIONS in how else []
+    choices = choices_in(how)
     chosen = _chosen(text, choices) if choices else text
     if record.prediction:
         if text and chosen != record.prediction:
@@ -60,6 +60,12 @@ def outcome(id: str, *came: Any, within: float = 0.0) -> None:
 def missing(ids: Iterable[str]) -> list[str]:
     """Those of the predictions that were not made yet."""
     return [id for id in ids if not progress.of(id).prediction]
+
+
+def choices_in(how: str) -> list[str]:
+    """The choices of a prediction, ``["rises", "falls"]`` of "the loss: rises / falls"; none where it is
+    a number or a word."""
+    return how.rpartition(": ")[2].split(_OPTIONS) if _OPTIONS in how else []
 
 
 def _committed(id: str, text: str) -> str:

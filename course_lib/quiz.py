@@ -75,11 +75,12 @@ def check_quiz(id: str, answer: Any) -> None:
             found = f'\u25cb {id}: not answered yet. Set {id} to "A", "B", "C" or "D" above.'
         write(found)
         fail_validation(found)
-    elif (known := quiz_answer(id)) is None:
-        letter = answer.strip().upper()
+        return
+    letter = answer.strip().upper()
+    known = quiz_answer(id)
+    if known is None:
         write(f"\u2713 {id}: {letter} is noted. Grading gives the key and the reasons.")
     else:
-        letter = answer.strip().upper()
         given = progress.record_answer(id, letter, right=letter == known.key).answers
         show(Text("\n".join(answered(id, letter, known, given))))
 

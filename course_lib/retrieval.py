@@ -33,13 +33,21 @@ def recall(chapter: str, *letters: Any) -> None:
 
 def asked_in(chapter: str) -> tuple[str, ...]:
     """The ids of the questions that open the chapter, chosen at the first call."""
-    name = f"recall_{find_chapter(chapter).number}"
-    record = progress.load()
+    name, record = _name(chapter), progress.load()
     if name in record and record[name].asked:
         return record[name].asked
-    ids = choose(pool_before(chapter), record, ASKED, name)
+    ids = chosen_for(chapter, record)
     progress.record_asked(name, ids)
     return ids
+
+
+def chosen_for(chapter: str, record: dict[str, progress.Record]) -> tuple[str, ...]:
+    """The ids of the questions that fit a learner with this record; an empty one is a newcomer's."""
+    return choose(pool_before(chapter), record, ASKED, _name(chapter))
+
+
+def _name(chapter: str) -> str:
+    return f"recall_{find_chapter(chapter).number}"
 
 
 def pool_before(chapter: str) -> list[Question]:

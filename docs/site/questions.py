@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from course_lib.answers import quiz_answer
+from course_lib.predictions import choices_in
 from course_lib.quiz import LETTERS, Question, find_question
-from course_lib.retrieval import ASKED, choose, pool_before
+from course_lib.retrieval import chosen_for
 
 #: What ``outcome`` prints where nothing was predicted.
 _CAME = re.compile(r"^ *(p\w+): it was: (.*)\. \(You made no prediction\.\)$", re.MULTILINE)
-_OPTIONS = " / "
 
 
 def outcomes(solved: Mapping) -> dict[str, str]:
@@ -63,8 +63,7 @@ def _parts(name: str, given: list, came: Mapping[str, str]) -> Iterator[str]:
         case "check_quiz", [str(id), *_]:
             yield _quiz(find_question(id), f"Your answer to {id}")
         case "recall", [str(chapter), *_]:
-            ids = choose(pool_before(chapter), {}, ASKED, f"recall_{chapter}")
-            for question in map(find_question, ids):
+            for question in map(find_question, chosen_for(chapter, {})):
                 options = [f"{letter}: {question.options[letter]}" for letter in LETTERS]
                 lines = "".join(f"<p>{_inline(line)}</p>" for line in (question.text, *options))
                 yield f'<div class="course-asked">{lines}</div>'
@@ -92,11 +91,11 @@ def _quiz(question: Question, label: str) -> str:
 
 
 def _prediction(id: str, how: str, came: str) -> str:
-    about, _, choices = how.rpartition(": ")
-    if _OPTIONS in how:
+    if choices := choices_in(how):
+        about = how.rpartition(": ")[0]
         fields = "".join(
             f'<label><input type="radio" name="{id}" value="{escape(each)}"> {_inline(each)}</label>'
-            for each in choices.split(_OPTIONS)
+            for each in choices
         )
         kind = f" {escape(about)}:" if about else ""
     else:

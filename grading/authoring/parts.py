@@ -87,12 +87,12 @@ def _wrong_pieces(exercise: Exercise, parts: dict[str, Any]) -> list[dict[str, A
 
 def _candidates(exercise: Exercise, parts: dict[str, Any]) -> Iterator[tuple[int, str]]:
     """(place, piece): pieces in which one line is another."""
+    reference = source_of(parts, parts["pieces"])
     for wrong in find_answer(exercise.name).misconceptions:
         if isinstance(wrong.solution, Edit) and wrong.solution.base is None:
-            source = _edited(source_of(parts, parts["pieces"]), wrong.solution)
+            source = _edited(reference, wrong.solution)
             if source:
-                yield from _changed_line(parts, source_of(parts, parts["pieces"]), source)
-    reference = source_of(parts, parts["pieces"])
+                yield from _changed_line(parts, reference, source)
     plain = ast.unparse(ast.parse(reference))
     mutants = mutants_of(reference)
     for mutant in mutants[:: max(1, len(mutants) // _MOST_TRIED)]:

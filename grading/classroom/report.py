@@ -7,7 +7,9 @@ over time and who falls behind, as a table, as CSV and as one page without names
 """
 
 import csv
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -42,18 +44,12 @@ def report(
         )
     console = Console()
     _print(found, console)
-    try:
-        if csv_file is not None:
-            write_csv(found, csv_file)
-            console.print(f"CSV: {csv_file}", soft_wrap=True, highlight=False)
-        if png_file is not None:
-            # Matplotlib takes a second.
-            from grading.classroom.report_picture import write_picture
+    _write("CSV", write_csv, found, csv_file, console)
+    if png_file is not None:
+        # Matplotlib takes a second.
+        from grading.classroom.report_picture import write_picture
 
-            write_picture(found, png_file)
-            console.print(f"Picture: {png_file}", soft_wrap=True, highlight=False)
-    except OSError as error:
-        raise Problem(f"cannot write {error.filename}: {error.strerror}.") from None
+        _write("Picture", write_picture, found, png_file, console)
     return found
 
 
@@ -73,16 +69,26 @@ def report_course(
     console.print(course_summary(found), highlight=False)
     for table in (_course_items(found), _course_misconceptions(found), _course_behind(found)):
         console.print(table)
+    _write("CSV", write_course_csv, found, csv_file, console)
+    _write("Page", write_page, found, html_file, console)
+    return found
+
+
+def _write(
+    what: str,
+    write: Callable[[Any, Path], None],
+    found: ClassReport | CourseReport,
+    file: Path | None,
+    console: Console,
+) -> None:
+    """Write a file that was asked for, and say where it is."""
+    if file is None:
+        return
     try:
-        if csv_file is not None:
-            write_course_csv(found, csv_file)
-            console.print(f"CSV: {csv_file}", soft_wrap=True, highlight=False)
-        if html_file is not None:
-            write_page(found, html_file)
-            console.print(f"Page: {html_file}", soft_wrap=True, highlight=False)
+        write(found, file)
     except OSError as error:
         raise Problem(f"cannot write {error.filename}: {error.strerror}.") from None
-    return found
+    console.print(f"{what}: {file}", soft_wrap=True, highlight=False)
 
 
 def write_course_csv(found: CourseReport, path: Path) -> None:

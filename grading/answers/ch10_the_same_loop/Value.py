@@ -131,6 +131,16 @@ class _NumberedValue:
         value = (e - 1) / (e + 1)
         return type(self)(value, [(self, (1 - value) * (1 + value))])
 
+    def by_age(self):
+        """This value and all that it was computed from, the oldest first."""
+        found, left = {self}, [self]
+        while left:
+            for parent, _ in left.pop().edges:
+                if parent not in found:
+                    found.add(parent)
+                    left.append(parent)
+        return sorted(found, key=lambda node: node.number)
+
     def backward(self):
         waiting, arrived = [(-self.number, self)], {self.number: 1.0}
         while waiting:
@@ -295,14 +305,8 @@ class _ChainSafeMicroValue(_NumberedValue):
     """Walks without recursion, but gradients travel through ``.grad``."""
 
     def backward(self):
-        found, left = {self}, [self]
-        while left:
-            for parent, _ in left.pop().edges:
-                if parent not in found:
-                    found.add(parent)
-                    left.append(parent)
         self.grad = 1.0
-        for node in sorted(found, key=lambda node: -node.number):
+        for node in reversed(self.by_age()):
             for parent, slope in node.edges:
                 parent.grad += slope * node.grad
 
@@ -311,15 +315,10 @@ class _OldestFirstValue(_NumberedValue):
     """Walks in the order in which the values were made."""
 
     def backward(self):
-        found, left = {self}, [self]
-        while left:
-            for parent, _ in left.pop().edges:
-                if parent not in found:
-                    found.add(parent)
-                    left.append(parent)
+        found = self.by_age()
         flow = dict.fromkeys(found, 0.0)
         flow[self] = 1.0
-        for node in sorted(found, key=lambda node: node.number):
+        for node in found:
             node.grad += flow[node]
             for parent, slope in node.edges:
                 flow[parent] += slope * flow[node]
