@@ -102,7 +102,8 @@ class Simulation(Protocol):
     return ``axes.title`` among the artists if its words change.
 
     Any simulation may also have ``presets``: each becomes a button. ``recording``, a tuple of
-    ``Sweep``, says which settings the course's site shows.
+    ``Sweep``, says which settings the course's site shows. ``measured_from``, a fraction of the
+    picture's width, says where the part begins that shows how long something took on this machine.
     """
 
     name: str

@@ -60,6 +60,7 @@ class DataParallel:
     name = "data_parallel"
     title = "Data parallel: several workers, one model"
     size = (10.4, 4.6)
+    measured_from = 0.66
     controls = (
         Slider("workers", "Workers", low=1, high=WORKERS[-1], default=2, step=1, integer=True),
         Toggle("average", "Average the gradients", default=False),

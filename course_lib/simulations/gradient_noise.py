@@ -73,6 +73,7 @@ class GradientNoise:
     name = "gradient_noise"
     title = "Gradient noise: what a batch knows about all the data"
     size = (10.2, 4.5)
+    measured_from = 0.62
     controls = (
         Slider(
             "batch_size", "Batch size", low=1, high=SIZES[-1], default=16, step=math.log10(2),

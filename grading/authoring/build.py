@@ -15,6 +15,7 @@ from grading.authoring import environment_note
 from grading.authoring.answers_pack import write_pack
 from grading.authoring.execute import execute_notebook
 from grading.authoring.expand import expand_chapter
+from grading.authoring.measured_pictures import keep_measured_pictures
 from grading.authoring.output_checks import check_nothing_left, check_pictures, check_points
 from grading.chapter_text.cells import read_chapter
 from grading.errors import Problem, chapters_called
@@ -53,6 +54,8 @@ def build_chapter(
     check_points(notebook, chapter.id)
     check_pictures(notebook, chapter.id)
     check_nothing_left(path)
+    if path.is_file():
+        keep_measured_pictures(notebook, nbformat.read(path, as_version=4))
     text = notebook_text(notebook)
     if path.is_file() and environment_note.same_but_for_note(path.read_text("utf-8"), text):
         return False

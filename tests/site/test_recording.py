@@ -21,9 +21,6 @@ from grading.paths import released_notebook
 from tests.site.conftest import REPOSITORY
 
 each_simulation = pytest.mark.parametrize("name", SIMULATIONS)
-#: By a simulation's name, which part of its picture, from the left, its settings decide. The right
-#: third of this one shows how long an epoch took on the machine at hand.
-_OF_THE_SETTINGS_ALONE = {"gradient_noise": 0.62, "data_parallel": 0.66}
 _STATIC = REPOSITORY / "docs" / "site" / "static"
 
 
@@ -53,7 +50,7 @@ def test_recorded_sentence_and_picture_are_those_of_the_simulation(name, sampled
         assert row.sentence == simulation.describe(state), moment
         drawn = pixels.from_rgba(canvas.pixels_of(state))
         shown = pixels.decode(recorded.stack(row))
-        width = int(_OF_THE_SETTINGS_ALONE.get(name, 1) * drawn.shape[1])
+        width = int(getattr(simulation, "measured_from", 1) * drawn.shape[1])
         assert np.array_equal(shown[:, :width], drawn[:, :width]), moment
 
 
