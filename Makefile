@@ -123,7 +123,7 @@ $(LEARNER): pyproject.toml constraints.txt
 
 # The last line lets `python -m grading` and the kernels of nbgrader's commands start in any folder.
 $(EVERYONE): pyproject.toml constraints.txt
-	@$(MAKE) --no-print-directory install EXTRAS=lab,review,grading,site,test
+	@$(MAKE) --no-print-directory install EXTRAS=lab,review,grading,hub,site,test
 	@$(IN_VENV) -c 'import os, sysconfig; from pathlib import Path; Path(sysconfig.get_path("purelib"), "course-repository.pth").write_text("import sys; sys.path.append(" + ascii(os.getcwd()) + ")\n")'
 	@touch $(LEARNER) $(EVERYONE)
 

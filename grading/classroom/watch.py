@@ -64,7 +64,8 @@ def watch(names: list[str], course: Path, once: bool = False, jobs: int | None =
         while True:
             # A full disk, a locked gradebook: later it may be well again.
             try:
-                busy = [one.look() for one in watched]
+                config = load_course(course)
+                busy = [one.look(config) for one in watched]
                 pause = INTERVAL
             except (Problem, OSError) as error:
                 if once:
@@ -90,9 +91,8 @@ class Watched:
         self._seen: dict[str, object] = {}
         self._graded: dict[str, object] = {}
 
-    def look(self) -> bool:
-        """Deal with what has come; whether there was anything."""
-        config = load_course(self.course)
+    def look(self, config: Config) -> bool:
+        """Deal with what has come, by the course's settings; whether there was anything."""
         policies, found = policies_of(config), attempts(config, self.chapter.id)
         for attempt in over_the_limit(found, policies.attempts_per_day, course_zone(config) or UTC):
             if self.notes.get(attempt) is None:

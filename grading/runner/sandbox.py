@@ -104,7 +104,10 @@ def check_protection(sandbox: bool) -> None:
         return
     reason = unavailable()
     if reason:
-        raise Problem(f"{reason}; --no-sandbox grades without it. {UNPROTECTED}")
+        raise Problem(
+            f"{reason}; `grade --container` grades in podman or docker, --no-sandbox without a sandbox. "
+            f"{UNPROTECTED}"
+        )
 
 
 @cache

@@ -50,6 +50,21 @@ class NotebookPage:
     """One notebook, open in JupyterLab. Reads and acts as a learner does; waits for conditions."""
 
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
+        self._attach(page, name)
+        page.goto(lab.address(name))
+        page.wait_for_function("() => window.jupyterapp")
+        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+        self._wait_for_kernel(f"{name}.ipynb")
+
+    @classmethod
+    def opened(cls, page: Page, path: str) -> "NotebookPage":
+        """The notebook at ``path``, which something else on the page has opened."""
+        notebook = cls.__new__(cls)
+        notebook._attach(page, path.removesuffix(".ipynb"))
+        notebook._wait_for_kernel(path)
+        return notebook
+
+    def _attach(self, page: Page, name: str) -> None:
         self.page = page
         self.name = name
         #: What the browser complained about in its console.
@@ -57,17 +72,20 @@ class NotebookPage:
         self._panels: dict[str, PanelInPage] = {}
         page.on("console", self._on_console)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.goto(lab.address(name))
-        page.wait_for_function("() => window.jupyterapp")
-        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
-        page.wait_for_function(
+
+    def _wait_for_kernel(self, path: str) -> None:
+        self.page.wait_for_function(
             """(path) => {
                 const widget = window.jupyterapp.shell.currentWidget;
                 const kernel = widget?.sessionContext?.session?.kernel;
                 return widget?.context?.path === path && kernel?.status === "idle";
             }""",
-            arg=f"{name}.ipynb",
+            arg=path,
         )
+
+    def save(self) -> None:
+        """As Ctrl+S does it."""
+        self.page.evaluate("() => window.jupyterapp.shell.currentWidget.context.save()")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":

@@ -122,6 +122,8 @@ FAMILIES = {
     "exchange": Family("test_exchange.py", "links_and_pipes"),
     "course report": Family("test_course_report.py", "correlation or share_of_the_points"),
     "export": Family("grading/classroom/test_export.py", "spreadsheet"),
+    "container": Family("test_container.py", "nothing_else"),
+    "deploy": Family("test_deploy.py", "hold_no_answers"),
     "settings": Family("test_collect.py", "not_known_is_one_line"),
 }
 
@@ -766,5 +768,19 @@ FAULTS = (
         "grading/classroom/cells.py",
         r'''not in "=+-@\t\r\n":''',
         r'''not in "=+-@":''',
+    ),
+    Fault(
+        "container",
+        "a submission's container reaches the network",
+        "grading/classroom/container.py",
+        '("--network=none", "--cap-drop=ALL"',
+        '("--cap-drop=ALL"',
+    ),
+    Fault(
+        "deploy",
+        "learners' image has the answers",
+        "deploy/zero-to-jupyterhub/Containerfile",
+        "COPY notebooks ./notebooks",
+        "COPY notebooks grading ./",
     ),
 )  # fmt: skip
