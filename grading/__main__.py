@@ -229,10 +229,6 @@ def grade(
 
     If it is stopped, run it again: it continues where it was.
     """
-    if scheduler is None:
-        from grading.classroom.prefork import start_server
-
-        start_server()
     from grading.classroom.grade_class import grade_class
 
     with clear_problems():

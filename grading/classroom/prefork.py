@@ -1,5 +1,5 @@
-"""Starts the process from which workers are forked before the grader's own imports: both take seconds,
-and neither waits for the other. Called by the command ``grade``, so it imports nothing slow."""
+"""Starts the process from which workers are forked. Called before the grader imports what judges: both take
+a while, and neither waits for the other."""
 
 import multiprocessing
 import signal
@@ -9,13 +9,13 @@ from multiprocessing import forkserver
 #: Forking the grader would copy its threads' locks; a server that imported the workers' module and did
 #: nothing else can be forked, and its workers share that memory.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-_PRELOADED = "grading.classroom.workers"
+_PRELOADED = ["grading.classroom.workers", "grading.runner.run"]
 
 
 def start_server() -> None:
     if METHOD != "forkserver":
         return
-    multiprocessing.get_context(METHOD).set_forkserver_preload([_PRELOADED])
+    multiprocessing.get_context(METHOD).set_forkserver_preload(_PRELOADED)
     # Ctrl-C is for the grader, which ends its workers: a server in the middle of its imports would
     # answer with a traceback. It inherits what is ignored here, and its workers do from it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
