@@ -17,6 +17,7 @@ from course_lib.chapters import Chapter
 from course_lib.exercises import all_exercises, chapter_of
 from course_lib.exercises.checking.wire import WireError, pack
 from grading.errors import Failure, Problem
+from grading.intake.demonstrations import demonstrations
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
 from grading.intake.reading import printable
 from grading.intake.repair import Repaired, repair
@@ -94,7 +95,16 @@ def prepare(
         (chapter_of(query.name).id for query in queries.values() if query.kind == "exercise"),
         "",
     )
-    job = Job(repaired.notebook, queries, chapter, companions, limits or Limits(), sandbox, warm)
+    job = Job(
+        repaired.notebook,
+        queries,
+        chapter,
+        companions,
+        limits or Limits(),
+        sandbox,
+        demonstrations(repaired.notebook, release),
+        warm,
+    )
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 
