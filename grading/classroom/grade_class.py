@@ -78,9 +78,10 @@ def grade_class(
     warm: bool = True,
     json_file: Path | None = None,
     learners: Sequence[str] = (),
+    begun: LocalWorkers | None = None,
 ) -> list[Result]:
     """Grade every submission of the chapter called ``name``, or those of ``learners``, and print the
-    marks; for programs they go to ``json_file``, too."""
+    marks; for programs they go to ``json_file``, too. ``begun`` are workers that start already."""
     chapter = chapter_called(name)
     console = Console()
     if not sandbox:
@@ -91,7 +92,7 @@ def grade_class(
         raise Problem(f"no submissions in {place}/.")
     if learners:
         handed_in = _only(learners, handed_in)
-    with _workers(jobs, scheduler) as workers, _progress() as progress:
+    with begun or _workers(jobs, scheduler) as workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)

@@ -160,11 +160,14 @@ class LocalWorkers:
         self._before = set(multiprocessing.active_children())
         self._pools: list[ProcessPoolExecutor] = []
         self._pool: ProcessPoolExecutor | None = None
+        self._warmed = 0
+        self._warming: list[threading.Thread] = []
 
     def __enter__(self) -> "LocalWorkers":
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._wait_until_warming()
         if any(error):
             # Interrupted: what runs is not waited for.
             for child in set(multiprocessing.active_children()) - self._before:
@@ -174,17 +177,30 @@ class LocalWorkers:
 
     def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None:
         """Start the processes and their zygotes, as many as there is work for: meanwhile the grader
-        imports what judges."""
-        check_protection(sandbox)
-        if self._pool is None and sandbox and warm is not None:
-            self._pool = self._new_pool(self.jobs)
-            for _ in range(min(jobs, self.jobs)):
-                self._pool.submit(start_zygote, warm)
+        imports what judges. May be called again when more is known to come."""
+        more = min(jobs, self.jobs) - self._warmed
+        if sandbox and warm is not None and more > 0:
+            self._warmed += more
+            self._pool = self._pool or self._new_pool(self.jobs)
+            # A process is there when the server has imported all it needs: that is not waited for.
+            thread = threading.Thread(target=_start_zygotes, args=(self._pool, more, warm))
+            self._warming.append(thread)
+            thread.start()
+        try:
+            check_protection(sandbox)
+        except Problem as problem:
+            self.__exit__(problem)
+            raise
+
+    def _wait_until_warming(self) -> None:
+        while self._warming:
+            self._warming.pop().join()
 
     def slots(self) -> int:
         return self.jobs
 
     def submit(self, job: "Job", alone: bool = False) -> "Future[bytes]":
+        self._wait_until_warming()
         if alone:
             return self._new_pool(1).submit(run_packed, job)
         for _ in range(TRIES):
@@ -201,6 +217,12 @@ class LocalWorkers:
         pool = ProcessPoolExecutor(size, mp_context=self._context, initializer=_end_with_the_grader)
         self._pools.append(pool)
         return pool
+
+
+def _start_zygotes(pool: ProcessPoolExecutor, count: int, warm: Limits) -> None:
+    with contextlib.suppress(RuntimeError):  # it was closed, or broke: the first job will say
+        for _ in range(count):
+            pool.submit(start_zygote, warm)
 
 
 def _end_with_the_grader() -> None:
