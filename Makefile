@@ -84,6 +84,14 @@ demo: $(EVERYONE)  ## instructor: grade the sample class that ships with the rep
 bench: $(EVERYONE)  ## maintainer: how fast the panels are, beside ipywidgets.interact
 	PYTHONPATH=. $(IN_VENV) benchmarks/panels.py
 
+.PHONY: bench-table
+bench-table: $(EVERYONE)  ## maintainer: all figures with their goals, into the handbook (BESIDE=../older-checkout)
+	$(IN_VENV) -m benchmarks.table --write $(if $(BESIDE),--beside $(BESIDE)) --learners $(or $(LEARNERS),300)
+
+.PHONY: bench-marks
+bench-marks: $(EVERYONE)  ## maintainer: are marks the same with every cell run and without demonstrations?
+	$(IN_VENV) -m benchmarks.same_marks --learners $(or $(LEARNERS),300)
+
 .PHONY: bench-grading
 bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde (LEARNERS=40)
 	$(IN_VENV) -m benchmarks.grading --learners $(or $(LEARNERS),40)

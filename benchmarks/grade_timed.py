@@ -4,15 +4,13 @@ and with plain kernels. ``python -m benchmarks.grade_timed CHAPTER COURSE JOBS [
 import sys
 from pathlib import Path
 
-from grading.classroom.prefork import start_server
+from grading.classroom.grade_class import grade_class
 
 
 def main(chapter: str, course: str, jobs: str, *options: str) -> None:
-    start_server()
-    from grading.classroom.grade_class import grade_class
-    from grading.nbgrader.writer import Writer
-
     if "no-pages" in options:
+        from grading.nbgrader.writer import Writer
+
         Writer.feedback = lambda self, learner: None  # type: ignore[method-assign]
     grade_class(chapter, Path(course), jobs=int(jobs), warm="cold" not in options)
 

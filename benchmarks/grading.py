@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,14 @@ from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
-from grading.paths import REPOSITORY, CourseFolder, solved_notebook
+from grading.paths import REPOSITORY, CourseFolder, released_notebook, solved_notebook
 from grading.runner import run as run_module
 from grading.runner.run import RunRecord, run
 from grading.runner.zygote import close_idle
 
 STAGES_MEASURED = 5
 #: A course that runs submissions as nbgrader does, unprotected: these are our own.
-_STOCK = f"""\
+STOCK = f"""\
 import os
 import sys
 
@@ -87,11 +88,11 @@ def _regrade(chapter: Chapter, learners: int, course: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.grade_timed", chapter.number, str(course), "2"]
     busy = os.getloadavg()[0]
     first, again = _timed(command, REPOSITORY), _timed(command, REPOSITORY)
-    marks = _marks(course, chapter)
+    marks = marks_of(course, chapter)
     changed = next((course / "submitted").glob(f"*/{chapter.id}/*.ipynb"))
     changed.write_text(changed.read_text(encoding="utf-8").replace("# by learner", "# of learner"))
     one = _timed(command, REPOSITORY)
-    equal = len(marks) == learners and _marks(course, chapter) == marks
+    equal = len(marks) == learners and marks_of(course, chapter) == marks
     print(
         f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
         f"feedback pages included; load average when it began: {busy:.1f}.\n"
@@ -120,7 +121,7 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.grade_timed", chapter.number]
         return _timed([*command, str(courses[name]), str(jobs), *options], REPOSITORY)
 
-    CourseFolder(courses["stock"]).config.write_text(_STOCK, encoding="utf-8")
+    CourseFolder(courses["stock"]).config.write_text(STOCK, encoding="utf-8")
     nbgrader = [sys.executable, "-m", "nbgrader"]
     stock = _timed([*nbgrader, "autograde", chapter.id], courses["stock"])
     stock_pages = _timed([*nbgrader, "generate_feedback", chapter.id], courses["stock"])
@@ -128,7 +129,7 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
     cold = ours("cold", 2, "no-pages", "cold")
     with_pages, again = ours("two", 2), ours("two", 2)
     pages = max(0.0, with_pages.seconds - again.seconds)
-    marks = [_marks(course, chapter) for course in courses.values()]
+    marks = [marks_of(course, chapter) for course in courses.values()]
     equal = len(marks[0]) == learners and all(other == marks[0] for other in marks)
     print(
         f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
@@ -166,22 +167,31 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
 
 
 def make_class(chapter: Chapter, learners: int, course: Path) -> None:
-    """Honest work: everything right, but every fourth learner left one task as it was."""
+    """A course directory with ``learners`` submissions of honest work."""
     release([chapter.id], course, notebooks_folder=None)
-    released = read_release(course / "release" / chapter.id / f"{chapter.id}.ipynb")
-    solved = nbformat.read(solved_notebook(chapter), as_version=4)
-    sources = {grade_id_of(cell): cell.source for cell in solved.cells if is_solution(cell)}
     for number in range(learners):
-        notebook = nbformat.from_dict(released)
-        names = list(sources)
-        left = names[number // 4 % len(names)] if number % 4 == 3 else None
-        for cell in notebook.cells:
-            name = grade_id_of(cell)
-            if name in sources and name != left:
-                cell.source = f"{sources[name]}\n# by learner {number}"
         folder = course / "submitted" / f"learner-{number:03d}" / chapter.id
         folder.mkdir(parents=True)
-        (folder / f"{chapter.id}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+        (folder / f"{chapter.id}.ipynb").write_bytes(honest_notebook(chapter, number))
+
+
+def honest_notebook(chapter: Chapter, number: int) -> bytes:
+    """Honest work: everything right, but every fourth learner left one task as it was."""
+    sources = _solutions(chapter)
+    notebook = nbformat.from_dict(read_release(released_notebook(chapter)))
+    names = list(sources)
+    left = names[number // 4 % len(names)] if number % 4 == 3 else None
+    for cell in notebook.cells:
+        name = grade_id_of(cell)
+        if name in sources and name != left:
+            cell.source = f"{sources[name]}\n# by learner {number}"
+    return json.dumps(notebook).encode()
+
+
+@cache
+def _solutions(chapter: Chapter) -> dict[str, str]:
+    solved = nbformat.read(solved_notebook(chapter), as_version=4)
+    return {grade_id_of(cell): cell.source for cell in solved.cells if is_solution(cell)}
 
 
 def _timed(command: list[str], folder: Path) -> Measured:
@@ -230,7 +240,7 @@ def _share(process: psutil.Process) -> int:
         return 0
 
 
-def _marks(course: Path, chapter: Chapter) -> dict[str, dict[str, float | None]]:
+def marks_of(course: Path, chapter: Chapter) -> dict[str, dict[str, float | None]]:
     from nbgrader.api import Gradebook
 
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:

@@ -6,7 +6,7 @@ answers at once. What a person can fix ends in one line on stderr and exit statu
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +19,8 @@ except ImportError:
     )
 
 from course_lib.app.terminal import answer
-from grading.errors import Problem, chapters_called
-from grading.paths import COURSE_FOLDER
+from grading.errors import Problem, chapter_called, chapters_called
+from grading.paths import COURSE_FOLDER, CourseFolder
 
 app = typer.Typer(
     add_completion=False,
@@ -245,16 +245,35 @@ def grade(
                     "--container has a sandbox and workers of its own: leave out the others."
                 )
             raise typer.Exit(grade_in_container(chapter, course, options, json))
-    if scheduler is None:
-        from grading.classroom.prefork import start_server
-
-        start_server()
-    from grading.classroom.grade_class import grade_class
-
     with clear_problems():
         if jobs is not None and scheduler is not None:
             raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        grade_class(chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [])
+        begun = None
+        if scheduler is None and sandbox and warm_kernels:
+            begun = _workers_for_new(chapter, course, jobs, len(learner or []))
+        with begun or nullcontext():  # they start while this process imports the rest
+            from grading.classroom.grade_class import grade_class
+
+            grade_class(
+                chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [], begun
+            )
+
+
+def _workers_for_new(name: str, course: Path, jobs: int | None, named: int):
+    """Workers that get ready for what looks new in a class; None where nothing does. No more than
+    ``named`` submissions are graded, if it is not 0."""
+    from grading.classroom.prefork import likely_new
+
+    chapter, folder = chapter_called(name), CourseFolder(course)
+    new = likely_new(folder.submitted, folder.marks(chapter), chapter.id)
+    if not new:
+        return None
+    from grading.classroom.workers import LocalWorkers
+    from grading.runner.limits import Limits
+
+    workers = LocalWorkers(jobs)
+    workers.get_ready(min(new, named or new), True, Limits())
+    return workers
 
 
 @app.command()

@@ -42,7 +42,7 @@ class Diagnosis:
 
 def examine() -> int:
     """Print the report; 0 when nothing stands in the way of the course, else 1."""
-    print(f"The PyTorch training loop {__version__}: report on this machine\n")
+    print(f"The PyTorch training loop {__version__}: report on this machine\n", flush=True)
     findings = []
     for check in _CHECKS:
         for finding in _guarded(check):

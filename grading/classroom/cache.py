@@ -16,7 +16,9 @@ from grading.runner.run import Job, RunRecord
 
 def job_key(job: Job) -> str:
     """The hash of everything that a run depends on, the course's own code included."""
-    settings = msgspec.msgpack.encode((job.limits, job.sandbox, dict(job.queries)))
+    settings = msgspec.msgpack.encode(
+        (job.limits, job.sandbox, dict(job.queries), dict(job.demonstrations))
+    )
     notebook = json.dumps(job.notebook, sort_keys=True)
     companions = [part for pair in sorted(job.companions.items()) for part in pair]
     return digest(run_version(job.chapter), settings, notebook, *companions)

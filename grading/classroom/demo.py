@@ -23,6 +23,7 @@ from grading.intake.reading import Unreadable
 from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.paths import REPOSITORY, CourseFolder
+from grading.runner.limits import Limits
 from grading.runner.run import Job
 from grading.runner.sandbox import unavailable
 from grading.sample_class import sample_files, sampled_chapters, submission
@@ -85,6 +86,9 @@ class RunAhead:
             except Unreadable:
                 continue  # grading will find it, and say so
             self._begun[job_key(job)] = self.workers.submit(job)
+
+    def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None:
+        pass  # it has begun
 
     def slots(self) -> int:
         return self.workers.slots()

@@ -3,14 +3,19 @@
 Runs go to worker processes; this process prepares, judges and is the only one that writes. What
 was found out before is looked up (``cache``, ``marks``), so a grader that was killed goes on
 where it was. One learner's broken file, crash or failed write is a line in the report, no more.
+
+First the whole class is looked through for what is unchanged, which takes milliseconds each. What judges
+and writes the rest takes seconds to import, torch for one: so it is imported where it is first needed,
+while the workers start.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -18,9 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from course_lib.chapters import Chapter
-from grading.classroom.cache import ResultStore, job_key
 from grading.classroom.marks import Mark, Marks
-from grading.classroom.pipeline import Graded, Prepared, Submission, conclude, prepare
 from grading.classroom.results_file import write_results
 from grading.classroom.secret import course_secret
 from grading.classroom.turns import only_writer
@@ -29,7 +32,7 @@ from grading.classroom.workers import ClusterWorkers, Here, LocalWorkers, Worker
 from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable, printable
 from grading.intake.released import read_release
-from grading.intake.submissions import HandedIn, submissions
+from grading.intake.submissions import HandedIn, Submission, submissions
 from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.course import load_course
@@ -37,11 +40,15 @@ from grading.nbgrader.gradebook_snapshot import Standing
 from grading.nbgrader.locks import GradebookLocked
 from grading.nbgrader.reasons import reason_of
 from grading.nbgrader.timestamps import agree, course_zone
-from grading.nbgrader.writer import Writer
 from grading.paths import CourseFolder
 from grading.runner.limits import Limits
-from grading.runner.run import Job, RunRecord, run
-from grading.runner.sandbox import UNPROTECTED, check_protection
+from grading.runner.sandbox import UNPROTECTED
+
+if TYPE_CHECKING:
+    from grading.classroom.cache import ResultStore
+    from grading.classroom.pipeline import Graded, Prepared
+    from grading.nbgrader.writer import Writer
+    from grading.runner.run import Job, RunRecord
 
 _NO_TEXT = "the name of the folder is not UTF-8: rename it"
 
@@ -71,11 +78,10 @@ def grade_class(
     warm: bool = True,
     json_file: Path | None = None,
     learners: Sequence[str] = (),
+    begun: LocalWorkers | None = None,
 ) -> list[Result]:
     """Grade every submission of the chapter called ``name``, or those of ``learners``, and print the
-    marks; for programs they go to ``json_file``, too."""
-    if scheduler is None:  # a cluster's workers look for themselves
-        check_protection(sandbox)
+    marks; for programs they go to ``json_file``, too. ``begun`` are workers that start already."""
     chapter = chapter_called(name)
     console = Console()
     if not sandbox:
@@ -86,7 +92,7 @@ def grade_class(
         raise Problem(f"no submissions in {place}/.")
     if learners:
         handed_in = _only(learners, handed_in)
-    with _workers(jobs, scheduler) as workers, _progress() as progress:
+    with begun or _workers(jobs, scheduler) as workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
@@ -129,9 +135,18 @@ def grade_submissions(
     warm: bool = True,
 ) -> Iterator[Result]:
     """Grade and write the submissions, each as it is done; without ``workers`` they run here."""
+    workers = workers or Here()
     with only_writer(course, chapter):
-        grading = _Grading(chapter, course, sandbox, warm)
-        for attempt, answer in run_all(grading.attempts(handed_in), workers or Here(run)):
+        grading, new = _Grading(chapter, course, sandbox, warm), []
+        for one in handed_in:
+            done = grading.look(one).result
+            if done is None:
+                new.append(one)
+            else:
+                yield done
+        if new:
+            workers.get_ready(len(new), sandbox, grading.limits if warm else None)
+        for attempt, answer in run_all(grading.attempts(new), workers):
             yield attempt.result or grading.finish(attempt, answer)
 
 
@@ -144,9 +159,10 @@ class _Attempt:
     timestamp: str | None = None
     time_problem: str = ""
     key: str = ""
-    prepared: Prepared | None = None
+    submission: Submission | None = None
+    prepared: "Prepared | None" = None
     run_key: str = ""
-    record: RunRecord | None = None
+    record: "RunRecord | None" = None
     result: Result | None = None
 
 
@@ -157,10 +173,9 @@ class _Grading:
         config, folder = load_course(course), CourseFolder(course)
         release = folder.release(chapter)
         self.chapter, self.sandbox, self.warm = chapter, sandbox, warm
-        self.writer = Writer(course, config, chapter.id)
+        self.course, self.config, self.folder = course, config, folder
         self.release = read_release(release)
         self.secret = course_secret(course)
-        self.store = ResultStore(folder.runs)
         self.marks = Marks(course, chapter)
         self.standing = Standing(config, chapter.id)
         self.zone = course_zone(config)
@@ -175,14 +190,29 @@ class _Grading:
             json.dumps([asdict(self.limits), sandbox]),
         )
 
-    def attempts(self, handed_in: list[HandedIn]) -> Iterator[tuple[_Attempt, Job | None]]:
+    @cached_property
+    def writer(self) -> "Writer":
+        from grading.nbgrader.writer import Writer
+
+        return Writer(self.course, self.config, self.chapter.id)
+
+    @cached_property
+    def store(self) -> "ResultStore":
+        from grading.classroom.cache import ResultStore
+
+        return ResultStore(self.folder.runs)
+
+    def attempts(self, handed_in: list[HandedIn]) -> "Iterator[tuple[_Attempt, Job | None]]":
         """Each submission with the job to run; without one when its record is known."""
         for one in handed_in:
             attempt = self._begin(one)
             runs = attempt.result is None and attempt.record is None
             yield attempt, attempt.prepared.job if runs and attempt.prepared else None
 
-    def _begin(self, one: HandedIn) -> _Attempt:
+    def look(self, one: HandedIn) -> _Attempt:
+        """The attempt with its result where none is to be found: it is unchanged, or cannot be graded.
+        May be called again, and then looks again."""
+        one.mended.clear()
         if not _is_text(one.learner):
             return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
         unseen = _unseen_by_nbgrader(one.learner)
@@ -196,27 +226,46 @@ class _Grading:
             try:
                 submission = Submission(one.notebook(self.chapter), one.companions())
             except Unreadable as error:
-                return replace(attempt, result=self._unreadable(one, timestamp, b"", error))
-            attempt = replace(attempt, key=self._key(one, submission, timestamp))
-            unchanged = self._unchanged(one, attempt.key)
-            if unchanged is not None:
-                return replace(attempt, result=unchanged)
+                return replace(attempt, result=self._unreadable(attempt, b"", error))
+            key = self._key(one, submission, timestamp)
+            return replace(
+                attempt, key=key, submission=submission, result=self._unchanged(one, key)
+            )
+        except GradebookLocked:
+            raise
+        except Exception as error:  # whatever it was, the other learners are to be graded
+            return replace(attempt, result=self._failed(attempt, error))
+
+    def _begin(self, one: HandedIn) -> _Attempt:
+        """The attempt, repaired and with its cases, and with the record of its run if there is one."""
+        attempt = self.look(one)
+        if attempt.result is not None or attempt.submission is None:
+            return attempt
+        from grading.classroom.cache import job_key
+        from grading.classroom.pipeline import prepare
+
+        try:
             self.marks.forget(one.learner)
-            self.writer.begin(one.learner, timestamp)
+            self.writer.begin(one.learner, attempt.timestamp)
             try:
                 prepared = prepare(
-                    submission, self.release, self.secret, self.limits, self.sandbox, self.warm
+                    attempt.submission,
+                    self.release,
+                    self.secret,
+                    self.limits,
+                    self.sandbox,
+                    self.warm,
                 )
             except Unreadable as error:
-                data = submission.notebook
-                return replace(attempt, result=self._unreadable(one, timestamp, data, error))
+                data = attempt.submission.notebook
+                return replace(attempt, result=self._unreadable(attempt, data, error))
             run_key = job_key(prepared.job)
             record = self.store.get(run_key)
             return replace(attempt, prepared=prepared, run_key=run_key, record=record)
         except GradebookLocked:
             raise
         except Exception as error:  # whatever it was, the other learners are to be graded
-            return replace(attempt, result=self._failed(one, timestamp, error))
+            return replace(attempt, result=self._failed(attempt, error))
 
     def _time(self, one: HandedIn) -> tuple[str | None, str]:
         """When it was handed in, else why that is unknown: "" where nothing follows from it."""
@@ -263,6 +312,9 @@ class _Grading:
 
     def finish(self, attempt: _Attempt, answer: bytes | Exception | None) -> Result:
         """Judge what came back, write it, and note that it is written."""
+        from grading.classroom.pipeline import conclude
+        from grading.runner.run import RunRecord
+
         one, timestamp, prepared = attempt.one, attempt.timestamp, attempt.prepared
         try:
             record = attempt.record
@@ -286,18 +338,19 @@ class _Grading:
         except GradebookLocked:
             raise
         except Exception as error:  # whatever it was, the other learners are to be graded
-            return self._failed(one, timestamp, error)
+            return self._failed(attempt, error)
         work: Work = "judged" if attempt.record is not None else "run"
         return Result(one.learner, graded.outcome, page, work=work, time_problem=unknown)
 
-    def _failed(self, one: HandedIn, timestamp: str | None, error: Exception) -> Result:
+    def _failed(self, attempt: _Attempt, error: Exception) -> Result:
+        one = attempt.one
         reason = str(error)
         if not isinstance(error, Problem):
             reason = f"{type(error).__name__}: {reason_of(error)}"
         problem = f"could not be graded: {printable(' '.join(reason.split()))}"
         try:
             self.marks.forget(one.learner)
-            self.writer.begin(one.learner, timestamp)
+            self.writer.begin(one.learner, attempt.timestamp)
             self.marks.put(Mark(one.learner, problem=problem))
         except Exception as again:  # nothing can be written: go no further
             said = printable(" ".join(reason_of(again).split()))
@@ -307,18 +360,16 @@ class _Grading:
             ) from None
         return Result(one.learner, problem=problem)
 
-    def _unreadable(
-        self, one: HandedIn, timestamp: str | None, data: bytes, error: Unreadable
-    ) -> Result:
-        problem = f"not graded: {error}"
+    def _unreadable(self, attempt: _Attempt, data: bytes, error: Unreadable) -> Result:
+        one, problem = attempt.one, f"not graded: {error}"
         self.marks.forget(one.learner)
-        self.writer.begin(one.learner, timestamp)
+        self.writer.begin(one.learner, attempt.timestamp)
         self.writer.set_aside(one.learner, data, str(error))
         self.marks.put(Mark(one.learner, problem=problem))
         return Result(one.learner, problem=problem)
 
 
-def _with_file_notes(graded: Graded, one: HandedIn) -> Graded:
+def _with_file_notes(graded: "Graded", one: HandedIn) -> "Graded":
     problems = (*one.mended, *graded.outcome.problems)
     return replace(graded, outcome=replace(graded.outcome, problems=problems))
 

@@ -7,7 +7,7 @@ needs nothing but its job and may be sent anywhere.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import nbformat
@@ -17,9 +17,11 @@ from course_lib.chapters import Chapter
 from course_lib.exercises import all_exercises, chapter_of
 from course_lib.exercises.checking.wire import WireError, pack
 from grading.errors import Failure, Problem
+from grading.intake.demonstrations import demonstrations
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test
 from grading.intake.reading import printable
 from grading.intake.repair import Repaired, repair
+from grading.intake.submissions import Submission
 from grading.judging.cases import case_set, choose_seed
 from grading.judging.judge import (
     failure_from,
@@ -38,14 +40,6 @@ from grading.runner.run import UNUSABLE, Job, Query, RunRecord
 _MESSAGE = 1_500
 #: What git and nbmerge leave where two versions of a cell differ.
 _MERGE = re.compile(r"^<{7}( |$).*^>{7}( |$)", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """Everything that a learner handed in: the notebook's bytes and files beside it by name."""
-
-    notebook: bytes
-    companions: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,16 @@ def prepare(
         (chapter_of(query.name).id for query in queries.values() if query.kind == "exercise"),
         "",
     )
-    job = Job(repaired.notebook, queries, chapter, companions, limits or Limits(), sandbox, warm)
+    job = Job(
+        repaired.notebook,
+        queries,
+        chapter,
+        companions,
+        limits or Limits(),
+        sandbox,
+        demonstrations(repaired.notebook, release),
+        warm,
+    )
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 

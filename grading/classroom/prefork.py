@@ -1,21 +1,34 @@
-"""Starts the process from which workers are forked before the grader's own imports: both take seconds,
-and neither waits for the other. Called by the command ``grade``, so it imports nothing slow."""
+"""Starts the process from which workers are forked. Called before the grader imports what judges: both take
+a while, and neither waits for the other."""
 
 import multiprocessing
 import signal
 import sys
 from multiprocessing import forkserver
+from pathlib import Path
 
 #: Forking the grader would copy its threads' locks; a server that imported the workers' module and did
 #: nothing else can be forked, and its workers share that memory.
 METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-_PRELOADED = "grading.classroom.workers"
+_PRELOADED = ["grading.classroom.workers", "grading.runner.run"]
+
+
+def likely_new(submitted: Path, marks: Path, chapter: str) -> int:
+    """How many submissions of ``chapter`` look as if they were not graded yet, by the times of files: a guess, for
+    what starts before anything is known."""
+    graded = [file.stat().st_mtime for file in _entries(marks)]
+    found = [file.stat().st_mtime for file in submitted.glob(f"*/{chapter}/*.ipynb")]
+    return max(len(found) - len(graded), sum(time > max(graded, default=0.0) for time in found))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def start_server() -> None:
     if METHOD != "forkserver":
         return
-    multiprocessing.get_context(METHOD).set_forkserver_preload([_PRELOADED])
+    multiprocessing.get_context(METHOD).set_forkserver_preload(_PRELOADED)
     # Ctrl-C is for the grader, which ends its workers: a server in the middle of its imports would
     # answer with a traceback. It inherits what is ignored here, and its workers do from it.
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)

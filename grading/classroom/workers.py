@@ -4,6 +4,7 @@ Called by ``grade_class``, which prepares jobs and writes results; a worker need
 nor shared disk. A worker that dies costs nothing: its job runs again elsewhere.
 """
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -19,13 +20,16 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from grading.classroom.prefork import METHOD, start_server
 from grading.classroom.versions import run_version
 from grading.errors import Problem
-from grading.runner.run import Job, RunRecord, run
+from grading.runner.limits import Limits
 from grading.runner.sandbox import check_protection
+
+if TYPE_CHECKING:  # where nothing has to run, what runs it is not imported
+    from grading.runner.run import Job, RunRecord
 
 Item = TypeVar("Item")
 #: How often a job may lose its worker. The last time it runs in a process of its own, so that a
@@ -34,28 +38,45 @@ TRIES = 3
 
 
 class Workers(Protocol):
-    """Something that runs jobs: ``slots`` at a time."""
+    """Something that runs jobs: ``slots`` at a time. ``get_ready`` is told beforehand how many there will
+    be at most, whether in a sandbox, and the limits of warm kernels where they are wanted. ``Problem`` where
+    a sandbox is wanted and there is none."""
+
+    def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None: ...
 
     def slots(self) -> int: ...
 
-    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]": ...
+    def submit(self, job: "Job", alone: bool = False) -> "Future[bytes]": ...
 
 
-def run_packed(job: Job) -> bytes:
+def run_packed(job: "Job") -> bytes:
     """What a worker does: a pure function of the job. The answer is a packed ``RunRecord``."""
-    check_protection(job.sandbox)
+    from grading.runner.run import run
+
     return run(job).packed()
 
 
-def run_elsewhere(job: Job, version: str) -> bytes:
+def start_zygote(warm: Limits) -> None:
+    """Start what a first job would wait for, in a worker. What goes wrong the first job will say."""
+    from grading.runner.sandbox import NoKernel
+    from grading.runner.zygote import CannotFork, can_fork, lease
+
+    with contextlib.suppress(NoKernel, CannotFork):
+        if can_fork():
+            with lease(warm):
+                pass
+
+
+def run_elsewhere(job: "Job", version: str) -> bytes:
     """On another machine: only where everything that makes the observations is the same."""
     if version != run_version(job.chapter):
         raise Problem("this worker runs a different version of the course, of torch or of Python")
+    check_protection(job.sandbox)
     return run_packed(job)
 
 
 def run_all(
-    jobs: Iterable[tuple[Item, Job | None]], workers: Workers
+    jobs: "Iterable[tuple[Item, Job | None]]", workers: Workers
 ) -> Iterator[tuple[Item, bytes | Exception | None]]:
     """Run the jobs and give back each as it is done: its answer, or what went wrong.
 
@@ -101,18 +122,23 @@ def _answer(future: "Future[bytes]") -> bytes | Exception:
 
 
 class Here:
-    """Runs each job in this process, one after the other."""
+    """Runs each job in this process, one after the other; ``function`` stands in for ``run``."""
 
-    def __init__(self, function: Callable[[Job], RunRecord]) -> None:
+    def __init__(self, function: "Callable[[Job], RunRecord] | None" = None) -> None:
         self.function = function
+
+    def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None:
+        check_protection(sandbox)
 
     def slots(self) -> int:
         return 1
 
-    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+    def submit(self, job: "Job", alone: bool = False) -> "Future[bytes]":
+        from grading.runner.run import run
+
         future: Future[bytes] = Future()
         try:
-            future.set_result(self.function(job).packed())
+            future.set_result((self.function or run)(job).packed())
         except Exception as error:
             future.set_exception(error)
         return future
@@ -130,16 +156,18 @@ class LocalWorkers:
 
     def __init__(self, jobs: int | None = None) -> None:
         self.jobs = jobs or cores()
-        start_server()
         self._context = multiprocessing.get_context(METHOD)
         self._before = set(multiprocessing.active_children())
         self._pools: list[ProcessPoolExecutor] = []
         self._pool: ProcessPoolExecutor | None = None
+        self._warmed = 0
+        self._warming: list[threading.Thread] = []
 
     def __enter__(self) -> "LocalWorkers":
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._wait_until_warming()
         if any(error):
             # Interrupted: what runs is not waited for.
             for child in set(multiprocessing.active_children()) - self._before:
@@ -147,10 +175,32 @@ class LocalWorkers:
         for pool in self._pools:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None:
+        """Start the processes and their zygotes, as many as there is work for: meanwhile the grader
+        imports what judges. May be called again when more is known to come."""
+        more = min(jobs, self.jobs) - self._warmed
+        if sandbox and warm is not None and more > 0:
+            self._warmed += more
+            self._pool = self._pool or self._new_pool(self.jobs)
+            # A process is there when the server has imported all it needs: that is not waited for.
+            thread = threading.Thread(target=_start_zygotes, args=(self._pool, more, warm))
+            self._warming.append(thread)
+            thread.start()
+        try:
+            check_protection(sandbox)
+        except Problem as problem:
+            self.__exit__(problem)
+            raise
+
+    def _wait_until_warming(self) -> None:
+        while self._warming:
+            self._warming.pop().join()
+
     def slots(self) -> int:
         return self.jobs
 
-    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+    def submit(self, job: "Job", alone: bool = False) -> "Future[bytes]":
+        self._wait_until_warming()
         if alone:
             return self._new_pool(1).submit(run_packed, job)
         for _ in range(TRIES):
@@ -163,9 +213,16 @@ class LocalWorkers:
         raise Problem("worker processes end as soon as they start: is the machine out of memory?")
 
     def _new_pool(self, size: int) -> ProcessPoolExecutor:
+        start_server()
         pool = ProcessPoolExecutor(size, mp_context=self._context, initializer=_end_with_the_grader)
         self._pools.append(pool)
         return pool
+
+
+def _start_zygotes(pool: ProcessPoolExecutor, count: int, warm: Limits) -> None:
+    with contextlib.suppress(RuntimeError):  # it was closed, or broke: the first job will say
+        for _ in range(count):
+            pool.submit(start_zygote, warm)
 
 
 def _end_with_the_grader() -> None:
@@ -218,11 +275,14 @@ class ClusterWorkers:
         self._executor.shutdown(wait=False)
         self._client.close()
 
+    def get_ready(self, jobs: int, sandbox: bool, warm: Limits | None) -> None:
+        pass  # its workers look for themselves
+
     def slots(self) -> int:
         """Counted each time: workers come and go."""
         return max(1, self._cores())
 
-    def submit(self, job: Job, alone: bool = False) -> "Future[bytes]":
+    def submit(self, job: "Job", alone: bool = False) -> "Future[bytes]":
         try:
             return self._executor.submit(run_elsewhere, job, run_version(job.chapter))
         except Exception as error:  # Dask's own, tornado's or the system's

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +26,14 @@ ORIGINAL_TIME = "timestamp.original.txt"
 #: By which `nbgrader fetch_feedback` finds a submission's page; `nbgrader submit` makes it.
 SECRET = "submission_secret.txt"
 _LEFT_OUT = (TIME, ORIGINAL_TIME, SECRET, ".ipynb_checkpoints", "__pycache__")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything that a learner handed in: the notebook's bytes and files beside it by name."""
+
+    notebook: bytes
+    companions: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@ with it. nbgrader's own commands open it themselves."""
 
 import contextlib
 from collections.abc import Iterator
+from functools import cache
 
+from nbgrader import api
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,6 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from grading.errors import Problem
 from grading.nbgrader.locks import wait_for_gradebook
 from grading.nbgrader.reasons import reason_of
+
+# nbgrader opens the gradebook several times for each submission, each time with a new engine, which has to
+# compile every statement again. Closing a gradebook closes its connections, so an engine can serve the next.
+api.create_engine = cache(api.create_engine)
 
 
 @contextlib.contextmanager

@@ -12,12 +12,14 @@ from nbgrader.api import (
     Comment,
     Grade,
     Gradebook,
+    MissingEntry,
     SubmittedAssignment,
     SubmittedNotebook,
 )
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
+from grading.errors import Problem
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.gradebook import open_gradebook
 
@@ -29,13 +31,24 @@ class _Learner:
 
 
 class Standing:
-    """The scores and comments of one assignment, as they were when this was made."""
+    """The scores and comments of one assignment, as they were when this was made. ``Problem`` when it is not
+    in the gradebook."""
 
     def __init__(self, config: Config, assignment: str) -> None:
         self._coursedir = CourseDirectory(config=config)
         self._assignment = assignment
         self._learners: dict[str, _Learner] = {}
         with open_gradebook(self._coursedir) as gradebook:
+            try:
+                found = gradebook.find_assignment(assignment)
+            except MissingEntry:
+                course = self._coursedir.root
+                raise Problem(
+                    f"{assignment} is not in the gradebook of {course}: "
+                    f"run `python -m grading release {assignment} --course {course}`."
+                ) from None
+            #: Late penalties follow from it.
+            self.due = "" if found.duedate is None else found.duedate.isoformat()
             self._read(gradebook, assignment)
 
     def holds(self, learner: str, outcome: NotebookOutcome) -> bool:
@@ -84,6 +97,3 @@ class Standing:
         for learner, name, comment in rows(Comment.manual_comment):
             if comment is not None:
                 self._of(learner).by_hand.append([name, comment])
-        found = gradebook.find_assignment(assignment)
-        #: Late penalties follow from it.
-        self.due = "" if found.duedate is None else found.duedate.isoformat()

@@ -4,6 +4,9 @@ this holds in every process that reads a course's settings: nbgrader's commands 
 nbgrader's own ``autograde`` runs a submission in a plain kernel, with all the rights of whoever presses the
 button, and so does ``validate``. Here both call ``python -m grading`` in a process of its own: ``grade``
 with its verdicts, stored results, sandbox and limits, and ``grade-notebook`` for learners' files.
+
+A process that never imports those parts of nbgrader, such as ``grade`` itself, does not import them for this:
+then they are replaced as they are imported.
 """
 
 import html
@@ -13,13 +16,13 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from collections.abc import Callable
 from fnmatch import fnmatchcase
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-from nbgrader.converters import Autograde
-from nbgrader.converters.base import NbGraderException
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.validator import Validator
 from traitlets.config import Application
 
 from course_lib.chapters import find_chapter
@@ -27,22 +30,69 @@ from grading.intake.submissions import submissions
 from grading.judging.outcomes import VERDICTS
 from grading.paths import REPOSITORY, CourseFolder
 
+if TYPE_CHECKING:
+    from nbgrader.converters import Autograde
+    from nbgrader.coursedir import CourseDirectory
+    from nbgrader.validator import Validator
+
 #: The folders of a course directory that hold learners' work.
 _LEARNERS_WORK = ("submitted", "autograded", "staging", "downloaded")
 _COURSES: set[Path] = set()
-_validate_as_you = Validator.validate
+#: nbgrader's own ``Validator.validate``.
+_validate_as_you: Callable[..., dict] | None = None
 
 
 def take_over(course: Path) -> None:
-    """Replace nbgrader's ways to run a submission in this process."""
+    """Replace nbgrader's ways to run a submission in this process, now or when they are imported."""
     _COURSES.add(course.resolve())
-    Autograde.start = _autograde
-    Validator.validate = _validate
+    for name, replace in _REPLACED.items():
+        if name in sys.modules:
+            replace(sys.modules[name])
+    if _AtImport not in sys.meta_path:
+        sys.meta_path.insert(0, _AtImport)
 
 
-def _autograde(self: Autograde) -> None:
+class _AtImport:
+    """A finder that finds what Python would, and replaces in it what is to be replaced."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name not in _REPLACED:
+            return None
+        spec = PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def then_replace(module: ModuleType) -> None:
+                execute(module)
+                _REPLACED[name](module)
+
+            spec.loader.exec_module = then_replace
+        return spec
+
+
+def _replace_autograde(module: ModuleType) -> None:
+    module.Autograde.start = _autograde
+
+
+def _replace_validate(module: ModuleType) -> None:
+    global _validate_as_you
+    if module.Validator.validate is not _validate:
+        _validate_as_you = module.Validator.validate
+        module.Validator.validate = _validate
+
+
+_REPLACED: dict[str, Callable[[ModuleType], None]] = {
+    "nbgrader.converters.autograde": _replace_autograde,
+    "nbgrader.validator": _replace_validate,
+}
+
+
+def _autograde(self: "Autograde") -> None:
     """Grade the submissions that ``--student`` means. Raises ``NbGraderException`` unless each of them
     has a mark afterwards."""
+    from nbgrader.converters.base import NbGraderException  # there where this is called
+
     coursedir = self.coursedir
     with tempfile.TemporaryDirectory(prefix="autograde-") as folder:
         file = Path(folder) / "results.json"
@@ -67,7 +117,7 @@ def _autograde(self: Autograde) -> None:
         raise NbGraderException("not every submission could be graded; the log says why")
 
 
-def _validate(self: Validator, filename: str) -> dict[str, list[dict[str, str]]]:
+def _validate(self: "Validator", filename: str) -> dict[str, list[dict[str, str]]]:
     """``Validator.validate``; a file from a learner's folder is graded in the sandbox instead."""
     path = Path(filename).resolve()
     work = {course / step: course for course in _COURSES for step in _LEARNERS_WORK}
@@ -103,7 +153,7 @@ def _grading(*arguments: str, said: int | None) -> subprocess.CompletedProcess[s
     )
 
 
-def _meant(coursedir: CourseDirectory) -> list[str]:
+def _meant(coursedir: "CourseDirectory") -> list[str]:
     """The learners that nbgrader's patterns mean; empty for all."""
     pattern, excluded = coursedir.student_id, coursedir.student_id_exclude.split(",")
     if pattern == "*" and excluded == [""]:

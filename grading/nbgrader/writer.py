@@ -4,18 +4,22 @@ nbgrader's own conversion does the work, with one step of ours in place of execu
 so formgrader, comments, manual scores, late penalties and ``export`` are nbgrader's own.
 """
 
+import contextlib
 import logging
 import math
 import shutil
 import warnings
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from pathlib import Path
 
 import nbformat
 from nbconvert.preprocessors import Preprocessor
+from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
@@ -34,6 +38,7 @@ from grading.intake.submissions import SECRET, TIME
 from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.gradebook import open_gradebook
 from grading.nbgrader.locks import wait_for_gradebook
+from grading.nbgrader.pages import PageExporter
 from grading.nbgrader.reasons import LoggedErrors, reason_of
 from grading.nbgrader.verdict import summary_html, verdict_html
 
@@ -99,12 +104,22 @@ class _WriteOutcomes(Autograde):
 
 
 class _WriteFeedback(GenerateFeedback):
-    """``nbgrader generate_feedback`` for exactly one notebook."""
+    """``nbgrader generate_feedback`` for exactly one notebook at a time."""
 
-    def __init__(self, learner: str, **settings) -> None:
+    def __init__(self, **settings) -> None:
         super().__init__(**settings)
-        self.learner = learner
         self.force = True
+        self.exporter = PageExporter(parent=self, config=self.config)
+        for step in self.preprocessors:
+            self.exporter.register_preprocessor(step)
+
+    def start_for(self, learner: str, coursedir: CourseDirectory) -> None:
+        """Make the page of ``learner``, whose folders ``coursedir`` has."""
+        self.learner, self.coursedir = learner, coursedir
+        self.init_notebooks()
+        self.writer = FilesWriter(parent=self, config=self.config)
+        with contextlib.chdir(self.coursedir.root):
+            self.convert_notebooks()
 
     def init_notebooks(self) -> None:
         assignment = self.coursedir.assignment_id
@@ -120,14 +135,6 @@ class Writer:
         self.log = logging.getLogger("grading.nbgrader")
         self.log.setLevel(logging.ERROR)
         self.log.propagate = False
-        with self._gradebook() as gradebook:
-            try:
-                gradebook.find_assignment(assignment)
-            except MissingEntry:
-                raise Problem(
-                    f"{assignment} is not in the gradebook of {course}: "
-                    f"run `python -m grading release {assignment} --course {course}`."
-                ) from None
 
     def begin(self, learner: str, timestamp: str | None) -> None:
         """Before an attempt: the automatic scores and the pages of an earlier one are gone, whatever
@@ -166,14 +173,14 @@ class Writer:
         converter = _WriteOutcomes(
             learner, outcome, coursedir=coursedir, config=self.config, log=self.log
         )
-        self._start(converter, learner)
+        with self._explained(coursedir, learner):
+            converter.start()
 
     def feedback(self, learner: str) -> Path:
         """Make the feedback page; its path."""
         coursedir = self._coursedir(learner)
-        self._start(
-            _WriteFeedback(learner, coursedir=coursedir, config=self.config, log=self.log), learner
-        )
+        with self._explained(coursedir, learner):
+            self._pages.start_for(learner, coursedir)
         return self._folder("feedback", learner) / f"{self.assignment}.html"
 
     def stage(self, learner: str) -> Path:
@@ -204,12 +211,19 @@ class Writer:
     def _gradebook(self) -> AbstractContextManager[Gradebook]:
         return open_gradebook(CourseDirectory(config=self.config))
 
-    def _start(self, converter: Autograde | GenerateFeedback, learner: str) -> None:
+    @cached_property
+    def _pages(self) -> _WriteFeedback:
+        coursedir = CourseDirectory(config=self.config, log=self.log)
+        return _WriteFeedback(coursedir=coursedir, config=self.config, log=self.log)
+
+    @contextlib.contextmanager
+    def _explained(self, coursedir: CourseDirectory, learner: str) -> Iterator[None]:
+        """Wait for the gradebook first; ``Problem`` with the reason where nbgrader refuses."""
         errors = LoggedErrors()
-        wait_for_gradebook(converter.coursedir.db_url)
+        wait_for_gradebook(coursedir.db_url)
         self.log.addHandler(errors)
         try:
-            converter.start()
+            yield
         except (NbGraderException, SystemExit, OSError) as error:
             # nbgrader logs the reason as a traceback and raises a reference to it.
             reason = errors.reason or reason_of(error)

@@ -7,7 +7,7 @@ machine. Called by ``grade``; what comes back is data that is judged elsewhere.
 import base64
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -22,6 +22,8 @@ from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
 from grading.runner.replies import Reply, replies_from
 
+#: How long a run without demonstrations may take: of the time for a submission, and in seconds.
+_QUICK_SHARE, _QUICK_SECONDS = 0.25, 30.0
 UNUSABLE = Failure("error", "No observation of your code came back that could be used.")
 _OBSERVE = "__import__('course_lib.exercises.checking.observe', fromlist=['remote'])"
 _MODULES = "__import__('sys').modules"
@@ -54,7 +56,8 @@ class Query:
 @dataclass(frozen=True)
 class Job:
     """All that a run depends on. ``queries`` are by the grade id of the test cell, ``chapter`` is
-    the id of theirs."""
+    the id of theirs. ``demonstrations`` are cells that nothing needs, by index, with what of each is run
+    all the same."""
 
     notebook: NotebookNode
     queries: Mapping[str, Query]
@@ -62,6 +65,7 @@ class Job:
     companions: Mapping[str, bytes] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     sandbox: bool = True
+    demonstrations: Mapping[int, str] = field(default_factory=dict)
     #: Forked from a process that has imported everything. It changes nothing that is found out.
     warm: bool = True
 
@@ -104,18 +108,39 @@ class RunRecord(msgspec.Struct):
 def run(job: Job) -> RunRecord:
     """Run the notebook; a cell that ends its kernel is left out when the rest runs again.
 
+    At first demonstrations are left out. That counts if nothing raised, stopped or took long: what a learner's
+    code does where a name is missing that a demonstration would have bound, it does in another run, of all cells.
+
     Raises ``NoKernel``, a ``Problem``, when no kernel can be started: then nothing is known about the work.
     """
+    if job.demonstrations:
+        record = _Run(job, job.demonstrations).record_without_trouble()
+        if record is not None:
+            return record
     return _Run(job).record_of_all()
 
 
+class _Trouble(Exception):
+    """A run without demonstrations is not to be gone on with."""
+
+
 class _Run:
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, left_out: Mapping[int, str] | None = None) -> None:
         self.job, self.cells = job, job.notebook.cells
+        self.demonstrations = left_out or {}
         self.record = RunRecord()
         self.seconds = job.limits.submission_seconds
         self.left_out: dict[int, Failure] = {}
         self.unfinished: dict[str, list[Reply]] = {}
+
+    def record_without_trouble(self) -> RunRecord | None:
+        """The record of one quick run in which nothing raised; None when there is none."""
+        self.seconds = min(self.seconds * _QUICK_SHARE, _QUICK_SECONDS)
+        try:
+            ran = self._ran_to_the_end(Attempt())
+        except _Trouble:
+            return None
+        return self.record if ran and not self._open() else None
 
     def record_of_all(self) -> RunRecord:
         reason = Failure("error", "Not reached: too many cells ended the kernel.")
@@ -179,6 +204,9 @@ class _Run:
             absent = index in self.left_out or (trial is not None and index in trial.absent)
             if is_test(cell):
                 self._ask(kernel, grade_id_of(cell))
+            elif index in self.demonstrations:
+                if self.demonstrations[index]:
+                    kernel.run_cell(self.demonstrations[index])
             elif _runs(cell) and not absent:
                 attempt.ran.append(index)
                 self._run_cell(kernel, index)
@@ -196,6 +224,8 @@ class _Run:
         while rest is not None:
             done = kernel.run_cell(rest)
             outputs += done.outputs
+            if self.demonstrations and (done.interrupted or _raised(done.outputs)):
+                raise _Trouble
             if done.interrupted:
                 self._note_interrupted(index, done.interrupted)
                 break
@@ -216,6 +246,8 @@ class _Run:
         if query is None or grade_id in self.record.answers:
             return
         replies = self._answer(kernel, query)
+        if self.demonstrations and not _nothing_raised(replies):
+            raise _Trouble
         if isinstance(replies, list) and _lacks_names(replies):
             self.unfinished[grade_id] = replies  # what it needs may be defined further down
         else:
@@ -290,6 +322,17 @@ def _runs(cell: NotebookNode) -> bool:
 
 def _lacks_names(replies: list[Reply]) -> bool:
     return any(reply.lacks_a_name for reply in replies)
+
+
+def _raised(outputs: Sequence[Mapping[str, Any]]) -> bool:
+    return any(output["output_type"] == "error" for output in outputs)
+
+
+def _nothing_raised(replies: list[Reply] | Failure) -> bool:
+    """A stub that says it is not written needs no name."""
+    return isinstance(replies, list) and all(
+        not reply.failure and reply.error in ("", "NotImplementedError") for reply in replies
+    )
 
 
 def _note_output(text: str) -> dict[str, Any]:

@@ -85,6 +85,7 @@ FAMILIES = {
     # --- what is handed in
     "reading": Family("test_reading.py"),
     "matching": Family("test_repair.py", "definition or without_metadata"),
+    "demonstrations": Family("test_demonstrations.py", "bound_by_all or bound_again"),
     "repair": Family("test_repair.py", "copy_of_a_solution or worked_on or check"),
     "submissions": Family("test_submissions.py"),
     "times": Family("test_times.py", "not nbgrader"),
@@ -574,6 +575,13 @@ FAULTS = (
         "grading/nbgrader/config.py",
         """            ZoneInfo(timezone)\n""",
         """            str(timezone)\n""",
+    ),
+    Fault(
+        "demonstrations",
+        "a cell that binds a learner's name again is left out",
+        "grading/intake/demonstrations.py",
+        "if index not in needed and (names.bound & bound or names.words & values)",
+        "if index not in needed and names.words & values",
     ),
     # --- running it --------------------------------------------------------------------------------------
     Fault(

@@ -68,8 +68,18 @@ def _import_early() -> None:
     import course_lib.exercises.checking.observe  # noqa: F401
 
 
-#: What the chapters' own cells import: most of the time that is left. ipywidgets is not among them,
-#: since it looks for a running kernel when it is imported.
+#: What a kernel imports while it starts, and what the chapters' own cells import: most of the time that is
+#: left. ipywidgets, which ``course_lib.panel`` brings along, looks for a running kernel when it is imported:
+#: so it does not register for what a page would send, and here there is no page.
+_OF_KERNELS = (
+    "IPython.core.completerlib",
+    "IPython.core.logger",
+    "IPython.core.oinspect",
+    "IPython.extensions.storemagic",
+    "sqlite3",
+    "tornado.platform.asyncio",
+    "tornado.queues",
+)
 _OF_CHAPTERS = (
     "course_lib.data",
     "matplotlib.pyplot",
@@ -89,9 +99,23 @@ def _import_for_all() -> None:
     from course_lib.exercises import all_exercises
 
     all_exercises()  # imports every chapter's, as the first question to a kernel does
-    for name in _OF_CHAPTERS:
+    _without_debugger()
+    for name in (*_OF_KERNELS, *_OF_CHAPTERS):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    import course_lib
+
+    for name in course_lib.__all__:
+        with contextlib.suppress(ImportError):
+            getattr(course_lib, name)
+
+
+def _without_debugger() -> None:
+    """Nobody debugs these kernels, and starting the debugger takes half as long as all the rest."""
+    sys.modules["debugpy"] = None
+    with contextlib.suppress(ImportError):
+        import ipykernel.debugger  # noqa: F401
+    del sys.modules["debugpy"]
 
 
 def _become_kernel(connection_file: str) -> None:
@@ -121,6 +145,7 @@ def _become_kernel(connection_file: str) -> None:
             finally:
                 sys.stdout, sys.stderr = map(_that_flushes, (sys.stdout, sys.stderr), streams)
 
+    _without_debugger()
     # Whoever starts this reads what went wrong until here; from now on it is the learner's.
     silence = os.open(os.devnull, os.O_RDWR)
     os.dup2(silence, 1)

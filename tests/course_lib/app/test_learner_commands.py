@@ -15,8 +15,11 @@ import pytest
 from course_lib import progress
 from course_lib.__main__ import main
 from course_lib.app import lab, workspace
+from course_lib.app.status import points_of
 from course_lib.app.terminal import answer
+from course_lib.chapters import CHAPTERS
 from course_lib.errors import Problem
+from course_lib.exercises import chapter_exercises
 from grading.paths import REPOSITORY
 
 
@@ -52,9 +55,8 @@ def test_unknown_command_ends_in_one_line():
     assert "frobnicate" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["lab", "status"])
-def test_missing_part_ends_in_one_line(command, bare_python):
-    done = _run(command, python=bare_python)
+def test_missing_part_ends_in_one_line(bare_python):
+    done = _run("lab", python=bare_python)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
@@ -75,6 +77,18 @@ def test_doctor_finds_nothing_wrong_here(report):
 
 def test_doctor_tells_no_user_name(report):
     assert str(Path.home()) + os.sep not in report.stdout
+
+
+def test_status_needs_no_package(bare_python):
+    done = _run("status", python=bare_python)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "12 points possible" in done.stdout
+
+
+def test_status_knows_what_each_exercise_is_worth():
+    for chapter in CHAPTERS:
+        worth = {exercise.name: exercise.points for exercise in chapter_exercises(chapter)}
+        assert list(points_of(chapter).items()) == list(worth.items())
 
 
 def test_status_counts_passed_checks(home, capsys):

@@ -39,13 +39,16 @@ from grading.errors import Failure
 from grading.intake.matching import is_solution
 from grading.intake.released import read_release
 from grading.nbgrader.course import load_course
+from grading.nbgrader.writer import Writer
 from grading.paths import REPOSITORY
+from grading.runner import run as run_module
 from grading.runner.limits import Limits
 from grading.runner.replies import Reply
 from grading.runner.run import Job, RunRecord
 from tests.grading.class_of_three import POINTS, grade
 from tests.grading.handing_in import as_bytes
 from tests.grading.versioned import clear_versions
+from tests.modules_loaded import SLOW, loaded_by
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
 
@@ -75,13 +78,13 @@ def course(graded, tmp_path) -> Path:
 def kernels(monkeypatch) -> list[Job]:
     """The jobs that needed a kernel."""
     used: list[Job] = []
-    real = grade_class.run
+    real = run_module.run
 
     def counted(job: Job) -> RunRecord:
         used.append(job)
         return real(job)
 
-    monkeypatch.setattr(grade_class, "run", counted)
+    monkeypatch.setattr(run_module, "run", counted)
     return used
 
 
@@ -96,13 +99,21 @@ def test_marks(graded):
 
 
 def test_an_unchanged_class_is_neither_run_nor_written(course, kernels, monkeypatch):
-    monkeypatch.setattr(grade_class.Writer, "begin", None)  # not even begun
-    monkeypatch.setattr(grade_class.Writer, "write", None)
-    monkeypatch.setattr(grade_class.Writer, "feedback", None)
+    monkeypatch.setattr(Writer, "begin", None)  # not even begun
+    monkeypatch.setattr(Writer, "write", None)
+    monkeypatch.setattr(Writer, "feedback", None)
     results = grade(course)
     assert {result.work for result in results.values()} == {"unchanged"}
     assert _scores(results) == POINTS
     assert not kernels
+
+
+def test_an_unchanged_class_needs_nothing_that_judges_or_runs(course):
+    report = course / "report.json"
+    loaded = loaded_by("grading", "grade", "00", "--course", str(course), "--json", str(report))
+    assert json.loads(report.read_text())["learners"].keys() == POINTS.keys()
+    assert "grading.classroom.grade_class" in loaded
+    assert loaded.isdisjoint((*SLOW, "grading.classroom.pipeline", "grading.runner.kernel"))
 
 
 def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
@@ -180,7 +191,7 @@ def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
     notebook = nbformat.read(file, as_version=4)
     next(cell for cell in notebook.cells if is_solution(cell)).source += "\n# once more"
     file.write_bytes(as_bytes(notebook))
-    monkeypatch.setattr(grade_class, "run", stopped)
+    monkeypatch.setattr(run_module, "run", stopped)
     assert _scores(grade(course))["ann"] == 0.0
     again = grade(course)
     assert [again[name].work for name in POINTS] == ["run", "unchanged", "unchanged"]
@@ -675,7 +686,7 @@ def test_a_gradebook_that_cannot_be_written_ends_the_command_in_one_line(course,
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(grade_class, "judge_version", lambda chapter: "another key")
-    monkeypatch.setattr(grade_class.Writer, "begin", full)
+    monkeypatch.setattr(Writer, "begin", full)
     result = CliRunner().invoke(app, ["grade", "00", "--course", str(course), "--jobs", "1"])
     assert result.exit_code == 2
     assert result.stderr.strip().count("\n") == 0

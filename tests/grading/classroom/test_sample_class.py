@@ -21,6 +21,7 @@ from grading.intake.released import read_release
 from grading.intake.submissions import submissions
 from grading.nbgrader.course import load_course
 from grading.nbgrader.writer import Writer
+from grading.runner import run as run_module
 from grading.runner.run import RunRecord
 from tests.grading.handing_in import CHAPTER, cell_named
 
@@ -219,7 +220,7 @@ def test_a_failed_attempt_leaves_no_marks_of_an_earlier_one(course_copy, monkeyp
     def fail(job):
         raise OSError("no space left")
 
-    monkeypatch.setattr(grade_class, "run", fail)
+    monkeypatch.setattr(run_module, "run", fail)
     shutil.rmtree(course_copy / "results")  # else nothing would need to run
     handed_in = submissions(course_copy / "submitted", CHAPTER)[:2]
     results = list(grade_class.grade_submissions(CHAPTER, course_copy, handed_in))

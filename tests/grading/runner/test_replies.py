@@ -6,8 +6,10 @@ import struct
 
 import pytest
 
+from course_lib.exercises.checking import wire
 from course_lib.exercises.checking.observe import _answer, _failure, _part
 from course_lib.exercises.checking.wire import MAX_BYTES, pack
+from grading.runner import replies
 from grading.runner.replies import Reply, replies_from
 
 SEEN = {"values": {"returned": 1.0}, "events": [], "error": None}
@@ -71,3 +73,7 @@ def test_results_that_are_too_large_together_are_left_out_one_by_one():
     large = _part({**SEEN, "values": {"returned": "x" * (MAX_BYTES // 2)}})
     replies = replies_from(_answer("n", "fit", [large] * 3), "n", "fit", 3)
     assert [reply.failure for reply in replies] == ["", "too large", "too large"]
+
+
+def test_one_bound_holds_on_both_sides():
+    assert replies.MAX_BYTES == wire.MAX_BYTES

@@ -200,3 +200,15 @@ def test_a_warm_kernel_finds_out_what_a_cold_one_does(solved, release):
     assert warm.outputs == cold.outputs
     assert warm.answers.keys() == cold.answers.keys()
     assert repr(warm.answers) == repr(cold.answers)
+
+
+def test_a_forked_kernel_imports_nothing_for_the_set_up_of_a_chapter(release):
+    """And no debugger, which is half of an ordinary kernel's start."""
+    (set_up,) = [cell.source for cell in release.cells if "import course_lib" in cell.source]
+    with open_kernel({}, LIMITS, True, 60.0) as kernel:
+        _printed(kernel, "import sys; before = set(sys.modules)")
+        _printed(kernel, set_up)
+        shown = _printed(kernel, "print(*{*sys.modules} - before, 'pydevd' in sys.modules)")
+    *new, debugged = shown.split()
+    assert debugged == "False"
+    assert [name for name in new if name.startswith(("course_lib", "ipywidgets", "matplot"))] == []
