@@ -1,7 +1,9 @@
 """What the two losses of this chapter share: how a check looks at a 0-dim result."""
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.wire import a_type
@@ -12,6 +14,24 @@ def number_of(value: Any) -> float | None:
     if isinstance(value, Tensor) and value.shape == () and value.is_floating_point():
         return value.item()
     return None
+
+
+def number_in(value: Any) -> float | None:
+    """The number of a loss, also of one that is a plain float; None for anything else."""
+    return value if type(value) is float else number_of(value)
+
+
+def same_result(one: Any, other: Any) -> bool:
+    """Whether two results of a loss, right or wrong, are the same up to rounding: tensors of one
+    shape, or floats."""
+    if type(one) is float and type(other) is float:
+        return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
+    return (
+        isinstance(one, Tensor)
+        and isinstance(other, Tensor)
+        and one.shape == other.shape
+        and torch.allclose(one.double(), other.double(), rtol=1e-4, atol=1e-6)
+    )
 
 
 def seen(value: Any) -> str:
