@@ -252,7 +252,7 @@ EXERCISE = Exercise(
         Aspect("weights", "the weights of a position add up to 1", 1, ("adds_up",)),
         Aspect(
             "scores",
-            "they are in the proportions of a softmax of the scaled scores",
+            "the weights are in the proportions of a softmax of the scaled scores",
             1,
             ("last_row",),
         ),

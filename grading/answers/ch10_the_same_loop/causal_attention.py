@@ -22,10 +22,11 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     times = [size(generator, 5, 9) for _ in range(4)]
     return [
-        case("causal", time=times[0]),
-        case("causal", batch=1, heads=3, time=times[1], width=2, width_of_v=4),
-        case("weights", time=times[1], width=4),
-        case("weights", batch=3, heads=1, time=6, width=2, width_of_v=5, scale=0.0),
+        # Square: what mixes up time and width is asked elsewhere.
+        case("causal", time=times[0], width=times[0]),
+        case("causal", batch=1, heads=3, time=times[1], width=times[1]),
+        case("weights", time=times[1], width=times[1]),
+        case("weights", batch=3, heads=1, time=6, width=6, scale=0.0),
         case("scores", time=times[2], width=10, scale=1.5),
         case("scores", batch=3, heads=1, time=7, width=2, width_of_v=5),
         case("whole", time=times[3], width=4, width_of_v=2, strided=True),
@@ -33,8 +34,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("whole", batch=2, heads=1, time=1, width=4),
         # Scores in the hundreds: what is masked must stay out of it all the same.
         case("whole", time=5, width=4, scale=300.0),
-        case("graph", time=times[3], width=4, width_of_v=2, strided=True),
-        case("graph", batch=1, heads=3, time=4, width=5),
+        case("graph", time=4, width=4, strided=True),
+        case("graph", batch=1, heads=3, time=5, width=5),
     ]
 
 
@@ -302,6 +303,53 @@ ANSWER = Answer(
             edit("q @ k.transpose", "q @ v.transpose"),
             "You compare the queries with the values, which need not even have the same width. "
             "Compare them with the keys: q @ k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(width, width,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "keys not transposed",
+            edit("k.transpose(-2, -1)", "k"),
+            "You multiply q by k as it is. Each query meets each key only when k is transposed: q @ "
+            "k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "multiplied number by number",
+            edit("q @ k.tr", "q * k.tr"),
+            "`*` multiplies number by number. The scores are dot products, one for each pair of "
+            "positions: `@`.",
+        ),
+        _mistake(
+            "weighed number by number",
+            edit("weights @ v", "weights * v"),
+            "`*` multiplies number by number. Each output is a sum over the positions: `@`.",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(width, time,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(time, width,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "queries taken for scores",
+            edit("q @ k.transpose(-2, -1)", "q"),
+            "You take the queries themselves for scores. A score is the dot product of a query and a "
+            "key: q @ k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "keys taken for scores",
+            edit("q @ k.transpose(-2, -1)", "k.transpose(-2, -1)"),
+            "You take the keys themselves for scores. A score is the dot product of a query and a "
+            "key: q @ k.transpose(-2, -1).",
         ),
     ),
 )
