@@ -371,6 +371,12 @@ def _operations(case: Case) -> set[str]:
     return {operation for operation, *_ in case.get("lines", ()) if operation != "value"}
 
 
+def _raises_with(operation: str, case: Case, got: Observation) -> bool:
+    """Whether an error is raised where ``operation`` occurs, and only there."""
+    occurs = operation == "+" if "chain" in case else operation in _operations(case)
+    return occurs == (got.error is not None)
+
+
 def _computes_wrongly(operation: str, case: Case, got: Observation) -> bool:
     """Whether ``operation`` is wrong where it occurs, and the others are right, given what they got."""
     data, wrong = got.get("data", ()), set()
@@ -417,10 +423,10 @@ ANSWER = Answer(
     variants=(_NumberedValue, _SortedValue, _DepthFirstValue),
     misconceptions=(
         _mistake(
-            "gradient overwritten",
+            "only one part of the gradient kept",
             edit(ARRIVES, "slope * gradients[node]"),
-            "A value that is used twice keeps only the gradient that arrives last. Each use adds its "
-            "part: the gradient is their sum.",
+            "A value that is used twice keeps only one part of its gradient. Each use adds its part: the "
+            "gradient is their sum.",
         ),
         _mistake(
             "passed on before everything has arrived",
@@ -591,16 +597,31 @@ ANSWER = Answer(
             "given the number.",
         ),
         _mistake(
-            "a Value made of a Value in a sum",
-            edit(ADD + OTHER, ADD + "        other = Value(other)\n"),
-            "The sum of two Values raises a TypeError: you make a Value of a Value. Only a plain number has "
-            "to be turned into one.",
+            "used once, left out",
+            edit(WAIT, "if uses[parent] != 0:"),
+            "A value that is used once gets no gradient: your count of its uses does not come down to 0 "
+            "when that use has reported. Count each use once, and take one off for each that arrives.",
         ),
-        _mistake(
-            "a Value made of a Value in a product",
+        wrong(
+            "sums raise an error",
+            edit(ADD + OTHER, ADD + "        other = Value(other)\n"),
+            "The sum of two Values raises an error. It is a new Value, made of both numbers; only a plain "
+            "number has to be turned into a Value first.",
+            recognise=partial(_raises_with, "+"),
+        ),
+        wrong(
+            "products raise an error",
             edit(MUL + OTHER, MUL + "        other = Value(other)\n"),
-            "The product of two Values raises a TypeError: you make a Value of a Value. Only a plain number "
-            "has to be turned into one.",
+            "The product of two Values raises an error. It is a new Value, made of both numbers; only a "
+            "plain number has to be turned into a Value first.",
+            recognise=partial(_raises_with, "*"),
+        ),
+        wrong(
+            "tanh raises an error",
+            edit("math.tanh(self.data)", "math.tanh()"),
+            "The tanh of a Value raises an error, while sums and products work. It is a new Value, made of "
+            "math.tanh(self.data).",
+            recognise=partial(_raises_with, "tanh"),
         ),
         wrong(
             "one number for all",
