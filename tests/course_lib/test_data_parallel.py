@@ -147,7 +147,9 @@ def test_workers_end_with_one_that_raises(monkeypatch, tmp_path: Path) -> None:
     model = importlib.import_module("fails").Fails(2, 2)
     X, y = torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])
     outcome = data_parallel.train(model, X, y, [[0, 1], [2, 3]])
-    assert outcome.note.startswith("worker 1 failed (ZeroDivisionError: division by zero): the same")
+    assert outcome.note.startswith(
+        "worker 1 failed (ZeroDivisionError: division by zero): the same"
+    )
     assert [len(losses) for losses in outcome.losses] == [1, 1]
     assert len(workers) == 2
     assert all(worker.returncode is not None for worker in workers)

@@ -117,7 +117,13 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     shares = observation.get("shares")
     time = case["q"].shape[2]
     if not isinstance(shares, Tensor) or shares.shape != (*case["q"].shape[:2], time, time):
-        wrong = {"looks_ahead": True, "looks_back": False, "adds_up": False, "last_row": None}
+        wrong = {
+            "looks_ahead": True,
+            "looks_back": False,
+            "adds_up": False,
+            "weighs": False,
+            "last_row": None,
+        }
         return wrong | {"any_width": False}
     finite, counts = bool(shares.isfinite().all()), shares.double() != 0
     last = shares[:, :, -1].double()
@@ -126,8 +132,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         "looks_back": finite and bool((counts | counts.new_ones(counts.shape).triu(1)).all()),
         "adds_up": finite
         and bool(((shares.double().sum(dim=-1) - 1).abs() < 1e-5).all())
-        and bool((shares >= 0).all())
-        and bool(counts.sum(dim=-1).max() > 1),  # else nothing was weighed
+        and bool((shares >= 0).all()),
+        "weighs": bool(counts.sum(dim=-1).max() > 1),
         "last_row": last / last.sum(dim=-1, keepdim=True),
         "any_width": True,
     }
@@ -139,42 +145,25 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     wanted = list(v.shape)
     got = f"yours is {list(result.shape) if is_tensor else a_type(result)}"
     shaped = is_tensor and list(result.shape) == wanted
-    yield Finding(shaped, "the result has the shape of v: [batch, heads, time, width of v]", got)
+    the_shape = Finding(
+        shaped, "the result has the shape of v: [batch, heads, time, width of v]", got
+    )
+    if not is_tensor:
+        yield the_shape
+        return
+    if "shares" in observation.values:
+        text = "with values of another width the result has that width, too"
+        yield Finding(observation["any_width"], text)
+        if observation["any_width"]:
+            yield from _findings_on_weights(case, observation)
+    yield the_shape
     if not shaped:
         return
     dtypes = f"{q.dtype} came in, {result.dtype} came out"
     yield Finding(result.dtype == v.dtype, "the result has the dtype of its inputs", dtypes)
     yield Finding(bool(result.isfinite().all()), "no output is NaN or infinite")
-    if "shares" in observation.values:
-        text = "with values of another width the result has that width, too"
-        yield Finding(observation["any_width"], text)
-        if not observation["any_width"]:
-            return
-    if "causal" in asks:
-        yield Finding(not observation["looks_ahead"], "no position looks at a later one")
-        yield Finding(
-            observation["looks_back"],
-            "each position looks at itself and at all that come before it",
-        )
-    if "weights" in asks:
-        sums = observation["shares"][0, 0].sum(dim=-1)
-        text = "the weights of each position add up to 1, and none is negative"
-        got = f"those of the first position add up to {sums[0]:.3g}, of the last to {sums[-1]:.3g}"
-        yield Finding(observation["adds_up"], text, got)
     tolerance = 1e-9 if v.dtype == torch.float64 else 1e-5
     result, v = result.double(), v.double()
-    if "scores" in asks:
-        wanted_row, row = _last_weights(case["q"], case["k"]), observation["last_row"][0, 0]
-        good = torch.allclose(row, wanted_row, rtol=1e-4, atol=1e-6)
-        text = "the weights of the last position are in the proportions of a softmax of its scaled scores"
-        got = f"the first is {wanted_row[0]:.4f} of them all, yours is {row[0]:.4f}"
-        yield Finding(good, text, got)
-        if list(q.shape) == [1, 1, 2, 4]:
-            # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
-            text = (
-                "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881"
-            )
-            yield Finding(good, text, f"yours are {row[0]:.3f} and {row[1]:.3f}")
     if "whole" in asks:
         first = bool((result[:, :, 0] - v[:, :, 0]).abs().max() < tolerance)
         text = "the first position looks at itself alone: its output is v[0]"
@@ -199,6 +188,33 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "gradients flow back to q, k and v, and are the slopes of the result"
         yield Finding(not without, text, f"not for {' and '.join(without)}")
         yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+
+
+def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Finding]:
+    asks = case["asks"]
+    if "causal" in asks:
+        yield Finding(not observation["looks_ahead"], "no position looks at a later one")
+        text = "each position looks at itself and at all that come before it"
+        yield Finding(observation["looks_back"], text)
+    if "weights" in asks:
+        text = "outputs are made of several values, not of one each"
+        yield Finding(observation["weighs"], text)
+        sums = observation["shares"][0, 0].sum(dim=-1)
+        text = "the weights of each position add up to 1, and none is negative"
+        got = f"those of the first position add up to {sums[0]:.3g}, of the last to {sums[-1]:.3g}"
+        yield Finding(observation["adds_up"], text, got)
+    if "scores" in asks:
+        wanted, row = _last_weights(case["q"], case["k"]), observation["last_row"][0, 0]
+        good = torch.allclose(row, wanted, rtol=1e-4, atol=1e-6)
+        text = "the weights of the last position are in the proportions of a softmax of its scaled scores"
+        got = f"the first position's share is {wanted[0]:.4f} of them, yours is {row[0]:.4f}"
+        yield Finding(good, text, got)
+        if list(case["q"].shape) == [1, 1, 2, 4]:
+            # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
+            text = (
+                "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881"
+            )
+            yield Finding(good, text, f"yours are {row[0]:.3f} and {row[1]:.3f}")
 
 
 def _last_weights(q: Tensor, k: Tensor) -> Tensor:
@@ -249,7 +265,7 @@ EXERCISE = Exercise(
             1,
             ("looks_ahead", "looks_back"),
         ),
-        Aspect("weights", "the weights of a position add up to 1", 1, ("adds_up",)),
+        Aspect("weights", "the weights of a position add up to 1", 1, ("adds_up", "weighs")),
         Aspect(
             "scores",
             "the weights are in the proportions of a softmax of the scaled scores",
@@ -275,7 +291,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("result", "shares", "slopes_agree", "inputs_kept"),
     facts=_facts,
-    derived=("looks_ahead", "looks_back", "adds_up", "last_row", "any_width"),
+    derived=("looks_ahead", "looks_back", "adds_up", "weighs", "last_row", "any_width"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=ATTENTION,

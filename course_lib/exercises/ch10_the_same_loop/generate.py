@@ -111,6 +111,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     return facts
 
 
+_TYPE = "the result is an int64 tensor"
+
+
 def _wanted_shape(case: Case) -> list[int]:
     rows, start = case["tokens"].shape
     return [rows, start + case["n_new"]]
@@ -118,14 +121,28 @@ def _wanted_shape(case: Case) -> list[int]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, asks = observation["returned"], case["asks"]
-    if "whole" in asks or "tokens" in asks:
+    shape = "it has the shape [batch, time + n_new]"
+    if not observation["is_tokens"]:
         kind = returned.dtype if isinstance(returned, Tensor) else a_type(returned)
-        yield Finding(observation["is_tokens"], "the result is an int64 tensor", f"yours is {kind}")
-        if not observation["is_tokens"]:
-            return
-        text = "it has the shape [batch, time + n_new]"
+        yield Finding(False, _TYPE, f"yours is {kind}")
+        if "whole" in asks:
+            yield Finding(False, shape, f"yours is {kind}")
+    elif not {"tokens", "whole"}.isdisjoint(asks):
+        yield Finding(True, _TYPE)
+    if "tokens" in asks and observation["is_tokens"]:
+        text = "each new token is the one that the model finds most likely after those before it"
+        place = _first_unlikely(case, returned) if observation["starts"] else None
+        got = f"yours differs from new token number {place}" if place else ""
+        yield Finding(observation["follows_model"], text, got)
+    if "context" in asks:
+        text = (
+            "for each new token the model sees the last tokens before it, the new ones included: "
+            "`context` of them, or all if there are fewer"
+        )
+        yield Finding(observation["sees_last"], text)
+    if "whole" in asks and observation["is_tokens"]:
         got = f"{_wanted_shape(case)} is expected here, yours is {list(returned.shape)}"
-        yield Finding(observation["has_shape"], text, got)
+        yield Finding(observation["has_shape"], shape, got)
         yield Finding(observation["starts"], "it starts with the given tokens")
         yield Finding(observation["used"], "the model is called")
     if "modes" in asks:
@@ -139,17 +156,6 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["mode_afterwards"] == case["training"], text)
         text = "gradients are recorded again afterwards"
         yield Finding(observation["grad_mode"], text)
-    if "context" in asks:
-        text = (
-            "for each new token the model sees the last tokens before it, the new ones included: "
-            "`context` of them, or all if there are fewer"
-        )
-        yield Finding(observation["sees_last"], text)
-    if "tokens" in asks:
-        text = "each new token is the one that the model finds most likely after those before it"
-        place = _first_unlikely(case, returned) if observation["starts"] else None
-        got = f"yours differs from new token number {place}" if place else ""
-        yield Finding(observation["follows_model"], text, got)
 
 
 def _first_unlikely(case: Case, returned: Tensor) -> int | None:

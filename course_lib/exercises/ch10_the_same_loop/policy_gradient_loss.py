@@ -104,23 +104,28 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     loss, asks = observation["loss"], case["asks"]
     if "baseline" in asks:
         text = "a baseline has the same effect as rewards that are lower by that much"
-        got = f"with the baseline {seen(loss)}; with lower rewards {seen(observation['lowered'])}"
+        lowered = seen(observation["lowered"])
+        got = f"with the baseline {seen(loss)}; with lower rewards {lowered}"
+        if same_result(loss, observation["without"]):
+            got = f"the baseline makes no difference: with and without it {seen(loss)}"
         yield Finding(observation["baseline_counts"], text, got)
     known = number_of(loss) is not None
     if "value" in asks:
         yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
-        if not known:
-            return
-        wanted, _ = true_loss(case)
-        text = "without a baseline it is minus the mean of log_prob * reward"
-        yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.4g}, {seen(loss)}")
-    if "learns" in asks or "constant" in asks:
-        flows = observation["gradient"] is not None
-        yield Finding(flows, "a gradient flows back to log_probs")
-        if flows and "learns" in asks:
-            text = "a step makes each action more likely in proportion to its reward"
-            yield Finding(observation["follows_rewards"], text)
+        if known:
+            wanted, _ = true_loss(case)
+            text = "without a baseline it is minus the mean of log_prob * reward"
+            got = f"that is {wanted:.4g}, {seen(loss)}"
+            yield Finding(is_about(loss, wanted, 1e-4), text, got)
+    if "learns" in asks:
+        if known:
+            flows = observation["gradient"] is not None
+            yield Finding(flows, "a gradient flows back to log_probs")
+        text = "a step makes each action more likely in proportion to its reward"
+        yield Finding(observation["follows_rewards"], text)
     if "constant" in asks:
+        text = "it is the log_probs that a gradient reaches"
+        yield Finding(observation["reaches_log_probs"], text)
         yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
         yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
 
@@ -143,7 +148,7 @@ EXERCISE = Exercise(
         Aspect("value", "minus the mean of log-probability times reward", 0.5, ("number",)),
         Aspect(
             "learns",
-            "a step makes each action more likely in proportion to its reward",
+            "its gradient follows the rewards",
             0.5,
             ("follows_rewards",),
         ),

@@ -91,16 +91,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     loss, margin, asks = observation["loss"], case["margin"], case["asks"]
     if "margin" in asks:
         text = "a margin has the same effect as lowering the chosen scores by that much"
-        got = (
-            f"with margin={margin:g} {seen(loss)}; with lower scores {seen(observation['lowered'])}"
-        )
+        lowered = seen(observation["lowered"])
+        got = f"with margin={margin:g} {seen(loss)}; with lower scores {lowered}"
+        if same_result(loss, observation["plain"]):
+            got = f"the margin makes no difference: with and without it {seen(loss)}"
         yield Finding(observation["margin_counts"], text, got)
         return
     known = number_of(loss) is not None
     yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
-    if not known:
-        return
-    if "value" in asks:
+    if "value" in asks and known:
         wanted = true_loss(case)
         if torch.equal(case["chosen"], case["rejected"]):
             text = "equal scores cost log(2) = 0.693 a pair, whatever the number of pairs"
@@ -111,13 +110,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     gradients = observation["gradients"]
     flows = gradients is not None and all(g is not None for g in gradients)
     if "moves" in asks:
-        yield Finding(flows, "a gradient flows back to both scores")
-        if flows:
-            text = "a step raises chosen scores and lowers rejected ones"
-            yield Finding(observation["moves"], text)
+        if known:
+            yield Finding(flows, "a gradient flows back to both scores")
+        text = "a step raises chosen scores and lowers rejected ones"
+        yield Finding(observation["moves"], text)
     if "stable" in asks:
-        text = "with scores 10,000 apart, either way round, the loss and its gradients are finite"
-        yield Finding(observation["finite"], text, seen(loss))
+        text = "with scores 10,000 apart, either way round, the loss and both gradients are finite"
+        yield Finding(observation["finite"], text, seen(loss) if flows or not known else "")
         text = "of two pairs 10,000 apart, only the one the wrong way round is still pulled"
         yield Finding(observation["one_is_pulled"], text)
 
@@ -140,7 +139,7 @@ EXERCISE = Exercise(
     task="Learn a score from comparisons.",
     aspects=(
         Aspect("value", "the mean of -log(sigmoid(chosen - rejected))", 0.5, ("number",)),
-        Aspect("moves", "a step raises chosen scores and lowers rejected ones", 0.5, ("moves",)),
+        Aspect("moves", "its gradient pulls the two scores apart", 0.5, ("moves",)),
         Aspect("margin", "a margin is subtracted from the difference", 0.5, ("margin_counts",)),
         Aspect(
             "stable",

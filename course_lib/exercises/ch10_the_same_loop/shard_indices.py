@@ -77,14 +77,25 @@ def _as_list(value: Any) -> list[int] | None:
     return numbers if _is_shard(numbers) else None
 
 
+_FIRST_LINES = {
+    "filled": "all workers get equally many: n / world_size, rounded up",
+    "dropped": "with drop_last=True all workers get equally many: n / world_size, rounded down",
+    "random": "the order is a random one",
+    "repeatable": "the same seed and epoch give the same shards again",
+}
+
+
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     n, world_size, drop_last = case["n"], case["world_size"], bool(case["drop_last"])
     asks, shards = case["asks"], observation["shards"]
     first = shards["first"][0]
     got = f"yours is {'a ' + kind_of(first) if isinstance(first, list | tuple) else a_type(first)}"
-    if "cover" in asks or not observation["readable"]:
+    if "cover" in asks:
         yield Finding(observation["is_list"], "a shard is a list of ints", got)
     if not observation["readable"]:
+        for name in asks:
+            if name in _FIRST_LINES:
+                yield Finding(False, _FIRST_LINES[name], got)
         return
     words = f"{n} examples, {world_size} workers" + (", drop_last=True" if drop_last else "")
     share = n // world_size if drop_last else -(-n // world_size)
@@ -95,7 +106,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "together the workers read every example exactly once"
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
     if "filled" in asks:
-        text = "all workers get equally many: n / world_size, rounded up"
+        text = _FIRST_LINES["filled"]
         got = f"{words}: expected {share} each, yours are {lengths}"
         yield Finding(lengths == [share] * world_size, text, got)
         twice = share * world_size - n
@@ -103,18 +114,18 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         right = times == {1: n - twice, 2: twice}
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "dropped" in asks:
-        text = "with drop_last=True all workers get equally many: n / world_size, rounded down"
+        text = _FIRST_LINES["dropped"]
         got = f"{words}: expected {share} each, yours are {lengths}"
         yield Finding(lengths == [share] * world_size, text, got)
         text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
         right = times == {1: share * world_size}
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "random" in asks:
-        yield Finding(observation["shuffled"], "the order is a random one")
+        yield Finding(observation["shuffled"], _FIRST_LINES["random"])
         yield Finding(observation["epochs_differ"], "another epoch has another order")
         yield Finding(observation["seeds_differ"], "another seed has another order")
     if "repeatable" in asks:
-        text = "the same seed and epoch give the same shards again"
+        text = _FIRST_LINES["repeatable"]
         yield Finding(observation["repeatable"], text)
         yield Finding(observation["ranks_differ"], "each rank has a shard of its own")
         text = "PyTorch's global random state is left alone"
@@ -122,10 +133,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _times_in_words(times: Mapping[int, int], n: int) -> str:
-    never = n - sum(times.values())
-    parts = [f"{never} never"] if never > 0 else []
-    names = {1: "once", 2: "twice"}
-    parts += [f"{count} {names.get(time, f'{time} times')}" for time, count in times.items()]
+    counts = {0: n - sum(times.values()), **times}
+    names = {0: "never", 1: "once", 2: "twice"}
+    parts = [
+        f"{count} come {names.get(time, f'{time} times')}"
+        for time, count in counts.items()
+        if count > 0
+    ]
     return f"in yours {', '.join(parts)}"
 
 

@@ -1,4 +1,4 @@
-"""``Value``, secret half."""
+"""``Value``, secret half. Long because it has 36 named mistakes, of which several are other algorithms."""
 
 import heapq
 import itertools
@@ -360,7 +360,7 @@ class _SharedData(_NumberedValue):
 
 
 #: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("data", "gains")
+RAW = ("data", "gains", "rounds", "with_numbers")
 
 
 def _mistake(name, solution, sentence):
@@ -396,11 +396,7 @@ def _passes_on_wrongly(operation: str, case: Case, got: Observation) -> bool:
     the values and the result's own gradient are right in both."""
     if got.error is not None:
         return False
-    if (
-        len(case.get("backward", ())) != 1
-        or len(_operations(case)) != 1
-        or "numbers" in case["asks"]
-    ):
+    if not got.get("gains") or len(_operations(case)) != 1:
         return True
     *gains, own = got["gains"][0]
     right = true_gradients(case["lines"], case["backward"])[:-1]

@@ -1,4 +1,4 @@
-"""``causal_attention``, secret half."""
+"""``causal_attention``, secret half. Long because it has 40 named mistakes."""
 
 import math
 

@@ -23,7 +23,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
     return [
         case("tokens", "whole", n_new=size(generator, 4, 7), vocabulary=9),
         case("tokens", rows=1, start=1, n_new=size(generator, 3, 5), vocabulary=12),
-        case("tokens", "whole", rows=8, start=4, n_new=1, vocabulary=11),
+        case("whole", rows=8, start=4, n_new=1, vocabulary=11),
         case("whole", rows=2, n_new=0),
         # Start, number and context are never equal, and the context is filled exactly once.
         case("context", start=size(generator, 5, 6), n_new=6, context=4, vocabulary=9),

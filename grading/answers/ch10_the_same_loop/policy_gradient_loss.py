@@ -27,7 +27,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("baseline", n=size(generator, 5, 9), baseline="tensor"),
         case("baseline", n=4, baseline="tensor", dtype=torch.float32),
         case("constant", n=7, baseline="tensor"),
-        case("constant", n=5, baseline="number"),
         case("constant", n=5),
     ]
 
