@@ -144,7 +144,7 @@ _TEXTS = {
     "tanh": "gradients of tanh: t = tanh(a) gives a the gradient 1 - t**2 times its own",
     "numbers": "a plain number has the same effect on gradients as a Value of it",
     "twice": "a value that is used twice gets the sum of both gradients",
-    "waits": "a value passes its gradient on once, when all of it has arrived",
+    "waits": "where paths of different lengths meet, all of the gradient is passed on, and once",
     "again": "another backward() adds the same gradients once more",
 }
 

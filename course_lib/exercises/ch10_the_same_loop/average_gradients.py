@@ -90,6 +90,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     count = len(given)
     complete: list[float | None] = []
     partial: list[float | None] = []
+    multiples: list[float] = []
     left_none = True
     for place, column in enumerate(zip(*given, strict=True)):
         known = [g for g in column if g is not None]
@@ -98,8 +99,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
             left_none = left_none and all(g is None for g in own)
             continue
         factors = [_factor(sum(known), g) for g in own]
+        # Of a single number any other is a multiple.
+        multiples += [f for f in factors if f and len(known) == count and known[0].numel() > 1]
         (complete if len(known) == count else partial).extend(factors)
-    multiples = [factor for factor in complete if factor is not None]
     allowed = multiples or [1.0, 1 / count]
     kept = observation["same_objects"] and _unchanged(case, observation)
     return {
@@ -152,6 +154,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a gradient that only some replicas have counts as zero in the others"
         yield Finding(observation["filled"], text, words)
     if "own" in asks:
+        text = "some replica ends with the sum of all replicas' gradients, or a fraction of it"
+        yield Finding(observation["written"], text)
         if count > 1:
             yield Finding(not observation["shared"], "each replica has gradient tensors of its own")
         yield Finding(observation["parameters_kept"], "the parameters stay as they are")

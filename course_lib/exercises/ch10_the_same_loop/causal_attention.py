@@ -150,12 +150,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     )
     if not is_tensor:
         yield the_shape
-        return
     if "shares" in observation.values:
-        text = "with values of another width the result has that width, too"
-        yield Finding(observation["any_width"], text)
-        if observation["any_width"]:
-            yield from _findings_on_weights(case, observation)
+        yield from _findings_on_weights(case, observation)
+    if "graph" in asks:
+        without = [n for n, ok in zip("qkv", observation["slopes_agree"], strict=True) if not ok]
+        text = "gradients flow back to q, k and v, and are the slopes of the result"
+        yield Finding(not without, text, f"not for {' and '.join(without)}")
+        yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+    if not is_tensor:
+        return
     yield the_shape
     if not shaped:
         return
@@ -183,32 +186,37 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         low, high = v.amin(dim=-2, keepdim=True), v.amax(dim=-2, keepdim=True)
         inside = bool(((result > low - tolerance) & (result < high + tolerance)).all())
         yield Finding(inside, "each output is a mean of values: within their smallest and largest")
-    if "graph" in asks:
-        without = [n for n, ok in zip("qkv", observation["slopes_agree"], strict=True) if not ok]
-        text = "gradients flow back to q, k and v, and are the slopes of the result"
-        yield Finding(not without, text, f"not for {' and '.join(without)}")
-        yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+
+
+_WEIGHTS = {
+    "causal": "each position looks at itself and at all that come before it",
+    "weights": "the weights of each position add up to 1, and none is negative",
+    "scores": "the weights of the last position are in the proportions of a softmax of its scaled scores",
+}
 
 
 def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Finding]:
-    asks = case["asks"]
+    asks, shares = case["asks"], observation["shares"]
+    text = "with values of another width the result has that width, too"
+    got = f"yours has {list(shares.shape)}" if isinstance(shares, Tensor) else ""
+    yield Finding(observation["any_width"], text, got or f"yours is {a_type(shares)}")
+    if not observation["any_width"]:
+        yield from (Finding(False, _WEIGHTS[name]) for name in asks if name in _WEIGHTS)
+        return
     if "causal" in asks:
         yield Finding(not observation["looks_ahead"], "no position looks at a later one")
-        text = "each position looks at itself and at all that come before it"
-        yield Finding(observation["looks_back"], text)
+        yield Finding(observation["looks_back"], _WEIGHTS["causal"])
     if "weights" in asks:
         text = "outputs are made of several values, not of one each"
         yield Finding(observation["weighs"], text)
-        sums = observation["shares"][0, 0].sum(dim=-1)
-        text = "the weights of each position add up to 1, and none is negative"
+        sums = shares[0, 0].sum(dim=-1)
         got = f"those of the first position add up to {sums[0]:.3g}, of the last to {sums[-1]:.3g}"
-        yield Finding(observation["adds_up"], text, got)
+        yield Finding(observation["adds_up"], _WEIGHTS["weights"], got)
     if "scores" in asks:
         wanted, row = _last_weights(case["q"], case["k"]), observation["last_row"][0, 0]
         good = torch.allclose(row, wanted, rtol=1e-4, atol=1e-6)
-        text = "the weights of the last position are in the proportions of a softmax of its scaled scores"
         got = f"the first position's share is {wanted[0]:.4f} of them, yours is {row[0]:.4f}"
-        yield Finding(good, text, got)
+        yield Finding(good, _WEIGHTS["scores"], got)
         if list(case["q"].shape) == [1, 1, 2, 4]:
             # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
             text = (

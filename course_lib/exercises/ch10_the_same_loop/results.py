@@ -39,7 +39,9 @@ def seen(value: Any) -> str:
     if not isinstance(value, Tensor):
         return f"yours is {a_type(value)}"
     number = number_of(value)
-    return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
+    return (
+        f"yours has shape {list(value.shape)}" if number is None else f"yours is {number + 0.0:.4g}"
+    )
 
 
 def is_about(value: Any, wanted: float, tolerance: float = 1e-5) -> bool:

@@ -74,7 +74,7 @@ def _mistake(name, solution, sentence):
 
 def _is_off(case: Case, got: Observation) -> bool:
     """Far apart, one of the two scores decides alone."""
-    return "stable" in case["asks"] or not is_about(got["loss"], true_loss(case), 1e-3)
+    return "stable" in case["asks"] or not is_about(got["loss"], true_loss(case), 1e-6)
 
 
 def _reached(case: Case, got: Observation) -> list[bool]:
