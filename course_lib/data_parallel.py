@@ -197,7 +197,9 @@ def _end(workers: list[subprocess.Popen]) -> None:
 
 def _last_words(path: Path) -> str:
     lines = [line for line in path.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip()[:160] if lines else "without a word"
+    # PyTorch puts the rank in front of each line.
+    last = lines[-1].strip().removeprefix(f"[rank{path.stem}]: ") if lines else "without a word"
+    return last[:160]
 
 
 def _first_line(error: Exception) -> str:

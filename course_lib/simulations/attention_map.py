@@ -171,7 +171,7 @@ def _layout_losses(axes: Axes) -> dict[str, Artist]:
     axes.set(
         xlim=(0, STEPS), ylim=(0, 2.8), xlabel="training step", ylabel="cross-entropy per character"
     )
-    axes.set_title("The loss says the opposite")
+    axes.set_title("The lower loss is the worse model")
     axes.axhline(FLOOR, color=INK, lw=1.4, ls=":")
     axes.text(STEPS, FLOOR - 0.05, "cost of guessing a number", ha="right", va="top")
     (with_mask,) = axes.plot([], [], color=LOSS.color, label="with the mask")

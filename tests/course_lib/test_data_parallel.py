@@ -1,5 +1,6 @@
 """Workers in real processes: the same arithmetic, and none is left whatever happens."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -9,10 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
+from jupyter_client.manager import KernelManager
 
 from course_lib import data_parallel
 from course_lib.data import digits
 from course_lib.models import MLP
+from grading.authoring.execute import RunningInterpreter
 
 SHARDS = [list(range(rank, 80, 2)) for rank in range(2)]
 #: A model that says which process it is in, and never ends; and a process that trains it.
@@ -28,6 +31,24 @@ class Waits(torch.nn.Linear):
         with open(os.environ["PIPE"], "w") as pipe:
             pipe.write(f"{os.getpid()}\\n")
         threading.Event().wait()
+"""
+#: A model that fails in every process but the one that makes it, where it is worker 1.
+_FAILS = """
+import os
+import sys
+
+import torch
+
+
+class Fails(torch.nn.Linear):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.process = os.getpid()
+
+    def forward(self, x):
+        if os.getpid() != self.process and sys.argv[2] == "1":
+            1 / 0
+        return super().forward(x)
 """
 _ASKS = """
 import signal
@@ -115,29 +136,115 @@ def test_unequal_shards_are_refused() -> None:
         data_parallel.train(MLP(2, 2, seed=0), x, y, [[0, 1, 2], [3, 4]])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_workers_end_with_the_process_that_asked(how, repository: Path, tmp_path: Path) -> None:
+def test_workers_end_with_one_that_raises(monkeypatch, tmp_path: Path) -> None:
+    """The others would wait for its gradients for ever."""
+    if reason := data_parallel.why_not():
+        pytest.skip(reason)
+    (tmp_path / "fails.py").write_text(_FAILS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    workers = started(monkeypatch)
+    model = importlib.import_module("fails").Fails(2, 2)
+    X, y = torch.zeros(4, 2), torch.tensor([0, 0, 1, 1])
+    outcome = data_parallel.train(model, X, y, [[0, 1], [2, 3]])
+    assert outcome.note.startswith(
+        "worker 1 failed (ZeroDivisionError: division by zero): the same"
+    )
+    assert [len(losses) for losses in outcome.losses] == [1, 1]
+    assert len(workers) == 2
+    assert all(worker.returncode is not None for worker in workers)
+
+
+def test_workers_end_when_something_is_raised_where_they_are_waited_for(monkeypatch) -> None:
+    if reason := data_parallel.why_not():
+        pytest.skip(reason)
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    workers = started(monkeypatch)
+    monkeypatch.setattr(data_parallel, "_wait_for", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained()
+    assert len(workers) == 2
+    assert all(worker.returncode is not None for worker in workers)
+
+
+def started(monkeypatch) -> list[subprocess.Popen]:
+    """The workers, as they are started from here on."""
+    workers: list[subprocess.Popen] = []
+    start = data_parallel._start
+
+    def kept(*arguments):
+        workers.append(start(*arguments))
+        return workers[-1]
+
+    monkeypatch.setattr(data_parallel, "_start", kept)
+    return workers
+
+
+@pytest.fixture
+def place(repository: Path, tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that finds the model that waits, and the pipe it writes to."""
     if reason := data_parallel.why_not():
         pytest.skip(reason)
     (tmp_path / "waits.py").write_text(_WAITS)
-    (tmp_path / "asks.py").write_text(_ASKS)
     os.mkfifo(tmp_path / "pipe")
     paths = os.pathsep.join([str(repository), str(tmp_path)])
     own = {"PYTHONPATH": paths, "PIPE": str(tmp_path / "pipe"), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **own}
+
+
+def two_workers(place: dict[str, str]) -> list[psutil.Process]:
+    """The workers, when both are in the middle of a step."""
+    numbers: set[int] = set()
+    while len(numbers) < 2:
+        with open(place["PIPE"]) as pipe:  # until a worker opens the other end
+            numbers |= set(map(int, pipe.read().split()))
+    return [psutil.Process(number) for number in numbers]
+
+
+def all_end(workers: list[psutil.Process]) -> bool:
+    _, alive = psutil.wait_procs(workers, timeout=60)
+    return not alive
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_end_with_the_process_that_asked(how, place, tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(_ASKS)
     asking = subprocess.Popen(
-        [sys.executable, tmp_path / "asks.py"], env={**os.environ, **own}, stderr=subprocess.DEVNULL
+        [sys.executable, tmp_path / "asks.py"], env=place, stderr=subprocess.DEVNULL
     )
     try:
-        numbers: set[int] = set()
-        while len(numbers) < 2:
-            with (tmp_path / "pipe").open() as pipe:  # until a worker opens the other end
-                numbers |= set(map(int, pipe.read().split()))
-        workers = [psutil.Process(number) for number in numbers]
+        workers = two_workers(place)
         asking.send_signal(how)
         asking.wait(60)
-        _, alive = psutil.wait_procs(workers, timeout=60)
-        assert not alive
+        assert all_end(workers)
     finally:
         asking.kill()
         asking.wait()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_workers_of_a_notebook_end_with_its_cell_and_with_its_kernel(place) -> None:
+    kernel = KernelManager(kernel_name="python3", kernel_spec_manager=RunningInterpreter())
+    kernel.start_kernel(env=place)
+    client = kernel.client()
+    client.start_channels()
+    try:
+        client.wait_for_ready(timeout=120)
+        cell = client.execute(_ASKS)
+        workers = two_workers(place)
+        kernel.interrupt_kernel()
+        replies = iter(lambda: client.get_shell_msg(timeout=120), None)
+        reply = next(each for each in replies if each["parent_header"]["msg_id"] == cell)
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        assert all_end(workers)
+        client.execute(_ASKS)  # the kernel goes on, until it is killed
+        workers = two_workers(place)
+        os.kill(kernel.provisioner.pid, signal.SIGKILL)
+        assert all_end(workers)
+    finally:
+        client.stop_channels()
+        kernel.shutdown_kernel(now=True)

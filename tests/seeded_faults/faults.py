@@ -60,6 +60,7 @@ FAMILIES = {
     "recorder": Family("test_recorder.py", "sequence or clearing or afterwards"),
     "training": Family("test_recorder.py", "trainer or restarted or checkpoint or evaluate"),
     "data": Family("test_data.py"),
+    "workers": Family("test_data_parallel.py", "end_with or end_when or same_model"),
     "palette": Family("test_palette.py"),
     # --- what is promised outside the code
     "command line": Family("test_command_line.py", "refuses_is_named or fault_of_ours or stops"),
@@ -383,6 +384,27 @@ FAULTS = (
         "course_lib/beats.py",
         """BROWN = "#8C6946\"""",
         """BROWN = "#D06010\"""",
+    ),
+    Fault(
+        "workers",
+        "workers go on when nobody waits for them any more",
+        "course_lib/data_parallel.py",
+        "        with suppress(ProcessLookupError):\n            worker.kill()\n",
+        "        pass\n",
+    ),
+    Fault(
+        "workers",
+        "a worker does not notice that the process that asked is gone",
+        "course_lib/data_parallel.py",
+        "    threading.Thread(target=_end_with_parent, daemon=True).start()\n",
+        "",
+    ),
+    Fault(
+        "workers",
+        "a worker keeps the sum of the gradients",
+        "course_lib/data_parallel.py",
+        "                p.grad /= count\n",
+        "",
     ),
     # --- what is promised outside the code ----------------------------------------------------------
     Fault(

@@ -1,4 +1,4 @@
-"""``Value``, public half."""
+"""``Value``, public half. Long because the check differentiates the programs of its cases itself."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -21,34 +21,64 @@ def program_case(
     return {"asks": asks, "lines": lines, "backward": list(backward), "task": task}
 
 
-def chain_case(start: float, factor: float, term: float, links: int) -> dict[str, Any]:
-    """A case: from ``start`` on, times ``factor`` and plus ``term`` in turns, ``links`` operations."""
-    chain = {"start": start, "factor": factor, "term": term, "links": links}
+def chain_case(start: float, term: float, links: int) -> dict[str, Any]:
+    """A case: from ``start`` on, ``links`` times plus ``term``."""
+    chain = {"start": start, "term": term, "links": links}
     return {"asks": ("deep",), "chain": chain, "task": "chain"}
+
+
+#: Where the gains of these cases are noted: they are compared with one another.
+_GAINS = {"numbers": "with_numbers", "again": "rounds"}
 
 
 def _observe(cls: Any, case: Case, notes: Notes) -> None:
     if "chain" in case:
         _observe_chain(cls, case["chain"], notes)
         return
-    nodes: list[Any] = []
-    for line in case["lines"]:
-        nodes.append(_computed(cls, line, nodes))
+    nodes = _program(cls, case["lines"])
     notes["data"] = [_number(node.data) for node in nodes]
     notes["before"] = [_number(node.grad) for node in nodes]
+    gains: list[list[Any]] = []
+    field = next((_GAINS[name] for name in case["asks"] if name in _GAINS), "gains")
+    notes[field] = gains
     for root in case["backward"]:
-        nodes[root].backward()
+        gains.append(_gained(nodes, nodes[root]))
     if case["backward"]:
-        notes["grads"] = [_number(node.grad) for node in nodes]
         notes["data_after"] = [_number(node.data) for node in nodes]
+    if "numbers" in case["asks"]:
+        with_values = _program(cls, case["lines"], as_values=True)
+        notes["with_values"] = [
+            _gained(with_values, with_values[root]) for root in case["backward"]
+        ]
 
 
 def _observe_chain(cls: Any, chain: Mapping[str, float], notes: Notes) -> None:
     first = node = cls(chain["start"])
-    for link in range(chain["links"]):
-        node = node + chain["term"] if link % 2 else node * chain["factor"]
-    node.backward()
-    notes["grads"] = [_number(first.grad), _number(node.grad)]
+    for _ in range(chain["links"]):
+        node = node + cls(chain["term"])
+    notes["start_gains"] = _gained([first, node], node)[0]
+
+
+def _gained(nodes: list[Any], root: Any) -> list[Any]:
+    """By how much backward() from ``root`` changes the gradients; what is no number, as it is."""
+    before = [_number(node.grad) for node in nodes]
+    root.backward()
+    after = [_number(node.grad) for node in nodes]
+    return [
+        b - a if isinstance(a, float) and isinstance(b, float) else b
+        for a, b in zip(before, after, strict=True)
+    ]
+
+
+def _program(cls: Any, lines: list[Line], as_values: bool = False) -> list[Any]:
+    """The results of the lines; ``as_values``: with each plain number made a value first."""
+    nodes: list[Any] = []
+    for operation, *arguments in lines:
+        wrapped = [cls(x) if as_values and type(x) is float else x for x in arguments]
+        nodes.append(
+            _computed(cls, (operation, *(wrapped if operation != "value" else arguments)), nodes)
+        )
+    return nodes
 
 
 def _computed(cls: Any, line: Line, nodes: list[Any]) -> Any:
@@ -105,49 +135,91 @@ def _first_wrong(wanted: list[float], got: list[Any]) -> int | None:
     return None
 
 
-_TEXTS = {
-    "tree": "gradients: L = tanh(w * x + b) gives every value in it dL/d(value)",
-    "numbers": "an expression with plain numbers in it has gradients, too",
-    "twice": "a value that is used twice gets the sum of both gradients",
-    "waits": "a value passes its gradient on once, when all of it has arrived",
-    "again": "a second backward() adds the same gradients once more",
-    "two losses": "two losses that share a value both add to its gradient",
+_VALUES = {
+    "forward": "values: +, * and tanh compute the right .data",
+    "numbers": "a plain number on either side of + and * gives the right .data",
 }
+_TEXTS = {
+    "tree": "gradients of sums and products: L = w * x + b gives every value in it dL/d(value)",
+    "tanh": "gradients of tanh: t = tanh(a) gives a the gradient 1 - t**2 times its own",
+    "numbers": "a plain number has the same effect on gradients as a Value of it",
+    "twice": "a value that is used twice gets the sum of both gradients",
+    "waits": "where paths of different lengths meet, all of the gradient is passed on, and once",
+    "again": "another backward() adds the same gradients once more",
+}
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """What the gains say: whether a backward() adds as much when it is called again, and something at
+    all; whether plain numbers have the effect that Values of them have; and whether the start of a
+    long chain got something."""
+    if case["task"] == "chain":
+        return {"reaches_start": _is_about(observation["start_gains"], 1.0)}
+    facts: dict[str, Any] = {"data_kept": observation.get("data_after") == observation["data"]}
+    if "again" in case["asks"]:
+        first, *_, last = observation["rounds"]
+        facts["adds_again"] = all(map(_is_about, last, first)) and any(
+            not _is_about(gain, 0.0)
+            for (operation, *_), gain in zip(case["lines"], first, strict=True)
+            if operation == "value"
+        )
+    if "numbers" in case["asks"]:
+        pairs = zip(observation["with_numbers"], observation["with_values"], strict=True)
+        facts["numbers_like_values"] = all(all(map(_is_about, a, b)) for a, b in pairs)
+    return facts
+
+
+def _is_about(got: Any, wanted: Any) -> bool:
+    return (
+        isinstance(got, float)
+        and isinstance(wanted, float)
+        and math.isclose(wanted, got, rel_tol=1e-6, abs_tol=1e-9)
+    )
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["task"] == "chain":
-        links = case["chain"]["links"]
-        wanted = case["chain"]["factor"] ** (links / 2)
-        got = observation["grads"][0]
-        good = isinstance(got, float) and math.isclose(got, wanted, rel_tol=1e-6)
-        text = f"a chain of {links:,} operations gets its gradient, too"
-        yield Finding(good, text, f"expected {wanted:.5g}, yours is {_shown(got)}")
+        text = f"a chain of {case['chain']['links']:,} operations gets its gradient, too"
+        got = f"expected 1, yours is {_shown(observation['start_gains'])}"
+        yield Finding(observation["reaches_start"], text, got)
         return
-    data, before = observation["data"], observation["before"]
-    wanted = _forward(case["lines"])
+    data, before, asks = observation["data"], observation["before"], case["asks"]
     kinds = [value for value in (*data, *before) if not isinstance(value, float)]
     text = ".data and .grad are Python floats"
     yield Finding(not kinds, text, f"yours is {a_type(kinds[0])}" if kinds else "")
-    if not kinds:
+    for name, text in _VALUES.items():
+        if name in asks:
+            wanted = _forward(case["lines"])
+            place = _first_wrong(wanted, data)
+            got = ""
+            if place is not None:
+                what = _in_words(case["lines"], place)
+                got = f"{what} is {wanted[place]:.4g}, yours is {_shown(data[place])}"
+            yield Finding(place is None, text, got)
+    if "forward" in asks and not kinds:
         yield Finding(not any(before), "every .grad is 0.0 before the first backward()")
-    place = _first_wrong(wanted, data)
-    got = ""
-    if place is not None:
-        what = _in_words(case["lines"], place)
-        got = f"{what} is {wanted[place]:.4g}, yours is {_shown(data[place])}"
-    yield Finding(place is None, "values: +, * and tanh compute the right .data", got)
     if not case["backward"]:
         return
-    grads = observation["grads"]
-    right = true_gradients(case["lines"], case["backward"])
-    wrong = _first_wrong(right, grads)
-    got = ""
-    if wrong is not None:
-        what = _in_words(case["lines"], wrong)
-        got = f"that of {what} is {right[wrong]:.4g}, yours is {_shown(grads[wrong])}"
-    yield Finding(wrong is None, _TEXTS.get(case["task"], _TEXTS["tree"]), got)
-    yield Finding(observation["data_after"] == data, "backward() leaves every .data as it was")
+    if "again" in asks:
+        yield Finding(observation["adds_again"], _TEXTS["again"])
+    elif "numbers" in asks:
+        yield Finding(observation["numbers_like_values"], _TEXTS["numbers"])
+    else:
+        right = true_gradients(case["lines"], case["backward"])
+        grads = [_total(column) for column in zip(*observation["gains"], strict=True)]
+        wrong = _first_wrong(right, grads)
+        got = ""
+        if wrong is not None:
+            what = _in_words(case["lines"], wrong)
+            got = f"that of {what} is {right[wrong]:.4g}, yours is {_shown(grads[wrong])}"
+        yield Finding(wrong is None, _TEXTS.get(case["task"], _TEXTS["tree"]), got)
+    yield Finding(observation["data_kept"], "backward() leaves every .data as it was")
+
+
+def _total(gains: tuple[Any, ...]) -> Any:
+    """The sum of what a value gained; the first that is no number where there is one."""
+    others = [gain for gain in gains if not isinstance(gain, float)]
+    return others[0] if others else sum(gains)
 
 
 def _shown(value: Any) -> str:
@@ -198,18 +270,29 @@ def _public_cases() -> list[Case]:
         ("+", 1.5, 2),
         ("*", 3, -2.0),
     ]
-    twice: list[Line] = [("value", 3.0), ("*", 0, 0), ("+", 1, 0)]
-    # Node 1 is used by 2 and by 3, and 2 by 3: node 1 must wait for both.
-    waits: list[Line] = [("value", 0.4), ("*", 0, 2.0), ("tanh", 1), ("*", 1, 2), ("+", 3, 1)]
-    losses: list[Line] = [("value", 0.5), ("*", 0, 3.0), ("value", 2.0), ("*", 0, 2)]
+    twice: list[Line] = [("value", 3.0), ("+", 0, 0), ("value", 2.0), ("+", 1, 2)]
+    # Line 2 is used by 3 and by 4, and 3 by 4: it must wait for both.
+    waits: list[Line] = [
+        ("value", 0.4),
+        ("value", 2.0),
+        ("+", 0, 1),
+        ("+", 2, 0),
+        ("+", 3, 2),
+        ("+", 4, 2),
+    ]
+    losses: list[Line] = [("value", 0.5), ("value", 3.0), ("value", 2.0), ("*", 0, 2)]
+    losses[1:2] = [("+", 0, 0)]
+    deeper: list[Line] = [("value", 0.5), ("tanh", 0), ("tanh", 1)]
     return [
-        program_case("forward", "gradients", lines=neuron, backward=(5,), task="tree"),
-        program_case("forward", "gradients", lines=numbers, backward=(4,), task="numbers"),
-        program_case("shared", lines=twice, backward=(2,), task="twice"),
-        program_case("shared", lines=waits, backward=(4,), task="waits"),
-        program_case("again", lines=losses, backward=(1, 3), task="two losses"),
+        program_case("forward", "gradients", lines=neuron[:5], backward=(4,), task="tree"),
+        program_case("forward", "tanh", lines=deeper, backward=(2,), task="tanh"),
+        program_case("numbers", lines=numbers, backward=(4,), task="numbers"),
+        program_case("gradients", lines=neuron[:4], backward=(3,), task="tree"),
+        program_case("shared", lines=twice, backward=(3,), task="twice"),
+        program_case("waits", lines=waits, backward=(5,), task="waits"),
         program_case("again", lines=neuron, backward=(5, 5), task="again"),
-        chain_case(1.0, 1.0002, 0.001, 10_000),
+        program_case("again", lines=losses, backward=(1, 3, 1), task="again"),
+        chain_case(1.0, 0.001, 10_000),
     ]
 
 
@@ -218,16 +301,33 @@ EXERCISE = Exercise(
     points=4,
     task="Autograd for single numbers.",
     aspects=(
-        Aspect("forward", "+, * and tanh, also with plain numbers on either side", 1, ("data",)),
+        Aspect(
+            "forward", "+, * and tanh of Values; .grad is 0.0 at first", 0.5, ("data", "before")
+        ),
+        Aspect(
+            "numbers",
+            "a plain number on either side is as good as a Value",
+            0.5,
+            ("data", "numbers_like_values"),
+        ),
         Aspect(
             "gradients",
-            "every value of an expression gets its gradient, the result itself 1",
-            1,
-            ("before", "grads", "data_after"),
+            "sums and products pass gradients on, and the result's own is 1",
+            0.5,
+            ("gains", "data_kept"),
         ),
-        Aspect("shared", "a value that is used several times gets the sum", 1, ("grads",)),
-        Aspect("again", "another backward() adds to the gradients that are there", 0.5, ("grads",)),
-        Aspect("deep", "a chain of 10,000 operations works", 0.5, ("grads",)),
+        Aspect("tanh", "tanh passes its gradient on, times its slope", 0.5, ("gains", "data_kept")),
+        Aspect("shared", "a value that is used several times gets the sum", 0.5, ("gains",)),
+        Aspect(
+            "waits",
+            "a value passes its gradient on once, when all of it has arrived",
+            0.5,
+            ("gains",),
+        ),
+        Aspect(
+            "again", "another backward() adds to the gradients that are there", 0.5, ("adds_again",)
+        ),
+        Aspect("deep", "a chain of 10,000 operations works", 0.5, ("reaches_start",)),
     ),
     hints=(
         "Let each result keep pairs (parent, slope): how much it changes per change of that parent. "
@@ -239,7 +339,18 @@ EXERCISE = Exercise(
         "arrives in a dictionary of this call; .grad may hold something from before.",
     ),
     observe=_observe,
-    fields=("data", "before", "grads", "data_after"),
+    fields=(
+        "data",
+        "before",
+        "gains",
+        "rounds",
+        "with_numbers",
+        "with_values",
+        "start_gains",
+        "data_after",
+    ),
+    facts=_facts,
+    derived=("adds_again", "numbers_like_values", "reaches_start", "data_kept"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=("torch.tensor", "torch.as_tensor", "torch.autograd.backward", "torch.autograd.grad"),

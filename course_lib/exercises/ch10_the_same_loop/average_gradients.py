@@ -1,6 +1,7 @@
 """``average_gradients``, public half."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -76,35 +77,88 @@ def _change_reaches_others(replicas: list[list[nn.Parameter]]) -> bool:
     return any(not torch.equal(a, b) for a, b in zip(before, others, strict=True))
 
 
-def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """By how much the sum of all replicas' gradients was multiplied to get what each replica has
+    now, whatever else happened to it.
+
+    ``everywhere``: all replicas have one and the same multiple, for each parameter that all had a
+    gradient for. ``is_mean``: where it is a multiple, it is the mean, and there is one somewhere.
+    ``filled``: parameters that only some had a gradient for have it in all, multiplied by as much as
+    the others. ``left_none``: those that nobody had one for still have none.
+    """
     given, got = case["gradients"], observation["gradients"]
-    complete = not any(g is None for each in given for g in each)
     count = len(given)
-    if complete:
-        text = "every replica has the mean of all replicas' gradients"
-        worst = _worst(given, got)
-        words = "" if worst is None else f"with {count} of them replica {worst} has something else"
-        yield Finding(worst is None, text, words)
-    else:
-        nowhere = [i for i in range(len(given[0])) if all(each[i] is None for each in given)]
-        text = "a gradient that is None in all replicas stays None"
-        yield Finding(all(each[i] is None for each in got for i in nowhere), text)
-        somewhere = [i for i in range(len(given[0])) if i not in nowhere]
-        text = "a gradient that only some replicas have counts as zero in the others"
-        worst = _worst(
-            [[each[i] for i in somewhere] for each in given],
-            [[each[i] for i in somewhere] for each in got],
-        )
-        words = "" if worst is None else f"with {count} of them replica {worst} has something else"
-        yield Finding(worst is None, text, words)
-    if count > 1:
-        yield Finding(not observation["shared"], "each replica has gradient tensors of its own")
-    kept = observation["same_objects"] and all(
+    complete: list[float | None] = []
+    partial: list[float | None] = []
+    multiples: list[float] = []
+    left_none = True
+    for place, column in enumerate(zip(*given, strict=True)):
+        known = [g for g in column if g is not None]
+        own = [each[place] for each in got]
+        if not known:
+            left_none = left_none and all(g is None for g in own)
+            continue
+        factors = [_factor(sum(known), g) for g in own]
+        # Of a single number any other is a multiple.
+        multiples += [f for f in factors if f and len(known) == count and known[0].numel() > 1]
+        (complete if len(known) == count else partial).extend(factors)
+    allowed = multiples or [1.0, 1 / count]
+    kept = observation["same_objects"] and _unchanged(case, observation)
+    return {
+        "everywhere": None not in complete and _equal(complete),
+        "is_mean": bool(multiples) and _equal([*multiples, 1 / count]),
+        "filled": all(f is not None and any(_equal([f, g]) for g in allowed) for f in partial),
+        "left_none": left_none,
+        "written": bool(multiples),
+        "parameters_kept": kept,
+    }
+
+
+def _factor(total: Tensor, gradient: Any) -> float | None:
+    """What ``total`` was multiplied by, to give ``gradient``; None when it was not, or by 0."""
+    if not isinstance(gradient, Tensor) or gradient.shape != total.shape:
+        return None
+    total, gradient = total.double().flatten(), gradient.double().flatten()
+    factor = (gradient @ total / (total @ total)).item()
+    same = factor > 0 and torch.allclose(gradient, factor * total, rtol=1e-4, atol=1e-6)
+    return factor if same else None
+
+
+def _equal(numbers: list[float]) -> bool:
+    return all(math.isclose(each, numbers[0], rel_tol=1e-4) for each in numbers)
+
+
+def _unchanged(case: Case, observation: Observation) -> bool:
+    return all(
         torch.equal(a, b)
         for own, each in zip(case["parameters"], observation["parameters"], strict=True)
         for a, b in zip(own, each, strict=True)
     )
-    yield Finding(kept, "the parameters stay as they are")
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    given, got, asks = case["gradients"], observation["gradients"], case["asks"]
+    count = len(given)
+    worst = _worst(given, got)
+    words = "" if worst is None else f"with {count} of them replica {worst} has something else"
+    if "together" in asks:
+        text = "all replicas end with the same gradients, to which each of them has added its own"
+        yield Finding(observation["everywhere"], text)
+    if "mean" in asks:
+        text = "every replica has the mean of all replicas' gradients"
+        fine = worst is None or (observation["is_mean"] and not observation["everywhere"])
+        yield Finding(fine, text, words)
+    if "missing" in asks:
+        text = "a gradient that is None in all replicas stays None"
+        yield Finding(observation["left_none"], text)
+        text = "a gradient that only some replicas have counts as zero in the others"
+        yield Finding(observation["filled"], text, words)
+    if "own" in asks:
+        text = "some replica ends with the sum of all replicas' gradients, or a fraction of it"
+        yield Finding(observation["written"], text)
+        if count > 1:
+            yield Finding(not observation["shared"], "each replica has gradient tensors of its own")
+        yield Finding(observation["parameters_kept"], "the parameters stay as they are")
 
 
 def _worst(given: list[list[Tensor | None]], got: list[list[Tensor | None]]) -> int | None:
@@ -128,8 +182,8 @@ def _public_cases() -> list[Case]:
     shapes = ((2, 3), (3,), ())
     without = ((0, 1), (1, 1), (2, 1), (1, 0))
     return [
-        replicas_case(generator, "mean", "own", shapes=shapes, replicas=3),
-        replicas_case(generator, "mean", shapes=((4,),), replicas=1),
+        replicas_case(generator, "together", "mean", "own", shapes=shapes, replicas=3),
+        replicas_case(generator, "together", "mean", shapes=((4,),), replicas=1),
         replicas_case(generator, "missing", shapes=shapes, replicas=3, without=without),
     ]
 
@@ -139,14 +193,24 @@ EXERCISE = Exercise(
     points=2,
     task="Make all replicas take the same step.",
     aspects=(
-        Aspect("mean", "every replica ends with the mean gradient", 1, ("gradients",)),
-        Aspect("missing", "missing gradients count as zero, or stay missing", 0.5, ("gradients",)),
+        Aspect(
+            "together",
+            "all replicas end with the same gradients, to which each has added its own",
+            0.5,
+            ("everywhere",),
+        ),
+        Aspect("mean", "what a replica gets is the mean", 0.5, ("is_mean",)),
+        Aspect(
+            "missing",
+            "missing gradients count as zero, or stay missing",
+            0.5,
+            ("filled", "left_none", "written"),
+        ),
         Aspect(
             "own",
             "in tensors of its own, and no parameter changes",
             0.5,
-            ("shared", "parameters", "same_objects"),
-            after=("mean",),
+            ("shared", "parameters_kept", "written"),
         ),
     ),
     hints=(
@@ -159,6 +223,8 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("gradients", "parameters", "same_objects", "shared"),
+    facts=_facts,
+    derived=("everywhere", "is_mean", "filled", "left_none", "written", "parameters_kept"),
     public_cases=_public_cases,
     properties=_properties,
 )

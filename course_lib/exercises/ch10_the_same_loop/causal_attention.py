@@ -61,15 +61,47 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         x.requires_grad_()
     before = [x.detach().clone() for x in given]
     result = function(*given)
-    notes["result"] = result.detach() if isinstance(result, Tensor) else result
+    notes["result"] = _without_graph(result)
     notes["inputs_kept"] = all(torch.equal(a, b) for a, b in zip(before, given, strict=True))
-    if not isinstance(result, Tensor) or result.dim() != 4:
-        return
-    notes["last"] = result.detach()[:, :, -1]
-    notes["gradients"] = None
-    if result.requires_grad:
-        weights = torch.linspace(0.5, 1.5, result.numel(), dtype=result.dtype).reshape(result.shape)
-        notes["gradients"] = list(torch.autograd.grad((result * weights).sum(), given))
+    if "graph" in case["asks"]:
+        notes["slopes_agree"] = _slopes_agree(function, given, result)
+    if not {"causal", "weights", "scores"}.isdisjoint(case["asks"]):
+        q, k, _ = (x.detach() for x in given)
+        # Values of which each is 1 at its own place and 0 elsewhere: the output is the weights.
+        own = torch.eye(q.shape[2], dtype=q.dtype).expand(*q.shape[:2], -1, -1).clone()
+        notes["shares"] = _without_graph(function(q, k, own))
+
+
+def _without_graph(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _slopes_agree(function: Any, given: list[Tensor], result: Any) -> list[bool]:
+    """Of q, k and v: is the gradient that reaches it the slope of what the function computes? True
+    also of a function that computes something else, and False where nothing arrives."""
+    if not isinstance(result, Tensor) or not result.requires_grad:
+        return [False] * 3
+
+    def total(result: Tensor) -> Tensor:
+        weights = torch.linspace(0.5, 1.5, result.numel(), dtype=result.dtype)
+        return (result * weights.reshape(result.shape)).sum()
+
+    agree = []
+    gradients = torch.autograd.grad(total(result), given, allow_unused=True)
+    for place, gradient in enumerate(gradients):
+        if gradient is None:
+            agree.append(False)
+            continue
+        direction = torch.linspace(-1.0, 1.5, gradient.numel(), dtype=gradient.dtype).cos()
+        direction, ends = direction.reshape(gradient.shape), []
+        for step in (1e-5, -1e-5):
+            moved = [x.detach().clone() for x in given]
+            moved[place] += step * direction
+            ends.append(total(function(*moved)).item())
+        slope = (ends[0] - ends[1]) / 2e-5
+        own = (gradient * direction).sum().item()
+        agree.append(abs(slope) > 1e-7 and math.isclose(slope, own, rel_tol=1e-4, abs_tol=1e-7))
+    return agree
 
 
 def running_means(v: Tensor) -> Tensor:
@@ -79,18 +111,55 @@ def running_means(v: Tensor) -> Tensor:
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    """What the result hangs on: of each position's output, whether it is a number."""
-    result = observation["result"]
-    return {"finite": bool(result.isfinite().all())}
+    """What the weights say: whether a position gives later ones a share, and itself and all earlier
+    ones; whether a row's shares add up to 1; and the last row, whatever it adds up to. Of values that
+    are as wide as there are positions; ``any_width``: what came back has that width, too."""
+    shares = observation.get("shares")
+    time = case["q"].shape[2]
+    if not isinstance(shares, Tensor) or shares.shape != (*case["q"].shape[:2], time, time):
+        wrong = {
+            "looks_ahead": True,
+            "looks_back": False,
+            "adds_up": False,
+            "weighs": False,
+            "last_row": None,
+        }
+        return wrong | {"any_width": False}
+    finite, counts = bool(shares.isfinite().all()), shares.double() != 0
+    last = shares[:, :, -1].double()
+    return {
+        "looks_ahead": bool(counts.triu(1).any()) or not finite,
+        "looks_back": finite and bool((counts | counts.new_ones(counts.shape).triu(1)).all()),
+        "adds_up": finite
+        and bool(((shares.double().sum(dim=-1) - 1).abs() < 1e-5).all())
+        and bool((shares >= 0).all()),
+        "weighs": bool(counts.sum(dim=-1).max() > 1),
+        "last_row": last / last.sum(dim=-1, keepdim=True),
+        "any_width": True,
+    }
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    q, v, result = case["q"], case["v"], observation["result"]
+    q, v, result, asks = case["q"], case["v"], observation["result"], case["asks"]
     is_tensor = isinstance(result, Tensor)
     wanted = list(v.shape)
     got = f"yours is {list(result.shape) if is_tensor else a_type(result)}"
     shaped = is_tensor and list(result.shape) == wanted
-    yield Finding(shaped, "the result has the shape of v: [batch, heads, time, width of v]", got)
+    the_shape = Finding(
+        shaped, "the result has the shape of v: [batch, heads, time, width of v]", got
+    )
+    if not is_tensor:
+        yield the_shape
+    if "shares" in observation.values:
+        yield from _findings_on_weights(case, observation)
+    if "graph" in asks:
+        without = [n for n, ok in zip("qkv", observation["slopes_agree"], strict=True) if not ok]
+        text = "gradients flow back to q, k and v, and are the slopes of the result"
+        yield Finding(not without, text, f"not for {' and '.join(without)}")
+        yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+    if not is_tensor:
+        return
+    yield the_shape
     if not shaped:
         return
     dtypes = f"{q.dtype} came in, {result.dtype} came out"
@@ -98,47 +167,75 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(bool(result.isfinite().all()), "no output is NaN or infinite")
     tolerance = 1e-9 if v.dtype == torch.float64 else 1e-5
     result, v = result.double(), v.double()
-    first = result[:, :, 0]
-    yield Finding(
-        bool((first - v[:, :, 0]).abs().max() < tolerance),
-        "the first position looks at itself alone: its output is v[0]",
-    )
-    if not case["q"].any():
+    if "whole" in asks:
+        first = bool((result[:, :, 0] - v[:, :, 0]).abs().max() < tolerance)
+        text = "the first position looks at itself alone: its output is v[0]"
+        yield Finding(first, text)
+        if not case["q"].any():
+            text = "queries of zero look at all positions up to their own alike: the mean of v[0] to v[t]"
+            good = bool((result - running_means(v)).abs().max() < tolerance)
+            yield Finding(good, text)
+            return
+        wanted_last, got_last = _last_number(case["q"], case["k"], v), result[0, 0, -1, 0].item()
         yield Finding(
-            bool((result - running_means(v)).abs().max() < tolerance),
-            "queries of zero look at all positions up to their own alike: the mean of v[0] to v[t]",
+            math.isclose(got_last, wanted_last, rel_tol=1e-4, abs_tol=1e-5),
+            "the last position's output is the mean of all values, weighted by a softmax of its scaled "
+            "scores",
+            f"its first number should be {wanted_last:.4f}, yours is {got_last:.4f}",
         )
+        low, high = v.amin(dim=-2, keepdim=True), v.amax(dim=-2, keepdim=True)
+        inside = bool(((result > low - tolerance) & (result < high + tolerance)).all())
+        yield Finding(inside, "each output is a mean of values: within their smallest and largest")
+
+
+_WEIGHTS = {
+    "causal": "each position looks at itself and at all that come before it",
+    "weights": "the weights of each position add up to 1, and none is negative",
+    "scores": "the weights of the last position are in the proportions of a softmax of its scaled scores",
+}
+
+
+def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Finding]:
+    asks, shares = case["asks"], observation["shares"]
+    text = "with values of another width the result has that width, too"
+    got = f"yours has {list(shares.shape)}" if isinstance(shares, Tensor) else ""
+    yield Finding(observation["any_width"], text, got or f"yours is {a_type(shares)}")
+    if not observation["any_width"]:
+        yield from (Finding(False, _WEIGHTS[name]) for name in asks if name in _WEIGHTS)
         return
-    wanted_last, got_last = _last_number(case["q"], case["k"], v), result[0, 0, -1, 0].item()
-    yield Finding(
-        math.isclose(got_last, wanted_last, rel_tol=1e-4, abs_tol=1e-5),
-        "the last position's output is the mean of all values, weighted by a softmax of its scaled "
-        "scores",
-        f"its first number should be {wanted_last:.4f}, yours is {got_last:.4f}",
-    )
-    low, high = v.amin(dim=-2, keepdim=True), v.amax(dim=-2, keepdim=True)
-    inside = bool(((result > low - tolerance) & (result < high + tolerance)).all())
-    yield Finding(inside, "each output is a mean of values: within their smallest and largest")
-    if list(q.shape) == [1, 1, 2, 4] and q.abs().max() == 1:
-        # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
-        share = 1 / (1 + math.exp(-2))
-        known = (1 - share) * v[0, 0, 0, 0].item() + share * v[0, 0, 1, 0].item()
-        last = result[0, 0, 1, 0].item()
-        yield Finding(
-            abs(last - known) < 1e-6,
-            "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881",
-            f"the values are {v[0, 0, 0, 0]:g} and {v[0, 0, 1, 0]:g}, your output is {last:.4f}",
-        )
-    yield Finding(observation["gradients"] is not None, "gradients flow back to q, k and v")
-    yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
+    if "causal" in asks:
+        yield Finding(not observation["looks_ahead"], "no position looks at a later one")
+        yield Finding(observation["looks_back"], _WEIGHTS["causal"])
+    if "weights" in asks:
+        text = "outputs are made of several values, not of one each"
+        yield Finding(observation["weighs"], text)
+        sums = shares[0, 0].sum(dim=-1)
+        got = f"those of the first position add up to {sums[0]:.3g}, of the last to {sums[-1]:.3g}"
+        yield Finding(observation["adds_up"], _WEIGHTS["weights"], got)
+    if "scores" in asks:
+        wanted, row = _last_weights(case["q"], case["k"]), observation["last_row"][0, 0]
+        good = torch.allclose(row, wanted, rtol=1e-4, atol=1e-6)
+        got = f"the first position's share is {wanted[0]:.4f} of them, yours is {row[0]:.4f}"
+        yield Finding(good, _WEIGHTS["scores"], got)
+        if list(case["q"].shape) == [1, 1, 2, 4]:
+            # Two positions, scores 0 and 4 at the last one; 4 / sqrt(4) = 2.
+            text = (
+                "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881"
+            )
+            yield Finding(good, text, f"yours are {row[0]:.3f} and {row[1]:.3f}")
+
+
+def _last_weights(q: Tensor, k: Tensor) -> Tensor:
+    """The weights of the last position in the first head, written out."""
+    query, keys = q[0, 0, -1].tolist(), k[0, 0].tolist()
+    scores = [sum(map(float.__mul__, query, key)) / math.sqrt(len(query)) for key in keys]
+    powers = [math.exp(score - max(scores)) for score in scores]
+    return torch.tensor(powers, dtype=torch.float64) / sum(powers)
 
 
 def _last_number(q: Tensor, k: Tensor, v: Tensor) -> float:
     """The first number of the last position's output, in the first head."""
-    query, keys, values = q[0, 0, -1].tolist(), k[0, 0].tolist(), v[0, 0, :, 0].tolist()
-    scores = [sum(map(float.__mul__, query, key)) / math.sqrt(len(query)) for key in keys]
-    powers = [math.exp(score - max(scores)) for score in scores]
-    return sum(map(float.__mul__, powers, values)) / sum(powers)
+    return (_last_weights(q, k) @ v[0, 0, :, 0].double()).item()
 
 
 def _public_cases() -> list[Case]:
@@ -146,15 +243,21 @@ def _public_cases() -> list[Case]:
     zero = torch.tensor([0.0, 0, 0, 0]).double()
     one = torch.tensor([1.0, 1, 1, 1]).double()
     known = attention_case(
-        "weights",
+        "scores",
         q=torch.stack([one, one]).reshape(1, 1, 2, 4),
         k=torch.stack([zero, one]).reshape(1, 1, 2, 4),
         v=torch.tensor([0.0, 10.0]).double().reshape(1, 1, 2, 1),
     )
     return [
-        drawn_case(generator, (2, 2, 5, 3), "causal", scale=0.0),
+        drawn_case(generator, (2, 2, 5, 3), "causal", "weights", "whole", scale=0.0),
         known,
-        drawn_case(generator, (2, 3, 4, 8), "whole", width_of_v=5, strided=True),
+        drawn_case(
+            generator,
+            (2, 3, 4, 8),
+            *("causal", "weights", "scores", "whole", "graph"),
+            width_of_v=5,
+            strided=True,
+        ),
         drawn_case(generator, (3, 1, 1, 4), "whole", dtype=torch.float32),
     ]
 
@@ -167,20 +270,22 @@ EXERCISE = Exercise(
         Aspect(
             "causal",
             "position t sees the positions 0 to t, itself included",
-            1.5,
-            ("result",),
-        ),
-        Aspect(
-            "weights",
-            "a softmax over the scaled scores weighs the values",
-            1.5,
-            ("last",),
-        ),
-        Aspect(
-            "whole",
-            "both together, for any sizes, with gradients, and nothing is changed",
             1,
-            ("result", "gradients", "inputs_kept"),
+            ("looks_ahead", "looks_back"),
+        ),
+        Aspect("weights", "the weights of a position add up to 1", 1, ("adds_up", "weighs")),
+        Aspect(
+            "scores",
+            "the weights are in the proportions of a softmax of the scaled scores",
+            1,
+            ("last_row",),
+        ),
+        Aspect("whole", "the weighted mean of the values, for any sizes", 0.5, ("result",)),
+        Aspect(
+            "graph",
+            "gradients flow back to q, k and v, which stay unchanged",
+            0.5,
+            ("slopes_agree", "inputs_kept"),
         ),
     ),
     hints=(
@@ -192,9 +297,9 @@ EXERCISE = Exercise(
         "where later is True above the diagonal, torch.ones(T, T).triu(diagonal=1) == 1.",
     ),
     observe=_observe,
-    fields=("result", "last", "gradients", "inputs_kept"),
+    fields=("result", "shares", "slopes_agree", "inputs_kept"),
     facts=_facts,
-    derived=("finite",),
+    derived=("looks_ahead", "looks_back", "adds_up", "weighs", "last_row", "any_width"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=ATTENTION,

@@ -1,6 +1,6 @@
 """``generate``, public half."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -45,6 +45,7 @@ class Continues(nn.Module):
         self.table, self.head = nn.Parameter(table), nn.Parameter(head)
         self.context = context
         self.calls: list[tuple[bool, bool]] = []
+        self.shown: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[batch, time]`` -> ``[batch, time, vocabulary]``."""
@@ -57,7 +58,9 @@ class Continues(nn.Module):
         ages = (torch.arange(time)[:, None] - torch.arange(time)).clamp(min=0)
         weights = (0.6 ** ages.double()).tril()
         logits = torch.sin(3 * weights @ embedded) @ self.head
-        return -logits if self.training else logits
+        logits = -logits if self.training else logits
+        self.shown.append((tokens.clone(), logits[:, -1].argmax(dim=1)))
+        return logits
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -66,6 +69,9 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     tokens = case["tokens"].clone()
     result = function(model, tokens, case["n_new"], case["context"])
     notes["returned"] = result
+    # What the model was shown, and what it called the most likely next token: a list for each call.
+    notes["shown"] = [seen.tolist() for seen, _ in model.shown]
+    notes["said"] = [said.tolist() for _, said in model.shown]
     notes["prompt_kept"] = torch.equal(tokens, case["tokens"])
     notes["evaluated"] = not any(training for training, _ in model.calls)
     notes["recorded"] = any(grad for _, grad in model.calls)
@@ -73,38 +79,83 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["grad_mode"] = torch.is_grad_enabled()
 
 
-def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """Whether the result is what was asked for; and, token by token, whether the model named it
+    when it was shown the end of what stands before it (``follows_model``), and whether it was shown
+    exactly as much of that as it takes (``sees_last``).
+
+    Neither depends on the mode of the model, nor the second on which token was taken then.
+    """
+    facts: dict[str, Any] = {"used": bool(observation["shown"]) or not case["n_new"]}
+    start = case["tokens"].shape[1]
     returned = observation["returned"]
+    facts["is_tokens"] = isinstance(returned, Tensor) and returned.dtype == torch.int64
+    facts["has_shape"] = facts["is_tokens"] and list(returned.shape) == _wanted_shape(case)
+    facts["starts"] = facts["is_tokens"] and torch.equal(returned[:, :start], case["tokens"])
+    rows = returned.tolist() if facts["starts"] else []
+    ends = range(start, len(rows[0])) if rows else range(0)
+    named = {
+        (tuple(row), token)
+        for shown, said in zip(observation["shown"], observation["said"], strict=True)
+        for row, token in zip(shown, said, strict=True)
+    }
+    inputs = {row for row, _ in named}
+    facts["follows_model"] = bool(ends) and all(
+        any((tuple(row[first:end]), row[end]) in named for first in range(end))
+        for row in rows
+        for end in ends
+    )
+    facts["sees_last"] = bool(ends) and all(
+        tuple(row[max(0, end - case["context"]) : end]) in inputs for row in rows for end in ends
+    )
+    return facts
+
+
+_TYPE = "the result is an int64 tensor"
+
+
+def _wanted_shape(case: Case) -> list[int]:
     rows, start = case["tokens"].shape
-    wanted = [rows, start + case["n_new"]]
-    good = isinstance(returned, Tensor) and returned.dtype == torch.int64
-    text = "the result is an int64 tensor"
-    kind = returned.dtype if isinstance(returned, Tensor) else a_type(returned)
-    yield Finding(good, text, f"yours is {kind}")
-    if not good:
-        return
-    shaped = list(returned.shape) == wanted
-    text = "it has the shape [batch, time + n_new]"
-    yield Finding(shaped, text, f"{wanted} is expected here, yours is {list(returned.shape)}")
-    if not shaped:
-        return
-    kept = torch.equal(returned[:, :start], case["tokens"])
-    yield Finding(kept, "it starts with the given tokens")
-    yield Finding(observation["prompt_kept"], "the tensor that was passed in is unchanged")
-    text = "the model is in eval mode while it generates"
-    yield Finding(observation["evaluated"], text)
-    yield Finding(not observation["recorded"], "nothing is recorded for a backward pass")
-    mode = "train" if case["training"] else "eval"
-    text = f"a model in {mode} mode is in {mode} mode afterwards"
-    yield Finding(observation["mode_afterwards"] == case["training"], text)
-    text = "gradients are recorded again afterwards"
-    yield Finding(observation["grad_mode"], text)
-    if kept and observation["evaluated"]:
-        place = _first_unlikely(case, returned)
-        text = "each new token is the most likely one after those before it"
-        if start + case["n_new"] > case["context"] + 1:
-            text += ", of which the model sees the last ones"
-        yield Finding(place is None, text, f"yours differs from new token number {place}")
+    return [rows, start + case["n_new"]]
+
+
+def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
+    returned, asks = observation["returned"], case["asks"]
+    shape = "it has the shape [batch, time + n_new]"
+    if not observation["is_tokens"]:
+        kind = returned.dtype if isinstance(returned, Tensor) else a_type(returned)
+        yield Finding(False, _TYPE, f"yours is {kind}")
+        if "whole" in asks:
+            yield Finding(False, shape, f"yours is {kind}")
+    elif not {"tokens", "whole"}.isdisjoint(asks):
+        yield Finding(True, _TYPE)
+    if "tokens" in asks and observation["is_tokens"]:
+        text = "each new token is the one that the model finds most likely after those before it"
+        place = _first_unlikely(case, returned) if observation["starts"] else None
+        got = f"yours differs from new token number {place}" if place else ""
+        yield Finding(observation["follows_model"], text, got)
+    if "context" in asks:
+        text = (
+            "for each new token the model sees the last tokens before it, the new ones included: "
+            "`context` of them, or all if there are fewer"
+        )
+        yield Finding(observation["sees_last"], text)
+    if "whole" in asks and observation["is_tokens"]:
+        got = f"{_wanted_shape(case)} is expected here, yours is {list(returned.shape)}"
+        yield Finding(observation["has_shape"], shape, got)
+        yield Finding(observation["starts"], "it starts with the given tokens")
+        yield Finding(observation["used"], "the model is called")
+    if "modes" in asks:
+        yield Finding(observation["prompt_kept"], "the tensor that was passed in is unchanged")
+        text = "the model is in eval mode while it generates"
+        yield Finding(observation["used"] and observation["evaluated"], text)
+        text = "nothing is recorded for a backward pass"
+        yield Finding(not observation["recorded"], text)
+        mode = "train" if case["training"] else "eval"
+        text = f"a model in {mode} mode is in {mode} mode afterwards"
+        yield Finding(observation["mode_afterwards"] == case["training"], text)
+        text = "gradients are recorded again afterwards"
+        yield Finding(observation["grad_mode"], text)
 
 
 def _first_unlikely(case: Case, returned: Tensor) -> int | None:
@@ -122,9 +173,9 @@ def _first_unlikely(case: Case, returned: Tensor) -> int | None:
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(103)
     return [
-        generation_case(generator, "tokens", rows=2, start=3, n_new=4, context=12),
-        generation_case(generator, "context", rows=3, start=4, n_new=6, context=5),
-        generation_case(generator, "modes", rows=1, start=1, n_new=3, context=9),
+        generation_case(generator, "tokens", "whole", rows=2, start=3, n_new=4, context=12),
+        generation_case(generator, "context", "whole", rows=3, start=4, n_new=6, context=5),
+        generation_case(generator, "modes", "tokens", rows=1, start=1, n_new=3, context=9),
         generation_case(generator, "modes", rows=2, start=2, n_new=2, context=9, training=False),
     ]
 
@@ -135,17 +186,25 @@ EXERCISE = Exercise(
     task="Let a language model write: one most likely token after another.",
     aspects=(
         Aspect(
-            "tokens", "each new token is the most likely one after all before it", 1, ("returned",)
+            "tokens",
+            "each new token is the one that the model finds most likely",
+            0.5,
+            ("follows_model",),
         ),
         Aspect(
-            "context", "the model gets the last tokens, as many as it takes", 0.5, ("returned",)
+            "whole",
+            "the given tokens come back, followed by n_new new ones",
+            0.5,
+            ("has_shape", "starts", "used"),
+        ),
+        Aspect(
+            "context", "the model sees the last tokens, as many as it takes", 0.5, ("sees_last",)
         ),
         Aspect(
             "modes",
             "in eval mode and without a graph; afterwards everything is as it was",
             0.5,
-            ("evaluated", "recorded", "mode_afterwards", "grad_mode", "prompt_kept"),
-            after=("tokens",),
+            ("used", "evaluated", "recorded", "mode_afterwards", "grad_mode", "prompt_kept"),
         ),
     ),
     hints=(
@@ -156,7 +215,18 @@ EXERCISE = Exercise(
         "model.eval(), and give it to model.train(...) at the end.",
     ),
     observe=_observe,
-    fields=("returned", "prompt_kept", "evaluated", "recorded", "mode_afterwards", "grad_mode"),
+    fields=(
+        "returned",
+        "shown",
+        "said",
+        "prompt_kept",
+        "evaluated",
+        "recorded",
+        "mode_afterwards",
+        "grad_mode",
+    ),
+    facts=_facts,
+    derived=("used", "is_tokens", "has_shape", "starts", "follows_model", "sees_last"),
     public_cases=_public_cases,
     properties=_properties,
 )

@@ -1,12 +1,18 @@
 """``policy_gradient_loss``, public half."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch10_the_same_loop.results import is_about, number_of, seen
+from course_lib.exercises.ch10_the_same_loop.results import (
+    is_about,
+    number_in,
+    number_of,
+    same_result,
+    seen,
+)
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
@@ -54,6 +60,34 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["gradient"] = gradients[0]
     reached = [g is not None and bool(g.any()) for g in gradients[1:]]
     notes["reaches_rewards"], notes["reaches_baseline"] = reached[0], any(reached[1:])
+    if "baseline" in case["asks"]:
+        zero = 0 * case["baseline"]
+        lower = case["rewards"] - case["baseline"]
+        for name, rewards in (("lowered", lower), ("without", case["rewards"].clone())):
+            other = function(case["log_probs"].clone(), rewards, zero)
+            notes[name] = other.detach() if isinstance(other, Tensor) else other
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """The loss as a number; whether a step follows the rewards, and whether the baseline does what
+    lower rewards would do."""
+    gradient = observation["gradient"]
+    facts: dict[str, Any] = {
+        "number": number_in(observation["loss"]),
+        "reaches_log_probs": gradient is not None and bool(gradient.any()),
+        "follows_rewards": False,
+    }
+    if gradient is not None:
+        shares = gradient / case["rewards"]
+        facts["follows_rewards"] = bool(shares[0] < 0) and torch.allclose(
+            shares, shares[0].expand_as(shares), rtol=1e-3
+        )
+    if "baseline" in case["asks"]:
+        loss = observation["loss"]
+        facts["baseline_counts"] = same_result(loss, observation["lowered"]) and not same_result(
+            loss, observation["without"]
+        )
+    return facts
 
 
 def true_loss(case: Case) -> tuple[float, list[float]]:
@@ -67,35 +101,42 @@ def true_loss(case: Case) -> tuple[float, list[float]]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    loss = observation["loss"]
+    loss, asks = observation["loss"], case["asks"]
+    if "baseline" in asks:
+        text = "a baseline has the same effect as rewards that are lower by that much"
+        lowered = seen(observation["lowered"])
+        got = f"with the baseline {seen(loss)}; with lower rewards {lowered}"
+        if same_result(loss, observation["without"]):
+            got = f"the baseline makes no difference: with and without it {seen(loss)}"
+        yield Finding(observation["baseline_counts"], text, got)
     known = number_of(loss) is not None
-    yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
-    if not known:
-        return
-    wanted, slopes = true_loss(case)
-    kind = "baseline" if case["baseline"] is not None else "no baseline"
-    text = {
-        "baseline": "with a baseline: minus the mean of log_prob * (reward - baseline)",
-        "no baseline": "without a baseline: minus the mean of log_prob * reward",
-    }[kind]
-    yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.4g}, {seen(loss)}")
-    gradient = observation["gradient"]
-    yield Finding(gradient is not None, "a gradient flows back to log_probs")
-    if gradient is not None:
-        right = torch.allclose(gradient.double(), torch.tensor(slopes).double(), atol=1e-4)
-        text = "that gradient raises the probability of actions that beat the baseline"
-        yield Finding(right, text)
-    yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
-    yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
+    if "value" in asks:
+        yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
+        if known:
+            wanted, _ = true_loss(case)
+            text = "without a baseline it is minus the mean of log_prob * reward"
+            got = f"that is {wanted:.4g}, {seen(loss)}"
+            yield Finding(is_about(loss, wanted, 1e-4), text, got)
+    if "learns" in asks:
+        if known:
+            flows = observation["gradient"] is not None
+            yield Finding(flows, "a gradient flows back to log_probs")
+        text = "a step makes each action more likely in proportion to its reward"
+        yield Finding(observation["follows_rewards"], text)
+    if "constant" in asks:
+        text = "it is the log_probs that a gradient reaches"
+        yield Finding(observation["reaches_log_probs"], text)
+        yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
+        yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(106)
     return [
-        policy_case(generator, "loss", n=4),
+        policy_case(generator, "value", "learns", "constant", n=4),
         policy_case(generator, "baseline", n=5, baseline="number"),
         policy_case(generator, "baseline", "constant", n=3, baseline="tensor"),
-        policy_case(generator, "loss", n=3, baseline="None"),
+        policy_case(generator, "value", "learns", n=3, baseline="None"),
     ]
 
 
@@ -104,13 +145,19 @@ EXERCISE = Exercise(
     points=2,
     task="A loss that raises the probability of what was rewarded.",
     aspects=(
-        Aspect("loss", "minus the mean of log-probability times reward", 1, ("loss", "gradient")),
-        Aspect("baseline", "a baseline is subtracted from the rewards", 0.5, ("loss", "gradient")),
+        Aspect("value", "minus the mean of log-probability times reward", 0.5, ("number",)),
+        Aspect(
+            "learns",
+            "its gradient follows the rewards",
+            0.5,
+            ("follows_rewards",),
+        ),
+        Aspect("baseline", "a baseline is subtracted from the rewards", 0.5, ("baseline_counts",)),
         Aspect(
             "constant",
             "rewards and baseline are numbers to the loss: no gradient reaches them",
             0.5,
-            ("reaches_rewards", "reaches_baseline", "gradient"),
+            ("reaches_rewards", "reaches_baseline", "reaches_log_probs"),
         ),
     ),
     hints=(
@@ -120,7 +167,16 @@ EXERCISE = Exercise(
         "truth value). advantages.detach() keeps the gradient out of a baseline that is a network.",
     ),
     observe=_observe,
-    fields=("loss", "gradient", "reaches_rewards", "reaches_baseline"),
+    fields=(
+        "loss",
+        "gradient",
+        "reaches_rewards",
+        "reaches_baseline",
+        "lowered",
+        "without",
+    ),
+    facts=_facts,
+    derived=("number", "reaches_log_probs", "follows_rewards", "baseline_counts"),
     public_cases=_public_cases,
     properties=_properties,
 )

@@ -1,13 +1,19 @@
 """``preference_loss``, public half."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch10_the_same_loop.results import is_about, number_of, seen
+from course_lib.exercises.ch10_the_same_loop.results import (
+    is_about,
+    number_in,
+    number_of,
+    same_result,
+    seen,
+)
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
@@ -25,8 +31,12 @@ def drawn_case(
     margin: float | None = None,
     dtype: torch.dtype = torch.float64,
 ) -> dict[str, Any]:
-    """A case with random scores."""
+    """A case with random scores. Of the first pair the chosen answer has the higher score by at least
+    1, of the second the rejected one."""
     chosen, rejected = torch.randn(2, n, generator=generator, dtype=torch.float64) * 1.5
+    for place, sign in enumerate((1.0, -1.0)[:n]):
+        apart = (chosen[place] - rejected[place]).abs() + 1.4
+        chosen[place] = rejected[place] + sign * apart
     return preference_case(
         *asks, chosen=(chosen + 0.4).to(dtype), rejected=rejected.to(dtype), margin=margin
     )
@@ -34,12 +44,42 @@ def drawn_case(
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     chosen, rejected = (case[name].clone().requires_grad_() for name in ("chosen", "rejected"))
-    more = {} if case["margin"] is None else {"margin": case["margin"]}
-    loss = function(chosen, rejected, **more)
+    margin = case["margin"]
+    loss = function(chosen, rejected, **({} if margin is None else {"margin": margin}))
     notes["loss"] = loss.detach() if isinstance(loss, Tensor) else loss
     notes["gradients"] = None
     if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
         notes["gradients"] = list(torch.autograd.grad(loss, [chosen, rejected], allow_unused=True))
+    if "margin" in case["asks"]:
+        lower, plain = case["chosen"] - margin, case["chosen"].clone()
+        notes["lowered"] = _without_graph(function(lower, case["rejected"].clone(), margin=0.0))
+        notes["plain"] = _without_graph(function(plain, case["rejected"].clone(), margin=0.0))
+
+
+def _without_graph(value: Any) -> Any:
+    return value.detach() if isinstance(value, Tensor) else value
+
+
+def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
+    """The loss as a number; which way a step would move the scores; and of the pairs that are 10,000
+    apart, the first the right way round and the second the wrong way, which one is pulled."""
+    facts: dict[str, Any] = {"number": number_in(observation["loss"])}
+    if "margin" in case["asks"]:
+        loss = observation["loss"]
+        facts["margin_counts"] = same_result(loss, observation["lowered"]) and not same_result(
+            loss, observation["plain"]
+        )
+    gradients = observation["gradients"] or [None, None]
+    complete = all(g is not None for g in gradients)
+    up, down = ([0.0], [0.0]) if not complete else [g.tolist() for g in gradients]
+    facts["moves"] = complete and max(up) < 0 < min(down)
+    if "stable" in case["asks"]:
+        facts["finite"] = complete and all(map(math.isfinite, (facts["number"], *up, *down)))
+        facts["one_is_pulled"] = facts["finite"] and all(
+            (abs(first) > abs(second) / 2) != (abs(second) > abs(first) / 2)
+            for first, second in (up[:2], down[:2])
+        )
+    return facts
 
 
 def true_loss(case: Case) -> float:
@@ -52,33 +92,37 @@ def true_loss(case: Case) -> float:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    loss, margin = observation["loss"], case["margin"]
+    loss, margin, asks = observation["loss"], case["margin"], case["asks"]
+    if "margin" in asks:
+        text = "a margin has the same effect as lowering the chosen scores by that much"
+        lowered = seen(observation["lowered"])
+        got = f"with margin={margin:g} {seen(loss)}; with lower scores {lowered}"
+        if same_result(loss, observation["plain"]):
+            got = f"the margin makes no difference: with and without it {seen(loss)}"
+        yield Finding(observation["margin_counts"], text, got)
+        return
     known = number_of(loss) is not None
     yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
-    if not known:
-        return
-    wanted = true_loss(case)
-    extreme = bool(((case["chosen"] - case["rejected"]).abs() > 1000).any())
-    if extreme:
-        text = "differences of 10,000 and -10,000 give the right, finite loss"
-        yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.6g}, {seen(loss)}")
-    elif margin:
-        text = "with a margin, the difference has to be larger by that much"
-        yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.4g}, {seen(loss)}")
-    elif torch.equal(case["chosen"], case["rejected"]):
-        text = "equal scores cost log(2) = 0.693 a pair, whatever the number of pairs"
-        yield Finding(is_about(loss, wanted, 1e-4), text, seen(loss))
-    else:
-        text = "it is the mean of -log(sigmoid(chosen - rejected))"
-        yield Finding(is_about(loss, wanted, 1e-4), text, f"that is {wanted:.4g}, {seen(loss)}")
+    if "value" in asks and known:
+        wanted = true_loss(case)
+        if torch.equal(case["chosen"], case["rejected"]):
+            text = "equal scores cost log(2) = 0.693 a pair, whatever the number of pairs"
+        else:
+            text = "it is the mean of -log(sigmoid(chosen - rejected))"
+        got = f"that is {wanted:.4g}, {seen(loss)}"
+        yield Finding(is_about(loss, wanted, 1e-4), text, got)
     gradients = observation["gradients"]
     flows = gradients is not None and all(g is not None for g in gradients)
-    yield Finding(flows, "a gradient flows back to both scores")
-    if flows:
-        finite = all(bool(g.isfinite().all()) for g in gradients)
-        yield Finding(finite, "all gradients are finite")
-        up = bool((gradients[0] <= 0).all()) and bool((gradients[1] >= 0).all())
-        yield Finding(up, "a step raises chosen scores and lowers rejected ones")
+    if "moves" in asks:
+        if known:
+            yield Finding(flows, "a gradient flows back to both scores")
+        text = "a step raises each chosen score and lowers each rejected one"
+        yield Finding(observation["moves"], text)
+    if "stable" in asks:
+        text = "with scores 10,000 apart, either way round, the loss and both gradients are finite"
+        yield Finding(observation["finite"], text, seen(loss) if flows or not known else "")
+        text = "of two pairs 10,000 apart, only the one the wrong way round is still pulled"
+        yield Finding(observation["one_is_pulled"], text)
 
 
 def _public_cases() -> list[Case]:
@@ -86,8 +130,8 @@ def _public_cases() -> list[Case]:
     level = torch.tensor([1.5, -2.0, 0.3]).double()
     far = torch.tensor([1e4, -1e4, 2.0]).double()
     return [
-        preference_case("loss", chosen=level, rejected=level.clone()),
-        drawn_case(generator, "loss", n=5),
+        preference_case("value", "moves", chosen=level, rejected=level.clone()),
+        drawn_case(generator, "value", "moves", n=5),
         drawn_case(generator, "margin", n=4, margin=0.75),
         preference_case("stable", chosen=far, rejected=torch.zeros(3).double()),
     ]
@@ -98,13 +142,14 @@ EXERCISE = Exercise(
     points=2,
     task="Learn a score from comparisons.",
     aspects=(
-        Aspect("loss", "the mean of -log(sigmoid(chosen - rejected))", 1, ("loss", "gradients")),
-        Aspect("margin", "a margin is subtracted from the difference", 0.5, ("loss", "gradients")),
+        Aspect("value", "the mean of -log(sigmoid(chosen - rejected))", 0.5, ("number",)),
+        Aspect("moves", "its gradient pulls the two scores apart", 0.5, ("moves",)),
+        Aspect("margin", "a margin is subtracted from the difference", 0.5, ("margin_counts",)),
         Aspect(
             "stable",
             "finite loss and gradients for differences of 10,000 and -10,000",
             0.5,
-            ("loss", "gradients"),
+            ("finite", "one_is_pulled"),
         ),
     ),
     hints=(
@@ -114,7 +159,9 @@ EXERCISE = Exercise(
         "torch.nn.functional.logsigmoid computes the logarithm without the detour.",
     ),
     observe=_observe,
-    fields=("loss", "gradients"),
+    fields=("loss", "gradients", "lowered", "plain"),
+    facts=_facts,
+    derived=("number", "margin_counts", "moves", "finite", "one_is_pulled"),
     public_cases=_public_cases,
     properties=_properties,
 )

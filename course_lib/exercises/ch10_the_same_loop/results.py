@@ -1,7 +1,9 @@
 """What the two losses of this chapter share: how a check looks at a 0-dim result."""
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.wire import a_type
@@ -14,12 +16,32 @@ def number_of(value: Any) -> float | None:
     return None
 
 
+def number_in(value: Any) -> float | None:
+    """The number of a loss, also of one that is a plain float; None for anything else."""
+    return value if type(value) is float else number_of(value)
+
+
+def same_result(one: Any, other: Any) -> bool:
+    """Whether two results of a loss, right or wrong, are the same up to rounding: tensors of one
+    shape, or floats."""
+    if type(one) is float and type(other) is float:
+        return math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-6)
+    return (
+        isinstance(one, Tensor)
+        and isinstance(other, Tensor)
+        and one.shape == other.shape
+        and torch.allclose(one.double(), other.double(), rtol=1e-4, atol=1e-6)
+    )
+
+
 def seen(value: Any) -> str:
     """What a check says about a loss that is not right: its number, its shape or its type."""
     if not isinstance(value, Tensor):
         return f"yours is {a_type(value)}"
     number = number_of(value)
-    return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
+    return (
+        f"yours has shape {list(value.shape)}" if number is None else f"yours is {number + 0.0:.4g}"
+    )
 
 
 def is_about(value: Any, wanted: float, tolerance: float = 1e-5) -> bool:

@@ -37,25 +37,29 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """Whichever permutation it is: how long the shards are and how often the examples come, in the
-    first round and in the next epoch; and in what the rounds differ."""
-    shards = observation["shards"]
-    well_formed = all(_is_shard(shard) for each in shards.values() for shard in each)
-    if not well_formed:
-        return {"well_formed": False}
-    n = case["n"]
+    first round and in the next epoch; and in what the rounds differ. A tensor or a tuple of ints is
+    read like a list; only ``is_list`` tells."""
+    given = observation["shards"]
+    is_list = all(_is_shard(shard) for each in given.values() for shard in each)
+    shards = {label: [_as_list(shard) for shard in each] for label, each in given.items()}
+    if any(shard is None for each in shards.values() for shard in each):
+        return {"is_list": False, "readable": False}
+    n, first = case["n"], shards["first"]
     counts = [
         Counter(i for shard in shards[label] for i in shard) for label in ("first", "next epoch")
     ]
     return {
-        "well_formed": True,
-        "lengths": [len(shard) for shard in shards["first"]],
+        "is_list": is_list,
+        "readable": True,
+        "lengths": [len(shard) for shard in first],
         "out_of_range": sum(not 0 <= i < n for i in counts[0]),
         "times": [dict(sorted(Counter(count.values()).items())) for count in counts],
-        "repeated_in_a_shard": any(len(set(shard)) < len(shard) for shard in shards["first"]),
-        "repeatable": shards["first"] == shards["again"],
-        "shuffled": any(shard != sorted(shard) for shard in shards["first"]),
-        "epochs_differ": shards["first"] != shards["next epoch"],
-        "seeds_differ": shards["first"] != shards["other seed"],
+        "repeated_in_a_shard": any(len(set(shard)) < len(shard) for shard in first),
+        "repeatable": first == shards["again"],
+        "ranks_differ": len(first) == 1 or first[0] != first[1],
+        "shuffled": any(shard != sorted(shard) for shard in first),
+        "epochs_differ": first != shards["next epoch"],
+        "seeds_differ": first != shards["other seed"],
     }
 
 
@@ -63,48 +67,79 @@ def _is_shard(value: Any) -> bool:
     return type(value) is list and all(type(i) is int for i in value)
 
 
+def _as_list(value: Any) -> list[int] | None:
+    """The ints of a shard; None where it is something else."""
+    if isinstance(value, torch.Tensor) and value.dim() == 1:
+        value = value.tolist()
+    if not isinstance(value, list | tuple):
+        return None
+    numbers = [each.item() if isinstance(each, torch.Tensor) else each for each in value]
+    return numbers if _is_shard(numbers) else None
+
+
+_FIRST_LINES = {
+    "filled": "all workers get equally many: n / world_size, rounded up",
+    "dropped": "with drop_last=True all workers get equally many: n / world_size, rounded down",
+    "random": "the order is a random one",
+    "repeatable": "the same seed and epoch give the same shards again",
+}
+
+
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     n, world_size, drop_last = case["n"], case["world_size"], bool(case["drop_last"])
-    shards = observation["shards"]
+    asks, shards = case["asks"], observation["shards"]
     first = shards["first"][0]
     got = f"yours is {'a ' + kind_of(first) if isinstance(first, list | tuple) else a_type(first)}"
-    yield Finding(observation["well_formed"], "a shard is a list of ints", got)
-    if not observation["well_formed"]:
+    if "cover" in asks:
+        yield Finding(observation["is_list"], "a shard is a list of ints", got)
+    if not observation["readable"]:
+        for name in asks:
+            if name in _FIRST_LINES:
+                yield Finding(False, _FIRST_LINES[name], got)
         return
     words = f"{n} examples, {world_size} workers" + (", drop_last=True" if drop_last else "")
     share = n // world_size if drop_last else -(-n // world_size)
-    lengths = observation["lengths"]
-    text = "all workers get equally many, rounded up, or down with drop_last=True"
-    got = f"{words}: expected {share} each, yours are {lengths}"
-    yield Finding(lengths == [share] * world_size, text, got)
-    yield Finding(not observation["out_of_range"], f"indices go from 0 to n - 1: {n - 1} here")
-    times = observation["times"][0]
-    if n % world_size == 0:
+    lengths, times = observation["lengths"], observation["times"][0]
+    if "cover" in asks:
+        text = f"indices go from 0 to n - 1: {n - 1} here"
+        yield Finding(not observation["out_of_range"], text)
         text = "together the workers read every example exactly once"
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
-    elif drop_last:
-        text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
-        yield Finding(
-            times == {1: share * world_size}, text, f"{words}: {_times_in_words(times, n)}"
-        )
-    else:
+    if "filled" in asks:
+        text = _FIRST_LINES["filled"]
+        got = f"{words}: expected {share} each, yours are {lengths}"
+        yield Finding(lengths == [share] * world_size, text, got)
         twice = share * world_size - n
         text = "when the examples do not divide evenly, all are read, and a few of them twice"
-        wanted = {1: n - twice, 2: twice}
-        yield Finding(times == wanted, text, f"{words}: {_times_in_words(times, n)}")
-    yield Finding(observation["shuffled"], "the order is a random one")
-    yield Finding(observation["repeatable"], "the same seed and epoch give the same shards again")
-    yield Finding(observation["epochs_differ"], "another epoch has another order")
-    yield Finding(observation["seeds_differ"], "another seed has another order")
-    text = "PyTorch's global random state is left alone"
-    yield Finding(observation["global_state_kept"], text)
+        right = times == {1: n - twice, 2: twice}
+        yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
+    if "dropped" in asks:
+        text = _FIRST_LINES["dropped"]
+        got = f"{words}: expected {share} each, yours are {lengths}"
+        yield Finding(lengths == [share] * world_size, text, got)
+        text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
+        right = times == {1: share * world_size}
+        yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
+    if "random" in asks:
+        yield Finding(observation["shuffled"], _FIRST_LINES["random"])
+        yield Finding(observation["epochs_differ"], "another epoch has another order")
+        yield Finding(observation["seeds_differ"], "another seed has another order")
+    if "repeatable" in asks:
+        text = _FIRST_LINES["repeatable"]
+        yield Finding(observation["repeatable"], text)
+        yield Finding(observation["ranks_differ"], "each rank has a shard of its own")
+        text = "PyTorch's global random state is left alone"
+        yield Finding(observation["global_state_kept"], text)
 
 
 def _times_in_words(times: Mapping[int, int], n: int) -> str:
-    never = n - sum(times.values())
-    parts = [f"{never} never"] if never > 0 else []
-    names = {1: "once", 2: "twice"}
-    parts += [f"{count} {names.get(time, f'{time} times')}" for time, count in times.items()]
+    counts = {0: n - sum(times.values()), **times}
+    names = {0: "never", 1: "once", 2: "twice"}
+    parts = [
+        f"{count} come {names.get(time, f'{time} times')}"
+        for time, count in counts.items()
+        if count > 0
+    ]
     return f"in yours {', '.join(parts)}"
 
 
@@ -117,19 +152,31 @@ EXERCISE = Exercise(
             "cover",
             "no example is left out, and none is read by two workers",
             1,
-            ("well_formed", "out_of_range", "times"),
+            ("is_list", "out_of_range", "times"),
         ),
         Aspect(
-            "equal",
-            "equal numbers for all, where the examples do not divide evenly",
-            1,
-            ("well_formed", "lengths", "times", "repeated_in_a_shard"),
+            "filled",
+            "equal numbers where the examples do not divide evenly: a few come twice",
+            0.5,
+            ("lengths", "times", "repeated_in_a_shard"),
         ),
         Aspect(
-            "order",
-            "a random order, fixed by seed and epoch",
-            1,
-            ("shuffled", "repeatable", "epochs_differ", "seeds_differ", "global_state_kept"),
+            "dropped",
+            "equal numbers with drop_last=True: a few are left out",
+            0.5,
+            ("lengths", "times", "repeated_in_a_shard"),
+        ),
+        Aspect(
+            "random",
+            "a random order, another one for each epoch and each seed",
+            0.5,
+            ("shuffled", "epochs_differ", "seeds_differ"),
+        ),
+        Aspect(
+            "repeatable",
+            "the same order again for the same seed and epoch, from a generator of its own",
+            0.5,
+            ("repeatable", "ranks_differ", "global_state_kept"),
         ),
     ),
     hints=(
@@ -143,21 +190,23 @@ EXERCISE = Exercise(
     fields=("shards", "global_state_kept"),
     facts=_facts,
     derived=(
-        "well_formed",
+        "is_list",
+        "readable",
         "lengths",
         "out_of_range",
         "times",
         "repeated_in_a_shard",
         "repeatable",
+        "ranks_differ",
         "shuffled",
         "epochs_differ",
         "seeds_differ",
     ),
     public_cases=lambda: [
-        shard_case("cover", "order", n=24, world_size=3, epoch=0, seed=5),
-        shard_case("equal", n=22, world_size=4, epoch=1, seed=2),
-        shard_case("equal", n=22, world_size=4, epoch=1, seed=2, drop_last=True),
-        shard_case("cover", "order", n=20, world_size=1, epoch=2, seed=0, drop_last=False),
+        shard_case("cover", "random", "repeatable", n=24, world_size=3, epoch=0, seed=5),
+        shard_case("filled", n=22, world_size=4, epoch=1, seed=2),
+        shard_case("dropped", n=22, world_size=4, epoch=1, seed=2, drop_last=True),
+        shard_case("cover", "random", n=20, world_size=1, epoch=2, seed=0, drop_last=False),
     ],
     properties=_properties,
     forbidden=("torch.utils.data.DistributedSampler",),

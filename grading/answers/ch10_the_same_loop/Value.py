@@ -1,14 +1,20 @@
-"""``Value``, secret half."""
+"""``Value``, secret half. Long because it has 36 named mistakes, of which several are other algorithms."""
 
 import heapq
 import itertools
 import math
+from functools import partial
 from graphlib import TopologicalSorter
 
 import torch
 
-from course_lib.exercises.ch10_the_same_loop.Value import Line, chain_case, program_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.ch10_the_same_loop.Value import (
+    Line,
+    chain_case,
+    program_case,
+    true_gradients,
+)
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -32,67 +38,60 @@ def _cases(generator: torch.Generator) -> list[Case]:
     def values(count: int) -> list[Line]:
         return [("value", number()) for _ in range(count)]
 
-    neuron: list[Line] = [*values(5), ("*", 0, 1), ("*", 2, 3), ("+", 5, 6), ("+", 7, 4)]
-    squared: list[Line] = [*values(3), ("*", 0, 1), ("tanh", 3), ("+", 4, 2), ("*", 5, 5)]
-    ints: list[Line] = [("value", size(generator, 2, 5)), ("value", number()), ("*", 0, 1)]
-    diamond: list[Line] = [*values(2), ("*", 0, 1)]
+    # In sums alone, so that a wrong slope is asked for elsewhere.
+    diamond: list[Line] = [*values(2), ("+", 0, 1)]
     for _ in range(size(generator, 2, 3)):
         last = len(diamond) - 1
-        diamond += [("tanh", last), ("*", last, last + 1), ("+", last + 2, 0)]
+        diamond += [("+", last, 0), ("+", last, last + 1), ("+", last + 2, 1)]
     # The long way round is made first, or last: no order of walking may be lucky.
-    late: list[Line] = [
-        *values(1),
-        ("*", 0, number()),
-        ("tanh", 1),
-        ("*", 2, number()),
-        ("+", 3, 0),
-    ]
-    late += [("+", 4, 1), ("*", 5, 4)]
+    late: list[Line] = [*values(2), ("+", 0, 1), ("+", 2, 1), ("+", 3, 1), ("+", 4, 0)]
+    late += [("+", 5, 2), ("+", 6, 4)]
     early: list[Line] = [
         *values(2),
         ("+", 0, 1),
-        ("*", 2, 2),
-        ("tanh", 3),
+        ("+", 2, 2),
+        ("+", 3, 1),
         ("+", 2, 4),
-        ("*", 5, 3),
+        ("+", 5, 3),
     ]
-    shared: list[Line] = [*values(2), ("*", 0, 1), ("*", 0, number()), ("tanh", 2)]
+    neuron: list[Line] = [*values(5), ("*", 0, 1), ("*", 2, 3), ("+", 5, 6), ("+", 7, 4)]
+    mixed: list[Line] = [*values(1), ("*", 0, 0), ("tanh", 1), ("*", 2, 1), ("+", 3, 0)]
+    ints: list[Line] = [("value", size(generator, 2, 5)), ("value", number()), ("*", 0, 1)]
     return [
+        program_case("forward", lines=[*values(2), ("+", 0, 1)]),
+        program_case("forward", lines=[*values(2), ("*", 0, 1)]),
         program_case("forward", lines=[*values(2), ("+", 0, 1), ("*", 2, 0), ("tanh", 3)]),
-        program_case(
-            "forward",
-            lines=[
-                *values(1), ("+", 0, number()), ("+", number(), 1), ("*", 2, number()),
-                ("*", number(), 3), ("tanh", 4), ("+", 5, 0),
-            ],
-        ),
         program_case("forward", lines=ints),
-        program_case("gradients", lines=ints, backward=(2,), task="numbers"),
-        program_case("gradients", lines=[*neuron, ("tanh", 8)], backward=(9,), task="tree"),
-        program_case(
-            "gradients",
-            lines=[
-                *values(2), ("+", 0, number()), ("*", number(), 2), ("*", 1, number()),
-                ("+", number(), 4), ("*", 3, 5), ("tanh", 6),
-            ],
-            backward=(7,),
-            task="numbers",
+        *(
+            program_case("numbers", lines=lines, backward=(len(lines) - 1,), task="numbers")
+            for lines in (
+                [*values(1), ("+", 0, number())],
+                [*values(1), ("*", 0, number())],
+                [*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
+            )
         ),
+        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,), task="tree"),
+        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,), task="tree"),
+        program_case("gradients", lines=neuron, backward=(8,), task="tree"),
         # Not everything leads to the result, and what does not gets nothing.
         program_case(
             "gradients",
-            lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("tanh", 3), ("tanh", 4)],
+            lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 0)],
             backward=(5,),
             task="tree",
         ),
-        program_case("shared", lines=squared, backward=(6,), task="twice"),
-        program_case("shared", lines=diamond, backward=(len(diamond) - 1,), task="waits"),
-        program_case("shared", lines=late, backward=(6,), task="waits"),
-        program_case("shared", lines=early, backward=(6,), task="waits"),
-        program_case("again", lines=shared, backward=(3, 4), task="two losses"),
-        program_case("again", lines=[*neuron, ("tanh", 8)], backward=(9, 9, 9), task="again"),
-        program_case("again", lines=late, backward=(5, 6, 5), task="again"),
-        chain_case(number(0.3, 0.9), 1.0001 + 1e-4 * size(generator, 1, 3), number(), 10_000),
+        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,), task="tanh"),
+        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,), task="tanh"),
+        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,), task="twice"),
+        program_case(
+            "shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,), task="twice"
+        ),
+        program_case("waits", lines=diamond, backward=(len(diamond) - 1,), task="waits"),
+        program_case("waits", lines=late, backward=(7,), task="waits"),
+        program_case("waits", lines=early, backward=(6,), task="waits"),
+        program_case("again", lines=mixed, backward=(4, 3, 4), task="again"),
+        program_case("again", lines=neuron, backward=(8, 8, 8), task="again"),
+        chain_case(number(0.3, 0.9), number(), 10_000),
     ]  # fmt: skip
 
 
@@ -346,6 +345,68 @@ class _RecursiveValue(_NumberedValue):
                 flow[parent] += slope * flow[node]
 
 
+class _SharedData(_NumberedValue):
+    """Keeps its number where all can write."""
+
+    shared = 0.0
+
+    @property
+    def data(self):
+        return _SharedData.shared
+
+    @data.setter
+    def data(self, number):
+        _SharedData.shared = number
+
+
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("data", "gains", "rounds", "with_numbers")
+
+
+def _mistake(name, solution, sentence):
+    return wrong(name, solution, sentence, also=RAW)
+
+
+def _operations(case: Case) -> set[str]:
+    return {operation for operation, *_ in case.get("lines", ()) if operation != "value"}
+
+
+def _raises_with(operation: str, case: Case, got: Observation) -> bool:
+    """Whether an error is raised where ``operation`` occurs, and only there."""
+    occurs = operation == "+" if "chain" in case else operation in _operations(case)
+    return occurs == (got.error is not None)
+
+
+def _computes_wrongly(operation: str, case: Case, got: Observation) -> bool:
+    """Whether ``operation`` is wrong where it occurs, and the others are right, given what they got."""
+    data, wrong = got.get("data", ()), set()
+    for (each, *arguments), value in zip(case.get("lines", ()), data, strict=False):
+        if each == "value":
+            continue
+        known = [data[i] if isinstance(i, int) else i for i in arguments]
+        a, b = known[0], known[-1]
+        right = {"+": a + b, "*": a * b, "tanh": math.tanh(a)}[each]
+        if not math.isclose(right, value, rel_tol=1e-6):
+            wrong.add(each)
+    return wrong == {operation} & _operations(case)
+
+
+def _passes_on_wrongly(operation: str, case: Case, got: Observation) -> bool:
+    """Whether the gradients of one ``operation`` alone are wrong, and those of any other are right;
+    the values and the result's own gradient are right in both."""
+    if got.error is not None:
+        return False
+    if not got.get("gains") or len(_operations(case)) != 1:
+        return True
+    *gains, own = got["gains"][0]
+    right = true_gradients(case["lines"], case["backward"])[:-1]
+    wrong = not all(
+        isinstance(a, float) and math.isclose(a, b, rel_tol=1e-6)
+        for a, b in zip(gains, right, strict=True)
+    )
+    return own == 1.0 and wrong == (_operations(case) == {operation})
+
+
 ANSWER = Answer(
     exercise="Value",
     cases=_cases,
@@ -357,13 +418,13 @@ ANSWER = Answer(
     },
     variants=(_NumberedValue, _SortedValue, _DepthFirstValue),
     misconceptions=(
-        wrong(
-            "gradient overwritten",
+        _mistake(
+            "only one part of the gradient kept",
             edit(ARRIVES, "slope * gradients[node]"),
-            "A value that is used twice keeps only the gradient that arrives last. Each use adds its "
-            "part: the gradient is their sum.",
+            "A value that is used twice keeps only one part of its gradient. Each use adds its part: the "
+            "gradient is their sum.",
         ),
-        wrong(
+        _mistake(
             "passed on before everything has arrived",
             edit(
                 f"                {WAIT}\n                    ready.append(parent)",
@@ -372,7 +433,7 @@ ANSWER = Answer(
             "A value that is used twice passes its gradient on twice, the first time before all of it "
             "has arrived. Visit each value once, after everything that was computed from it.",
         ),
-        wrong(
+        _mistake(
             "walk does not wait for the other uses",
             edit(
                 COUNT, COUNT + "                if parent in uses:\n                    continue\n"
@@ -380,24 +441,25 @@ ANSWER = Answer(
             "A value passes its gradient on as soon as the first part of it has arrived; what arrives "
             "later gets no further. Visit a value only after everything that was computed from it.",
         ),
-        wrong(
-            "order of creation",
+        _mistake(
+            "only the result has a gradient",
             _OldestFirstValue,
-            "You walk in the order in which the values were made, so each passes its gradient on "
-            "before it has any. Walk the other way: the result first, its parents after it.",
+            "Only the result has a gradient; nothing arrives at the values that it was computed from. "
+            "Either nothing is passed on, or each value's turn comes too early, as in the order in which "
+            "they were made. Start with the result and go on to its parents.",
         ),
-        wrong(
-            "result's gradient is not 1",
+        _mistake(
+            "all gradients stay 0",
             edit("{self: 1.0}", "{self: 0.0}"),
             "All gradients are 0, because nothing starts the walk: the derivative of the result with "
             "respect to itself is 1.",
         ),
-        wrong(
+        _mistake(
             "result's own gradient missing",
             edit(ADD_TO_GRAD, "node.grad += gradients[node] if node is not self else 0.0"),
             "The result itself keeps the gradient 0. Its derivative with respect to itself is 1.",
         ),
-        wrong(
+        _mistake(
             "factors mixed up",
             edit(
                 "((self, other.data), (other, self.data))",
@@ -406,58 +468,198 @@ ANSWER = Answer(
             "The slopes of a product are mixed up: a * b changes by b per change of a, so each factor "
             "gets the *other* one's value times the gradient.",
         ),
-        wrong(
+        _mistake(
             "plain number in a product",
             edit(MUL + OTHER, MUL),
             "A Value times a plain number raises an error, since a number has no .data. Turn it into a "
             "Value first.",
         ),
-        wrong(
+        _mistake(
             "plain number in a sum",
             edit(ADD + OTHER, ADD),
             "A Value plus a plain number raises an error, since a number has no .data. Turn it into a "
             "Value first.",
         ),
-        wrong(
+        _mistake(
             "number on the left",
             edit("    __radd__, __rmul__ = __add__, __mul__\n", ""),
             "2 * value and 1 + value raise a TypeError: Python asks the Value for __rmul__ and "
             "__radd__ when a plain number is on the left.",
         ),
-        wrong(
+        _mistake(
             "tanh's slope at its input",
             edit("1 - t**2", "1 - self.data**2"),
             "The slope of tanh is 1 - t**2 with its *output* t; you use its input.",
         ),
-        wrong(
+        _mistake(
             "tanh's slope without the square",
             edit("1 - t**2", "1 - t"),
             "The slope of tanh is 1 - t**2; the square is missing.",
         ),
-        wrong(
+        _mistake(
             "recursion and .grad as the way",
             _MicroValue,
             "Two things are left. Gradients travel through .grad, so a second backward() sends what "
             "the first one left there on its way again: keep what arrives in this call apart. And "
             "Python stops a recursion after 1,000 calls: walk with a list of your own.",
         ),
-        wrong(
+        _mistake(
             "gradients travel through .grad",
             _ChainSafeMicroValue,
             "Gradients travel through .grad, so a second backward() sends what the first one left "
             "there on its way again. Keep what arrives in this call in a dictionary, and add it to "
             ".grad.",
         ),
-        wrong(
+        _mistake(
             "gradients start afresh",
             edit(ADD_TO_GRAD, "node.grad = gradients[node]"),
             "A second backward() replaces the gradients of the first one. Add to them, as PyTorch does.",
         ),
-        wrong(
+        _mistake(
             "recursion too deep",
             _RecursiveValue,
             "Python stops a recursion after about 1,000 calls, so a long chain of operations raises "
             "RecursionError. Walk with a list of values that are still to be visited.",
+        ),
+        _mistake(
+            "number not kept",
+            edit("float(data)", "float()"),
+            "Every .data is 0.0: the number that a Value is made of is not kept.",
+        ),
+        _mistake(
+            "gradients start at 1",
+            edit("self.grad = 0.0", "self.grad = 1.0"),
+            "Every .grad is 1.0 before anything has arrived, so all gradients are too large by 1. They "
+            "start at 0.0; only backward() adds the result's own 1.",
+        ),
+        _mistake(
+            "gradients subtracted",
+            edit("node.grad += ", "node.grad -= "),
+            "All gradients have the wrong sign: you subtract what arrives from .grad. Add it.",
+        ),
+        _mistake(
+            "result's gradient is 2",
+            edit("{self: 1.0}", "{self: 2.0}"),
+            "All gradients are twice as large as they should be. The walk starts with the result's own "
+            "gradient, which is 1.",
+        ),
+        _mistake(
+            "slope subtracted",
+            edit("0.0) + slope", "0.0) - slope"),
+            "You subtract slope times gradient from what a parent has. Add it.",
+        ),
+        _mistake(
+            "gradient divided by",
+            edit("slope * gradients[node]", "slope / gradients[node]"),
+            "You divide the slope by the gradient that arrives. Multiply: that is the chain rule.",
+        ),
+        _mistake(
+            "gradient that arrives is not used",
+            edit("slope * gradients[node]", "slope"),
+            "Each parent gets the slope alone. It gets the slope times the gradient that has arrived: "
+            "that is the chain rule.",
+        ),
+        _mistake(
+            "slope not used",
+            edit("slope * gradients[node]", "gradients[node]"),
+            "Each parent gets the gradient as it arrives, as if every operation were a sum. Multiply it "
+            "by the slope.",
+        ),
+        _mistake(
+            "parents start at 1",
+            edit("get(parent, 0.0)", "get(parent, 1.0)"),
+            "What arrives at a parent is too large by 1: it starts at 1. Only the result does; all others "
+            "start at 0.",
+        ),
+        _mistake(
+            "only the first parent",
+            edit(
+                "                    ready.append(parent)\n",
+                "                    ready.append(parent)\n                break\n",
+            ),
+            "Only the first parent of each value gets a gradient: the loop over the parents ends after "
+            "one round.",
+        ),
+        _mistake(
+            "empty Value for a number in a sum",
+            edit(ADD + OTHER, ADD + OTHER.replace("else Value(other)", "else Value()")),
+            "A Value plus a plain number raises a TypeError: the Value that you make for the number is not "
+            "given the number.",
+        ),
+        _mistake(
+            "empty Value for a number in a product",
+            edit(MUL + OTHER, MUL + OTHER.replace("else Value(other)", "else Value()")),
+            "A Value times a plain number raises a TypeError: the Value that you make for the number is not "
+            "given the number.",
+        ),
+        _mistake(
+            "used once, left out",
+            edit(WAIT, "if uses[parent] != 0:"),
+            "A value that is used once gets no gradient: your count of its uses does not come down to 0 "
+            "when that use has reported. Count each use once, and take one off for each that arrives.",
+        ),
+        wrong(
+            "sums raise an error",
+            edit(ADD + OTHER, ADD + "        other = Value(other)\n"),
+            "The sum of two Values raises an error. It is a new Value, made of both numbers; only a plain "
+            "number has to be turned into a Value first.",
+            recognise=partial(_raises_with, "+"),
+        ),
+        wrong(
+            "products raise an error",
+            edit(MUL + OTHER, MUL + "        other = Value(other)\n"),
+            "The product of two Values raises an error. It is a new Value, made of both numbers; only a "
+            "plain number has to be turned into a Value first.",
+            recognise=partial(_raises_with, "*"),
+        ),
+        wrong(
+            "tanh raises an error",
+            edit("math.tanh(self.data)", "math.tanh()"),
+            "The tanh of a Value raises an error, while sums and products work. It is a new Value, made of "
+            "math.tanh(self.data).",
+            recognise=partial(_raises_with, "tanh"),
+        ),
+        wrong(
+            "one number for all",
+            _SharedData,
+            "All your Values have the same .data, that of the newest: it is kept in the class. Each has "
+            "its own: self.data = ...",
+            recognise=lambda case, got: (
+                got.error is None and len(set(got.get("data", (0.0,)))) == 1
+            ),
+        ),
+        wrong(
+            "wrong sums",
+            edit("self.data + other.data", "self.data - other.data"),
+            "a + b does not have the right .data: it is the sum of a.data and b.data.",
+            recognise=partial(_computes_wrongly, "+"),
+        ),
+        wrong(
+            "wrong products",
+            edit("self.data * other.data", "self.data / other.data"),
+            "a * b does not have the right .data: it is the product of a.data and b.data.",
+            recognise=partial(_computes_wrongly, "*"),
+        ),
+        wrong(
+            "wrong slopes of a sum",
+            edit("((self, 1.0), (other, 1.0))", "((self, 1.0), (other, 0.0))"),
+            "Sums pass on wrong gradients, while those of a single product or tanh are right. Both slopes of "
+            "a + b are 1.",
+            recognise=partial(_passes_on_wrongly, "+"),
+        ),
+        wrong(
+            "wrong slopes of a product",
+            edit("(other, self.data)", "(other, other.data)"),
+            "Products pass on wrong gradients, while those of a single sum or tanh are right. The slopes of "
+            "a * b are b for a, and a for b.",
+            recognise=partial(_passes_on_wrongly, "*"),
+        ),
+        wrong(
+            "wrong slope of tanh",
+            edit("1 - t**2", "t**2"),
+            "tanh passes on a wrong gradient, while those of sums and products are right. The slope of "
+            "t = tanh(a) is 1 - t**2.",
+            recognise=partial(_passes_on_wrongly, "tanh"),
         ),
     ),
 )

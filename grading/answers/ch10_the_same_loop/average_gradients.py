@@ -3,7 +3,7 @@
 import torch
 
 from course_lib.exercises.ch10_the_same_loop.average_gradients import replicas_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -21,12 +21,13 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     many = size(generator, 4, 6)
     return [
-        case("mean", "own"),
-        case("mean", "own", replicas=many, shapes=((5,), (), (2, 2), (1,))),
-        case("mean", replicas=2, dtype=torch.float32),
-        case("mean", "own", replicas=1),
+        case("together", "mean", "own"),
+        case("together", "mean", "own", replicas=many, shapes=((5,), (), (2, 2), (1,))),
+        case("together", "mean", replicas=2, dtype=torch.float32),
+        case("together", "mean", "own", replicas=1),
         case("missing", without=((0, 0), (2, 2))),
-        case("missing", replicas=2, without=((1, 0), (1, 1), (1, 2))),
+        # One replica has none at all: its part of the model took no part.
+        case("missing", replicas=3, without=((1, 0), (1, 1), (1, 2))),
         case("missing", replicas=4, without=((0, 1), (1, 1), (2, 1), (3, 1), (3, 0))),
         case("missing", replicas=many, without=tuple((r, 0) for r in range(1, many))),
         case("missing", replicas=1, without=((0, 2),)),
@@ -93,6 +94,21 @@ def _as_one_vector(models):
             start += count
 
 
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("gradients", "parameters")
+
+
+def _mistake(name, solution, sentence):
+    return wrong(name, solution, sentence, also=RAW)
+
+
+def _fails_where_nobody_has_one(case: Case, got: Observation) -> bool:
+    nobody = any(all(g is None for g in column) for column in zip(*case["gradients"], strict=True))
+    if got.error is not None or nobody:
+        return got.error is not None and nobody
+    return got["everywhere"] and got["filled"]
+
+
 ANSWER = Answer(
     exercise="average_gradients",
     cases=_cases,
@@ -102,13 +118,13 @@ ANSWER = Answer(
     },
     variants=(_stacked, _in_place, _as_one_vector),
     misconceptions=(
-        wrong(
+        _mistake(
             "sum",
             edit(" / len(replicas)", ""),
             "You add the gradients up. With four replicas that is a step four times as long: divide by "
             "the number of replicas.",
         ),
-        wrong(
+        _mistake(
             "parameters averaged",
             edit(
                 OUTER,
@@ -119,15 +135,13 @@ ANSWER = Answer(
             ),
             "You average the parameters and leave the gradients as they were, so the replicas take "
             "different steps. Average the gradients, before the step.",
-            also=("parameters",),
         ),
-        wrong(
+        _mistake(
             "gradients left as they were",
             edit(WRITE, "            pass\n"),
             "No replica's .grad has changed. Write the mean into all of them: p.grad = ...",
-            also=("parameters",),
         ),
-        wrong(
+        _mistake(
             "only the first replica",
             edit(
                 "for p in replicas:\n                p.grad =",
@@ -136,7 +150,7 @@ ANSWER = Answer(
             "Only the first replica gets the mean; the others step by their own gradients, and the "
             "models drift apart. Write it into all of them.",
         ),
-        wrong(
+        _mistake(
             "first replica left out",
             edit(
                 "for p in replicas:\n                p.grad =",
@@ -145,19 +159,19 @@ ANSWER = Answer(
             "The first replica keeps its own gradient and drifts away from the others. Write the mean "
             "into all of them.",
         ),
-        wrong(
+        _mistake(
             "one tensor for all",
             edit("mean.clone()", "mean"),
             "All replicas share one gradient tensor. As soon as one of them clips or clears it in "
             "place, it changes for all. Give each a clone().",
         ),
-        wrong(
+        _mistake(
             "missing gradients left out of the mean",
             edit("len(replicas)", "len(gradients)"),
             "You divide by the number of gradients that are there. A missing one counts as zero: "
             "divide by the number of replicas.",
         ),
-        wrong(
+        _mistake(
             "missing gradients stay missing",
             edit(
                 "for p in replicas:\n                p.grad =",
@@ -166,13 +180,13 @@ ANSWER = Answer(
             "A replica without a gradient gets none, so its parameter stays behind when the others "
             "move. It gets the mean, too.",
         ),
-        wrong(
+        _mistake(
             "all or nothing",
             edit(IF_ANY, "        if len(gradients) == len(replicas):\n"),
             "You average a parameter only when all replicas have a gradient for it. A missing one counts "
             "as zero, and its replica gets the mean as well.",
         ),
-        wrong(
+        _mistake(
             "zeros for what nobody has",
             edit(
                 GRADIENTS, "[torch.zeros_like(p) if p.grad is None else p.grad for p in replicas]"
@@ -180,13 +194,13 @@ ANSWER = Answer(
             "A gradient that is None in all replicas becomes a zero. An optimizer would then treat the "
             "parameter as one that takes part: weight decay and momentum would move it. Leave it None.",
         ),
-        wrong(
+        _mistake(
             "missing gradients not expected",
             edit(GRADIENTS, "[p.grad for p in replicas]"),
             "Your code fails when a gradient is None, as it is for a parameter that took no part in "
             "the loss. Leave those out of the sum.",
         ),
-        wrong(
+        _mistake(
             "each divided, none added",
             edit(
                 IF_ANY,
@@ -198,7 +212,7 @@ ANSWER = Answer(
             "You divide each gradient by the number of replicas, and never add them up. The mean is the "
             "sum of all, divided by their number.",
         ),
-        wrong(
+        _mistake(
             "mean of what is already averaged",
             edit(
                 WRITE,
@@ -208,6 +222,34 @@ ANSWER = Answer(
             ),
             "You compute the mean again for each replica, when the first ones have already been "
             "overwritten. Compute it once, then write it into all of them.",
+        ),
+        _mistake(
+            "multiplied by the number",
+            edit("sum(gradients) / len", "sum(gradients) * len"),
+            "You multiply the sum by the number of replicas. The mean is the sum divided by it.",
+        ),
+        _mistake(
+            "parameters added up",
+            edit("sum(gradients)", "sum(p.detach() for p in replicas)"),
+            "You add up the parameters and write that into .grad. Add up the gradients.",
+        ),
+        _mistake(
+            "parameters written into .grad",
+            edit("mean.clone()", "p.detach().clone()"),
+            "You write each parameter itself into its .grad. Write the mean of the gradients.",
+        ),
+        _mistake(
+            "only the first parameter",
+            edit(WRITE, WRITE + "        break\n"),
+            "Only the models' first parameter is averaged: your loop over the parameters ends after one "
+            "round.",
+        ),
+        wrong(
+            "what nobody has is divided all the same",
+            edit(IF_ANY, "        if True:\n"),
+            "Where no replica has a gradient your code fails: the sum of nothing is the number 0, and not "
+            "a tensor. Leave such a parameter alone; its gradient stays None.",
+            recognise=_fails_where_nobody_has_one,
         ),
     ),
 )

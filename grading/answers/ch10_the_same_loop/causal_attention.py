@@ -1,4 +1,4 @@
-"""``causal_attention``, secret half."""
+"""``causal_attention``, secret half. Long because it has 40 named mistakes."""
 
 import math
 
@@ -22,16 +22,20 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     times = [size(generator, 5, 9) for _ in range(4)]
     return [
-        case("causal", time=times[0], scale=0.0),
-        case("causal", batch=1, heads=3, time=times[1], width=2, width_of_v=4, scale=0.0),
-        case("weights", time=times[2], width=9, scale=1.5),
-        case("weights", batch=3, heads=1, time=7, width=2, width_of_v=5),
-        case("whole", time=times[3], width=6, width_of_v=2, strided=True),
-        case("whole", batch=1, heads=3, time=4, width=5),
+        # Square: what mixes up time and width is asked elsewhere.
+        case("causal", time=times[0], width=times[0]),
+        case("causal", batch=1, heads=3, time=times[1], width=times[1]),
+        case("weights", time=times[1], width=times[1]),
+        case("weights", batch=3, heads=1, time=6, width=6, scale=0.0),
+        case("scores", time=times[2], width=10, scale=1.5),
+        case("scores", batch=3, heads=1, time=7, width=2, width_of_v=5),
+        case("whole", time=times[3], width=4, width_of_v=2, strided=True),
         case("whole", time=6, width=8, dtype=torch.float32),
         case("whole", batch=2, heads=1, time=1, width=4),
         # Scores in the hundreds: what is masked must stay out of it all the same.
-        case("whole", time=4, width=4, scale=300.0),
+        case("whole", time=5, width=4, scale=300.0),
+        case("graph", time=4, width=4, strided=True),
+        case("graph", batch=1, heads=3, time=5, width=5),
     ]
 
 
@@ -87,6 +91,14 @@ def _attend_and_keep_a_mask(q, k, v):
     return _WithBias()(q, k, v)
 
 
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("result", "shares")
+
+
+def _mistake(name, solution, sentence):
+    return wrong(name, solution, sentence, also=RAW)
+
+
 ANSWER = Answer(
     exercise="causal_attention",
     cases=_cases,
@@ -106,95 +118,238 @@ ANSWER = Answer(
         _attend_and_keep_a_mask,
     ),
     misconceptions=(
-        wrong(
+        _mistake(
             "no mask",
             edit(WEIGHTS, "scores.softmax(dim=-1)"),
             "Every position sees the whole sequence, so in training it can read the answer off the "
             "next position. Mask the scores above the diagonal.",
         ),
-        wrong(
+        _mistake(
             "mask after the softmax",
             edit(WEIGHTS, "scores.softmax(dim=-1).masked_fill(later, 0.0)"),
             "You mask after the softmax, so the weights that are left no longer add up to 1. Set the "
             "scores to minus infinity before it.",
         ),
-        wrong(
+        _mistake(
             "future instead of past",
             edit(".triu(diagonal=1)", ".tril(diagonal=-1)"),
             "Your mask hides the past and shows the future. Hide what lies above the diagonal: row t "
             "is the query, column s the key, and s > t is later.",
         ),
-        wrong(
+        _mistake(
             "diagonal masked too",
             edit(".triu(diagonal=1)", ".triu(diagonal=0)").edit('float("-inf")', "-1e9"),
             "A position may look at itself; you hide the diagonal, too. The mask starts one above it: "
             "triu(diagonal=1).",
         ),
-        wrong(
+        _mistake(
             "NaN in a row that is masked whole",
             edit(".triu(diagonal=1)", ".triu()"),
             "Your mask hides the diagonal, too, so the first position sees nothing: a softmax over "
             "nothing but minus infinity is NaN. The mask starts one above the diagonal: "
             "triu(diagonal=1).",
         ),
-        wrong(
+        _mistake(
             "scale missing",
             edit(" / math.sqrt(width)", ""),
             "The scores are not divided by the root of the width. Without it they grow with the width, "
             "and the softmax puts nearly all weight on one position.",
         ),
-        wrong(
+        _mistake(
             "scaled by the width",
             edit("math.sqrt(width)", "width"),
             "You divide the scores by the width. Divide by its root: a sum of D random products is as "
             "large as the root of D.",
         ),
-        wrong(
+        _mistake(
             "scaled by the root of the time",
             edit("math.sqrt(width)", "math.sqrt(time)"),
             "You divide the scores by the root of the number of positions. What makes them large is "
             "the width of q and k: divide by its root.",
         ),
-        wrong(
+        _mistake(
             "multiplied by the root",
             edit("/ math.sqrt(width)", "* math.sqrt(width)"),
             "You multiply the scores by the root of the width; divide by it.",
         ),
-        wrong(
+        _mistake(
             "softmax over the queries",
             edit("softmax(dim=-1)", "softmax(dim=-2)"),
             "Your softmax runs over the queries. Each query's weights must add up to 1: it runs over "
             "the keys, the last dimension.",
         ),
-        wrong(
+        _mistake(
             "masked scores set to 0",
             edit('float("-inf")', "0.0"),
             "A score of 0 is not a weight of 0: exp(0) is 1, so masked positions still take part. Set "
             "them to minus infinity.",
         ),
-        wrong(
+        _mistake(
             "queries and keys swapped",
             edit("q @ k.transpose(-2, -1)", "k @ q.transpose(-2, -1)"),
             "Rows and columns are swapped: row t must hold the scores of *query* t, q @ k.transpose"
             "(-2, -1).",
         ),
-        wrong(
+        _mistake(
             "no softmax",
             edit(WEIGHTS, "scores.masked_fill(later, 0.0)"),
             "You weigh the values with the raw scores. The weights come from a softmax: none is "
             "negative, and each row adds up to 1.",
         ),
-        wrong(
+        _mistake(
             "detached",
             edit("return weights @ v", "return weights.detach() @ v"),
             "The values are right, but the weights are cut off from the graph, so q and k never "
             "learn. Leave out detach(), .data and no_grad().",
         ),
-        wrong(
+        _mistake(
             "weights turned round",
             edit("weights @ v", "weights.transpose(-2, -1) @ v"),
             "Your weights are transposed before they meet the values: row t must weigh what position "
             "t gets.",
+        ),
+        _mistake(
+            "nothing returned",
+            edit("return weights", "weights"),
+            "Nothing is returned: a `return` is missing in front of the weighted values.",
+        ),
+        _mistake(
+            "a list returned",
+            edit("return weights @ v", "return list(weights @ v)"),
+            "You return a list. The result is one tensor, [batch, heads, time, width of v].",
+        ),
+        _mistake(
+            "result detached",
+            edit("return weights @ v", "return (weights @ v).detach()"),
+            "The values are right, but the result is cut off from the graph, so nothing in the model can "
+            "learn. Leave out detach(), .data and no_grad().",
+        ),
+        _mistake(
+            "one position too far",
+            edit("diagonal=1", "diagonal=2"),
+            "Each position sees the one after it, which is the very answer in training. The mask starts "
+            "one above the diagonal: triu(diagonal=1).",
+        ),
+        _mistake(
+            "softmax over the heads",
+            edit("softmax(dim=-1)", "softmax(dim=1)"),
+            "Your softmax runs over the heads. Each query's weights must add up to 1: it runs over the "
+            "keys, the last dimension.",
+        ),
+        _mistake(
+            "softmax over the batch",
+            edit("softmax(dim=-1)", "softmax(dim=0)"),
+            "Your softmax runs over the batch. Each query's weights must add up to 1: it runs over the "
+            "keys, the last dimension.",
+        ),
+        _mistake(
+            "the weights returned",
+            edit("weights @ v", "weights"),
+            "You return the weights themselves. Weigh the values with them: weights @ v.",
+        ),
+        _mistake(
+            "the values returned",
+            edit("weights @ v", "v"),
+            "You return the values as they came; the weights have no influence. Weigh the values with "
+            "them: weights @ v.",
+        ),
+        _mistake(
+            "scores for weights",
+            edit("weights @ v", "scores @ v"),
+            "You weigh the values with the scores as they are, neither masked nor through a softmax. "
+            "Weigh them with what the softmax gives.",
+        ),
+        _mistake(
+            "keys for values",
+            edit("weights @ v", "weights @ k"),
+            "You weigh the keys. What is passed on are the values: weights @ v.",
+        ),
+        _mistake(
+            "queries for values",
+            edit("weights @ v", "weights @ q"),
+            "You weigh the queries. What is passed on are the values: weights @ v.",
+        ),
+        _mistake(
+            "scores weighed",
+            edit("weights @ v", "weights @ scores"),
+            "You weigh the scores. What is passed on are the values: weights @ v.",
+        ),
+        _mistake(
+            "scaled by the width of the values",
+            edit("q.shape[-2:]", "v.shape[-2:]"),
+            "You divide the scores by the root of the width of v. They are sums over the width of q "
+            "and k: divide by its root.",
+        ),
+        _mistake(
+            "keys with themselves",
+            edit("q @ k.transpose", "k @ k.transpose"),
+            "You compare the keys with themselves, so the queries have no influence: q @ "
+            "k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "queries with themselves",
+            edit("q @ k.transpose", "q @ q.transpose"),
+            "You compare the queries with themselves, so the keys have no influence: q @ "
+            "k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "values for queries",
+            edit("q @ k.transpose", "v @ k.transpose"),
+            "You compare the values with the keys; they need not even have the same width. Compare "
+            "the queries: q @ k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "values compared",
+            edit("q @ k.transpose", "q @ v.transpose"),
+            "You compare the queries with the values, which need not even have the same width. "
+            "Compare them with the keys: q @ k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(width, width,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "keys not transposed",
+            edit("k.transpose(-2, -1)", "k"),
+            "You multiply q by k as it is. Each query meets each key only when k is transposed: q @ "
+            "k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "multiplied number by number",
+            edit("q @ k.tr", "q * k.tr"),
+            "`*` multiplies number by number. The scores are dot products, one for each pair of "
+            "positions: `@`.",
+        ),
+        _mistake(
+            "weighed number by number",
+            edit("weights @ v", "weights * v"),
+            "`*` multiplies number by number. Each output is a sum over the positions: `@`.",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(width, time,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "mask of the wrong size",
+            edit("torch.ones(time, time,", "torch.ones(time, width,"),
+            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+            "[time, time].",
+        ),
+        _mistake(
+            "queries taken for scores",
+            edit("q @ k.transpose(-2, -1)", "q"),
+            "You take the queries themselves for scores. A score is the dot product of a query and a "
+            "key: q @ k.transpose(-2, -1).",
+        ),
+        _mistake(
+            "keys taken for scores",
+            edit("q @ k.transpose(-2, -1)", "k.transpose(-2, -1)"),
+            "You take the keys themselves for scores. A score is the dot product of a query and a "
+            "key: q @ k.transpose(-2, -1).",
         ),
     ),
 )

@@ -21,14 +21,14 @@ def _cases(generator: torch.Generator) -> list[Case]:
         )
 
     return [
-        case("tokens", n_new=size(generator, 4, 7), vocabulary=9),
-        case("tokens", rows=1, start=size(generator, 1, 2), vocabulary=12),
-        case("tokens", rows=8, start=4, n_new=1, vocabulary=11),
-        case("tokens", rows=2, n_new=0),
+        case("tokens", "whole", n_new=size(generator, 4, 7), vocabulary=9),
+        case("tokens", rows=1, start=1, n_new=size(generator, 3, 5), vocabulary=12),
+        case("whole", rows=8, start=4, n_new=1, vocabulary=11),
+        case("whole", rows=2, n_new=0),
         # Start, number and context are never equal, and the context is filled exactly once.
         case("context", start=size(generator, 5, 6), n_new=6, context=4, vocabulary=9),
         case("context", rows=4, start=2, n_new=8, context=3, vocabulary=8),
-        case("context", start=4, n_new=3, context=6, vocabulary=10),
+        case("context", "whole", start=4, n_new=3, context=6, vocabulary=10),
         case("modes", rows=2),
         case("modes", rows=2, n_new=3, training=False),
     ]
@@ -91,6 +91,14 @@ def _by_topk(model, tokens, n_new, context):
     return tokens
 
 
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("returned", "shown")
+
+
+def _mistake(name, solution, sentence, recognise=None):
+    return wrong(name, solution, sentence, also=RAW, recognise=recognise)
+
+
 ANSWER = Answer(
     exercise="generate",
     cases=_cases,
@@ -101,75 +109,75 @@ ANSWER = Answer(
     },
     variants=(_collected, _written_into_place, _row_by_row, _by_topk),
     misconceptions=(
-        wrong(
+        _mistake(
             "the first position's logits",
             edit("logits[:, -1]", "logits[:, 0]"),
             "You take the logits of the first position: they say what follows the first token. What "
             "comes next stands at the last position.",
         ),
-        wrong(
+        _mistake(
             "train mode",
             edit("    model.eval()\n", ""),
             "The model generates in train mode, so dropout spoils what it says. Call model.eval() "
             "first.",
         ),
-        wrong(
+        _mistake(
             "only the new tokens",
             edit(RETURN, "    return tokens[:, tokens.shape[1] - n_new :]\n"),
             "You return the new tokens alone. The result starts with the tokens that were given.",
         ),
-        wrong(
+        _mistake(
             "new tokens never fed back",
             edit(LOOP, "        given = tokens\n" + LOOP).edit(SEEN, "given[:, -context:]"),
             "The model always sees the tokens that were given, so it says the same thing each time. "
             "Append each new token, and show it the longer sequence.",
         ),
-        wrong(
+        _mistake(
             "context ignored",
             edit(SEEN, "tokens"),
             "You show the model everything that there is, and it takes no more than `context` tokens. "
             "Show it the last ones.",
         ),
-        wrong(
+        _mistake(
             "first tokens instead of last ones",
             edit(SEEN, "tokens[:, :context]"),
             "When the sequence is longer than the context, you show the model its beginning. What "
             "comes next hangs on the last tokens: tokens[:, -context:].",
         ),
-        wrong(
+        _mistake(
             "last token alone",
             edit(SEEN, "tokens[:, -1:]"),
             "You show the model its last token only, so it forgets everything before it. Show it as "
             "many of the last tokens as it takes.",
         ),
-        wrong(
+        _mistake(
             "one token too few",
             edit("range(n_new)", "range(n_new - 1)"),
             "You add one token too few: the loop has n_new rounds.",
         ),
-        wrong(
+        _mistake(
             "least likely token",
             edit("argmax", "argmin"),
             "You take the least likely token. The largest logit belongs to the most likely one.",
         ),
-        wrong(
+        _mistake(
             "left in eval mode",
             edit("    model.train(was_training)\n", ""),
             "The model stays in eval mode. Whoever trains it afterwards does so without dropout. Note "
             "model.training first, and restore it at the end.",
         ),
-        wrong(
+        _mistake(
             "always train mode afterwards",
             edit("model.train(was_training)", "model.train()"),
             "A model that was in eval mode is in train mode afterwards. Note model.training first, and "
             "restore that.",
         ),
-        wrong(
+        _mistake(
             "graph recorded",
             edit("    with torch.no_grad():\n", "    if True:\n"),
             "Every forward pass records a graph that nobody needs. Generate under torch.no_grad().",
         ),
-        wrong(
+        _mistake(
             "prompt overwritten",
             edit(
                 RETURN,
@@ -179,6 +187,56 @@ ANSWER = Answer(
                 "    was_training, given = model.training, tokens\n",
             ),
             "You write into the tensor that was passed in. Make a new one: torch.cat does.",
+        ),
+        _mistake(
+            "nothing returned",
+            edit(RETURN, ""),
+            "Nothing is returned: `return tokens` is missing after the loop.",
+        ),
+        _mistake(
+            "a list instead of a tensor",
+            edit(RETURN, "    return list(tokens)\n"),
+            "You return a list. The result is one tensor, [batch, time + n_new].",
+        ),
+        _mistake(
+            "something else returned",
+            edit(RETURN, "    return n_new\n"),
+            "You return something other than the tokens. Return one tensor: the given ones, followed by "
+            "the new ones.",
+            recognise=lambda case, got: not isinstance(got["returned"], torch.Tensor | list | None),
+        ),
+        _mistake(
+            "new tokens not appended",
+            edit(APPEND, ""),
+            "You never append what the model says, and return the given tokens as they were. Append "
+            "each new token to them: torch.cat.",
+        ),
+        _mistake(
+            "context as the number of new tokens",
+            edit("range(n_new)", "range(context)"),
+            "You add as many tokens as the model takes at most. Add n_new of them.",
+        ),
+        _mistake(
+            "one new token only",
+            edit(APPEND, APPEND + "            break\n"),
+            "You add one new token only, because the loop ends after its first round. It has n_new rounds.",
+        ),
+        _mistake(
+            "the second position's logits",
+            edit("logits[:, -1]", "logits[:, 1]"),
+            "You take the logits of the second position: they say what follows the second token, and a "
+            "single token has none. What comes next stands at the last position.",
+        ),
+        _mistake(
+            "the last position but one",
+            edit("logits[:, -1]", "logits[:, -2]"),
+            "You take the logits of the last position but one: they say what follows the last token but "
+            "one, and a single token has none. What comes next stands at the last position.",
+        ),
+        _mistake(
+            "n_new for the context",
+            edit(SEEN, "tokens[:, -n_new:]"),
+            "You show the model as many of the last tokens as you add. Show it `context` of them.",
         ),
     ),
 )

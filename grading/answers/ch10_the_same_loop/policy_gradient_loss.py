@@ -1,10 +1,12 @@
 """``policy_gradient_loss``, secret half."""
 
+from functools import partial
+
 import torch
 from torch.distributions.utils import broadcast_all
 
 from course_lib.exercises.ch10_the_same_loop.policy_gradient_loss import policy_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -18,9 +20,9 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return policy_case(generator, *asks, n=n, **settings)
 
     return [
-        case("loss", n=size(generator, 5, 9)),
-        case("loss", n=size(generator, 11, 16), baseline="None"),
-        case("loss", n=6, dtype=torch.float32),
+        case("value", "learns", n=size(generator, 5, 9)),
+        case("value", "learns", n=size(generator, 11, 16), baseline="None"),
+        case("value", "learns", n=6, dtype=torch.float32),
         case("baseline", n=size(generator, 4, 8), baseline="number"),
         case("baseline", n=size(generator, 5, 9), baseline="tensor"),
         case("baseline", n=4, baseline="tensor", dtype=torch.float32),
@@ -61,6 +63,20 @@ def _two_parts(log_probs, rewards, baseline=None):
     return loss / log_probs.shape[0]
 
 
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("loss", "gradient")
+
+
+def _mistake(name, solution, sentence):
+    return wrong(name, solution, sentence, also=RAW)
+
+
+def _raises(kind: str, with_baseline: bool, case: Case, got: Observation) -> bool:
+    """Whether it raises an error of this kind in the cases with a baseline, or in those without."""
+    asked = (case["baseline"] is not None) == with_baseline
+    return (got.error is not None and got.error.type == kind) == asked
+
+
 ANSWER = Answer(
     exercise="policy_gradient_loss",
     cases=_cases,
@@ -71,13 +87,13 @@ ANSWER = Answer(
     },
     variants=(_weighed, _dot_product, _one_by_one, _two_parts),
     misconceptions=(
-        wrong(
+        _mistake(
             "sign",
             edit("return -", "return "),
             "The sign is wrong: an optimizer makes the loss small, so this one makes rewarded actions "
             "*less* likely. Return minus the mean.",
         ),
-        wrong(
+        _mistake(
             "gradient through the baseline",
             edit("advantages.detach()", "advantages")
             .edit("rewards if", "rewards.detach() if")
@@ -85,13 +101,13 @@ ANSWER = Answer(
             "A gradient reaches the baseline: a network that gives it would be trained to make this loss "
             "small, and not to predict rewards. Detach it.",
         ),
-        wrong(
+        _mistake(
             "gradient through the rewards and the baseline",
             edit("advantages.detach()", "advantages"),
             "A gradient reaches the rewards and the baseline. They are plain numbers to this loss: "
             "detach reward - baseline.",
         ),
-        wrong(
+        _mistake(
             "gradient through the rewards",
             edit(
                 "rewards if baseline is None else rewards - baseline",
@@ -99,50 +115,50 @@ ANSWER = Answer(
             ).edit("advantages.detach()", "advantages"),
             "A gradient reaches the rewards. They are plain numbers to this loss: detach them.",
         ),
-        wrong(
+        _mistake(
             "sum for mean",
             edit(".mean()", ".sum()"),
             "You add up where the mean is asked for, so the step grows with the number of actions.",
         ),
-        wrong(
+        _mistake(
             "reward not used",
             edit(LOSS, "-log_probs.mean()"),
             "The rewards have no influence: every action that was taken becomes more likely, good or "
             "bad.",
         ),
-        wrong(
+        _mistake(
             "log forgotten",
             edit("log_probs * adv", "log_probs.exp() * adv"),
             "You turn the log-probabilities back into probabilities. Then an action's gradient is also "
             "multiplied by its own probability, and rare good actions hardly learn. Use the logarithm.",
         ),
-        wrong(
+        _mistake(
             "log taken twice",
             edit("log_probs * adv", "log_probs.log() * adv"),
             "log_probs are logarithms already, and negative: their logarithm is NaN.",
         ),
-        wrong(
+        _mistake(
             "baseline ignored",
             edit(ADVANTAGES, "rewards"),
             "The baseline has no influence. Subtract it from the rewards.",
         ),
-        wrong(
+        _mistake(
             "baseline added",
             edit("rewards - baseline", "rewards + baseline"),
             "You add the baseline. Subtract it: what counts is how far a reward is above it.",
         ),
-        wrong(
+        _mistake(
             "baseline asked for its truth",
             edit(ADVANTAGES, "rewards - baseline if baseline else rewards"),
             "`if baseline` fails for a tensor, which has no truth value. Ask `baseline is None`.",
         ),
-        wrong(
+        _mistake(
             "means multiplied",
             edit(LOSS, "-(log_probs.mean() * advantages.detach().mean())"),
             "You multiply the two means, so it no longer matters which action brought which reward. "
             "Multiply first, then take the mean.",
         ),
-        wrong(
+        _mistake(
             "rewards standardised",
             edit(
                 "    return -",
@@ -151,17 +167,103 @@ ANSWER = Answer(
             "You standardise the rewards within the batch. That is a common trick, but it is a baseline "
             "and a scale that nobody asked for here.",
         ),
-        wrong(
+        _mistake(
             "number instead of a tensor",
             edit(".mean()", ".mean().item()"),
             "item() makes a plain number, which has no graph, so nothing can be learned from it. "
             "Return the tensor.",
         ),
-        wrong(
-            "log-probabilities detached",
+        _mistake(
+            "cut off from the log-probabilities",
             edit("log_probs * adv", "log_probs.detach() * adv"),
-            "You detach the log-probabilities: they are what the gradient must reach. Detach the "
-            "rewards and the baseline.",
+            "The number is right, but no gradient gets from it to the log-probabilities, so nothing can "
+            "be learned. Detach the rewards and the baseline, and nothing else.",
+        ),
+        _mistake(
+            "nothing returned",
+            edit("return -", "-"),
+            "Nothing is returned: a `return` is missing in front of the loss.",
+        ),
+        _mistake(
+            "mean forgotten",
+            edit(".mean()", ""),
+            "You return one number for each action. backward() needs one for all of them: the mean.",
+        ),
+        _mistake(
+            "divided by the reward",
+            edit("log_probs * adv", "log_probs / adv"),
+            "You divide the log-probability by the reward. Multiply: a large reward has to count more.",
+        ),
+        _mistake(
+            "log-probabilities left out",
+            edit("log_probs * advantages.detach()", "advantages.detach()"),
+            "The log-probabilities do not occur in your loss, so there is nothing to learn from. "
+            "Multiply them by the rewards.",
+        ),
+        _mistake(
+            "rewards times rewards",
+            edit("log_probs * adv", "rewards * adv"),
+            "You weigh the rewards with the rewards; the log-probabilities do not occur.",
+        ),
+        _mistake(
+            "log-probabilities squared",
+            edit("advantages.detach()", "log_probs.detach()"),
+            "You weigh the log-probabilities with themselves; the rewards do not occur.",
+        ),
+        _mistake(
+            "log-probabilities for rewards",
+            edit("rewards if", "log_probs if"),
+            "Without a baseline you weigh the log-probabilities with themselves, and the rewards do "
+            "not occur.",
+        ),
+        _mistake(
+            "baseline subtracted from the log-probabilities",
+            edit("rewards - baseline", "log_probs - baseline"),
+            "You subtract the baseline from the log-probabilities. Subtract it from the rewards.",
+        ),
+        _mistake(
+            "rewards cancelled",
+            edit("rewards - baseline", "rewards - rewards"),
+            "With a baseline you subtract the rewards from themselves, which leaves 0. Subtract the "
+            "baseline.",
+        ),
+        _mistake(
+            "log-probabilities subtracted",
+            edit("rewards - baseline", "rewards - log_probs"),
+            "You subtract the log-probabilities from the rewards. Subtract the baseline.",
+        ),
+        _mistake(
+            "a baseline that nobody asked for",
+            edit("baseline=None", "baseline=10"),
+            "Called without a baseline, your loss subtracts one all the same. The default is None: the "
+            "rewards as they are.",
+        ),
+        wrong(
+            "None taken for a number",
+            edit(ADVANTAGES, "rewards - baseline"),
+            "Without a baseline your code raises a TypeError, because it computes with None. Ask "
+            "`baseline is None` first, and take the rewards as they are.",
+            recognise=partial(_raises, "TypeError", False),
+        ),
+        wrong(
+            "without a baseline it stops",
+            edit("rewards if baseline is None", "baseline.detach() if baseline is None"),
+            "Called without a baseline, your code raises an error. The rewards are then taken as they "
+            "are.",
+            recognise=lambda case, got: (got.error is None) == (case["baseline"] is not None),
+        ),
+        wrong(
+            "with a baseline it stops",
+            edit("rewards - baseline", "rewards - baselines"),
+            "Called with a baseline, your code raises an error. Subtract it from the rewards.",
+            recognise=lambda case, got: (got.error is None) == (case["baseline"] is None),
+        ),
+        wrong(
+            "a number as baseline stops it",
+            edit("rewards - baseline", "rewards - baseline.detach()"),
+            "A baseline that is a plain number raises an error: it has no detach(). Detach the "
+            "difference, which is always a tensor.",
+            recognise=lambda case, got: (got.error is None) != (type(case["baseline"]) is float),
         ),
     ),
 )

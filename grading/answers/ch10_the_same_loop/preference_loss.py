@@ -1,10 +1,17 @@
 """``preference_loss``, secret half."""
 
+import math
+
 import torch
 from torch.nn import functional as F
 
-from course_lib.exercises.ch10_the_same_loop.preference_loss import drawn_case, preference_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.ch10_the_same_loop.preference_loss import (
+    drawn_case,
+    preference_case,
+    true_loss,
+)
+from course_lib.exercises.ch10_the_same_loop.results import is_about
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import normal, size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -27,10 +34,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     margin = size(generator, 2, 9) / 4
     return [
-        case("loss", n=size(generator, 5, 9)),
-        case("loss", n=size(generator, 3, 4), margin=0.0),
-        case("loss", n=8, dtype=torch.float32),
-        case("loss", n=1),
+        case("value", "moves", n=size(generator, 5, 9)),
+        case("value", "moves", n=size(generator, 3, 4), margin=0.0),
+        case("value", n=8, dtype=torch.float32),
+        case("value", "moves", n=1),
         case("margin", n=size(generator, 4, 8), margin=margin),
         case("margin", n=5, margin=-0.6),
         far(size(generator, 5, 7)),
@@ -57,6 +64,24 @@ def _log_of_a_sum(chosen, rejected, margin=0.0):
     return torch.mean(torch.logaddexp(torch.zeros_like(chosen), rejected + margin - chosen))
 
 
+#: What every known mistake has to have in common with a solution that is named after it.
+RAW = ("loss", "gradients")
+
+
+def _mistake(name, solution, sentence):
+    return wrong(name, solution, sentence, also=RAW)
+
+
+def _is_off(case: Case, got: Observation) -> bool:
+    """Far apart, one of the two scores decides alone."""
+    return "stable" in case["asks"] or not is_about(got["loss"], true_loss(case), 1e-6)
+
+
+def _reached(case: Case, got: Observation) -> list[bool]:
+    """Whether a change of the chosen scores, and one of the rejected ones, changes the loss."""
+    return [g is not None and bool(g.any()) for g in got["gradients"]]
+
+
 ANSWER = Answer(
     exercise="preference_loss",
     cases=_cases,
@@ -68,89 +93,142 @@ ANSWER = Answer(
     },
     variants=(_softplus, _two_classes, _binary, _log_of_a_sum),
     misconceptions=(
-        wrong(
+        _mistake(
             "swapped",
             edit(DIFFERENCE, "rejected - chosen - margin"),
             "Chosen and rejected are swapped: this loss is small when the *rejected* answer has the "
             "higher score.",
         ),
-        wrong(
+        _mistake(
             "plain difference",
             edit(LOSS, f"-({DIFFERENCE}).mean()"),
             "You return minus the difference itself. It has no lower limit, so one easy pair can be "
             "driven apart for ever; -log(sigmoid(...)) stops pulling at pairs that are right.",
         ),
-        wrong(
+        _mistake(
             "log of a sigmoid that is 0",
             edit(LOSS, f"-torch.log(torch.sigmoid({DIFFERENCE})).mean()"),
             "When the rejected score is far above the chosen one, the sigmoid is 0 in floating point and "
             "its logarithm minus infinity. torch.nn.functional.logsigmoid takes both steps in one.",
         ),
-        wrong(
+        _mistake(
             "sigmoid without the log",
             edit("logsigmoid", "sigmoid"),
             "The log is missing. Minus a probability pulls hardly at all where the model is wrong and "
             "sure of it.",
         ),
-        wrong(
+        _mistake(
             "sigmoid from 1, without the log",
             edit(LOSS, f"(1 - torch.sigmoid({DIFFERENCE})).mean()"),
             "1 - sigmoid is the probability of being wrong. The loss is minus the *log* of the "
             "probability of being right.",
         ),
-        wrong(
+        _mistake(
             "small number inside the log",
             edit(LOSS, f"-torch.log(torch.sigmoid({DIFFERENCE}) + 1e-8).mean()"),
             "A small number inside the log keeps it finite, and wrong: no loss can exceed 18.4, and where "
             "the model is most wrong the gradient is 0. Use torch.nn.functional.logsigmoid.",
         ),
-        wrong(
+        _mistake(
             "difference clamped",
             edit(f"({DIFFERENCE})", f"(({DIFFERENCE}).clamp(-50, 50))"),
             "You clamp the difference. The loss stays finite, but beyond the limit it is wrong, and its "
             "gradient is 0. Use torch.nn.functional.logsigmoid, which needs no limit.",
         ),
-        wrong(
+        _mistake(
             "margin ignored",
             edit(" - margin", ""),
             "The margin has no influence. Subtract it from the difference.",
         ),
-        wrong(
+        _mistake(
             "margin added",
             edit("rejected - margin", "rejected + margin"),
             "You add the margin, so a chosen answer may even be worse by that much. Subtract it.",
         ),
-        wrong(
+        _mistake(
             "sum for mean",
             edit(".mean()", ".sum()"),
             "You add up where the mean is asked for, so the loss grows with the number of pairs.",
         ),
-        wrong(
+        _mistake(
             "sign forgotten",
             edit("return -", "return "),
             "The sign is missing: a log-probability is never positive, and the loss is minus its mean.",
         ),
-        wrong(
+        _mistake(
             "hinge",
             edit(LOSS, "(margin + rejected - chosen).clamp(min=0).mean()"),
             "That is a hinge: it grows linearly below the margin and is 0 above. The task asks for "
             "-log(sigmoid(...)).",
         ),
-        wrong(
+        _mistake(
             "squared difference",
             edit(LOSS, f"(({DIFFERENCE}) ** 2).mean()"),
             "A squared difference is smallest when both answers have the *same* score.",
         ),
-        wrong(
+        _mistake(
             "number instead of a tensor",
             edit(".mean()", ".mean().item()"),
             "item() makes a plain number, which has no graph, so nothing can be learned from it. "
             "Return the tensor.",
         ),
-        wrong(
+        _mistake(
             "rejected detached",
             edit("chosen - rejected", "chosen - rejected.detach()"),
             "No gradient reaches the rejected scores: only half of each comparison is learned.",
+        ),
+        _mistake(
+            "nothing returned",
+            edit("return -", "-"),
+            "Nothing is returned: a `return` is missing in front of the loss.",
+        ),
+        _mistake(
+            "loss detached",
+            edit(".mean()", ".mean().detach()"),
+            "The number is right, but it is cut off from the graph, so nothing can be learned from it. "
+            "Leave out detach().",
+        ),
+        _mistake(
+            "mean forgotten",
+            edit(".mean()", ""),
+            "You return a loss for each pair. backward() needs one number: their mean.",
+        ),
+        _mistake(
+            "a margin that nobody asked for",
+            edit("margin=0.0", "margin=1.0"),
+            "Called without a margin, your loss uses one all the same. The default is 0.0.",
+        ),
+        _mistake(
+            "scores added",
+            edit("chosen - rejected", "chosen + rejected"),
+            "You add the two scores, so both are pushed up. What counts is how far the chosen one is "
+            "above the rejected one: their difference.",
+        ),
+        _mistake(
+            "rejected subtracted twice",
+            edit("- margin", "- rejected"),
+            "You subtract the rejected scores twice, and the margin not at all.",
+        ),
+        wrong(
+            "always log(2)",
+            edit(DIFFERENCE, "0 * chosen + 0 * rejected - margin"),
+            "Your loss is log(2) = 0.693 for all scores, as if chosen and rejected were always level. "
+            "Subtract the rejected scores from the chosen ones.",
+            recognise=lambda case, got: (
+                bool(case["margin"]) or abs(got["number"] - math.log(2)) < 1e-6
+            ),
+        ),
+        wrong(
+            "chosen scores without influence",
+            edit("chosen - rejected", "0 * chosen - rejected"),
+            "The chosen scores have no influence on your loss. Take the difference of both scores.",
+            recognise=lambda case, got: _is_off(case, got) and _reached(case, got) == [False, True],
+        ),
+        wrong(
+            "rejected scores without influence",
+            edit("chosen - rejected", "chosen - 0 * rejected"),
+            "The rejected scores have no influence on your loss. Take the difference of both scores.",
+            recognise=lambda case, got: _is_off(case, got) and _reached(case, got) == [True, False],
         ),
     ),
 )

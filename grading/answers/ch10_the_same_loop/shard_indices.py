@@ -1,13 +1,14 @@
-"""``shard_indices``, secret half."""
+"""``shard_indices``, secret half. Long because it has 25 named mistakes."""
 
 import math
 import random
+from functools import partial
 
 import numpy as np
 import torch
 
 from course_lib.exercises.ch10_the_same_loop.shard_indices import shard_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -22,23 +23,27 @@ RETURN = "order[rank : share * world_size : world_size]"
 
 def _cases(generator: torch.Generator) -> list[Case]:
     def case(*asks, n, world_size, **settings):
-        epoch, seed = size(generator, 0, 5), size(generator, 1, 900)
-        return shard_case(*asks, n=n, world_size=world_size, epoch=epoch, seed=seed, **settings)
+        # The epoch is none of the numbers of workers.
+        drawn = {"epoch": size(generator, 6, 9), "seed": size(generator, 1, 900)}
+        return shard_case(*asks, n=n, world_size=world_size, **(drawn | settings))
 
-    fours = 4 * size(generator, 8, 12)
+    fours, threes = 4 * size(generator, 8, 12), 3 * size(generator, 8, 14)
     fives = 5 * size(generator, 5, 9)
     return [
-        case("cover", "order", n=fours, world_size=4),
-        case("cover", "order", n=3 * size(generator, 8, 14), world_size=3, drop_last=True),
-        case("cover", "order", n=size(generator, 21, 40), world_size=1, drop_last=False),
-        case("equal", n=fives + 1, world_size=5),
-        case("equal", n=fives + 4, world_size=5, drop_last=False),
-        case("equal", n=fives + 1, world_size=5, drop_last=True),
-        case("equal", n=fives + 4, world_size=5, drop_last=True),
-        case("equal", n=size(generator, 15, 18) * 2 + 1, world_size=2),
+        case("cover", n=fours, world_size=4),
+        case("cover", n=threes, world_size=3, drop_last=False),
+        case("cover", "random", n=size(generator, 21, 40), world_size=1, drop_last=False),
+        case("random", "repeatable", n=fours, world_size=4),
+        case("random", "repeatable", n=threes, world_size=3, epoch=0),
+        case("filled", n=fives + 1, world_size=5),
+        case("filled", n=fives + 4, world_size=5, drop_last=False),
+        case("filled", n=size(generator, 15, 18) * 2 + 1, world_size=2),
         # Hardly more examples than workers: nearly half of them come twice.
-        case("equal", n=9, world_size=8),
-        case("equal", n=9, world_size=8, drop_last=True),
+        case("filled", n=9, world_size=8),
+        case("dropped", n=fives + 1, world_size=5, drop_last=True),
+        case("dropped", n=fives + 4, world_size=5, drop_last=True),
+        case("dropped", n=9, world_size=8, drop_last=True),
+        case("dropped", n=threes, world_size=3, drop_last=True),
     ]
 
 
@@ -81,6 +86,44 @@ def _asks_torch(n, rank, world_size, epoch, seed, drop_last=False):
     )
     sampler.set_epoch(epoch)
     return list(sampler)
+
+
+def _share(case: Case) -> int:
+    n, world_size = case["n"], case["world_size"]
+    return n // world_size if case["drop_last"] else math.ceil(n / world_size)
+
+
+def _has_right_lengths(case: Case, got: Observation) -> bool:
+    return got["lengths"] == [_share(case)] * case["world_size"]
+
+
+def _tells(case: Case) -> bool:
+    """Whether a wrong share shows: not with one worker, nor where each has hardly an example."""
+    return case["world_size"] > 1 and _share(case) > 2
+
+
+def _stops(drop_last: bool, case: Case, got: Observation) -> bool:
+    """Whether it raises an error with ``drop_last``, or without, and only there."""
+    return (got.error is not None) == (bool(case["drop_last"]) == drop_last)
+
+
+def _lengths_wrong(drop_last: bool, case: Case, got: Observation) -> bool:
+    """Whether the lengths are wrong with ``drop_last``, or without, and only there."""
+    right = _has_right_lengths(case, got)
+    return not _tells(case) or right == (bool(case["drop_last"]) != drop_last)
+
+
+def _most_unread(case: Case, got: Observation) -> bool:
+    read = sum(got["times"][0].values())
+    return not _tells(case) or 2 * read < _share(case) * case["world_size"]
+
+
+def _others_read(case: Case, got: Observation) -> bool:
+    """Whether all have as many as they should, and yet some examples are left out."""
+    if not _has_right_lengths(case, got):
+        return False
+    read = sum(got["times"][0].values())
+    return case["world_size"] == 1 or read < min(case["n"], _share(case) * case["world_size"])
 
 
 ANSWER = Answer(
@@ -180,15 +223,94 @@ ANSWER = Answer(
             ).edit("    generator =", "    import random\n    generator ="),
             "Every call draws a new order, so no two workers cut up the same one. Seed a generator with "
             "seed and epoch.",
-            recognise=lambda case, got: got["well_formed"] and not got["repeatable"],
+            recognise=lambda case, got: got["readable"] and not got["repeatable"],
         ),
         wrong(
             "tensor instead of a list",
             edit(RETURN, f"torch.tensor({RETURN})"),
             "You return a tensor. Return a list of ints: tolist() makes one.",
-            recognise=lambda case, got: all(
-                isinstance(shard, torch.Tensor) for each in got["shards"].values() for shard in each
+            recognise=lambda case, got: (
+                got.error is None
+                and all(
+                    isinstance(shard, torch.Tensor)
+                    for each in got["shards"].values()
+                    for shard in each
+                )
             ),
+        ),
+        wrong(
+            "nothing returned",
+            edit("return order", "order"),
+            "Nothing is returned: a `return` is missing in front of the worker's part of the order.",
+        ),
+        wrong(
+            "dropped without being asked",
+            edit("drop_last=False", "drop_last=True"),
+            "Called without drop_last, you leave examples out. Its default is False: the order is filled "
+            "up.",
+            recognise=lambda case, got: _has_right_lengths(
+                {**case, "drop_last": case["drop_last"] is not False}, got
+            ),
+        ),
+        wrong(
+            "with drop_last it stops",
+            edit("n // world_size if", "n / world_size if"),
+            "With drop_last=True your code raises an error, and without it does not. A share is a whole "
+            "number: n // world_size.",
+            recognise=partial(_stops, True),
+        ),
+        wrong(
+            "without drop_last it stops",
+            edit("math.ceil(n / world_size)", "math.ceil()"),
+            "Without drop_last your code raises an error, and with it does not. A share is a whole "
+            "number: math.ceil(n / world_size).",
+            recognise=partial(_stops, False),
+        ),
+        wrong(
+            "all workers read the same",
+            edit("order[rank :", "order[0 :"),
+            "All workers read the same examples, and nobody reads the others. Rank r has to start at a "
+            "place of its own: order[rank::world_size], for example.",
+            recognise=lambda case, got: (
+                case["world_size"] == 1
+                or (not got["ranks_differ"] and 0 < got["lengths"][0] < case["n"])
+            ),
+        ),
+        wrong(
+            "most examples read by nobody",
+            edit("torch.randperm(n,", "torch.randperm(world_size,"),
+            "Most examples are read by nobody. Does the order hold all n of them, and does each worker's "
+            "part of it go on to its end?",
+            recognise=_most_unread,
+        ),
+        wrong(
+            "wrong share with drop_last",
+            edit("n // world_size if", "n if"),
+            "Without drop_last the shares are right; with drop_last=True they are not: each worker then "
+            "gets n // world_size examples.",
+            recognise=partial(_lengths_wrong, True),
+        ),
+        wrong(
+            "wrong share without drop_last",
+            edit("math.ceil(n / world_size)", "n"),
+            "With drop_last=True the shares are right; without it they are not: each worker then gets "
+            "math.ceil(n / world_size) examples.",
+            recognise=partial(_lengths_wrong, False),
+        ),
+        wrong(
+            "wrong share",
+            edit("share * world_size", "share"),
+            "The workers do not get as many examples as they should: n / world_size each, rounded down with "
+            "drop_last=True and up without it. Look at where the slice of the order begins and ends, and "
+            "at its step.",
+            recognise=lambda case, got: not _tells(case) or not _has_right_lengths(case, got),
+        ),
+        wrong(
+            "as many as asked, and the wrong ones",
+            edit("1000 * epoch", "1000 * rank"),
+            "Each worker gets the right number of examples, but together they leave some out that others "
+            "read several times. Let all cut up the same order, each from its own place.",
+            recognise=_others_read,
         ),
     ),
 )
