@@ -10,6 +10,9 @@ from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit
 
+#: Where a driver usually writes what the solution returns; not every exercise has the field.
+RETURNED = ("returned",)
+
 #: Compares one aspect on one case: (case, expected, got) -> what is wrong, or None when right.
 Comparison = Callable[[Case, Observation, Observation], str | None]
 
@@ -47,6 +50,7 @@ class Answer:
     ``equivalent`` lists mutants of the reference that the contract allows, each with the reason.
     ``secret_only`` lists solutions that only hidden cases show to be wrong, ``uneven`` those that
     case sets judge differently, each by its label and with the reason; ``fairness`` measures both.
+    ``results`` are the fields that hold what the solution returns, for names such as "nothing returned".
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -63,6 +67,7 @@ class Answer:
     equivalent: Mapping[str, str] = field(default_factory=dict)
     secret_only: Mapping[str, str] = field(default_factory=dict)
     uneven: Mapping[str, str] = field(default_factory=dict)
+    results: tuple[str, ...] = RETURNED
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)
@@ -70,6 +75,7 @@ class Answer:
         asked = {name for case in cases for name in case.get("asks", ())}
         exercise.check_aspects(asked | set(self.compare))
         exercise.check_fields(self.tolerances)
+        exercise.check_fields(() if self.results is RETURNED else self.results)
         exercise.check_fields(name for each in self.misconceptions for name in each.also)
         forgotten = {aspect.name for aspect in exercise.aspects} - asked
         if forgotten and all("asks" in case for case in cases):

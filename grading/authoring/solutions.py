@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from course_lib.exercises import chapter_of
+from course_lib.exercises import chapter_exercises, chapter_of
 from course_lib.exercises.checking.check import CheckResult, run_check
 from course_lib.exercises.checking.model import Exercise
 from course_lib.exercises.checking.observe import observe
@@ -22,12 +22,25 @@ from grading.answers.model import as_subjects
 from grading.authoring.mutants import mutants_of
 from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
 from grading.chapter_text.reference import stub as stub_of
+from grading.errors import Problem, chapters_called
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise
 from grading.judging.outcomes import ItemOutcome
 
 #: What is not done with all cases after this much CPU time never ends.
 SECONDS = 10.0
+
+
+def exercises_called(chapters: list[str], only: list[str]) -> list[str]:
+    """The names of the exercises of ``chapters``, of all when none is named; of those ``only`` the
+    ones named there. ``Problem`` where there is none of that name."""
+    names = [
+        each.name for chapter in chapters_called(chapters) for each in chapter_exercises(chapter)
+    ]
+    for name in only:
+        if name not in names:
+            raise Problem(f"There is no exercise {name!r} here; there are {', '.join(names)}.")
+    return [name for name in names if not only or name in only]
 
 
 @dataclass(frozen=True)

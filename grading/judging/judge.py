@@ -16,6 +16,7 @@ from grading.answers.compare import Difference, difference
 from grading.answers.model import Misconception
 from grading.errors import Failure, Status
 from grading.judging.cases import CaseSet, case_set
+from grading.judging.common_mistakes import common_mistake
 from grading.judging.outcomes import AspectOutcome, ItemOutcome
 from grading.judging.wording import Fault, error_text, in_words
 
@@ -96,11 +97,14 @@ def judge_exercise(
     misconception = name_misconception(cases, observed) or name_first_mistake(
         cases, observed, outcomes
     )
+    status, message = _explain(observed, first, score)
     if misconception is not None:
-        status: Status = "partial" if score else "failed"
+        status = "partial" if score else "failed"
+    else:
+        misconception = _common_mistake(cases, observed)
+    if misconception is not None:
         title, text = misconception.name, misconception.sentence
         return _item(name, score, maximum, status, title, text, outcomes)
-    status, message = _explain(observed, first, score)
     return _item(name, score, maximum, status, None, message, outcomes)
 
 
@@ -259,6 +263,17 @@ def name_first_mistake(
         ):
             return misconception
     return None
+
+
+def _common_mistake(
+    cases: CaseSet, observed: Sequence[Observation | Failure]
+) -> Misconception | None:
+    if any(isinstance(entry, Failure) for entry in observed):
+        return None
+    try:
+        return common_mistake(cases, observed)
+    except Exception:  # as for _recognised
+        return None
 
 
 def _same_mistake(
