@@ -1,6 +1,6 @@
 """The shapes of an exercise's secret half: each file of a chapter's folder makes one ``Answer``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,35 @@ wrong = Misconception
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a submission did on one case, beside what the reference does."""
+
+    case: Case
+    expected: Observation
+    got: Observation
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """What can be said of a wrong solution whose mistake is not among the known ones.
+
+    ``shows(wrong, trials)`` is whether it is so, by the names of the aspects that are wrong and by all
+    cases; it is not asked where the code raised. ``sentence`` says what is seen, so that it is true
+    whatever the code looks like, and where to look. ``solution`` is one that has it.
+    """
+
+    name: str
+    solution: Any
+    sentence: str
+    shows: Callable[[frozenset[str], Sequence[Trial]], bool]
+
+
+def right_but(*aspects: str) -> Callable[[frozenset[str], Sequence[Trial]], bool]:
+    """Shows that exactly these aspects are wrong."""
+    return lambda wrong, trials: wrong == {*aspects}
+
+
+@dataclass(frozen=True)
 class Answer:
     """The secret half of one exercise.
 
@@ -51,6 +80,7 @@ class Answer:
     ``secret_only`` lists solutions that only hidden cases show to be wrong, ``uneven`` those that
     case sets judge differently, each by its label and with the reason; ``fairness`` measures both.
     ``results`` are the fields that hold what the solution returns, for names such as "nothing returned".
+    ``symptoms`` are named where no misconception fits; the first that shows.
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -68,6 +98,7 @@ class Answer:
     secret_only: Mapping[str, str] = field(default_factory=dict)
     uneven: Mapping[str, str] = field(default_factory=dict)
     results: tuple[str, ...] = RETURNED
+    symptoms: tuple[Symptom, ...] = ()
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from course_lib.exercises import all_exercises, chapter_of, find_exercise
+from course_lib.exercises.checking.model import Observation
 from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
@@ -115,8 +116,8 @@ def _verdict(
         if not named:
             return verdict(False, 0.0, None, "")
         outcome = judge_exercise(name, secret, observed)
-        stillborn = 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
-        return verdict(False, outcome.score, outcome.misconception, outcome.message, stillborn)
+        said = outcome.score, outcome.misconception, outcome.message
+        return verdict(False, *said, stillborn=_raises_mostly(observed))
     return verdict(True, points, None, "")
 
 
@@ -126,10 +127,18 @@ def known_verdicts(name: str) -> list[MutantVerdict]:
     with elsewhere():
         for solution in known_solutions(find_exercise(name)):
             if solution.kind == "misconception":
-                outcome = solution.graded(SECRETS[0], free=True)
+                observed = solution.observed(SECRETS[0], free=True)
+                outcome = judge_exercise(name, SECRETS[0], observed)
                 said = outcome.score, outcome.max_score, outcome.misconception, outcome.message
-                found.append(MutantVerdict(name, solution.label, KNOWN, False, False, *said))
+                raises = _raises_mostly(observed)
+                found.append(
+                    MutantVerdict(name, solution.label, KNOWN, False, False, *said, raises)
+                )
     return found
+
+
+def _raises_mostly(observed: Sequence[Observation]) -> bool:
+    return 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
 
 
 def _all_verdicts(name: str, secrets: int) -> list[MutantVerdict]:
