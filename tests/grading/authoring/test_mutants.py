@@ -15,6 +15,7 @@ from grading.authoring.mutation_run import (
     MutantVerdict,
     Summary,
     exercise_verdicts,
+    known_verdicts,
     mutation_test,
 )
 from grading.authoring.solutions import exercises_called
@@ -82,6 +83,21 @@ def test_the_hidden_tests_notice_a_sample_of_changes(name):
     verdicts = exercise_verdicts(name, secrets=1, sample=3, named=False)
     assert len(verdicts) == 3
     assert [each.name for each in verdicts if each.survived and not each.listed] == []
+
+
+#: Quick ones of several chapters, with one point aspects and with many.
+GOALS = ["mse", "linear_gradients", "sgd_step", "train_val_split", "warmup_cosine", "clinic_f"]
+
+
+def test_the_goals_are_met_on_a_sample():
+    """Of all exercises they are in the weekly workflow."""
+    found = []
+    for name in GOALS:
+        found += exercise_verdicts(name, secrets=1, sample=10) + known_verdicts(name)
+    summary = Summary.of(found)
+    assert summary.survive == 0
+    assert summary.known > 60
+    assert summary.missed_goals() == []
 
 
 def test_what_a_mutant_earns_and_is_called():
