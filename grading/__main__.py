@@ -19,7 +19,7 @@ except ImportError:
     )
 
 from course_lib.app.terminal import answer
-from grading.errors import Problem, chapter_called, chapters_called
+from grading.errors import Problem, chapter_called
 from grading.paths import COURSE_FOLDER, CourseFolder
 
 app = typer.Typer(
@@ -82,52 +82,70 @@ def verify(chapters: Chapters = None) -> None:
             raise typer.Exit(1)
 
 
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="EXERCISE", help="Only this; may be given more than once."),
+]
+
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Exercises at a time; default: one per core.")
+]
+
+
 @app.command()
 def mutants(
     chapters: Chapters = None,
+    only: Only = None,
     secrets: Annotated[
         int, typer.Option(min=1, max=100, help="Case sets that each mutant meets.")
     ] = 3,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every verdict there, as JSON.")
     ] = None,
+    jobs: Jobs = None,
 ) -> None:
     """Author: change each reference solution in one place after another; are the changes noticed?"""
     from grading.authoring.mutation_run import mutation_test
+    from grading.authoring.solutions import exercises_called
 
     with clear_problems():
-        if not mutation_test(chapters_called(chapters or []), secrets, json):
+        if not mutation_test(exercises_called(chapters or [], only or []), secrets, json, jobs):
             raise typer.Exit(1)
 
 
 @app.command()
 def fairness(
     chapters: Chapters = None,
+    only: Only = None,
     sets: Annotated[int, typer.Option(min=2, max=100, help="Case sets to compare.")] = 30,
     mutants: Annotated[
         int, typer.Option(min=0, help="Small changes of each reference solution to try, too.")
     ] = 0,
+    jobs: Jobs = None,
 ) -> None:
     """Author: do all case sets, and check and grade, judge the same work the same?"""
     from grading.authoring.fairness import fairness as compare
+    from grading.authoring.solutions import exercises_called
 
     with clear_problems():
-        if not compare(chapters_called(chapters or []), sets, mutants):
+        if not compare(exercises_called(chapters or [], only or []), sets, mutants, jobs):
             raise typer.Exit(1)
 
 
 @app.command()
 def messages(
     chapters: Chapters = None,
+    only: Only = None,
     mutants: Annotated[
         int, typer.Option(min=0, help="Small changes of each reference solution to show, too.")
     ] = 0,
 ) -> None:
     """Author: every message on known wrong solutions, of grading and of the check, as Markdown."""
     from grading.authoring.messages import messages as all_messages
+    from grading.authoring.solutions import exercises_called
 
     with clear_problems():
-        for line in all_messages(chapters_called(chapters or []), mutants):
+        for line in all_messages(exercises_called(chapters or [], only or []), mutants):
             typer.echo(line)
 
 

@@ -1,6 +1,6 @@
 """The shapes of an exercise's secret half: each file of a chapter's folder makes one ``Answer``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +9,9 @@ import torch
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit
+
+#: Where a driver usually writes what the solution returns; not every exercise has the field.
+RETURNED = ("returned",)
 
 #: Compares one aspect on one case: (case, expected, got) -> what is wrong, or None when right.
 Comparison = Callable[[Case, Observation, Observation], str | None]
@@ -36,6 +39,35 @@ wrong = Misconception
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a submission did on one case, beside what the reference does."""
+
+    case: Case
+    expected: Observation
+    got: Observation
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """What can be said of a wrong solution whose mistake is not among the known ones.
+
+    ``shows(wrong, trials)`` is whether it is so, by the names of the aspects that are wrong and by all
+    cases; it is not asked where the code raised. ``sentence`` says what is seen, so that it is true
+    whatever the code looks like, and where to look. ``solution`` is one that has it.
+    """
+
+    name: str
+    solution: Any
+    sentence: str
+    shows: Callable[[frozenset[str], Sequence[Trial]], bool]
+
+
+def right_but(*aspects: str) -> Callable[[frozenset[str], Sequence[Trial]], bool]:
+    """Shows that exactly these aspects are wrong."""
+    return lambda wrong, trials: wrong == {*aspects}
+
+
+@dataclass(frozen=True)
 class Answer:
     """The secret half of one exercise.
 
@@ -47,6 +79,8 @@ class Answer:
     ``equivalent`` lists mutants of the reference that the contract allows, each with the reason.
     ``secret_only`` lists solutions that only hidden cases show to be wrong, ``uneven`` those that
     case sets judge differently, each by its label and with the reason; ``fairness`` measures both.
+    ``results`` are the fields that hold what the solution returns, for names such as "nothing returned".
+    ``symptoms`` are named where no misconception fits; the first that shows.
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -63,6 +97,8 @@ class Answer:
     equivalent: Mapping[str, str] = field(default_factory=dict)
     secret_only: Mapping[str, str] = field(default_factory=dict)
     uneven: Mapping[str, str] = field(default_factory=dict)
+    results: tuple[str, ...] = RETURNED
+    symptoms: tuple[Symptom, ...] = ()
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)
@@ -70,6 +106,7 @@ class Answer:
         asked = {name for case in cases for name in case.get("asks", ())}
         exercise.check_aspects(asked | set(self.compare))
         exercise.check_fields(self.tolerances)
+        exercise.check_fields(() if self.results is RETURNED else self.results)
         exercise.check_fields(name for each in self.misconceptions for name in each.also)
         forgotten = {aspect.name for aspect in exercise.aspects} - asked
         if forgotten and all("asks" in case for case in cases):

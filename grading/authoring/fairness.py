@@ -20,8 +20,7 @@ from multiprocessing import get_context
 
 from rich.console import Console
 
-from course_lib.chapters import Chapter
-from course_lib.exercises import chapter_exercises, find_exercise
+from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.check import RIGHT, CheckResult
 from grading.answers import find_answer
 from grading.authoring.mutation_run import prepare_worker
@@ -129,11 +128,12 @@ def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:
                 continue
 
 
-def fairness(chapters: Sequence[Chapter], sets: int, mutants: int) -> bool:
-    """Print what is unfair and not listed, and what is listed in vain; whether there was nothing."""
-    names = [exercise.name for chapter in chapters for exercise in chapter_exercises(chapter)]
+def fairness(names: Sequence[str], sets: int, mutants: int, jobs: int | None = None) -> bool:
+    """Print what is unfair and not listed, and what is listed in vain, of the exercises in ``names``;
+    whether there was nothing."""
     console, count, wrong = Console(soft_wrap=True), 0, []
-    with ProcessPoolExecutor(os.cpu_count(), get_context("spawn"), prepare_worker) as pool:
+    workers = jobs or os.cpu_count()
+    with ProcessPoolExecutor(workers, get_context("spawn"), prepare_worker) as pool:
         arguments = [sets] * len(names), [mutants] * len(names)
         for tried, found in pool.map(exercise_fairness, names, *arguments):
             count += tried

@@ -7,7 +7,7 @@ what the instant check says, as Markdown. It is made to be read whole.
 
 from collections.abc import Iterator, Sequence
 
-from course_lib.chapters import Chapter
+from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.check import CheckResult
 from course_lib.exercises.checking.model import Exercise
@@ -24,12 +24,14 @@ from grading.judging.outcomes import ItemOutcome
 SEED = 11
 
 
-def messages(chapters: Sequence[Chapter], mutants: int) -> Iterator[str]:
-    """The lines of the page."""
+def messages(names: Sequence[str], mutants: int) -> Iterator[str]:
+    """The lines of the page about the exercises in ``names``."""
     yield "# What is said of solutions\n"
-    for chapter in chapters:
-        yield f"## {chapter.number} {chapter.title}\n"
-        for exercise in chapter_exercises(chapter):
+    for chapter in CHAPTERS:
+        chosen = [each for each in chapter_exercises(chapter) if each.name in names]
+        if chosen:
+            yield f"## {chapter.number} {chapter.title}\n"
+        for exercise in chosen:
             yield from exercise_messages(exercise, mutants)
 
 

@@ -6,10 +6,12 @@ contract, and then the exercise's ``ANSWER`` lists it with the reason (``equival
 """
 
 import json
+import math
 import os
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from course_lib.chapters import Chapter
-from course_lib.exercises import chapter_exercises, chapter_of, find_exercise
+from course_lib.exercises import all_exercises, chapter_of, find_exercise
+from course_lib.exercises.checking.model import Observation
 from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
-from grading.authoring.solutions import SECONDS, TooSlow, elsewhere, stopped_after
+from grading.authoring.solutions import (
+    SECONDS,
+    TooSlow,
+    elsewhere,
+    known_solutions,
+    stopped_after,
+)
 from grading.chapter_text.reference import reference_source, run_source, solved_namespace
 from grading.errors import Problem
 from grading.judging.cases import case_set
@@ -32,6 +40,12 @@ from grading.judging.judge import has_full_marks, judge_exercise
 #: Secrets that the case sets are drawn from, besides those of the matrix.
 SECRETS = tuple(range(101, 201))
 _MEMORY = 4 * 2**30
+#: The kind of a known mistake, which is judged beside the mutants.
+KNOWN = "known mistake"
+#: Goals over all mutants and known mistakes that somebody might hand in: at least this share gets a
+#: name; of those of exercises with two or more points at most this share earns nothing, and the mean
+#: share of the points is at least this.
+NAMED, NOTHING, MEAN = 0.9, 0.2, 0.45
 
 
 @dataclass(frozen=True)
@@ -102,9 +116,33 @@ def _verdict(
         if not named:
             return verdict(False, 0.0, None, "")
         outcome = judge_exercise(name, secret, observed)
-        stillborn = 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
-        return verdict(False, outcome.score, outcome.misconception, outcome.message, stillborn)
+        said = outcome.score, outcome.misconception, outcome.message
+        return verdict(False, *said, stillborn=_raises_mostly(observed))
     return verdict(True, points, None, "")
+
+
+def known_verdicts(name: str) -> list[MutantVerdict]:
+    """The verdict on each known mistake of an exercise."""
+    found = []
+    with elsewhere():
+        for solution in known_solutions(find_exercise(name)):
+            if solution.kind == "misconception":
+                observed = solution.observed(SECRETS[0], free=True)
+                outcome = judge_exercise(name, SECRETS[0], observed)
+                said = outcome.score, outcome.max_score, outcome.misconception, outcome.message
+                raises = _raises_mostly(observed)
+                found.append(
+                    MutantVerdict(name, solution.label, KNOWN, False, False, *said, raises)
+                )
+    return found
+
+
+def _raises_mostly(observed: Sequence[Observation]) -> bool:
+    return 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
+
+
+def _all_verdicts(name: str, secrets: int) -> list[MutantVerdict]:
+    return exercise_verdicts(name, secrets) + known_verdicts(name)
 
 
 def prepare_worker() -> None:
@@ -115,20 +153,21 @@ def prepare_worker() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
 
 
-def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None) -> bool:
-    """Print mutants, killed and equivalent by chapter, and every survivor; False when there is a
-    survivor that is not listed, or a listed one that is killed."""
-    names = [exercise.name for chapter in chapters for exercise in chapter_exercises(chapter)]
+def mutation_test(
+    names: Sequence[str], secrets: int, output: Path | None, jobs: int | None = None
+) -> bool:
+    """Print what became of the mutants of each exercise in ``names``, and every survivor; for all
+    exercises also which goals are missed. False when there is a survivor that is not listed, a listed
+    one that is killed, or a goal that is missed."""
     context = get_context("spawn")
-    with ProcessPoolExecutor(os.cpu_count(), context, prepare_worker) as pool:
-        results = dict(
-            zip(names, pool.map(exercise_verdicts, names, [secrets] * len(names)), strict=True)
-        )
+    with ProcessPoolExecutor(jobs or os.cpu_count(), context, prepare_worker) as pool:
+        found = pool.map(_all_verdicts, names, [secrets] * len(names))
+        results = dict(zip(names, found, strict=True))
     verdicts = [each for of_one in results.values() for each in of_one]
     if output is not None:
         output.write_text(json.dumps([asdict(each) for each in verdicts], indent=1))
-    console = Console()
-    console.print(_table(chapters, results))
+    console = Console(width=max(Console().width, 120))
+    console.print(_table(results))
     wrong = [each for each in verdicts if each.survived != each.listed]
     for each in wrong:
         what = "survives" if each.survived else "is listed as equivalent, and killed"
@@ -139,42 +178,73 @@ def mutation_test(chapters: Sequence[Chapter], secrets: int, output: Path | None
             "ANSWER under equivalent, by the words before the bracket, with the reason.",
             markup=False,
         )
-    return not wrong
+    missed = Summary.of(verdicts).missed_goals() if set(names) == set(all_exercises()) else []
+    for goal in missed:
+        console.print(goal, markup=False)
+    return not wrong and not missed
 
 
-def _table(chapters: Sequence[Chapter], results: dict[str, list[MutantVerdict]]) -> Table:
-    columns = (
-        "mutants",
-        "killed",
-        "stillborn",
-        "equivalent",
-        "survive",
-        "named",
-        "nothing earned",
-        "mean share",
-    )
-    table = Table("chapter", *columns, title="Mutants of the reference solutions")
-    groups = [
-        (f"{chapter.number} {chapter.title}", [e.name for e in chapter_exercises(chapter)])
-        for chapter in chapters
-    ]
-    for title, names in [*groups, ("all", list(results))]:
-        every = [each for name in names for each in results[name]]
-        killed = [each for each in every if not each.survived]
-        born = [each for each in killed if not each.stillborn]
+@dataclass(frozen=True)
+class Summary:
+    """What became of some mutants and known mistakes. Shares are of those that are wrong and not
+    stillborn: ``named`` of all of them, ``nothing`` earned and ``mean`` share of the points of those
+    of exercises with two or more points. NaN where there is none."""
+
+    mutants: int
+    killed: int
+    stillborn: int
+    equivalent: int
+    survive: int
+    known: int
+    named: float
+    nothing: float
+    mean: float
+
+    @classmethod
+    def of(cls, verdicts: Sequence[MutantVerdict]) -> "Summary":
+        mutants = [each for each in verdicts if each.kind != KNOWN]
+        killed = [each for each in mutants if not each.survived]
+        born = [each for each in verdicts if not each.survived and not each.stillborn]
         counted = [each for each in born if each.max_score >= 2]
-        nothing = sum(each.score == 0 for each in counted)
-        mean = sum(each.score / each.max_score for each in counted) / max(len(counted), 1)
-        named = sum(each.misconception is not None for each in born)
-        table.add_row(
-            title,
-            str(len(every)),
-            str(len(killed)),
-            str(len(killed) - len(born)),
-            str(sum(each.survived and each.listed for each in every)),
-            str(sum(each.survived and not each.listed for each in every)),
-            f"{named / max(len(born), 1):.0%}",
-            f"{nothing / max(len(counted), 1):.0%}",
-            f"{mean:.2f}",
+        return cls(
+            mutants=len(mutants),
+            killed=len(killed),
+            stillborn=sum(each.stillborn for each in killed),
+            equivalent=sum(each.survived and each.listed for each in mutants),
+            survive=sum(each.survived and not each.listed for each in mutants),
+            known=len(verdicts) - len(mutants),
+            named=_mean(each.misconception is not None for each in born),
+            nothing=_mean(each.score == 0 for each in counted),
+            mean=_mean(each.score / each.max_score for each in counted),
         )
+
+    def missed_goals(self) -> list[str]:
+        """A line for each goal that is missed."""
+        lines = []
+        if self.named < NAMED:
+            lines.append(f"{self.named:.0%} get a name; the goal is {NAMED:.0%}.")
+        if self.nothing > NOTHING:
+            lines.append(f"{self.nothing:.0%} earn nothing; the goal is at most {NOTHING:.0%}.")
+        if self.mean < MEAN:
+            lines.append(f"They earn {self.mean:.2f} of the points; the goal is {MEAN:.2f}.")
+        return lines
+
+
+def _mean(values: Iterable[float]) -> float:
+    return statistics.mean([float(each) for each in values] or [math.nan])
+
+
+def _table(results: Mapping[str, Sequence[MutantVerdict]]) -> Table:
+    columns = [each.name for each in fields(Summary)]
+    table = Table("exercise", *columns, title="Mutants of the reference solutions; known mistakes")
+    for name, verdicts in results.items():
+        table.add_row(name, *_cells(Summary.of(verdicts)))
+    table.add_section()
+    table.add_row("all", *_cells(Summary.of([e for of_one in results.values() for e in of_one])))
     return table
+
+
+def _cells(summary: Summary) -> list[str]:
+    *counts, named, nothing, mean = astuple(summary)
+    shares = ["" if math.isnan(each) else f"{each:.0%}" for each in (named, nothing)]
+    return [*map(str, counts), *shares, "" if math.isnan(mean) else f"{mean:.2f}"]

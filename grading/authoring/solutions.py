@@ -13,21 +13,34 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from course_lib.exercises import chapter_of
+from course_lib.exercises import chapter_exercises, chapter_of
 from course_lib.exercises.checking.check import CheckResult, run_check
-from course_lib.exercises.checking.model import Exercise
+from course_lib.exercises.checking.model import Exercise, Observation
 from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.answers.model import as_subjects
 from grading.authoring.mutants import mutants_of
 from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
 from grading.chapter_text.reference import stub as stub_of
+from grading.errors import Problem, chapters_called
 from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise
 from grading.judging.outcomes import ItemOutcome
 
 #: What is not done with all cases after this much CPU time never ends.
 SECONDS = 10.0
+
+
+def exercises_called(chapters: list[str], only: list[str]) -> list[str]:
+    """The names of the exercises of ``chapters``, of all when none is named; of those ``only`` the
+    ones named there. ``Problem`` where there is none of that name."""
+    names = [
+        each.name for chapter in chapters_called(chapters) for each in chapter_exercises(chapter)
+    ]
+    for name in only:
+        if name not in names:
+            raise Problem(f"There is no exercise {name!r} here; there are {', '.join(names)}.")
+    return [name for name in names if not only or name in only]
 
 
 @dataclass(frozen=True)
@@ -54,11 +67,14 @@ class Solution:
     def graded(self, seed: int, free: bool = False) -> ItemOutcome:
         """The verdict on it with the case set of ``seed``; ``free`` lets it use what a learner may
         not, for a mistake may be written with that. Raises ``TooSlow`` for what does not end."""
+        return judge_exercise(self.exercise.name, seed, self.observed(seed, free))
+
+    def observed(self, seed: int, free: bool = False) -> list[Observation]:
+        """What it does on each case of the set of ``seed``; as ``graded``."""
         watched = replace(self.exercise, forbidden=()) if free else self.exercise
         cases = case_set(self.exercise.name, seed)
         with stopped_after(SECONDS):
-            observed = [observe(watched, self.subjects, case) for case in cases.cases]
-        return judge_exercise(self.exercise.name, seed, observed)
+            return [observe(watched, self.subjects, case) for case in cases.cases]
 
     def checked(self) -> CheckResult:
         """What the instant check says of it; nothing of it goes into anybody's progress."""
@@ -67,7 +83,7 @@ class Solution:
 
 
 def known_solutions(exercise: Exercise) -> Iterator[Solution]:
-    """The stub, nothing, the reference, the variants and the misconceptions, in this order."""
+    """The stub, nothing, the reference, the variants, the misconceptions and the symptoms, in this order."""
     answer = find_answer(exercise.name)
     yield Solution(exercise, "stub", "untouched stub", stub_of(exercise.name))
     yield Solution(exercise, "stub", "returns nothing", _does_nothing(exercise))
@@ -75,7 +91,7 @@ def known_solutions(exercise: Exercise) -> Iterator[Solution]:
     for variant in answer.variants:
         label = as_subjects(variant, exercise.name)[0].__name__.strip("_").replace("_", " ")
         yield Solution(exercise, "right", label, variant)
-    for each in answer.misconceptions:
+    for each in (*answer.misconceptions, *answer.symptoms):
         yield Solution(exercise, "misconception", each.name, each.solution, each.sentence)
 
 

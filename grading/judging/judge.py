@@ -5,7 +5,9 @@ and by the matrix.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
@@ -13,9 +15,10 @@ from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
 from grading.answers import quiz_key
 from grading.answers.compare import Difference, difference
-from grading.answers.model import Misconception
+from grading.answers.model import Misconception, Symptom, Trial
 from grading.errors import Failure, Status
 from grading.judging.cases import CaseSet, case_set
+from grading.judging.common_mistakes import common_mistake
 from grading.judging.outcomes import AspectOutcome, ItemOutcome
 from grading.judging.wording import Fault, error_text, in_words
 
@@ -96,11 +99,14 @@ def judge_exercise(
     misconception = name_misconception(cases, observed) or name_first_mistake(
         cases, observed, outcomes
     )
+    status, message = _explain(observed, first, score)
     if misconception is not None:
-        status: Status = "partial" if score else "failed"
+        status = "partial" if score else "failed"
+    else:
+        misconception = name_symptom(cases, observed, outcomes) or _common_mistake(cases, observed)
+    if misconception is not None:
         title, text = misconception.name, misconception.sentence
         return _item(name, score, maximum, status, title, text, outcomes)
-    status, message = _explain(observed, first, score)
     return _item(name, score, maximum, status, None, message, outcomes)
 
 
@@ -233,8 +239,11 @@ def name_misconception(
                 for case, got in zip(cases.cases, observed, strict=True)
             )
         else:
+            wrong = cases.wrong(index)
             fields = sorted(shared | set(misconception.also))
-            found = _behaves_like(cases, cases.wrong(index), observed, fields)
+            if not _tells_apart(cases, wrong, fields):
+                fields = sorted({*fields, *cases.exercise.fields})
+            found = _behaves_like(cases, wrong, observed, fields)
         if found:
             return misconception
     return None
@@ -261,6 +270,38 @@ def name_first_mistake(
     return None
 
 
+def name_symptom(
+    cases: CaseSet,
+    observed: Sequence[Observation | Failure],
+    outcomes: Sequence[AspectOutcome],
+) -> Symptom | None:
+    """The exercise's first symptom that shows, or None."""
+    if any(isinstance(entry, Failure) or entry.error is not None for entry in observed):
+        return None
+    wrong = frozenset(
+        aspect.name
+        for aspect, outcome in zip(cases.exercise.aspects, outcomes, strict=True)
+        if outcome.problem
+    )
+    trials = [Trial(*each) for each in zip(cases.cases, cases.expected, observed, strict=True)]
+    for symptom in cases.answer.symptoms:
+        with suppress(Exception):  # as for _recognised
+            if symptom.shows(wrong, trials):
+                return symptom
+    return None
+
+
+def _common_mistake(
+    cases: CaseSet, observed: Sequence[Observation | Failure]
+) -> Misconception | None:
+    if any(isinstance(entry, Failure) for entry in observed):
+        return None
+    try:
+        return common_mistake(cases, observed)
+    except Exception:  # as for _recognised
+        return None
+
+
 def _same_mistake(
     cases: CaseSet,
     aspect: Aspect,
@@ -279,6 +320,7 @@ def _same_mistake(
     ]
     return (
         bool(asked)
+        and _tells_apart(cases, wrong, fields)
         and all(theirs.error is None and got.error is None for theirs, got in asked)
         and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
         and _fault(cases, aspect, wrong) is not None
@@ -294,10 +336,42 @@ def _behaves_like(
     for theirs, got in zip(wrong, observed, strict=True):
         if (theirs.error is None) != (got.error is None):
             return False
-        if theirs.error is not None and theirs.error.type != got.error.type:
+        if theirs.error is not None and not _same_error(theirs.error, got.error):
             return False
         if theirs.error is None and not _same_fields(cases, fields, theirs.values, got.values):
             return False
+    return True
+
+
+def _same_error(one: ErrorNote, other: ErrorNote) -> bool:
+    """Whether both say the same, whatever the numbers in it."""
+    return one.type == other.type and _plain(one.message) == _plain(other.message)
+
+
+def _plain(message: str) -> str:
+    return re.sub(r"\d+", "#", message)
+
+
+def _tells_apart(cases: CaseSet, wrong: Sequence[Observation], fields: Sequence[str]) -> bool:
+    """Whether a mistake shows in ``fields`` by more than a yes or no, which any other may share."""
+    for expected, theirs in zip(cases.expected, wrong, strict=True):
+        if theirs.error is not None:
+            return True
+        for name in fields:
+            value, right = theirs.values.get(name), expected.values.get(name)
+            if _says_more(value) and difference(right, value, *cases.answer.tolerance):
+                return True
+    return False
+
+
+def _says_more(value: Any) -> bool:
+    match value:
+        case None | bool():
+            return False
+        case dict():
+            return any(map(_says_more, value.values()))
+        case list() | tuple():
+            return not value or any(map(_says_more, value))
     return True
 
 

@@ -34,14 +34,16 @@ def _public_cases() -> list[Case]:
     return [
         case(1, "first", lr=0.1),
         case(1, "settings", lr=0.1, eps=0.1),
-        case(12, "many", lr=0.05),
-        case(3, "many", lr=None),
+        case(12, "settings", lr=0.05),
+        case(3, "settings", lr=None),
+        case(5, "first_moment", lr=0.05, even=True),
+        case(6, "second_moment", lr=0.05, betas=(0.0, 0.9)),
         case(8, "settings", lr=0.05, betas=(0.6, 0.8), eps=0.01),
         # Gradients so small that the default eps counts.
         case(4, "settings", lr=0.1, scale=1e-7),
         case(6, "settings", lr=(0.1, 0.02, 0.2, 0.05, 0.1, 0.01)),
-        case(5, "any", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
-        case(3, "any", lr=0.1, shapes=((2,), (3,), (2,))),
+        case(5, "any", "side", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
+        case(3, "any", "side", lr=0.1, shapes=((2,), (3,), (2,))),
     ]
 
 
@@ -50,6 +52,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["settings"]:
         named = ", ".join(f"{name}={value}" for name, value in case["settings"].items())
         where = f"with {named}, {steps.after_steps(case)}"
+    elif "first_moment" in case["asks"]:
+        where = f"with gradients of one size and of either sign, {steps.after_steps(case)}"
     elif len(set(case["lr"])) > 1:
         where = "when lr changes from step to step"
     elif case["lr"][0] is None:
@@ -64,25 +68,29 @@ EXERCISE = Exercise(
     points=4,
     task="One step of Adam.",
     aspects=(
-        Aspect("first", "the first step is right: both moments are corrected", 1, ("parameters",)),
         Aspect(
-            "many",
-            "many steps are right: the moments are kept",
-            1,
-            ("parameters", "single_parameters"),
+            "first", "the first step is right: both moments are corrected", 0.5, ("parameters",)
         ),
         Aspect(
-            "settings",
-            "betas, eps and an lr that changes are used as they are given",
+            "first_moment",
+            "over many steps the first moment is right: tried with gradients of one size",
             1,
             ("parameters",),
         ),
         Aspect(
-            "any",
-            f"{steps.ANY_TEXT}; nothing else changes",
+            "second_moment",
+            "over many steps the second moment is right: tried with betas that begin with 0",
             1,
-            ("each_for_itself", *steps.SIDE_FIELDS),
+            ("parameters",),
         ),
+        Aspect(
+            "settings",
+            "betas, eps and an lr that changes are used as they are given, and so are the defaults",
+            0.5,
+            ("parameters", "single_parameters"),
+        ),
+        Aspect("any", steps.ANY_TEXT, 0.5, ("each_for_itself",)),
+        Aspect("side", steps.SIDE_TEXT, 0.5, steps.SIDE_FIELDS),
     ),
     hints=(
         "Per parameter, keep three things in state: its step count, and two tensors of its shape "

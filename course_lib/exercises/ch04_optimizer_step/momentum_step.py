@@ -44,9 +44,9 @@ def _public_cases() -> list[Case]:
         return steps.steps_case(generator, steps.PUBLIC_SHAPES, n, asks=asks, **settings)
 
     return [
-        case(1, "momentum", "changing", lr=0.1),
-        case(4, "momentum", "changing", lr=0.1, momentum=0.5),
-        case(4, "changing", lr=(0.1, 0.02, 0.2, 0.05)),
+        case(1, "gather", "move", lr=0.1),
+        case(4, "gather", "move", "changing", lr=0.1, momentum=0.5),
+        case(4, "gather", "changing", lr=(0.1, 0.02, 0.2, 0.05)),
         case(3, "any", lr=0.1, skip=((1, 0), (2, 1)), through="generator"),
     ]
 
@@ -69,16 +69,14 @@ EXERCISE = Exercise(
     task="One step of gradient descent with momentum.",
     aspects=(
         Aspect(
-            "momentum",
-            "the velocities gather the gradients and move the parameters",
-            1,
-            ("parameters",),
+            "gather", "the velocities gather the gradients, and nothing else", 0.5, ("velocities",)
         ),
+        Aspect("move", "the parameters move by lr times the velocities", 0.5, ("parameters",)),
         Aspect(
             "changing",
-            "the velocity holds only gradients, so a new lr takes effect at once",
+            "a new lr takes effect at once, and so does the momentum that is given",
             0.5,
-            ("parameters", "velocities"),
+            ("parameters",),
         ),
         Aspect(
             "any",

@@ -33,12 +33,13 @@ def steps_case(
     through: str = "list",
     transposed: bool = False,
     scale: float = 1.0,
+    even: bool = False,
     **settings: Any,
 ) -> dict[str, Any]:
     """A case: parameters of these shapes, and for each step one gradient per parameter.
 
     ``lr``: one for all steps, or one per step; None leaves it to the default. ``skip``: pairs (step, parameter) without a
-    gradient. ``through``: what the function is given, a "list", a "tuple" or a "generator".
+    gradient. ``even``: all entries have the size ``scale``, and either sign. ``through``: what the function is given, a "list", a "tuple" or a "generator".
     ``settings`` are passed on by name.
     """
 
@@ -46,14 +47,14 @@ def steps_case(
         numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
         return numbers.to(getattr(torch, dtype))
 
+    def gradient(shape: tuple[int, ...]) -> Tensor:
+        return scale * (normal(shape).sign() if even else 0.5 + normal(shape))
+
     return {
         "asks": asks,
         "parameters": [normal(shape) for shape in shapes],
         "gradients": [
-            [
-                None if (step, i) in skip else scale * (0.5 + normal(shape))
-                for i, shape in enumerate(shapes)
-            ]
+            [None if (step, i) in skip else gradient(shape) for i, shape in enumerate(shapes)]
             for step in range(steps)
         ],
         "lr": list(lr) if isinstance(lr, tuple) else [lr] * steps,

@@ -53,7 +53,7 @@ def batches_case(
         "seeds": seeds,
         "strided": strided,
         # With fewer examples than a batch takes, chance hardly shows.
-        "asks": ("batches",) if n < batch_size else ("batches", "pairs", "order"),
+        "asks": ("batches", "dropping", "pairs", "order")[: 2 if n < batch_size else 4],
     }
 
 
@@ -289,9 +289,15 @@ EXERCISE = Exercise(
     aspects=(
         Aspect(
             "batches",
-            "batches of the right sizes, with drop_last and without; in order unless shuffled",
-            1,
-            ("plain", "plain_drop", "shuffled_drop_sizes", "is_generator", "drew_for_nothing"),
+            "unshuffled: batches of batch_size, in order, from a generator function",
+            0.5,
+            ("plain", "is_generator", "drew_for_nothing"),
+        ),
+        Aspect(
+            "dropping",
+            "drop_last leaves out a smaller last batch, and nothing else",
+            0.5,
+            ("plain_drop", "shuffled_drop_sizes"),
         ),
         Aspect(
             "pairs", "shuffled: every example once, and x with its own y", 1, ("rows", "pairs_fit")

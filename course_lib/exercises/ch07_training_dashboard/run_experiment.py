@@ -37,6 +37,7 @@ def experiment_case(
         ("lr", {"lr": other_lr}),
         ("batch_size", {"batch_size": other_batch_size}),
         ("optimizer", {"optimizer_name": "sgd"}),
+        ("sgd_lr", {"optimizer_name": "sgd", "lr": other_lr}),
         ("slow", {"lr": 1e-6, "batch_size": 160}),
     )
     return {
@@ -163,7 +164,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         "same": {
             label: _same_numbers(runs["base"], runs[label])
             for label in ("again", "seed", "lr", "batch_size", "optimizer")
-        },
+        }
+        | {"sgd_lr": _same_numbers(runs["optimizer"], runs["sgd_lr"])},
     }
 
 
@@ -190,7 +192,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(same["again"], "the same seed gives the same numbers")
     for label, words in (
         ("seed", "a different seed gives different numbers"),
-        ("lr", "a different learning rate gives different numbers"),
+        ("lr", "a different learning rate gives different numbers, with adam"),
+        ("sgd_lr", "a different learning rate gives different numbers, with sgd"),
         ("batch_size", "a different batch size gives different numbers"),
         ("optimizer", '"sgd" and "adam" give different numbers'),
     ):

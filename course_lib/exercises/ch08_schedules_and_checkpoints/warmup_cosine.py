@@ -20,7 +20,7 @@ def schedule_case(
 ) -> dict[str, Any]:
     """A case: the rates at ``steps`` are asked for. ``min_lr=None`` leaves the argument out."""
     return {
-        "asks": (asks,) if asks == "edges" else (asks, "float"),
+        "asks": (asks,) if asks in ("edges", "float") else (asks, "float"),
         "total_steps": total_steps,
         "warmup_steps": warmup_steps,
         "max_lr": max_lr,

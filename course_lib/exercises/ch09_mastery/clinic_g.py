@@ -38,7 +38,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     device, got = case["device"], observation["device"]
     text = f'with a model on the device "{device}" the result is there too'
-    yield Finding(got == device, text, f"yours is on {got}")
+    where = f"yours is on {got}" if "shape" in observation.values else f"yours is of type {got}"
+    yield Finding(got == device, text, where)
     values = observation.get("values")
     if device == "cpu" and values is not None:
         wanted = linear(case["weight"], case["bias"])(case["x"]).detach()

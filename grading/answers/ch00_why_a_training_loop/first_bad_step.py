@@ -161,6 +161,7 @@ ANSWER = Answer(
         "min(smallest, loss) -> min(loss, smallest)": "The smaller of two is the same.",
     },
     compare={"leap": _problem, "finite": _finite_problem},
+    results=(),  # None is a result, too
     variants=(_one_pass, _with_accumulate, _with_tensor, _recursive, _through_numpy),
     misconceptions=(
         wrong(
@@ -176,10 +177,24 @@ ANSWER = Answer(
             "math.isfinite(loss) is False for both.",
         ),
         wrong(
-            "smallest starts at 0",
+            "step 0 for every run",
             edit(BEGIN, "smallest = 0.0"),
-            "Your smallest loss is 0 before the first step, so every loss is more than factor "
-            "times 0. Start with something larger than any loss: math.inf.",
+            "Your function says 0 for every run, so the first loss passes for a leap. Does your "
+            "smallest loss start at 0, or is a comparison the wrong way round? Start with something "
+            "larger than any loss: math.inf.",
+        ),
+        wrong(
+            "None for every run",
+            edit("            return step\n", "            pass\n"),
+            "Your function returns None for every run. Return the number of the first bad step as soon "
+            "as you have found it.",
+            recognise=lambda case, got: got.error is None and got["returned"] is None,
+        ),
+        wrong(
+            "only infinity and NaN found",
+            edit(f" or loss > {LIMIT}", ""),
+            "You find losses that are not finite, and no leaps. Compare each loss with factor times the "
+            "smallest one before it, and keep that one up to date.",
         ),
         wrong(
             "smallest of nothing",
@@ -216,6 +231,33 @@ ANSWER = Answer(
             "factor ignored",
             edit(LIMIT, "3.0 * smallest"),
             "Your function always uses 3.0. Use the argument factor.",
+        ),
+        wrong(
+            "both at once",
+            edit(f"{NOT_FINITE} or ", f"{NOT_FINITE} and "),
+            "You ask for a loss that is not finite and, at once, too large. One of the two is enough: "
+            "or.",
+        ),
+        wrong(
+            "another default for factor",
+            edit("factor=3.0", "factor=6.0"),
+            "Without an argument, factor is 3.0. Your default is another one.",
+        ),
+        wrong(
+            "another default for factor",
+            edit("factor=3.0", "factor=0.0"),
+            "Without an argument, factor is 3.0. Your default is another one.",
+        ),
+        wrong(
+            "factor left out",
+            edit(f"> {LIMIT}", "> smallest"),
+            "You compare with the smallest loss itself, so the least rise counts. A leap is more than "
+            "factor times the smallest loss.",
+        ),
+        wrong(
+            "compared with the factor alone",
+            edit(f"> {LIMIT}", "> factor"),
+            "You compare the loss with the factor. Compare it with factor times the smallest loss so far.",
         ),
         wrong(
             "infinity not asked for",

@@ -187,6 +187,16 @@ ANSWER = Answer(
             "You subtract the biases. A linear layer computes x @ W.T + b.",
         ),
         wrong(
+            "bias subtracted",
+            edit("+ b1", "- b1"),
+            "You subtract b1. A linear layer computes x @ W.T + b.",
+        ),
+        wrong(
+            "bias subtracted",
+            edit("+ b2", "- b2"),
+            "You subtract b2. A linear layer computes x @ W.T + b.",
+        ),
+        wrong(
             "examples left in columns",
             edit(LOGITS, f"({LOGITS}).T"),
             "You compute with one example per column, and the result stays that way: [out, N]. "

@@ -184,6 +184,7 @@ ANSWER = Answer(
             "Only the length is taken, and all have the same.",
         ),
     },
+    results=("returned", "loss_for_large_logits"),
     variants=(
         _with_gather,
         _margins_to_the_target,

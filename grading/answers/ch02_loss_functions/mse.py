@@ -210,6 +210,31 @@ ANSWER = Answer(
             "below 0. Square them first.",
         ),
         wrong(
+            "not squared",
+            edit(" ** 2", " * 2"),
+            "You double the differences. Squaring them is ** 2.",
+        ),
+        wrong(
+            "another power",
+            edit(" ** 2", " ** 3"),
+            "You take the third power of the differences, which keeps their sign. Square them.",
+        ),
+        wrong(
+            "added instead of subtracted",
+            edit("- target)", "+ target)"),
+            "You add the target to the prediction. An error is their difference.",
+        ),
+        wrong(
+            "no difference taken",
+            edit("(prediction - target)", "prediction"),
+            "You square the prediction itself, and the target plays no part. Square the difference.",
+        ),
+        wrong(
+            "no difference taken",
+            edit("(prediction - target)", "target"),
+            "You square the target itself, and the prediction plays no part. Square the difference.",
+        ),
+        wrong(
             "sum",
             edit(".mean()", ".sum()"),
             "You add up the squared errors. Return their mean: divide by their number.",

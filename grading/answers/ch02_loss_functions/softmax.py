@@ -167,6 +167,7 @@ ANSWER = Answer(
         "return exp / exp.sum(dim=-1, keepdim=True) -> "
         "return torch.as_tensor(exp / exp.sum(dim=-1, keepdim=True))": "It is a tensor."
     },
+    results=("returned", "returned_for_large"),
     variants=(
         _subtract_logsumexp,
         _slope_of_logsumexp,
@@ -287,6 +288,39 @@ ANSWER = Answer(
             edit(RESULT, "logits / logits.sum(dim=-1, keepdim=True)"),
             "You divide the logits themselves by their sum. Logits may be negative: exp makes "
             "them positive first.",
+        ),
+        wrong(
+            "no exponential",
+            edit(SHIFTED, "logits - largest"),
+            "You divide the shifted logits by their sum. They are not positive: exp makes them so.",
+        ),
+        wrong(
+            "no exponential above the line",
+            edit("return exp /", "return logits /"),
+            "You divide the logits themselves by the sum of the exponentials. Divide the exponential.",
+        ),
+        wrong(
+            "no exponential below the line",
+            edit("/ exp.sum", "/ logits.sum"),
+            "You divide the exponentials by the sum of the logits. Divide by the sum of the "
+            "exponentials.",
+        ),
+        wrong(
+            "multiplied by the sum",
+            edit("exp / exp", "exp * exp"),
+            "You multiply by the sum of the exponentials. Divide by it, so that the row sums to 1.",
+        ),
+        wrong(
+            "wrong dimension",
+            edit(LARGEST, "logits.max(dim=0, keepdim=True).values"),
+            "You subtract the largest logit of each column, which changes the differences inside a row. "
+            "Subtract the row's own: dim=-1.",
+        ),
+        wrong(
+            "wrong dimension",
+            edit(SUM, "exp.sum(dim=0, keepdim=True)"),
+            "You divide by the sums along the first dimension, so the examples of a batch compete with "
+            "each other. The classes are in the last dimension: dim=-1.",
         ),
         wrong(
             "logarithm returned",

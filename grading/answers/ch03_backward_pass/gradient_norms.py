@@ -202,6 +202,16 @@ ANSWER = Answer(
             "You return the norms without their names. A dict says which belongs to which parameter.",
         ),
         wrong(
+            "keys that are not names",
+            edit("{name: p", "{p: p"),
+            "The keys of your dict are not the names of the parameters. model.named_parameters() gives "
+            "both: a name, and the parameter.",
+            recognise=lambda case, got: (
+                isinstance(got["returned"], dict)
+                and not set(got["returned"]) & set(case["parameters"])
+            ),
+        ),
+        wrong(
             "zero gradients left out",
             edit(SKIP, f"{SKIP} and p.grad.any()"),
             "You leave out gradients that are zero. They were computed, and a zero is a finding: "

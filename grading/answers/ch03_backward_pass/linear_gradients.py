@@ -80,6 +80,7 @@ ANSWER = Answer(
         "return list((2 * x.T @ error / len(y), 2 * error.mean()))": "A list of two is a pair, too.",
         "y -> x #2": "Only the length is taken, and both have the same.",
     },
+    results=("w_gradient", "b_gradient"),
     variants=(
         _with_matrix_product,
         _with_einsum,
@@ -117,6 +118,65 @@ ANSWER = Answer(
             "bias left out of the prediction",
             edit(ERROR, "error = x @ w - y\n"),
             "Your error leaves the bias out. The prediction is x @ w + b.",
+        ),
+        wrong(
+            "target added",
+            edit(ERROR, "error = x @ w + b + y\n"),
+            "You add y to the prediction. The error is the prediction minus y.",
+        ),
+        wrong(
+            "bias subtracted",
+            edit(ERROR, "error = x @ w - b - y\n"),
+            "You subtract the bias. The prediction is x @ w + b.",
+        ),
+        wrong(
+            "inputs left out of the prediction",
+            edit(ERROR, "error = b - y\n"),
+            "Your prediction is the bias alone. It is x @ w + b.",
+        ),
+        wrong(
+            "prediction left out of the error",
+            edit(ERROR, "error = y\n"),
+            "You multiply the inputs by y itself. The error is the prediction minus y.",
+        ),
+        wrong(
+            "prediction left out of the error",
+            edit("x.T @ error", "x.T @ y"),
+            "In the gradient of w you multiply the inputs by y itself. Multiply them by the error, the "
+            "prediction minus y.",
+        ),
+        wrong(
+            "prediction left out of the error",
+            edit("error.mean()", "y.mean()"),
+            "The gradient of b is twice the mean of y. It is twice the mean of the error, the prediction "
+            "minus y.",
+        ),
+        wrong(
+            "multiplied by N",
+            edit("/ len(y)", "* len(y)"),
+            "You multiply the sum over the examples by their number. A mean divides by it.",
+        ),
+        wrong(
+            "divided by the error",
+            edit("2 * error.mean()", "2 / error.mean()"),
+            "You divide 2 by the mean error. The derivative of error squared is 2 times the error.",
+        ),
+        wrong(
+            "divided by the inputs",
+            edit("2 * x.T", "2 / x.T"),
+            "You divide 2 by the inputs. Multiply each error by 2 and by its input.",
+        ),
+        wrong(
+            "factor 3",
+            edit("2 * x.T", "3 * x.T"),
+            "The gradient of w is one and a half times what it should be: the derivative of error "
+            "squared is 2 * error.",
+        ),
+        wrong(
+            "factor 3",
+            edit("2 * error.mean()", "3 * error.mean()"),
+            "The gradient of b is one and a half times what it should be: the derivative of error "
+            "squared is 2 * error.",
         ),
         wrong(
             "error squared",

@@ -20,7 +20,10 @@ RESULT = "slopes.reshape(w.shape)"
 
 def _cases(generator: torch.Generator) -> list[Case]:
     def case(*shape, **settings):
-        return nudge_case(generator, *shape, **settings)
+        drawn = nudge_case(generator, *shape, **settings)
+        while "unchanged" in drawn["asks"] and not _arithmetic_rounds(drawn):
+            drawn = nudge_case(generator, *shape, **settings)
+        return drawn
 
     return [
         case(12, eps=0.1),
@@ -32,6 +35,12 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(5, eps=None, leaf=True),
         case(2, 3, eps=0.2, leaf=True, returns="float"),
     ]
+
+
+def _arithmetic_rounds(case: Case) -> bool:
+    """Whether adding eps, subtracting it twice and adding it again leaves w a little changed."""
+    w, eps = case["w"], case["eps"] or 1e-4
+    return not torch.equal(w + eps - 2 * eps + eps, w)
 
 
 def _restored_by_arithmetic(f, w, eps=1e-4):
@@ -153,6 +162,7 @@ ANSWER = Answer(
         "w.detach() -> w": "float() takes the numbers out, and slopes never had a graph.",
         "flat -> slopes #2": "Only the length is taken, and both have the same.",
     },
+    results=("gradient",),
     variants=(
         _along_basis_vectors,
         _in_place_and_put_back,
@@ -179,6 +189,89 @@ ANSWER = Answer(
             edit(DIVIDE, "/ eps"),
             "You divide by eps. The two points w + eps and w - eps are 2 * eps apart, so your "
             "slopes are twice as large as they should be.",
+        ),
+        wrong(
+            "one side not nudged",
+            edit(UP, ""),
+            "f is asked at w and at w - eps: half of the way, which you divide by 2 * eps. The upper "
+            "point is w + eps.",
+        ),
+        wrong(
+            "one side not nudged",
+            edit(DOWN, ""),
+            "f is asked at w + eps and at w: half of the way, which you divide by 2 * eps. The lower "
+            "point is w - eps.",
+        ),
+        wrong(
+            "the same point twice",
+            edit("up[i] += eps", "up[i] -= eps"),
+            "f is asked at the same point twice, so each difference is 0. One point is w + eps, the other "
+            "w - eps.",
+        ),
+        wrong(
+            "the same point twice",
+            edit("f(up.reshape(w.shape)) - ", "f(down.reshape(w.shape)) - "),
+            "f is asked at the same point twice, so each difference is 0. One point is w + eps, the other "
+            "w - eps.",
+        ),
+        wrong(
+            "an entry set to eps",
+            edit("up[i] += eps", "up[i] = eps"),
+            "The entry of the upper point becomes eps itself. Add eps to what stands there: +=.",
+        ),
+        wrong(
+            "an entry set to eps",
+            edit("down[i] -= eps", "down[i] = eps"),
+            "The entry of the lower point becomes eps itself. Subtract eps from what stands there: -=.",
+        ),
+        wrong(
+            "not divided by the distance",
+            edit(f" {DIVIDE}", ""),
+            "You return differences of f. A slope is the difference divided by the distance of the two "
+            "points, 2 * eps.",
+        ),
+        wrong(
+            "not divided by the distance",
+            edit(DIVIDE, "/ 2"),
+            "You divide the difference by 2. The two points are 2 * eps apart: divide by that.",
+        ),
+        wrong(
+            "multiplied by the distance",
+            edit(DIVIDE, "* (2 * eps)"),
+            "You multiply by the distance of the two points. A slope is the difference divided by it.",
+        ),
+        wrong(
+            "three times eps",
+            edit(DIVIDE, "/ (3 * eps)"),
+            "You divide by 3 * eps. The two points w + eps and w - eps are 2 * eps apart.",
+        ),
+        wrong(
+            "values added",
+            edit("- f(down", "+ f(down"),
+            "You add the two values of f. A slope is their difference divided by the distance.",
+        ),
+        wrong(
+            "one value only",
+            edit(" - f(down.reshape(w.shape))", ""),
+            "You use the value above and not the one below. A slope is their difference divided by the "
+            "distance.",
+        ),
+        wrong(
+            "one value only",
+            edit("f(up.reshape(w.shape)) - ", ""),
+            "You use the value below and not the one above. A slope is their difference divided by the "
+            "distance.",
+        ),
+        wrong(
+            "slopes never measured",
+            edit("    return", "    slopes = torch.zeros_like(slopes)\n    return"),
+            "All your slopes are 0, although f differs at the two points: nothing of it gets into the "
+            "result.",
+        ),
+        wrong(
+            "another default for eps",
+            edit("eps=1e-4", "eps=2e-4"),
+            "Without an argument, eps is 1e-4. Your default is another one.",
         ),
         wrong(
             "multiplied by eps",

@@ -11,11 +11,14 @@ from grading.answers.ch04_optimizer_step.step_mistakes import (
     REBINDING,
     RECORDED,
     SHAPES,
+    another_default,
     crash_without_gradient,
+    not_finite,
+    only_the_first,
     truth_of_a_tensor,
 )
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 NO_GRADIENT = "if p.grad is None:"
 READ, WRITE = "state.get(i, ", "state[i] = "
@@ -36,18 +39,23 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(1, "first", lr=0.1, scale=1e4),
         case(1, "first", lr=0.2, shapes=((2, 5), (3,)), scale=1e3),
         case(1, "settings", lr=0.05, shapes=((2, 5), (3,)), eps=0.1, scale=0.01),
-        case(1, "settings", lr=0.2, betas=(0.5, 0.7), scale=100.0),
-        case(40, "many", lr=0.01, scale=1e3),
-        case(3, "many", lr=None, shapes=((2,), (3, 2)), scale=1e3),
-        case(30, "many", lr=0.02, dtype="float32"),
+        # Other betas change nothing in the first step, once it is corrected.
+        case(1, "first", lr=0.2, betas=(0.5, 0.7), scale=1e4),
+        case(30, "first_moment", lr=0.01, scale=1e3, even=True),
+        case(6, "first_moment", lr=0.1, scale=1e4, even=True, betas=(0.7, 0.99)),
+        case(30, "second_moment", lr=0.01, scale=1e3, betas=(0.0, 0.999)),
+        case(6, "second_moment", lr=0.1, scale=1e4, betas=(0.0, 0.8)),
+        case(40, "settings", lr=0.01, scale=1e3),
+        case(3, "settings", lr=None, shapes=((2,), (3, 2)), scale=1e3),
+        case(30, "settings", lr=0.02, dtype="float32"),
         case(25, "settings", lr=0.05, betas=(0.7, 0.85), eps=0.05, shapes=((4,), (2, 3, 2))),
         # Tiny gradients, beside which eps is large.
         case(12, "settings", lr=0.1, scale=1e-7, through="tuple"),
         case(10, "settings", lr=rates),
-        case(7, "any", lr=0.1, skip=gaps, through="generator"),
-        case(5, "any", lr=0.05, shapes=((4, 3), (2,)), transposed=True, betas=(0.8, 0.9)),
+        case(7, "any", "side", lr=0.1, skip=gaps, through="generator"),
+        case(5, "any", "side", lr=0.05, shapes=((4, 3), (2,)), transposed=True, betas=(0.8, 0.9)),
         # Equal shapes: a state that is found by shape is shared.
-        case(4, "any", lr=0.1, shapes=((3,), (2, 2), (3,), (2, 2))),
+        case(4, "any", "side", lr=0.1, shapes=((3,), (2, 2), (3,), (2, 2))),
     ]
 
 
@@ -325,6 +333,22 @@ ANSWER = Answer(
             edit(" + eps", " + 1e-8"),
             "You always use 1e-8. The caller may pass a different eps.",
         ),
+        *another_default(
+            ("lr=1e-3", "lr=2e-3"),
+            ("lr=1e-3", "lr=0.0"),
+            ("eps=1e-8", "eps=2e-8"),
+            ("eps=1e-8", "eps=0.0"),
+            ("betas=(0.9, 0.999)", "betas=(0.0, 0.999)"),
+            ("betas=(0.9, 0.999)", "betas=(1.8, 0.999)"),
+            ("betas=(0.9, 0.999)", "betas=(0.9, 0.0)"),
+            ("betas=(0.9, 0.999)", "betas=(0.9, 1.998)"),
+        ),
+        wrong(
+            "stopped at a missing gradient",
+            edit("continue\n", "break\n"),
+            "The first parameter without a gradient ends the loop, so those after it do not move. Skip "
+            "it: continue.",
+        ),
         wrong(
             "betas ignored",
             edit("= betas\n", "= 0.9, 0.999\n"),
@@ -351,6 +375,51 @@ ANSWER = Answer(
             .edit("(1 - beta2) * p.grad", "(1 - beta2) * g"),
             "You treat a missing gradient as zero, so the parameter keeps rolling. Without a "
             "gradient it keeps its value, its moments and its step count.",
+        ),
+    ),
+    symptoms=(
+        only_the_first(
+            edit(" / (v_hat.sqrt() + eps)\n", " / (v_hat.sqrt() + eps)\n            break\n")
+        ),
+        not_finite(edit("p.grad**2", "p.grad**3")),
+        Symptom(
+            "first moment goes astray after the first step",
+            edit(FIRST, "(1 - beta1) * p.grad"),
+            "The first step is right, and so are all steps with a beta1 of 0. With another one the "
+            "first moment goes astray: look at how m is kept, weighted and corrected.",
+            lambda wrong, trials: (
+                "first_moment" in wrong and not wrong & {"first", "second_moment"}
+            ),
+        ),
+        Symptom(
+            "second moment goes astray after the first step",
+            edit(SECOND, "(1 - beta2**t) * p.grad**2"),
+            "The first step is right, and so are all steps with gradients of one size. Where their size "
+            "changes the second moment goes astray: look at how v is kept, weighted and corrected.",
+            lambda wrong, trials: (
+                "second_moment" in wrong and not wrong & {"first", "first_moment"}
+            ),
+        ),
+        Symptom(
+            "astray after the first step",
+            edit("beta2**t", "beta2"),
+            "The first step is right, the later ones are not: look at what is kept from step to step, m, "
+            "v and t, and at where it is used.",
+            lambda wrong, trials: "first" not in wrong and "second_moment" in wrong,
+        ),
+        Symptom(
+            "first moment",
+            edit("(1 - beta1) * p.grad", "p.grad"),
+            "With a beta1 of 0 your steps are right, and with another one not even the first is. So it "
+            "is the first moment: m = beta1 * m + (1 - beta1) * gradient, divided by 1 - beta1**t.",
+            lambda wrong, trials: "first" in wrong and "second_moment" not in wrong,
+        ),
+        Symptom(
+            "first step off",
+            edit("p.grad**2", "2"),
+            "Your first step is off already. At t = 1 the corrected moments are the gradient and its "
+            "square, so every entry moves by about lr, against the sign of its gradient.",
+            lambda wrong, trials: "first" in wrong,
         ),
     ),
 )

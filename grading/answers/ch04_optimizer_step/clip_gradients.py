@@ -10,7 +10,7 @@ from course_lib.exercises.ch04_optimizer_step.clip_gradients import clip_case
 from course_lib.exercises.checking.model import Case
 from grading.answers.ch04_optimizer_step.step_mistakes import SHAPES, crash_without_gradient
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, right_but, wrong
 
 COLLECT = "    gradients = "
 NORM = "sum((g**2).sum().item() for g in gradients) ** 0.5"
@@ -271,5 +271,35 @@ ANSWER = Answer(
             "nothing left, so the gradients are measured but not scaled. Make a list first.",
         ),
         crash_without_gradient(edit(" if p.grad is not None", "")),
+    ),
+    symptoms=(
+        Symptom(
+            "norm returned off",
+            edit("return float(norm)", "return float(max_norm)"),
+            "The gradients are scaled as they should be. What you return is not their common norm before that, "
+            "as a float.",
+            right_but("norm"),
+        ),
+        Symptom(
+            "gradients not scaled alike",
+            edit("g.mul_(max_norm / norm)", "g.mul_(max_norm / norm / g.dim())"),
+            "Afterwards the gradients together point in another direction: each has to be multiplied by the "
+            "same number, max_norm / norm.",
+            lambda wrong, trials: (
+                "direction" in wrong
+                and all(
+                    t.got["direction"] is not None
+                    for t in trials
+                    if t.expected["direction"] is not None
+                )
+            ),
+        ),
+        Symptom(
+            "another length than max_norm",
+            edit("mul_(max_norm / norm)", "mul_(max_norm / norm / 2)"),
+            "Gradients that are too large do not have the common norm max_norm afterwards. Multiply each by "
+            "max_norm / norm, where norm is the length of all of them together.",
+            lambda wrong, trials: "length" in wrong,
+        ),
     ),
 )

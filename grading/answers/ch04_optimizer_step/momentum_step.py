@@ -10,7 +10,10 @@ from grading.answers.ch04_optimizer_step.step_mistakes import (
     REBINDING,
     RECORDED,
     SHAPES,
+    another_default,
     crash_without_gradient,
+    not_finite,
+    only_the_first,
     truth_of_a_tensor,
 )
 from grading.answers.edit import edit
@@ -26,13 +29,14 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     rates, others = (0.1, 0.01, 0.2, 0.05, 0.15), (0.2, 0.03, 0.1, 0.3)
     gaps = ((0, 1), (2, 0), (3, 2))
-    steady = ("momentum", "changing")
+    steady = ("gather", "move")
     return [
         case(5, *steady, lr=0.1),
-        case(4, *steady, lr=0.05, shapes=((2, 3, 2), (4,)), momentum=0.6, through="tuple"),
-        case(3, *steady, lr=0.02, dtype="float32", momentum=0.8),
-        case(5, "changing", lr=rates),
-        case(4, "changing", lr=others, shapes=((5,), (2, 4)), momentum=0.5),
+        case(4, *steady, lr=0.05, shapes=((2, 3, 2), (4,)), through="tuple"),
+        case(3, *steady, lr=0.02, dtype="float32"),
+        case(4, "changing", lr=0.05, shapes=((2, 3, 2), (4,)), momentum=0.6),
+        case(5, "gather", "changing", lr=rates),
+        case(4, "gather", "changing", lr=others, shapes=((5,), (2, 4)), momentum=0.5),
         case(4, "any", lr=0.1, skip=gaps, through="generator"),
         case(3, "any", lr=0.1, shapes=((4, 2), (3,)), transposed=True, momentum=0.7),
     ]
@@ -213,6 +217,44 @@ ANSWER = Answer(
             "Your velocity gathers the gradients with a minus sign, and you subtract it: you move "
             "uphill. One minus is enough.",
         ),
+        *another_default(("momentum=0.9", "momentum=0.0"), ("momentum=0.9", "momentum=1.8")),
+        wrong(
+            "learning rate left out",
+            edit("p -= lr * ", "p -= "),
+            "You subtract the whole velocity. Multiply it by lr.",
+        ),
+        wrong(
+            "gradient left out of the step",
+            edit("p -= lr * velocities[i]", "p -= lr"),
+            "Each entry moves by lr, whatever the velocity is. Multiply lr by the velocity.",
+        ),
+        wrong(
+            "divided by the velocity",
+            edit("lr * velocities[i]", "lr / velocities[i]"),
+            "You divide lr by the velocity, so small gradients make large steps. Multiply.",
+        ),
+        wrong(
+            "velocity never fades",
+            edit("momentum * velocities[i] + p.grad", "velocities[i] + p.grad"),
+            "Your velocity is the sum of all gradients: nothing of it fades. Multiply the old velocity "
+            "by momentum.",
+        ),
+        wrong(
+            "momentum added instead of multiplied",
+            edit("momentum * velocities[i] + p.grad", "momentum + p.grad"),
+            "You add the number momentum to the gradient, and the old velocity plays no part. Multiply "
+            "the old velocity by momentum: v = momentum * v + g.",
+        ),
+        wrong(
+            "lr and momentum mixed up",
+            edit("= momentum * ", "= lr * "),
+            "The old velocity is multiplied by lr. What is left of it is momentum.",
+        ),
+        wrong(
+            "lr and momentum mixed up",
+            edit("p -= lr * ", "p -= momentum * "),
+            "The parameter moves by momentum times the velocity. It moves by lr times the velocity.",
+        ),
         wrong(
             "momentum ignored",
             edit("= momentum * ", "= 0.9 * "),
@@ -237,5 +279,9 @@ ANSWER = Answer(
             "You count only the parameters that have a gradient, so after a gap the others get "
             "their neighbours' velocities. Entry i belongs to parameter i, gap or not.",
         ),
+    ),
+    symptoms=(
+        only_the_first(edit(MOVE, MOVE + "                break\n")),
+        not_finite(edit("momentum * velocities[i]", "momentum / velocities[i]")),
     ),
 )

@@ -1,8 +1,13 @@
 """The mistakes that a step of gradient descent, of momentum and of Adam invite alike."""
 
+from collections.abc import Sequence
+
+import torch
+
+from course_lib.exercises.ch04_optimizer_step.steps import has_gaps
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit, edit
-from grading.answers.model import Misconception, wrong
+from grading.answers.model import Misconception, Symptom, Trial, wrong
 
 SHAPES = ((3, 2), (5,), (1,))
 ANY_GRADIENT = "if p.grad is not None:"
@@ -40,6 +45,55 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
         "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if p.grad "
         "is not None`.",
         recognise=raised("Boolean value of Tensor"),
+    )
+
+
+def another_default(*changes: tuple[str, str]) -> list[Misconception]:
+    """Of each argument that has a default."""
+    return [
+        wrong(
+            "another default",
+            edit(old, new),
+            f"The default is {old}, and yours is another one: what the caller leaves out is taken from "
+            "there.",
+        )
+        for old, new in changes
+    ]
+
+
+def _some_do_not_end_finite(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
+    return any(not p.isfinite().all() for trial in trials for p in _ends(trial.got))
+
+
+def _only_the_first_moves(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
+    return all(
+        all(map(torch.equal, trial.case["parameters"][1:], _ends(trial.got)[1:]))
+        for trial in trials
+        if not has_gaps(trial.case)
+    )
+
+
+def _ends(got: Observation) -> list[torch.Tensor]:
+    return got.get("parameters", got.get("single_parameters"))
+
+
+def not_finite(solution: Edit) -> Symptom:
+    return Symptom(
+        "ends as inf or nan",
+        solution,
+        "Some parameters end as inf or NaN: something is divided by zero or by next to nothing, or a "
+        "root is taken of a negative number. Print each part of the update for one parameter.",
+        _some_do_not_end_finite,
+    )
+
+
+def only_the_first(solution: Edit) -> Symptom:
+    return Symptom(
+        "only the first parameter moved",
+        solution,
+        "The first parameter moves and the others stay where they are: something ends the loop after "
+        "one round.",
+        _only_the_first_moves,
     )
 
 

@@ -12,7 +12,7 @@ from course_lib.exercises.ch05_complete_loop.train_one_epoch import epoch_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, right_but, wrong
 
 FORWARD = "        predictions = model(x)\n"
 CLEAR = "        optimizer.zero_grad()\n"
@@ -318,6 +318,15 @@ ANSWER = Answer(
             edit("loss.item()", "loss_fn(model(x), y).item()"),
             "You compute the loss once more after the step. That costs a second forward pass and "
             "reports a different number: log the loss that you trained on.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "mean loss off",
+            edit("total_loss += ", "total_loss = "),
+            "The training is right, what you return is not. It is a mean over all examples: add up each "
+            "batch's loss times its size, from 0, and divide once by the number of all examples.",
+            right_but("mean"),
         ),
     ),
 )

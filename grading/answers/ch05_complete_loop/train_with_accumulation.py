@@ -1,13 +1,14 @@
 """``train_with_accumulation``, secret half."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 
 from course_lib.exercises.ch05_complete_loop.train_with_accumulation import accumulation_case
 from course_lib.exercises.checking.model import Case
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
 FIRST_CLEAR = "    optimizer.zero_grad()\n    n_batches"
 CLEAR = "            optimizer.zero_grad()\n"
@@ -26,6 +27,16 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(3, 5, sizes=(2, 6, 4), batch_size=5, lr=0.5, loss="smoothed"),
         case(5, 4, sizes=(3, 4, 2), batch_size=1, lr=0.3),
     ]
+
+
+def _no_gradients(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
+    return all(g is None for t in trials for _, gradients in t.got["steps"] for g in gradients)
+
+
+def _more_steps(trials: Sequence[Trial]) -> set[int]:
+    """By the cases: whether there were more steps than were due (1), fewer (-1) or as many (0)."""
+    pairs = [(len(t.got["steps"]), len(t.expected["steps"])) for t in trials]
+    return {(made > due) - (made < due) for made, due in pairs}
 
 
 def _one_big_batch(model, loader, loss_fn, optimizer, accumulate_steps):
@@ -194,6 +205,56 @@ ANSWER = Answer(
             edit("return n_steps", "return n_batches"),
             "You return the number of batches. The result is the number of optimizer steps: one "
             "per group.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "no step made",
+            edit("            optimizer.step()\n", ""),
+            "No optimizer step was made, so no weight has moved. When is your condition for a step true?",
+            lambda wrong, trials: not any(t.got["steps"] for t in trials),
+        ),
+        Symptom(
+            "steps without gradients",
+            edit("(loss / group_length).backward()", "loss / group_length"),
+            "The steps come, and no parameter has a gradient then: backward() has to run for every batch "
+            "before the step.",
+            _no_gradients,
+        ),
+        Symptom(
+            "steps counted wrong",
+            edit("n_steps += 1", "n_steps = 1"),
+            "The training is right, and the number that you return is not that of the steps. Start at 0 "
+            "and add 1 with each optimizer step.",
+            right_but("count"),
+        ),
+        Symptom(
+            "too few steps",
+            edit("i - i % accumulate_steps", "i"),
+            "You make fewer optimizer steps than there are groups. A group ends after accumulate_steps "
+            "batches, or with the loader.",
+            lambda wrong, trials: _more_steps(trials) == {0, -1} or _more_steps(trials) == {-1},
+        ),
+        Symptom(
+            "too many steps",
+            edit("if i + 1 == group_start + group_length:", "if True:"),
+            "You make more optimizer steps than there are groups. A group ends after accumulate_steps "
+            "batches, or with the loader.",
+            lambda wrong, trials: _more_steps(trials) == {0, 1} or _more_steps(trials) == {1},
+        ),
+        Symptom(
+            "steps at the wrong batches",
+            edit("== group_start + group_length", "!= group_start + group_length"),
+            "For some loaders you make too few optimizer steps, for others too many. A group ends after "
+            "accumulate_steps batches, or with the loader.",
+            lambda wrong, trials: len(_more_steps(trials)) > 1,
+        ),
+        Symptom(
+            "another gradient than the group's mean",
+            edit("loss / group_length", "loss * group_length"),
+            "There are as many steps as groups, and their gradients are not the means over the groups. "
+            "Divide each loss by the number of batches in its group, and clear between groups.",
+            lambda wrong, trials: bool(wrong & {"groups", "last_group"}),
         ),
     ),
 )

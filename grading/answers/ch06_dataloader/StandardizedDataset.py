@@ -11,8 +11,9 @@ from torch.utils.data import Dataset, TensorDataset
 
 from course_lib.exercises.ch06_dataloader.StandardizedDataset import dataset_case
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import difference
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
 FLOAT = "        X = torch.as_tensor(X, dtype=torch.float32)\n"
 MEAN = "X.mean(dim=0)"
@@ -179,6 +180,16 @@ class _WithAClosure(Dataset):
 
     def __getitem__(self, i):
         return self._item(i)
+
+
+def _pairs(items: Any) -> bool:
+    return isinstance(items, list) and all(isinstance(i, tuple) and len(i) == 2 for i in items)
+
+
+def _features_off(trial: Trial) -> bool:
+    if "features" not in trial.expected.values:
+        return False
+    return difference(trial.expected["features"], trial.got["features"], 1e-4, 1e-5) is not None
 
 
 ANSWER = Answer(
@@ -368,6 +379,76 @@ ANSWER = Answer(
             "items in float64",
             edit("(X - mean) / std", "((X - mean) / std).double()"),
             "Your items are float64, and a float32 model will refuse them. Turn X into float32.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "items are not pairs",
+            edit("return self.X[i], self.y[i]", "return self.X[i]"),
+            "dataset[i] does not give a tuple of two, the features of example i and its label.",
+            lambda wrong, trials: any(
+                "items" in t.got.values and not _pairs(t.got["items"]) for t in trials
+            ),
+        ),
+        Symptom(
+            "mean and std off",
+            edit("X.mean(dim=0)", "X.std(dim=0)").edit("correction=0", "correction=1"),
+            "Neither self.mean nor self.std holds what the task asks for: the mean of each feature, and its "
+            "population standard deviation, in the dtype float32.",
+            lambda wrong, trials: {"mean", "std"} <= wrong,
+        ),
+        Symptom(
+            "mean off",
+            edit("X.mean(dim=0)", "X.median(dim=0).values"),
+            "self.mean is not the mean of each feature of X, as a tensor with one entry per feature.",
+            lambda wrong, trials: "mean" in wrong,
+        ),
+        Symptom(
+            "std off",
+            edit("X.std(dim=0, correction=0)", "X.std(dim=0, correction=0) ** 3"),
+            "self.std is not the population standard deviation of each feature of X, with a 1 for each "
+            "constant one.",
+            lambda wrong, trials: "std" in wrong,
+        ),
+        Symptom(
+            "given statistics not used",
+            edit("if std is None:", "if True:"),
+            "Without mean and std all is well. A mean or std that is given is to be used as it is, for the "
+            "items and as self.mean and self.std.",
+            lambda wrong, trials: (
+                wrong == {"given"}
+                and not any(
+                    t.case["mean"] is None and t.case["std"] is None and _features_off(t)
+                    for t in trials
+                )
+            ),
+        ),
+        Symptom(
+            "features off",
+            edit("(X - mean) / std", "(X - mean) * std"),
+            "self.mean and self.std are right, and the items are not (x - self.mean) / self.std.",
+            lambda wrong, trials: any(_features_off(t) for t in trials),
+        ),
+        Symptom(
+            "labels off",
+            edit("self.X, self.y = (X - mean) / std, y", "self.X, self.y = (X - mean) / std, X"),
+            "The features are right. Labels come back as they came, len() is the number of examples, and the "
+            "class is a Dataset: one of these is not so.",
+            lambda wrong, trials: "labels" in wrong,
+        ),
+        Symptom(
+            "constant features off",
+            edit("torch.ones_like(std)", "2 * torch.ones_like(std)"),
+            "A feature that is the same in all examples gets a std of 1, so its items are 0. Yours do "
+            "something else with it.",
+            lambda wrong, trials: "constant" in wrong,
+        ),
+        Symptom(
+            "other kinds of input off",
+            edit("torch.as_tensor(X, dtype=torch.float32)", "torch.as_tensor(X)"),
+            "For a float32 tensor all is well. With an array, or with another dtype, the items should be the "
+            "same, in float32, and what came in stays as it was.",
+            right_but("any_input"),
         ),
     ),
 )

@@ -8,7 +8,7 @@ from torch.utils.data import BatchSampler, SequentialSampler
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, right_but, wrong
 
 ONE_MORE = "rest > 0 and not drop_last"  # when the smaller last batch counts
 
@@ -134,6 +134,32 @@ ANSWER = Answer(
             edit(ONE_MORE, "round(rest / batch_size) and not drop_last"),
             "You round to the nearest whole number, so a small last batch gets lost. However "
             "small, it is an update: round up.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not an int",
+            edit("    return full\n", "    return float(full)\n"),
+            "Your numbers are right, and some of them are not ints. Where you divide, // gives an int.",
+            right_but("int"),
+        ),
+        Symptom(
+            "one update too many or too few",
+            edit("rest > 0", "rest > 1"),
+            "Your number is off by one for some inputs. Is there a smaller last batch, and does it count? Try "
+            "one example more than full batches hold, with drop_last and without.",
+            lambda wrong, trials: all(
+                abs(a - b) <= 1
+                for t in trials
+                for a, b in zip(t.got["numbers"], t.expected["numbers"], strict=True)
+            ),
+        ),
+        Symptom(
+            "another number than that of the batches",
+            edit("return full + 1", "return full + rest"),
+            "Your number is far from that of the batches for some inputs. One epoch makes n_examples // "
+            "batch_size updates, and one more if a smaller last batch is kept.",
+            lambda wrong, trials: None not in [n for t in trials for n in t.got["numbers"]],
         ),
     ),
 )

@@ -5,7 +5,7 @@ Long, because many orders are right: the judge compares patterns, and each mista
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from course_lib.exercises.ch06_dataloader.iterate_batches import (
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 DRAW = "torch.randperm(n, generator=generator)"
 ORDER = f"    order = {DRAW} if shuffle else torch.arange(n)\n"
@@ -105,7 +105,7 @@ def _well_formed(test: Callable[[Case, Observation], bool]) -> Callable[[Case, O
     return lambda case, got: (
         got.error is None
         and None not in got["orders"].values()
-        and (case["asks"] == ("batches",) or test(case, got))
+        and ("pairs" not in case["asks"] or test(case, got))
     )
 
 
@@ -277,6 +277,22 @@ def _typed_with_islice(
     while rows := list(itertools.islice(order, batch_size)):
         if len(rows) == batch_size or not drop_last:
             yield X[rows], y[rows]
+
+
+def _only_the_default_pass_differs(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
+    def sizes(pass_: Any) -> list[int]:
+        return [len(batch) for batch in pass_]
+
+    given = [label for label in PASSES if label != "default"]
+    return (
+        any(t.got["orders"]["default"] != t.got["orders"]["global"] for t in trials)
+        and not wrong & {"batches", "dropping"}
+        and all(
+            sizes(t.got["rows"][label]) == sizes(t.expected["rows"][label])
+            for t in trials
+            for label in given
+        )
+    )
 
 
 ANSWER = Answer(
@@ -452,6 +468,38 @@ ANSWER = Answer(
             "You build all batches and return them in a list: a second copy of all the data in "
             "memory. Use yield, and each batch is made only when it is asked for.",
             recognise=_no_generator_but_right,
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not pairs of tensors",
+            edit("yield X[rows], y[rows]", "yield X[rows], y"),
+            "What comes is not made of pairs (x, y), two tensors with as many rows, of which y holds the "
+            "labels.",
+            lambda wrong, trials: any(
+                rows is None for t in trials for rows in t.got["rows"].values()
+            ),
+        ),
+        Symptom(
+            "examples missing or repeated",
+            edit("range(0, n, batch_size)", "range(1, n, batch_size)"),
+            "Not every example comes exactly once in a pass. The slices begin at 0, are batch_size apart, and "
+            "go to the end of the data.",
+            lambda wrong, trials: not all(t.got["complete"]["plain"] for t in trials),
+        ),
+        Symptom(
+            "another default than asked for",
+            edit("shuffle=True", "shuffle=False"),
+            "With all arguments given your passes are right, without them they are not: shuffle is True where "
+            "nothing is given, drop_last False, and generator None.",
+            _only_the_default_pass_differs,
+        ),
+        Symptom(
+            "drop_last off",
+            edit("len(rows) < batch_size", "len(rows) <= batch_size"),
+            "Without drop_last all examples come. With it, only a last batch that is smaller than batch_size "
+            "is left out: not a full one, and not without being asked.",
+            lambda wrong, trials: bool(wrong & {"batches", "dropping"}),
         ),
     ),
 )

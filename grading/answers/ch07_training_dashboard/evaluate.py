@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 from course_lib.exercises.ch07_training_dashboard.evaluate import evaluate_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 EVAL = "    model.eval()\n"
 RIGHT = "(logits.argmax(dim=1) == y).sum().item()"
@@ -161,6 +162,15 @@ def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> boo
     if restored and got.get("training", case["training"]) != case["training"]:
         return False
     return got["evaluated_in_train_mode"] is case["training"] and not got.get("recorded", False)
+
+
+def _off_alike(trials: Sequence[Trial]) -> bool:
+    """By the same factor, in each case."""
+    pairs = [(t.got["returned"], t.expected["returned"]) for t in trials]
+    return all(
+        math.isclose(loss * right_accuracy, accuracy * right_loss, rel_tol=1e-4, abs_tol=1e-9)
+        for (loss, accuracy), (right_loss, right_accuracy) in pairs
+    )
 
 
 ANSWER = Answer(
@@ -334,6 +344,29 @@ ANSWER = Answer(
             "accuracy before loss",
             edit(f"{LOSS}, {ACCURACY}", f"{ACCURACY}, {LOSS}"),
             "The two results are swapped: the loss comes first, then the accuracy.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "examples counted wrong",
+            edit("n_examples += len(y)", "n_examples = len(y)"),
+            "Loss and accuracy are off by the same factor, so what both are divided by is not the number of "
+            "all examples: start at 0, and add the size of every batch.",
+            lambda wrong, trials: {"loss", "accuracy"} <= wrong and _off_alike(trials),
+        ),
+        Symptom(
+            "mean loss off",
+            edit("total_loss += ", "total_loss = "),
+            "The accuracy is right, the loss is not. It is a mean over all examples: add up each batch's loss "
+            "times its size, from 0, and divide once by the number of all examples.",
+            lambda wrong, trials: "loss" in wrong and "accuracy" not in wrong,
+        ),
+        Symptom(
+            "accuracy off",
+            edit("n_right += ", "n_right = "),
+            "The loss is right, the accuracy is not. Count the rows whose largest logit is the right one, from "
+            "0 and over all batches, and divide once by the number of all examples.",
+            lambda wrong, trials: "accuracy" in wrong and "loss" not in wrong,
         ),
     ),
 )

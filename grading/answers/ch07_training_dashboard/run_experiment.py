@@ -17,7 +17,7 @@ from course_lib.data import circles
 from course_lib.exercises.ch07_training_dashboard.run_experiment import experiment_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 SEED = "    torch.manual_seed(seed)  # before anything is drawn\n"
 NETWORK = "nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 2))"
@@ -67,7 +67,11 @@ def _compare_fit(case: Case, expected: Observation, got: Observation) -> str | N
         return f"adam at 0.01 with batches of 16 reaches {got['reached']:.3f} in 50 epochs, not 0.9"
     if got["well_formed"]:
         losses = got["runs"]["fit"]["loss"]
-        return None if losses[-1] < losses[0] else "the loss of adam at 0.01 does not fall"
+        if losses[-1] >= losses[0]:
+            return "the loss of adam at 0.01 does not fall"
+        shares = [160 * share for share in got["runs"]["fit"]["accuracy"]]
+        if any(abs(share - round(share)) > 1e-3 for share in shares):
+            return "an accuracy is not a fraction of the 160 points of circles(160)"
     return None
 
 
@@ -96,7 +100,12 @@ def _compare_refused(case: Case, expected: Observation, got: Observation) -> str
     return f"an unknown optimizer raises {got['raised'] or 'nothing'}, not ValueError"
 
 
-_SETTINGS = {"lr": "learning rate", "batch_size": "batch size", "optimizer": "optimizer"}
+_SETTINGS = {
+    "lr": "learning rate of adam",
+    "sgd_lr": "learning rate of sgd",
+    "batch_size": "batch size",
+    "optimizer": "optimizer",
+}
 
 
 def _fits(got: Observation) -> bool:
@@ -389,6 +398,21 @@ ANSWER = Answer(
         "settings": _compare_settings,
         "refused": _compare_refused,
     },
+    equivalent={
+        **dict.fromkeys(
+            (
+                'ValueError(f\'optimizer_name is "sgd" or "adam", not {optimizer_name!r}\') -> '
+                "ValueError()",
+                "optimizer_name -> lr #3",
+                "optimizer_name -> batch_size #3",
+                "optimizer_name -> epochs #3",
+            ),
+            "What the error says is free.",
+        ),
+        "circles(160) -> circles()": "160 is the default of circles.",
+        "2 -> 3 #2": "The network stays inside, and a third output that no label names is unlearned.",
+        "points -> labels #3": "Only the length is taken, and both have the same.",
+    },
     variants=(
         _with_a_dataloader,
         _generator_of_its_own,
@@ -436,7 +460,7 @@ ANSWER = Answer(
             "learning rate ignored",
             edit(SEED, f"{SEED}    lr = 0.01\n"),
             "The learning rate changes nothing: pass lr to the optimizer.",
-            recognise=_only_same("lr"),
+            recognise=_only_same("lr", "sgd_lr"),
         ),
         wrong(
             "batch size ignored",
@@ -520,6 +544,57 @@ ANSWER = Answer(
             "Your function does raise an error for an unknown name, but not ValueError, which is "
             "what its caller would catch. Raise ValueError yourself.",
             recognise=_refuses_otherwise,
+        ),
+        wrong(
+            "learning rate ignored",
+            edit(
+                "torch.optim.SGD(model.parameters(), lr=lr)", "torch.optim.SGD(model.parameters())"
+            ),
+            'With "sgd" the learning rate changes nothing: pass lr to both optimizers.',
+            recognise=_only_same("sgd_lr"),
+        ),
+        wrong(
+            "learning rate ignored",
+            edit(
+                "torch.optim.Adam(model.parameters(), lr=lr)",
+                "torch.optim.Adam(model.parameters())",
+            ),
+            'With "adam" the learning rate changes nothing: pass lr to both optimizers.',
+            recognise=_only_same("lr"),
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not the history that was asked for",
+            edit('        history["loss"].append(mean_loss)\n', ""),
+            'What comes back is not {"loss": [...], "accuracy": [...]} with one float per epoch in each list.',
+            lambda wrong, trials: not all(t.got["well_formed"] for t in trials),
+        ),
+        Symptom(
+            "accuracies that are none",
+            edit('["accuracy"].append(accuracy)', '["accuracy"].append(mean_loss)'),
+            "The form is right, and your accuracies are not fractions of the 160 points: count the points "
+            "that are classified correctly, and divide by 160.",
+            lambda wrong, trials: any(
+                abs(160 * share - round(160 * share)) > 1e-3
+                for t in trials
+                for share in t.got["runs"]["fit"]["accuracy"]
+            ),
+        ),
+        Symptom(
+            "the circles are not learned",
+            edit("            optimizer.zero_grad()\n", ""),
+            "The form is right, and adam at 0.01 does not reach an accuracy of 0.9 in 50 epochs. Does each "
+            "epoch go through all batches, with the four beats in order, and compare predictions with labels?",
+            lambda wrong, trials: "fit" in wrong and not all(_fits(t.got) for t in trials),
+        ),
+        Symptom(
+            "losses that do not fall",
+            edit('["loss"].append(mean_loss)', '["loss"].append(accuracy)'),
+            'The accuracy rises, and what stands under "loss" does not fall.',
+            lambda wrong, trials: any(
+                t.got["runs"]["fit"]["loss"][-1] >= t.got["runs"]["fit"]["loss"][0] for t in trials
+            ),
         ),
     ),
 )

@@ -12,7 +12,7 @@ from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 BETTER = "val_loss < self.best_loss - self.min_delta"
 ASK = "        if val_loss"
@@ -241,6 +241,14 @@ class _FromAGenerator:
         return self._watch.send((val_loss, model))
 
 
+def _asked(trial: Trial) -> bool:
+    return "stop" in trial.case["asks"]
+
+
+def _stops_wrong(trial: Trial) -> bool:
+    return trial.got["epochs_made"] != trial.expected["epochs_made"]
+
+
 ANSWER = Answer(
     exercise="EarlyStopping",
     cases=_cases,
@@ -450,6 +458,68 @@ ANSWER = Answer(
             edit(RETURN, f"        self.best_state = {COPY}\n" + RETURN),
             "You store the state in every epoch, so best_state is the last one. Store it only "
             "when the loss has improved.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "other attributes at first",
+            edit("        self.best_state = None\n", ""),
+            "Before the first improvement best_loss is infinity and best_state is None: set both when the "
+            "object is made.",
+            lambda wrong, trials: any(t.got["before"] != t.expected["before"] for t in trials),
+        ),
+        Symptom(
+            "step returns no bool",
+            edit("return self.bad_epochs", "return 0 + (self.bad_epochs").edit(
+                ">= self.patience", ">= self.patience)"
+            ),
+            "step returns True or False, whatever happens; yours gives back something else.",
+            lambda wrong, trials: any(t.got["not_bools"] for t in trials),
+        ),
+        Symptom(
+            "another default for patience",
+            edit("patience=10", "patience=11"),
+            "With a patience that is given you stop in time, without one you do not: the default is 10.",
+            lambda wrong, trials: (
+                wrong == {"stop"}
+                and all(
+                    (t.case["patience"] is None) == _stops_wrong(t) for t in trials if _asked(t)
+                )
+            ),
+        ),
+        Symptom(
+            "best loss off",
+            edit("            self.best_loss = val_loss\n", ""),
+            "best_loss is not the loss of the last improvement. An epoch is one when its loss is below "
+            "best_loss - min_delta, and only then best_loss changes.",
+            lambda wrong, trials: any(
+                t.got.get("best_losses") != t.expected.get("best_losses") for t in trials
+            ),
+        ),
+        Symptom(
+            "never says stop",
+            edit("self.bad_epochs += 1", "self.bad_epochs = 1"),
+            "step never returns True, however long nothing improves. Count the epochs in a row without an "
+            "improvement.",
+            lambda wrong, trials: all(
+                t.got["epochs_made"] == "never" for t in trials if t.case["patience"] != 1
+            ),
+        ),
+        Symptom(
+            "stops at the wrong epoch",
+            edit("            self.bad_epochs = 0\n", "            self.bad_epochs = 1\n"),
+            "best_loss is kept as it should be, and step says stop at another epoch. It is the patience-th in "
+            "a row without an improvement: count from 0, up by 1, and start over with each improvement.",
+            lambda wrong, trials: "stop" in wrong,
+        ),
+        Symptom(
+            "another state kept",
+            edit(
+                "copy.deepcopy(model.state_dict())",
+                "copy.deepcopy(model).half().double().state_dict()",
+            ),
+            "It stops in time, and best_state does not hold the weights of the best epoch.",
+            lambda wrong, trials: "state" in wrong and "stop" not in wrong,
         ),
     ),
 )

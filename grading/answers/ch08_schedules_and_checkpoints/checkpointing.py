@@ -186,6 +186,10 @@ class _Checkpoint:
 ANSWER = Answer(
     exercise="checkpointing",
     cases=_cases,
+    equivalent={
+        "torch.load(path, weights_only=True) -> torch.load(path)": "It is PyTorch's default.",
+        "True -> False": "What the file holds is asked for; how it is read then is free.",
+    },
     variants=(
         (_save_one_by_one, _load_one_by_one),
         (_save_to_open_file, _load_from_open_file),
@@ -411,6 +415,16 @@ ANSWER = Answer(
             ),
             "You keep only the parameters. Batch norm's running averages are buffers: "
             "state_dict() has both.",
+        ),
+        wrong(
+            "weights not restored",
+            edit('    model.load_state_dict(checkpoint["model"])\n', ""),
+            "The new model keeps its own weights. Load those of the file: model.load_state_dict(...).",
+        ),
+        wrong(
+            "earlier epoch returned",
+            edit('checkpoint["epoch"] + 1', 'checkpoint["epoch"] - 1'),
+            "You return an epoch before the one that was saved. The next one to run is epoch + 1.",
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import cmath
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 from grading.chapter_text.reference import reference
 
 OVER = "    if step >= total_steps:\n        return min_lr\n"
@@ -54,7 +55,13 @@ def _cases(generator: torch.Generator) -> list[Case]:
     case("edges", total, total, [total, total + 1, total + 9])
     case("edges", 1, 0, [0, 1, 2])
     case("warm", total, total, [0, 1, total - 1])
+    case("float", total + 20, total, [1, total, total + 5, total + 20, total + 30])
     return cases
+
+
+def _begins_at_max(trials: Sequence[Trial]) -> bool:
+    first = [(t.case["max_lr"], t.got["numbers"][0]) for t in trials if "cosine" in t.case["asks"]]
+    return all(number is not None and math.isclose(lr, number) for lr, number in first)
 
 
 def _divides_by_zero(case: Case, got: Observation) -> bool:
@@ -360,6 +367,50 @@ ANSWER = Answer(
             edit(LINE, "return min_lr + (max_lr - min_lr) * step / warmup_steps"),
             "Your warm-up starts at min_lr. Here it starts at 0; min_lr is only the floor of the "
             "cosine.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "one rate for all steps",
+            edit("if step >= total_steps", "if True"),
+            "Your rate is the same at every step of a run. It rises during the warm-up and falls along "
+            "the cosine.",
+            lambda wrong, trials: all(len(set(t.got["numbers"])) == 1 for t in trials),
+        ),
+        Symptom(
+            "warm-up and cosine off",
+            edit("if step >= total_steps", "if step >= max_lr"),
+            "Neither the warm-up nor the cosine has the right rates. Which of your three parts does a step "
+            "meet? Print it for step 0, warmup_steps and total_steps.",
+            lambda wrong, trials: {"warm", "cosine"} <= wrong,
+        ),
+        Symptom(
+            "warm-up off",
+            edit(LINE, "return max_lr / warmup_steps"),
+            "The cosine is right, the warm-up is not: from 0 at step 0 it rises in a straight line, to "
+            "max_lr at warmup_steps.",
+            lambda wrong, trials: "warm" in wrong,
+        ),
+        Symptom(
+            "cosine does not begin at max_lr",
+            edit(SHIFTED, "1 / 2"),
+            "At warmup_steps, where the cosine begins, your rate is not max_lr. There progress is 0, and the "
+            "cosine of 0 is 1.",
+            lambda wrong, trials: "cosine" in wrong and not _begins_at_max(trials),
+        ),
+        Symptom(
+            "cosine off after its first step",
+            edit(PROGRESS, "(step - warmup_steps) / (total_steps + warmup_steps)"),
+            "Your cosine begins at max_lr and does not come down as it should. Between warmup_steps and "
+            "total_steps, progress goes from 0 to 1, and the rate from max_lr to min_lr.",
+            lambda wrong, trials: "cosine" in wrong,
+        ),
+        Symptom(
+            "off at the ends",
+            edit("        return min_lr\n", "        return max_lr\n"),
+            "Warm-up and cosine are right. What is not: the rate from total_steps on, which is min_lr, or a "
+            "run without any warm-up or with nothing else.",
+            right_but("edges"),
         ),
     ),
 )

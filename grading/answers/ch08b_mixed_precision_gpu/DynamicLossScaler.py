@@ -1,7 +1,9 @@
 """``DynamicLossScaler``, secret half."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -10,7 +12,7 @@ from course_lib.exercises.ch08b_mixed_precision_gpu.DynamicLossScaler import sca
 from course_lib.exercises.checking.model import Case
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
 BACK_OFF = "            self.current_scale *= self.backoff_factor\n"
 GROWN = "                self.good_updates = 0\n"
@@ -82,6 +84,30 @@ def _cases(generator: torch.Generator) -> list[Case]:
             slopes=mixed + [[slope(2)] for _ in range(interval + 1)],
         ),
     ]
+
+
+def _moves(trials: Sequence[Trial], instead: bool) -> bool:
+    """Whether an optimizer stepped where it should not (``instead``), or did not where it should."""
+    return any(
+        moved is instead and due is not instead
+        for t in trials
+        for now, then in zip(t.got["moved"], t.expected["moved"], strict=True)
+        for moved, due in zip(now, then, strict=True)
+    )
+
+
+def _updates(trials: Sequence[Trial]) -> list[tuple[float, float, bool]]:
+    """(scale before, scale after, was there an overflow) of every update."""
+    found = []
+    for t in trials:
+        overflows = [not math.isfinite(sum(map(sum, each))) for each in t.case["slopes"]]
+        pairs = _steps(t.got["scales"])
+        found += [(a, b, o) for (a, b, _), o in zip(pairs, overflows, strict=True)]
+    return found
+
+
+def _steps(scales: list[float]) -> list[tuple[float, float, bool]]:
+    return [(before, now, False) for before, now in pairwise(scales)]
 
 
 class _TorchScaler:
@@ -368,6 +394,110 @@ ANSWER = Answer(
             edit("in optimizer.param_groups for", "in optimizer.param_groups[:1] for"),
             "You look only at param_groups[0]. An optimizer may have several groups: loop over "
             "all of them, or some gradients are neither checked nor unscaled.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "another scale at first",
+            edit("init_scale=2.0**16", "init_scale=2.0 * 16"),
+            "Your scale is not init_scale at first, which is 2.0**16 where none is given.",
+            lambda wrong, trials: any(
+                t.got["first_scale"] != t.expected["first_scale"] for t in trials
+            ),
+        ),
+        Symptom(
+            "another default for growth_interval",
+            edit("growth_interval=2000", "growth_interval=2001"),
+            "growth_interval is 2000 where none is given. Your default is another one.",
+            lambda wrong, trials: any(t.got["default_interval"] != 2000 for t in trials),
+        ),
+        Symptom(
+            "no step taken",
+            edit("        optimizer.step()\n", ""),
+            "No weight moves, whatever the gradients are: optimizer.step() is not called where they are "
+            "finite.",
+            lambda wrong, trials: not any(any(each) for t in trials for each in t.got["moved"]),
+        ),
+        Symptom(
+            "the wrong steps skipped",
+            edit("if not all(", "if all("),
+            "Steps are taken although a gradient is infinite or NaN, and others are skipped although all "
+            "are finite: your condition is the wrong way round.",
+            lambda wrong, trials: _moves(trials, True) and _moves(trials, False),
+        ),
+        Symptom(
+            "steps with inf or NaN taken",
+            edit("if not all(", "if False and not all("),
+            "A step is taken although a gradient is infinite or NaN. Look at every gradient of the "
+            "optimizer before it steps.",
+            lambda wrong, trials: _moves(trials, instead=True),
+        ),
+        Symptom(
+            "step says something else than it did",
+            edit("return True", "return False"),
+            "What step returns is not what it did: True where the optimizer has stepped, False where the "
+            "step was skipped, each a bool.",
+            lambda wrong, trials: any(t.got["taken"] != t.got["moved"] for t in trials),
+        ),
+        Symptom(
+            "steps of another length",
+            edit("grad /= self.current_scale", "grad *= self.current_scale"),
+            "The right steps are taken, with another length: the gradients have to be divided by the scale "
+            "that the loss was multiplied by, all of them and once.",
+            lambda wrong, trials: "scaling" in wrong,
+        ),
+        Symptom(
+            "backs off without an overflow",
+            edit("if self.found_inf:", "if True:"),
+            "The scale falls at an update before which every gradient was finite.",
+            lambda wrong, trials: any(
+                now < before for before, now, overflow in _updates(trials) if not overflow
+            ),
+        ),
+        Symptom(
+            "never backs off",
+            edit(BACK_OFF, ""),
+            "After an inf or NaN the scale stays as it is, or rises. update() multiplies it by "
+            "backoff_factor then.",
+            lambda wrong, trials: all(
+                now >= before for before, now, overflow in _updates(trials) if overflow
+            ),
+        ),
+        Symptom(
+            "backs off by another factor",
+            edit(BACK_OFF, BACK_OFF.replace("*=", "=")),
+            "After an inf or NaN the scale falls, and not to backoff_factor times what it was.",
+            lambda wrong, trials: any(
+                not math.isclose(now, before * t.case["options"].get("backoff_factor", 0.5))
+                for t in trials
+                for before, now, overflow in _updates([t])
+                if overflow
+            ),
+        ),
+        Symptom(
+            "never grows",
+            edit("self.good_updates += 1", "self.good_updates = 1"),
+            "The scale never grows, however many good updates follow each other.",
+            lambda wrong, trials: not any(now > before for before, now, _ in _updates(trials)),
+        ),
+        Symptom(
+            "grows at the wrong time",
+            edit(GROWN, ""),
+            "The scale grows, and not after every growth_interval good updates in a row: the count begins "
+            "at 0, goes up by 1, and starts over after an overflow and after each growth.",
+            lambda wrong, trials: any(
+                (now > before) != (due > was)
+                for t in trials
+                for (before, now, _), (was, due, _) in zip(
+                    _updates([t]), _steps(t.expected["scales"]), strict=True
+                )
+            ),
+        ),
+        Symptom(
+            "grows by another factor",
+            edit("*= self.growth_factor", "*= 3 * self.growth_factor"),
+            "The scale grows at the right time, and not to growth_factor times what it was.",
+            right_but("growth"),
         ),
     ),
 )

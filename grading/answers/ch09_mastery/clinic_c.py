@@ -5,7 +5,7 @@ import torch
 from course_lib.exercises.ch09_mastery.clinic_c import training_case
 from course_lib.exercises.checking.model import Case
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 CLEAR = "        optimizer.zero_grad()\n"
 BACKWARD = "        loss.backward()\n"
@@ -117,6 +117,16 @@ ANSWER = Answer(
             "cleared between backward and step",
             edit(CLEAR, "").edit(BACKWARD, BACKWARD + CLEAR),
             "zero_grad() throws the fresh gradients away before the step can use them.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "another number of losses",
+            edit("        losses.append(loss.item())\n", ""),
+            "Your list does not have one loss for each batch.",
+            lambda wrong, trials: any(
+                len(t.got["returned"]) != len(t.expected["returned"]) for t in trials
+            ),
         ),
     ),
 )

@@ -20,6 +20,10 @@ ANSWER = Answer(
     exercise="clinic_e",
     cases=_cases,
     tolerance=(1e-4, 1e-6),
+    equivalent={
+        "return torch.nn.functional.cross_entropy(logits, targets) -> return torch.as_tensor("
+        "torch.nn.functional.cross_entropy(logits, targets))": "It is a tensor.",
+    },
     variants=(
         edit(CALL, "cross_entropy(input=logits, target=targets)"),
         lambda logits, targets: F.nll_loss(torch.log_softmax(logits, dim=1), targets),
@@ -47,6 +51,12 @@ ANSWER = Answer(
             edit(CALL, 'cross_entropy(logits, targets, reduction="sum")'),
             "You add up over the batch: the loss, and with it every gradient, grows with the "
             "batch size.",
+        ),
+        wrong(
+            "loss cut off from the graph",
+            edit(CALL, f"{CALL}.detach()"),
+            "The number is right, but no graph leads to it, so backward() cannot start there. Leave out "
+            "detach().",
         ),
         wrong(
             "squared error on classes",

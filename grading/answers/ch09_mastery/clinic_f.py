@@ -52,6 +52,11 @@ ANSWER = Answer(
         _from_a_generator,
         edit(".item()", "").edit("total / n_examples", "float(total / n_examples)"),
     ),
+    equivalent={
+        "return total / n_examples -> return float(total / n_examples)": "It is a float.",
+        "y -> x": "Only the length is taken, and both have the same.",
+        "y -> x #2": "Only the length is taken, and both have the same.",
+    },
     misconceptions=(
         wrong(
             "no no_grad in validation",
@@ -93,6 +98,58 @@ ANSWER = Answer(
             "mean of batch means",
             edit(".item() * len(y)", ".item()").edit("+= len(y)", "+= 1"),
             "The last batch is smaller and counts too much: weight each batch's mean by its size.",
+        ),
+        wrong(
+            "sum instead of mean",
+            edit("total / n_examples", "total"),
+            "You return the sum over all examples. Divide it by their number.",
+        ),
+        wrong(
+            "multiplied by the number of examples",
+            edit("total / n_examples", "total * n_examples"),
+            "A mean is the sum divided by the number of examples; you multiply by it.",
+        ),
+        wrong(
+            "not weighted by the batch size",
+            edit(" * len(y)", ""),
+            "You add up means of batches, and divide by the number of examples. Multiply each mean by "
+            "the size of its batch.",
+        ),
+        wrong(
+            "divided by the batch size",
+            edit(" * len(y)", " / len(y)"),
+            "The loss of a batch is a mean already, and you divide it by the batch's size once more. "
+            "Multiply by it: then the sum is over examples.",
+        ),
+        wrong(
+            "only the last batch in the sum",
+            edit("total +=", "total ="),
+            "Each batch overwrites the sum of those before it. Add to it: +=.",
+        ),
+        wrong(
+            "only the last batch counted",
+            edit("n_examples +=", "n_examples ="),
+            "You divide by the size of the last batch. Count the examples of all batches.",
+        ),
+        wrong(
+            "only the first batch",
+            edit("+= len(y)\n", "+= len(y)\n            break\n"),
+            "You return the mean of the first batch: something ends the loop before the others come.",
+        ),
+        wrong(
+            "started at another number than 0",
+            edit("0.0, 0", "1.0, 0"),
+            "Your sum of losses does not start at 0.",
+        ),
+        wrong(
+            "started at another number than 0",
+            edit("0.0, 0", "0.0, 1"),
+            "Your count of examples does not start at 0: it is one too high in the end.",
+        ),
+        wrong(
+            "started at another number than 0",
+            edit("0.0, 0", "0.0, -1"),
+            "Your count of examples does not start at 0: it is one too low in the end.",
         ),
     ),
 )

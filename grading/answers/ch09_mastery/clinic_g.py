@@ -60,7 +60,17 @@ ANSWER = Answer(
         _typed,
         _like,
     ),
+    equivalent={
+        "return model(x.to(device)) -> return model(x.to(device)).detach()": (
+            "The contract does not ask for a graph: the output is the same."
+        ),
+    },
     misconceptions=(
+        wrong(
+            "nothing returned",
+            edit("return model", "model"),
+            "Your function computes the output and gives back None. Return it.",
+        ),
         wrong(
             "wrong device",
             edit("x.to(device)", "x"),

@@ -7,6 +7,7 @@ import torch
 
 from course_lib.exercises.ch09_mastery.clinic_h import weights_case
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import a_type
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -19,9 +20,17 @@ def _cases(g: torch.Generator) -> list[Case]:
 
 
 def _not_found(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["error"] is None:
+        return f"the result is {a_type(got['returned'])} that does not hold one weight per feature"
     if got["has_graph"]:
         return "the weights still carry a graph"
     return None if got.get("found") else "not every weight is within 0.05 of the best one"
+
+
+def _moved_alike(case: Case, got: Observation) -> bool:
+    """Adam's first step moves every weight by the learning rate."""
+    sizes = got["returned"].abs()
+    return got["largest"] > 0 and bool((sizes > 0.999 * got["largest"]).all())
 
 
 def _updated_by_hand(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
@@ -40,6 +49,13 @@ ANSWER = Answer(
     exercise="clinic_h",
     cases=_cases,
     compare={"repaired": _not_found},
+    equivalent={
+        "return w.detach() -> return torch.as_tensor(w.detach())": "It is a tensor.",
+        "return w.detach() -> return w.detach().detach()": "It has no graph.",
+        "300 -> 301": "One step more changes nothing: the weights have been found by then.",
+        "300 -> 299": "One step fewer changes nothing: the weights have been found by then.",
+        "0.05 -> 0.1": "The contract leaves the rate free, and this one gets there, too.",
+    },
     variants=(
         edit("lr=0.05", "lr=0.1"),
         edit("lr=0.05", "lr=0.02"),
@@ -48,6 +64,57 @@ ANSWER = Answer(
         _with_numpy,
     ),
     misconceptions=(
+        wrong(
+            "no step made",
+            edit("        optimizer.step()\n", ""),
+            "The weights are still 0, as at the start: no step has moved them.",
+            recognise=lambda case, got: got["largest"] == 0,
+        ),
+        wrong(
+            "one step only",
+            edit("range(300)", "range(1)"),
+            "All your weights have moved by the same amount, as they do in Adam's first step. One step "
+            "is not enough: does something end the loop?",
+            recognise=_moved_alike,
+        ),
+        wrong(
+            "graph kept",
+            edit("return w.detach()", "return w"),
+            "The weights are right, but still part of a graph. Return w.detach().",
+        ),
+        wrong(
+            "gradients never cleared",
+            edit("        optimizer.zero_grad()\n", ""),
+            "Each backward pass adds to the gradients of all earlier ones, so the steps swing past the "
+            "goal and back. Clear them in every round.",
+            also=("returned",),
+        ),
+        wrong(
+            "error not squared",
+            edit(") ** 2)", "))"),
+            "Your loss is the mean error. It has no minimum: the weights can go on for ever. Square "
+            "the errors.",
+            also=("returned",),
+        ),
+        wrong(
+            "error not squared",
+            edit(") ** 2)", ") * 2)"),
+            "You double the errors. Squaring them is ** 2; doubled, they have no minimum.",
+            also=("returned",),
+        ),
+        wrong(
+            "error cubed",
+            edit(") ** 2)", ") ** 3)"),
+            "You take the third power of the errors, which has no minimum. Square them.",
+            also=("returned",),
+        ),
+        wrong(
+            "error's sign",
+            edit("@ w - y", "@ w + y"),
+            "You add y to the prediction, so your weights get the opposite sign. The error is the "
+            "prediction minus y.",
+            also=("returned",),
+        ),
         wrong(
             "learning rate too low",
             edit("lr=0.05", "lr=1e-5"),

@@ -5,13 +5,22 @@ from dataclasses import replace
 
 import pytest
 
-from course_lib.chapters import CHAPTERS, find_chapter
+from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises
 from grading.answers import find_answer
 from grading.authoring import mutation_run
 from grading.authoring.mutants import mutants_of
-from grading.authoring.mutation_run import MutantVerdict, exercise_verdicts, mutation_test
+from grading.authoring.mutation_run import (
+    KNOWN,
+    MutantVerdict,
+    Summary,
+    exercise_verdicts,
+    known_verdicts,
+    mutation_test,
+)
+from grading.authoring.solutions import exercises_called
 from grading.chapter_text.reference import reference_source
+from grading.errors import Problem
 
 SOURCE = '''\
 def mean(values, start=0.0):
@@ -76,6 +85,21 @@ def test_the_hidden_tests_notice_a_sample_of_changes(name):
     assert [each.name for each in verdicts if each.survived and not each.listed] == []
 
 
+#: Quick ones of several chapters, with one point aspects and with many.
+GOALS = ["mse", "linear_gradients", "sgd_step", "train_val_split", "warmup_cosine", "clinic_f"]
+
+
+def test_the_goals_are_met_on_a_sample():
+    """Of all exercises they are in the weekly workflow."""
+    found = []
+    for name in GOALS:
+        found += exercise_verdicts(name, secrets=1, sample=10) + known_verdicts(name)
+    summary = Summary.of(found)
+    assert summary.survive == 0
+    assert summary.known > 60
+    assert summary.missed_goals() == []
+
+
 def test_what_a_mutant_earns_and_is_called():
     verdicts = exercise_verdicts("count_updates", secrets=1, sample=25)
     killed = [each for each in verdicts if not each.survived]
@@ -98,9 +122,39 @@ def test_what_survives_comes_with_what_to_do_about_it(monkeypatch, capsys, liste
         mutation_run, "ProcessPoolExecutor", lambda workers, *_: ThreadPoolExecutor(workers)
     )
     monkeypatch.setattr(
-        mutation_run, "exercise_verdicts", lambda name, secrets: [replace(survivor, exercise=name)]
+        mutation_run, "exercise_verdicts", lambda name, _: [replace(survivor, exercise=name)]
     )
-    assert mutation_test([find_chapter("05")], 1, None) is listed
+    monkeypatch.setattr(mutation_run, "known_verdicts", lambda name: [])
+    assert mutation_test(["fit"], 1, None) is listed
     printed = " ".join(capsys.readouterr().out.split())
     assert ("fit: x -> y (name) survives" in printed) is not listed
     assert ("list it in the ANSWER under equivalent" in printed) is not listed
+
+
+def verdict(score: float, of: float, named: bool, kind: str = "constant") -> MutantVerdict:
+    name = "a name" if named else None
+    return MutantVerdict("x", "a -> b", kind, False, False, score, of, name, "")
+
+
+def test_the_summary_counts_what_was_born_and_shares_of_two_points_or_more():
+    found = [
+        verdict(0.0, 2.0, named=True),
+        verdict(1.5, 2.0, named=False),
+        verdict(0.0, 1.0, named=True, kind=KNOWN),
+        replace(verdict(0.0, 2.0, named=False), stillborn=True),
+        replace(verdict(2.0, 2.0, named=False), survived=True, listed=True),
+    ]
+    summary = Summary.of(found)
+    assert (summary.mutants, summary.killed, summary.stillborn) == (4, 3, 1)
+    assert (summary.equivalent, summary.survive, summary.known) == (1, 0, 1)
+    assert (summary.named, summary.nothing, summary.mean) == (2 / 3, 0.5, 0.375)
+    assert len(summary.missed_goals()) == 3
+    assert Summary.of([verdict(1.5, 2.0, named=True)]).missed_goals() == []
+
+
+def test_exercises_are_called_by_chapter_and_by_name():
+    names = exercises_called(["05"], [])
+    assert {"fit", "train"} & set(names) == {"fit"}
+    assert exercises_called([], ["train", "fit"]) == ["fit", "train"]
+    with pytest.raises(Problem, match=r"no exercise 'fitt' here; .*fit"):
+        exercises_called(["05"], ["fitt"])

@@ -1,0 +1,277 @@
+"""Mistakes that any exercise can meet: an error, nothing returned, a result of another type or shape, or
+one that is off by a factor.
+
+``judge`` asks here when no mistake of the exercise's own fits. Each name says only what was observed, so
+it is true of the submission whatever its code looks like. Pure: on observations.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from course_lib.exercises.checking.model import ErrorNote, Observation
+from course_lib.exercises.checking.wire import a_type, type_name
+from grading.answers.model import Misconception
+from grading.judging.cases import CaseSet
+from grading.judging.wording import error_text
+
+#: (types, part of the message, name, what it means). The first that fits is taken.
+_ERRORS: tuple[tuple[str, str, str, str], ...] = (
+    (
+        "ForbiddenCall",
+        "",
+        "the built-in called",
+        "This exercise builds what you call here: write it yourself.",
+    ),
+    (
+        "NameError|UnboundLocalError",
+        "not associated with a value",
+        "a name read too early",
+        "A variable is read before anything has been assigned to it.",
+    ),
+    (
+        "NameError",
+        "",
+        "a name that is not defined",
+        "Your code reads a name that has no value. Is it misspelled, or was the line left out that "
+        "makes it?",
+    ),
+    (
+        "AttributeError",
+        "'NoneType' object",
+        "None where a value was meant",
+        "Something is None here that was meant to be an object: a function without `return`, a "
+        "gradient that was never computed, or a setting that is off.",
+    ),
+    (
+        "AttributeError",
+        "",
+        "an attribute that is not there",
+        "The object has no attribute or method of that name: look at its type, and at the spelling.",
+    ),
+    (
+        "TypeError",
+        r"missing \d+ required|positional argument|takes (no|exactly|at )|unexpected keyword"
+        r"|invalid combination of arguments|missing required argument|expected .* arguments?, got",
+        "called with other arguments than it takes",
+        "A function is called with other arguments than it takes: look up which ones, and in which "
+        "order.",
+    ),
+    (
+        "TypeError",
+        "not callable",
+        "called, and not a function",
+        "Parentheses call what stands before them, and that is not a function here.",
+    ),
+    (
+        "TypeError|ValueError",
+        r"not iterable|iteration over a 0-d|cannot unpack|to unpack",
+        "cannot be gone through or unpacked",
+        "A loop, list() or an assignment to several names needs something with entries, as many as "
+        "there are names.",
+    ),
+    (
+        "TypeError|ValueError|RuntimeError",
+        r"only one element tensors|elements cannot be converted|only (integer|length-1)|too many "
+        r"dimensions|not infer dtype|must be a (string or a )?real number",
+        "cannot be converted",
+        "float(), int(), .item() and torch.tensor() convert numbers, and this is not one.",
+    ),
+    (
+        "IndexError",
+        "[Dd]imension",
+        "a dimension that is not there",
+        "The tensor has fewer dimensions than your code counts on.",
+    ),
+    (
+        "IndexError|KeyError",
+        "",
+        "an entry that is not there",
+        "Your code asks for an entry that does not exist: an index past the end, or another key.",
+    ),
+    (
+        "RuntimeError|ValueError",
+        r"shapes? cannot be multiplied|size mismatch|must match|expand|broadcast|is invalid for input"
+        r"|same size|same shape|mat1|inconsistent tensor size|doesn't match",
+        "shapes that do not fit",
+        "Two tensors meet whose shapes do not fit each other. Print both shapes before that line.",
+    ),
+    (
+        "RuntimeError",
+        "does not require grad",
+        "backward() without a graph",
+        "backward() starts at a tensor that no graph leads to: it was detached, converted, or "
+        "computed under no_grad.",
+    ),
+    (
+        "RuntimeError",
+        "a second time",
+        "backward() twice through one graph",
+        "A graph is freed once backward() has gone through it: compute the loss again before the next "
+        "one.",
+    ),
+    (
+        "RuntimeError",
+        "in-?place",
+        "changed in place while autograd needs it",
+        "A tensor is changed in place that autograd still needs.",
+    ),
+    (
+        "ZeroDivisionError|OverflowError",
+        "",
+        "an arithmetic error",
+        "A division by zero, or a number that is too large.",
+    ),
+    (
+        "TypeError",
+        "",
+        "a value of the wrong type",
+        "An operation or a function meets a value of a type that it is not made for.",
+    ),
+)
+
+
+def common_mistake(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
+    """What is wrong with a submission in the terms of any exercise, or None."""
+    return _error(observed) or _result(cases, observed)
+
+
+def _error(observed: Sequence[Observation]) -> Misconception | None:
+    """The first kind of error that the code raised."""
+    raised = [each.error for each in observed if each.error is not None]
+    if not raised:
+        return None
+    name, meaning = _named(raised[0])
+    where = "" if len(raised) == len(observed) else f"with {len(raised)} of {len(observed)} inputs "
+    text = f"{where}{error_text(raised[0])}"
+    return Misconception(name, None, f"{meaning} {text[:1].upper()}{text[1:]}.".strip())
+
+
+def _named(error: ErrorNote) -> tuple[str, str]:
+    for types, part, name, meaning in _ERRORS:
+        if re.fullmatch(types, error.type) and re.search(part, error.message):
+            return name, meaning
+    return f"raises {error.type}"[:60], ""
+
+
+def _result(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
+    """How the results differ, where it is in the same way on every input that they do."""
+    pairs = [
+        (expected.values[field], got.values[field], case)
+        for case, expected, got in zip(cases.cases, cases.expected, observed, strict=True)
+        for field in cases.answer.results
+        if field in expected.values and field in got.values
+    ]
+    for differs in (_nothing, _type, _shape, _dtype, _graph):
+        found = [problem for expected, got, _ in pairs if (problem := differs(expected, got))]
+        if found:
+            name, text = found[0]
+            share = "" if len(found) == len(pairs) else f" ({len(found)} of {len(pairs)} inputs)"
+            return Misconception(name, None, f"{text}{share}.")
+    return None if cases.answer.compare else _relation(pairs)
+
+
+def _nothing(expected: Any, got: Any) -> tuple[str, str] | None:
+    if got is not None or expected is None:
+        return None
+    return "nothing returned", f"Your code gives back None where {a_type(expected)} is asked"
+
+
+def _type(expected: Any, got: Any) -> tuple[str, str] | None:
+    if type_name(expected) == type_name(got):
+        return None
+    return "a result of another type", f"Your result is {a_type(got)}; asked is {a_type(expected)}"
+
+
+def _shape(expected: Any, got: Any) -> tuple[str, str] | None:
+    if isinstance(expected, torch.Tensor) and expected.shape != got.shape:
+        theirs, asked = list(got.shape), list(expected.shape)
+        return "a result of another shape", f"Your result has shape {theirs}; asked is {asked}"
+    return None
+
+
+def _dtype(expected: Any, got: Any) -> tuple[str, str] | None:
+    if isinstance(expected, torch.Tensor) and expected.dtype != got.dtype:
+        theirs, asked = (str(each.dtype).removeprefix("torch.") for each in (got, expected))
+        return "a result of another dtype", f"Your result is {theirs}; asked is {asked}"
+    return None
+
+
+def _graph(expected: Any, got: Any) -> tuple[str, str] | None:
+    if not isinstance(expected, torch.Tensor) or not expected.requires_grad or got.requires_grad:
+        return None
+    return (
+        "result cut off from the graph",
+        "Your result has requires_grad False, so nothing can be trained through it",
+    )
+
+
+def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
+    """How the numbers differ, where one sentence says it of all of them."""
+    numbers = [
+        (a, b, case) for e, g, case in pairs for a, b in [_as_numbers(e, g)] if a is not None
+    ]
+    if len(numbers) < 2 or len(numbers) < len(pairs):
+        return None
+    ours = torch.cat([a.flatten() for a, _, _ in numbers])
+    theirs = torch.cat([b.flatten() for _, b, _ in numbers])
+    if not len(ours) or bool(((ours - theirs).abs() <= 1e-5 * ours.abs() + 1e-7).all()):
+        return None
+    if bool((ours.isfinite() & ~theirs.isfinite()).any()):
+        return Misconception(
+            "inf or nan in the result",
+            None,
+            "Your result holds inf or nan where numbers are due: a division by zero, a logarithm of "
+            "zero or an overflow on the way.",
+        )
+    for case_name in _shared_names(case for _, _, case in numbers):
+        inputs = [case[case_name] for _, _, case in numbers]
+        same = zip(inputs, (b for _, b, _ in numbers), strict=True)
+        if all(isinstance(i, torch.Tensor) and _equal(i, b) for i, b in same):
+            text = f"What you return is `{case_name}`, as it came in."
+            return Misconception("an argument returned", None, text)
+    if bool((theirs == theirs[0]).all()):
+        text = f"Your result is {theirs[0].item():.4g} for every input."
+        return Misconception("the same result for every input", None, text)
+    return _factor(ours, theirs)
+
+
+def _factor(ours: torch.Tensor, theirs: torch.Tensor) -> Misconception | None:
+    large = ours.abs() > 1e-6
+    if not bool(large.any()) or not bool(ours.isfinite().all()):
+        return None
+    factor = (theirs[large] / ours[large]).median().item()
+    off = (theirs - factor * ours).abs()
+    if factor == 0 or not bool((off <= 1e-4 * abs(factor) * ours.abs() + 1e-6).all()):
+        return None
+    if math.isclose(factor, -1.0, rel_tol=1e-4):
+        return Misconception(
+            "the sign turned round",
+            None,
+            "Every number of your results has the wrong sign: a minus is missing, or one too many.",
+        )
+    return Misconception(
+        "off by a constant factor",
+        None,
+        f"All your results are {factor:.4g} times what was asked.",
+    )
+
+
+def _as_numbers(expected: Any, got: Any) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    if isinstance(expected, torch.Tensor) and expected.is_floating_point():
+        return expected.detach().double(), got.detach().double()
+    if isinstance(expected, float) and isinstance(got, float):
+        return torch.tensor([expected]).double(), torch.tensor([got]).double()
+    return None, None
+
+
+def _shared_names(cases: Iterable[Any]) -> list[str]:
+    first, *rest = list(cases)
+    return [name for name in first if all(name in case for case in rest)]
+
+
+def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.detach().double(), other)
