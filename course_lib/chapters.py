@@ -21,6 +21,11 @@ class Chapter:
         """Name of the chapter's modules in ``course_lib.exercises`` and ``grading.answers``."""
         return f"ch{self.id}"
 
+    @property
+    def own_question(self) -> str:
+        """``"own_05"``: the question with numbers of the learner's own that a graded course may add."""
+        return f"own_{self.number}"
+
 
 CHAPTERS: tuple[Chapter, ...] = (
     Chapter("00_why_a_training_loop", "Why write the loop yourself?", 35),

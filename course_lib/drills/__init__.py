@@ -64,7 +64,7 @@ def another(about: Any = "", answer: Any = None, *more: Any) -> None:
     if answer is None:
         show(Text(f'{kind.ask(numbers)}\nAnswer with another("{about}", 1.5).'))
         return
-    number = None if more else _number(answer)
+    number = None if more else read_number(answer)
     if number is None:
         given = ", ".join(map(repr, (answer, *more)))
         show(Text(f'{given:.40} is not a number. Write it like another("{about}", 1234.5).'))
@@ -86,7 +86,7 @@ def templates(chapter: str) -> tuple[Template, ...]:
     return import_module(f"course_lib.drills.ch{chapter}").TEMPLATES
 
 
-def _number(answer: Any) -> float | None:
+def read_number(answer: Any) -> float | None:
     """A finite number, also one in quotes, with commas as the course prints them: "100,480"."""
     if isinstance(answer, str) and re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d*)?\s*", answer):
         answer = answer.replace(",", "")
