@@ -121,6 +121,9 @@ FAMILIES = {
     "watch": Family("test_attempts.py", "so_many_attempts"),
     "exchange": Family("test_exchange.py", "links_and_pipes"),
     "course report": Family("test_course_report.py", "correlation or share_of_the_points"),
+    "class gain": Family("test_own_records.py", "known_numbers"),
+    "own records": Family("test_own_records.py", "did_not_write or stays"),
+    "own questions": Family("test_own_question.py", "names_fit"),
     "export": Family("grading/classroom/test_export.py", "spreadsheet"),
     "settings": Family("test_collect.py", "not_known_is_one_line"),
 }
@@ -140,7 +143,7 @@ FAULTS = (
         "checking",
         "a finding is not escaped in HTML",
         f"{EXERCISES}/checking/check.py",
-        "html.escape(_finding_text(finding))",
+        "as_html(_finding_text(finding))",
         "_finding_text(finding)",
     ),
     Fault(
@@ -759,6 +762,27 @@ FAULTS = (
         "grading/classroom/course_report.py",
         "mine.append((item, one.score - item.score))",
         "mine.append((item, one.score))",
+    ),
+    Fault(
+        "class gain",
+        "a question is compared with itself, too",
+        "grading/classroom/class_gain.py",
+        "float(sum(each) - each[place])",
+        "float(sum(each))",
+    ),
+    Fault(
+        "own records",
+        "a yes for a number of tries is believed",
+        "grading/classroom/own_records.py",
+        "type(count) is int",
+        "isinstance(count, int)",
+    ),
+    Fault(
+        "own questions",
+        "any name that ends alike is the learner's",
+        "grading/judging/judge.py",
+        "plain_name(given.name) not in _names_of(learner)",
+        "not plain_name(learner).endswith(plain_name(given.name))",
     ),
     Fault(
         "export",
