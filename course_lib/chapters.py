@@ -21,20 +21,25 @@ class Chapter:
         """Name of the chapter's modules in ``course_lib.exercises`` and ``grading.answers``."""
         return f"ch{self.id}"
 
+    @property
+    def own_question(self) -> str:
+        """``"own_05"``: the question with numbers of the learner's own that a graded course may add."""
+        return f"own_{self.number}"
+
 
 CHAPTERS: tuple[Chapter, ...] = (
     Chapter("00_why_a_training_loop", "Why write the loop yourself?", 35),
     Chapter("01_forward_pass", "Forward pass", 60),
     Chapter("02_loss_functions", "Loss functions", 60),
-    Chapter("03_backward_pass", "Backward pass", 75),
+    Chapter("03_backward_pass", "Backward pass", 80),
     Chapter("04_optimizer_step", "Optimizer step", 75),
     Chapter("05_complete_loop", "The complete loop", 80),
     Chapter("06_dataloader", "DataLoader", 75),
-    Chapter("07_training_dashboard", "Training dashboard", 60),
+    Chapter("07_training_dashboard", "Training dashboard", 65),
     Chapter("08_schedules_and_checkpoints", "Schedules, checkpoints, early stopping", 95),
     Chapter("08b_mixed_precision_gpu", "GPU lab: mixed precision", 75),
     Chapter("09_mastery", "Mastery", 110),
-    Chapter("10_the_same_loop", "The same loop elsewhere", 110),
+    Chapter("10_the_same_loop", "The same loop elsewhere", 135),
 )
 
 

@@ -6,6 +6,7 @@ word say.
 """
 
 import html
+import re
 import sys
 import textwrap
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ _FRAME = (
     "color:var(--jp-content-font-color1, inherit);"
     "font-family:var(--jp-content-font-family, sans-serif);line-height:1.45"
 )
+_CODE = re.compile(r"`([^`]+)`")
 #: What a terminal without Unicode shows instead.
 _PLAIN = str.maketrans({"\u25cb": "o", "\u2717": "x", "\u2713": "v", "\u2026": "..."})
 
@@ -36,7 +38,7 @@ class Text:
         return "\n".join(line for part in self.text.split("\n") for line in wrap(part, ""))
 
     def _repr_html_(self) -> str:
-        return frame([html.escape(part) for part in self.text.split("\n")])
+        return frame([as_html(part) for part in self.text.split("\n")])
 
 
 def show(result: Any) -> None:
@@ -71,6 +73,13 @@ def wrap(text: str, indent: str) -> list[str]:
     return textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False
     ) or [""]
+
+
+def as_html(text: str) -> str:
+    """``text`` as HTML; leading spaces stay, and what stands between backticks is set as code."""
+    words = text.lstrip(" ")
+    indent = "\u00a0" * (len(text) - len(words))
+    return indent + _CODE.sub(r"<code>\1</code>", html.escape(words))
 
 
 def frame(parts: Iterable[str], color: str = GREY) -> str:

@@ -53,7 +53,8 @@ def shuffled(name: str, cut: Parts) -> list[str]:
 
 def listed(name: str, cut: Parts) -> str:
     """The numbered pieces and what to do with them."""
-    lines = [f"The lines of {name}, shuffled; {_strangers(cut)}.", *cut.before.split("\n")[-1:]]
+    above = [line for line in cut.before.split("\n") if line.lstrip().startswith("def ")]
+    lines = [f"The lines of {name}, shuffled; {_strangers(cut)}.", *above[-1:]]
     for number, piece in enumerate(shuffled(name, cut), start=1):
         for place, line in enumerate(piece.split("\n")):
             lines.append(f"{number if not place else '':>3} | {line}")

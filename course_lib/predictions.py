@@ -73,16 +73,19 @@ def _committed(id: str, text: str) -> str:
 
 
 def _chosen(text: str, choices: list[str]) -> str:
-    """The choice that ``text`` means: itself or its beginning; "" when it is none, or not one alone."""
+    """The choice that ``text`` means: itself, its beginning, or itself and more ("yes, it does"); ""
+    when it is none, or not one alone."""
     plain = _plain(text)
     equal = [choice for choice in choices if _plain(choice) == plain]
     begun = [choice for choice in choices if plain and _plain(choice).startswith(plain)]
-    found = equal or begun
+    more = [choice for choice in choices if plain.startswith(f"{_plain(choice)} ")]
+    found = equal or begun or sorted(more, key=len)[-1:]
     return found[0] if len(found) == 1 else ""
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^\w%+.-]+", " ", text.casefold()).strip(" .")
+    text = re.sub(r"(?<=\d) ?[x\u00d7*] ?(?=\d)", " ", text.casefold())  # 784x128 is [784, 128]
+    return re.sub(r"[^\w%+.-]+", " ", text).strip(" .")
 
 
 def _came_true(made: str, values: list[Any], within: float) -> bool:

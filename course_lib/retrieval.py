@@ -83,7 +83,7 @@ def _lines(asked: Sequence[Question], given: Sequence[Any]) -> Iterable[str]:
     for number, (question, letter) in enumerate(zip(asked, given, strict=True), start=1):
         yield f"{number}. ({question.id}) {question.text}"
         if not is_letter(letter):
-            yield from (f"{key}: {text}" for key, text in question.options.items())
+            yield from (f"   {key}: {text}" for key, text in question.options.items())
             if letter not in ("", None):
                 yield f"\u2717 {letter!r:.40} is not one of A, B, C and D."
         else:
@@ -104,4 +104,5 @@ def answer_to(question: Question, letter: str, again: bool = False) -> Iterable[
     mark = "\u2713" if right else "\u2717"
     yield f"{mark} {letter} is {'right' if right else 'not right'}: {known.why[letter]}"
     if not right:
-        yield f"Right is {known.key}: {question.options[known.key]} {known.why[known.key]}"
+        right_option = question.options[known.key].rstrip(".")
+        yield f"Right is {known.key} ({right_option}): {known.why[known.key]}"

@@ -157,6 +157,13 @@ def release(
         bool,
         typer.Option("--graded", help="The edition whose quizzes give no answers; remembered."),
     ] = False,
+    own_questions: Annotated[
+        bool,
+        typer.Option(
+            "--own-questions",
+            help="Graded, with a number question drawn for each learner's name; remembered.",
+        ),
+    ] = False,
 ) -> None:
     """Author, instructor: make what learners open, and the course directory ready to grade."""
     from grading.authoring.release import release as release_chapters
@@ -169,7 +176,14 @@ def release(
             typer.echo(line)
 
     with clear_problems():
-        release_chapters(chapters or [], course, report=_report, graded=graded, changing=changing)
+        release_chapters(
+            chapters or [],
+            course,
+            report=_report,
+            graded=graded,
+            own_questions=own_questions,
+            changing=changing,
+        )
         typer.echo(f"The course directory is {course.resolve()}.")
         for chapter in changed:
             from grading.classroom.grade_class import grade_class

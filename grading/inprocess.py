@@ -8,7 +8,7 @@ from typing import Any
 
 from course_lib.exercises.checking.observe import observe
 from grading.judging.cases import case_set
-from grading.judging.judge import judge_exercise, judge_quiz
+from grading.judging.judge import judge_exercise, judge_own, judge_quiz
 
 #: It needs no secret: there is one fixed set of cases.
 SEED = 20_051
@@ -24,6 +24,11 @@ def grade(name: str, *subjects: Any) -> int | float:
 def grade_quiz(id: str, answer: Any) -> int | float:
     """The point of a quiz answer."""
     return _points(judge_quiz(id, answer))
+
+
+def grade_own(id: str, answer: Any) -> int | float:
+    """The point of the learner's own question, drawn for the name in the answer."""
+    return _points(judge_own(id, answer))
 
 
 def _points(outcome) -> int | float:

@@ -24,7 +24,7 @@ PRIVATE = ".lab"
 _HOW = """\
 # The PyTorch training loop
 
-Twelve notebooks, about 15 hours. Open one below, or in the list on the left.
+Twelve notebooks, about 16 hours. Open one below, or in the list on the left.
 
 {table}
 

@@ -6,6 +6,7 @@ what PyTorch computes; how one gets there by hand is said afterwards. Not graded
 
 import math
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -44,9 +45,10 @@ class Template:
         return math.isclose(answer, right, rel_tol=1e-9 if exact else self.rtol, abs_tol=1e-9)
 
 
-def another(about: Any = "", answer: Any = None) -> None:
+def another(about: Any = "", answer: Any = None, *more: Any) -> None:
     """Show a new question on the chapter of ``about`` (a quiz question's id, or a chapter), or say
-    whether ``answer`` is right; then the next call asks a new one."""
+    whether ``answer`` is right; then the next call asks a new one. ``more`` is what a comma in the
+    number makes: it is answered with how to write one."""
     try:
         chapter = find_chapter(str(about).lstrip("qQ").partition("_")[0])
         kinds = templates(chapter.number)
@@ -62,9 +64,10 @@ def another(about: Any = "", answer: Any = None) -> None:
     if answer is None:
         show(Text(f'{kind.ask(numbers)}\nAnswer with another("{about}", 1.5).'))
         return
-    number = _number(answer)
+    number = None if more else read_number(answer)
     if number is None:
-        show(Text(f'{answer!r:.40} is not a number. Write it like another("{about}", 1.5).'))
+        given = ", ".join(map(repr, (answer, *more)))
+        show(Text(f'{given:.40} is not a number. Write it like another("{about}", 1234.5).'))
         return
     right = kind.by_torch(numbers)
     fits = kind.accepts(number, right)
@@ -83,8 +86,10 @@ def templates(chapter: str) -> tuple[Template, ...]:
     return import_module(f"course_lib.drills.ch{chapter}").TEMPLATES
 
 
-def _number(answer: Any) -> float | None:
-    """A finite number, also one in quotes."""
+def read_number(answer: Any) -> float | None:
+    """A finite number, also one in quotes, with commas as the course prints them: "100,480"."""
+    if isinstance(answer, str) and re.fullmatch(r"\s*[-+]?\d{1,3}(,\d{3})+(\.\d*)?\s*", answer):
+        answer = answer.replace(",", "")
     try:
         number = float(answer)
     except (TypeError, ValueError):

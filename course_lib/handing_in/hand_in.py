@@ -36,6 +36,7 @@ from course_lib.handing_in.inventory import (
     source_of,
     take_inventory,
 )
+from course_lib.handing_in.own_record import in_words, own_record
 from course_lib.handing_in.packages import not_in_grading
 
 FOLDER = "hand-in"
@@ -73,17 +74,20 @@ class Report:
         return frame([f"<strong>{html.escape(self.title)}</strong>", listed, *done], self.color)
 
 
-def hand_in(chapter: str, file: str | Path | None = None) -> None:
+def hand_in(chapter: str, file: str | Path | None = None, progress: bool = False) -> None:
     """Check the notebook of ``chapter`` (name or number) and write a copy to hand in: in the folder
     ``hand-in``, without outputs and personal data; on Colab the browser downloads it.
 
-    ``file`` names the notebook where it is not found by itself. Shows what is answered, unanswered
+    ``file`` names the notebook where it is not found by itself. With ``progress`` your tries, hints and
+    answers to ``before_after`` go along, for the instructor's report on the course. Shows what is answered, unanswered
     or missing, and raises nothing: no notebook, no answer or a full disk is said in words.
     """
-    show(_report(chapter, file))
+    show(_report(chapter, file, own_record() if progress else None))
 
 
-def _report(name: str, file: str | Path | None) -> Report | Text:
+def _report(
+    name: str, file: str | Path | None, record: Mapping[str, Any] | None = None
+) -> Report | Text:
     if os.environ.get("NBGRADER_EXECUTION"):
         return Text("Nothing to do while the notebook is being graded.")
     try:
@@ -95,10 +99,12 @@ def _report(name: str, file: str | Path | None) -> Report | Text:
     if any("### BEGIN SOLUTION" in source_of(cell) for cell in cells if isinstance(cell, Mapping)):
         return Text("This is the instructor's solved notebook: there is nothing to hand in.")
     items = tuple(take_inventory(chapter, cells))
-    return _conclude(chapter, current, items)
+    return _conclude(chapter, current, items, record)
 
 
-def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Report:
+def _conclude(
+    chapter: Chapter, current: Current, items: tuple[Item, ...], record: Mapping[str, Any] | None
+) -> Report:
     states = [item.state for item in items]
     open_items = len(states) - states.count(ANSWERED)
     looked_at = "this notebook" if current.file is None else f"{current.file.name}, as it was saved"
@@ -111,7 +117,7 @@ def _conclude(chapter: Chapter, current: Current, items: tuple[Item, ...]) -> Re
         return Report(title, GREY, items, (*_not_what_ran(current.content), done))
     notes = [*_not_what_ran(current.content), *_mentions(current.content)]
     notes += _packages(current.content)
-    notes += _write(chapter, current, complete=not open_items)
+    notes += _write(chapter, current, not open_items, record)
     if open_items:
         title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need attention in {looked_at}"
         return Report(title, ORANGE, items, tuple(notes))
@@ -171,9 +177,13 @@ def _packages(notebook: Mapping[str, Any]) -> list[str]:
 # --- the copy -----------------------------------------------------------------------------------
 
 
-def _write(chapter: Chapter, current: Current, complete: bool) -> list[str]:
+def _write(
+    chapter: Chapter, current: Current, complete: bool, record: Mapping[str, Any] | None
+) -> list[str]:
     """Write the copy and say where it is, or why there is none."""
     copy = cleaned(current.content, chapter.id, __version__)
+    if record:
+        copy["metadata"]["course"]["progress"] = record
     copy["metadata"]["course"]["digest"] = _digest(copy)
     base = Path.cwd() if current.file is None else current.file.resolve().parent
     try:
@@ -185,6 +195,8 @@ def _write(chapter: Chapter, current: Current, complete: bool) -> list[str]:
     where = path.relative_to(base).as_posix()
     what = "Hand in this file" if complete else "To hand it in as it is, take this file"
     sentences = [f"{what}: {where}", _LEFT_OUT]
+    if record is not None:
+        sentences.append(in_words(record))
     if current.file is None and on_colab():
         sentences[0] = _download(path, where, what)
     return sentences

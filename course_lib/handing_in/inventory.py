@@ -38,10 +38,14 @@ class Item:
 
 def take_inventory(chapter: Chapter, cells: Iterable[Cell]) -> list[Item]:
     """One item for each exercise and question of the chapter, in the notebook's order."""
+    cells = [cell for cell in cells if isinstance(cell, Mapping)]
     subjects = {each.name: each.subjects for each in chapter_exercises(chapter)}
     questions = [question.id for question in chapter_questions(chapter)]
+    own = chapter.own_question
+    if any(own in (*_names_given(cell), *_names_marked(cell)) for cell in cells):
+        questions.append(own)
     subjects |= {name: (name,) for name in questions}
-    found = _sort(subjects, [cell for cell in cells if isinstance(cell, Mapping)])
+    found = _sort(subjects, cells)
     return [_item(name, found[name], found[name + _TEST], name in questions) for name in subjects]
 
 
@@ -110,7 +114,7 @@ def _code_answer(cell: Cell) -> tuple[str, str]:
 
 
 def _quiz_answer(name: str, cell: Cell) -> tuple[str, str]:
-    """The letter, where the cell says it plainly."""
+    """The letter, where the cell says it plainly; of the learner's own question, name and number."""
     values = [
         node.value
         for node in top_level(source_of(cell))
@@ -120,10 +124,14 @@ def _quiz_answer(name: str, cell: Cell) -> tuple[str, str]:
     if not values:
         return WARNING, f"its cell does not set {name}"
     if not isinstance(values[-1], ast.Constant):
-        return WARNING, "its cell does not give a plain letter"
+        return WARNING, "its cell does not give a plain answer in quotes"
     answer = values[-1].value
     if answer is None:
         return UNANSWERED, "not answered yet"
+    if name.startswith("own_"):
+        if isinstance(answer, str) and ":" in answer:
+            return ANSWERED, f"answered {answer.strip()!r:.60}"
+        return WARNING, f'{answer!r:.40} is not "NAME: NUMBER"'
     if not is_letter(answer):
         return WARNING, f'{answer!r:.40} is not an answer: set it to "A", "B", "C" or "D"'
     return ANSWERED, f"answered {answer.strip().upper()}"

@@ -3,20 +3,28 @@
 Called by ``course_lib.ordering``. Only widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
-import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
 
+from course_lib.panels import markup
+
+_MOST_ROWS = 16
+# Code stands in columns, and a list keeps the height of its rows.
+_RULES = (
+    "<style>.course-lines select{flex:none;font-family:var(--jp-code-font-family,monospace);"
+    "font-size:var(--jp-code-font-size,13px);overflow:auto}"
+    ".course-lines .widget-label{max-width:none!important;align-self:flex-start!important;font-weight:600}</style>"
+)
+
 
 def arrange(title: str, pieces: Sequence[str], check: Callable[[list[str]], Any]) -> widgets.VBox:
     """Widgets that move ``pieces`` from a list to the reader's own and show what ``check`` gives for
     that order: an object with ``_repr_html_``."""
-    size = {"rows": min(len(pieces), 16), "layout": widgets.Layout(width="100%")}
-    rest = widgets.Select(options=_options(pieces, range(len(pieces))), **size)
-    own = widgets.Select(options=[], **size)
-    said = widgets.HTML()
+    rest = _list("Still to be placed", _options(pieces, range(len(pieces))), len(pieces))
+    own = _list("Your order", [], len(pieces))
+    said = widgets.HTML(layout=widgets.Layout(width="auto"))
     order: list[int] = []
 
     def redraw(chosen: int | None) -> None:
@@ -60,17 +68,19 @@ def arrange(title: str, pieces: Sequence[str], check: Callable[[list[str]], Any]
         button = widgets.Button(description=label)
         button.on_click(action)
         buttons.append(button)
-    return widgets.VBox(
-        [
-            widgets.HTML(html.escape(title)),
-            widgets.HTML("<b>Still to be placed</b>"),
-            rest,
-            widgets.HTML("<b>Your order</b>"),
-            own,
-            widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap")),
-            said,
-        ]
-    )
+    heading = widgets.HTML(markup.heading(title) + _RULES + markup.LISTS_KEEP_ARROW_KEYS)
+    row = widgets.HBox(buttons, layout=widgets.Layout(flex_flow="row wrap"))
+    box = widgets.VBox([heading, rest, own, row, said])
+    box.add_class("course-panel").add_class("course-lines")
+    return box
+
+
+def _list(label: str, options: list[tuple[str, int]], most: int) -> widgets.Select:
+    """A list as wide as the page, its label above it."""
+    layout = widgets.Layout(width="auto", height="auto", flex_flow="column", align_items="stretch")
+    style = {"description_width": "auto"}
+    rows = min(most, _MOST_ROWS)
+    return widgets.Select(options=options, rows=rows, description=label, layout=layout, style=style)
 
 
 def _options(pieces: Sequence[str], numbers: Sequence[int] | range) -> list[tuple[str, int]]:

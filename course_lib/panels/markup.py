@@ -50,6 +50,14 @@ _WHEN_LOADED = (
     "if(t&&b&&p.dataset.started!==t){p.dataset.started=t;b.click();}}"
 )
 
+#: For a box of lists without a picture: they keep the arrow keys, like those beside one.
+LISTS_KEEP_ARROW_KEYS = (
+    '<img alt="" style="display:none" onload="if(!window.courseLists){window.courseLists=true;'
+    "document.addEventListener('focusin',function(e){if(e.target.matches('.course-panel select'))"
+    "e.target.setAttribute('data-lm-suppress-shortcuts','true');});}\" "
+    'src="data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7">'
+)
+
 # The outline is visible on the white of JupyterLab's light theme and on the black of its dark one.
 # The chosen one of several buttons is marked by more than a shade of grey.
 # A picture in a narrow place, as at 200 % zoom, stays large enough to read, and scrolls by itself.

@@ -17,6 +17,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from course_lib import __version__
 from course_lib.about import colab_badge, document
 from course_lib.chapters import Chapter
+from course_lib.drills import own
 from course_lib.exercises import find_exercise
 from course_lib.exercises.effort import EFFORT
 from course_lib.quiz import find_question
@@ -56,6 +57,15 @@ HAND_IN_TEXT = """\
 When your work is graded: save the notebook (Ctrl+S), then run the cell below. It looks whether every
 exercise and question of this chapter is still there, and makes a copy to hand in, without outputs and
 without personal data. Your notebook stays as it is."""
+#: Before it, where a graded course adds one.
+OWN_QUESTION_TEXT = """\
+## A question of your own
+
+Everybody gets this kind of question, each with different numbers: yours follow from your name. In place
+of `None` write the name under which you hand in, in quotes, and run both cells: you see your question. Then
+write your number behind the name, like `"NAME: 1.5"`, and run both again. It is noted; grading says whether
+it is right."""
+HAND_IN_ID = "hand-in__text"
 HAND_IN_TAGS = ("hand-in", "nbval-skip")
 
 HIDDEN = """\
@@ -151,24 +161,36 @@ def _quiz_cells(cell: SourceCell) -> Iterator[tuple[NotebookNode, str]]:
 
     letters = [f'"{letter}"' for letter in question.options]
     choice = f"{', '.join(letters[:-1])} or {letters[-1]}"
-    source = "\n".join(
-        (
-            exercise_marker(cell.name, QUIZ_POINTS),
-            BEGIN,
-            f'{cell.name} = "{key.key}"',
-            STUB,
-            f"# {cell.name} = None  # {choice}",
-            END,
-        )
-    )
-    yield _code(source, tags=[], nbgrader=_solution_metadata(cell.name)), cell.name
+    yield _answer_cell(cell.name, QUIZ_POINTS, f'"{key.key}"', choice), cell.name
     arguments = f'"{cell.name}", {cell.name}'
     test = _graded_cell(cell.name, "check_quiz", "grade_quiz", arguments, QUIZ_POINTS)
     yield test, f"{cell.name}__test"
 
 
+def own_question_cells(chapter: Chapter) -> list[NotebookNode]:
+    """The cells of a question whose numbers follow from the learner's name, and from nothing else."""
+    name = chapter.own_question
+    cells = {
+        f"{name}__question": new_markdown_cell(OWN_QUESTION_TEXT),
+        name: _answer_cell(name, own.POINTS, "None", 'your name; then "NAME: NUMBER"'),
+        f"{name}__test": _graded_cell(
+            name, "course_lib.check_own", "grade_own", f'"{name}", {name}', own.POINTS
+        ),
+    }
+    for id, cell in cells.items():
+        cell.id = id
+    return list(cells.values())
+
+
+def _answer_cell(name: str, points: int, answer: str, hint: str) -> NotebookNode:
+    """The cell of a variable to be set: None with a hint beside it, until it is ``answer``."""
+    marker, stub = exercise_marker(name, points), f"# {name} = None  # {hint}"
+    source = "\n".join((marker, BEGIN, f"{name} = {answer}", STUB, stub, END))
+    return _code(source, tags=[], nbgrader=_solution_metadata(name))
+
+
 def _hand_in_cells(chapter: Chapter) -> Iterator[tuple[NotebookNode, str]]:
-    yield new_markdown_cell(HAND_IN_TEXT), "hand-in__text"
+    yield new_markdown_cell(HAND_IN_TEXT), HAND_IN_ID
     yield _code(f'hand_in("{chapter.id}")', tags=list(HAND_IN_TAGS)), "hand-in"
 
 

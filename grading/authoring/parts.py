@@ -64,9 +64,24 @@ def _solved(text: str) -> str:
 
 
 def _pieces(lines: list[str]) -> list[str]:
-    """At most ``_MOST_PIECES``, each of as many whole lines."""
-    size = -(-len(lines) // _MOST_PIECES)
-    return ["\n".join(lines[i : i + size]) for i in range(0, len(lines), size)]
+    """At most ``_MOST_PIECES``, each of whole lines: the head of a block gets its first line, then
+    lines of one depth come together."""
+    pieces = [[line] for line in lines]
+    while len(pieces) > _MOST_PIECES:
+
+        def cost(i: int) -> tuple[int, int]:
+            last, following = pieces[i][-1], pieces[i + 1][0]
+            head = last.rstrip().endswith(":") and not following.rstrip().endswith(":")
+            kind = 0 if head else 1 if _depth(last) == _depth(following) else 2
+            return len(pieces[i]) + len(pieces[i + 1]), kind
+
+        i = min(range(len(pieces) - 1), key=cost)
+        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
+    return ["\n".join(piece) for piece in pieces]
+
+
+def _depth(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _wrong_pieces(exercise: Exercise, parts: dict[str, Any]) -> list[dict[str, Any]]:

@@ -2,7 +2,8 @@
 ``generate_assignment`` in the course directory, which is created if missing.
 
 There are two editions. That for self-study, in ``notebooks/``, answers quizzes and shows solutions; the
-graded one says "noted". They differ in the set-up cell alone.
+graded one says "noted". They differ in the set-up cell alone, and in the question of the learner's own
+that a graded course may add to each chapter.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from grading.authoring.build import (
     write_if_changed,
     written_chapters,
 )
+from grading.authoring.expand import HAND_IN_ID, own_question_cells
 from grading.chapter_text.setup_cell import setup_source
 from grading.errors import Problem
 from grading.nbgrader.course import generate_assignment, load_course, make_course
@@ -32,6 +34,9 @@ from grading.paths import (
     text_source,
 )
 
+#: What the course directory remembers of its edition, a line each.
+GRADED, OWN_QUESTIONS = "graded", "own questions"
+
 
 def release(
     names: list[str],
@@ -40,26 +45,28 @@ def release(
     source_folder: Path = SOURCE_FOLDER,
     notebooks_folder: Path | None = NOTEBOOKS_FOLDER,
     graded: bool = False,
+    own_questions: bool = False,
     changing: Callable[[Chapter, Changes], None] = lambda chapter, changes: None,
 ) -> list[Chapter]:
     """Release the chapters into ``course`` and, unless it is None, into ``notebooks_folder``.
 
     With ``graded`` the course directory gets the graded edition, now and at every later release;
-    ``notebooks_folder`` is then left alone. ``changing`` is told of a chapter whose graded cells change
+    ``notebooks_folder`` is then left alone. With ``own_questions`` it is the graded edition, too, and each
+    chapter has a question whose numbers follow from the learner's name. ``changing`` is told of a chapter whose graded cells change
     although work was handed in; scores and comments of cells that stay are kept, and that work is to be
     graded again.
     """
     chapters = written_chapters(names)
     course = course.resolve()
     make_course(course)
-    graded = _record_edition(course, graded)
-    if graded:
+    edition = _record_edition(course, graded, own_questions)
+    if GRADED in edition:
         notebooks_folder = None
     for chapter in chapters:
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
         solved = solved_notebook(chapter, source_folder)
-        _copy_source(solved, course, graded)
+        _copy_source(chapter, solved, course, edition)
         notebook, config = nbformat.read(solved, as_version=4), load_course(course)
         found = changes(config, chapter.id, notebook)
         if found is not None:
@@ -100,26 +107,36 @@ def _identity(cell: nbformat.NotebookNode) -> tuple:
     return cell.cell_type, cell.id, cell.source, cell.metadata
 
 
-def _record_edition(course: Path, graded: bool) -> bool:
-    """Whether this course's notebooks are those of the graded edition: from the first time it is told."""
+def _record_edition(course: Path, graded: bool, own_questions: bool) -> set[str]:
+    """What this course's notebooks have besides the self-study edition: from the first time it is told."""
     note = CourseFolder(course).edition
-    if graded:
-        note.write_text("graded\n", encoding="utf-8")
-    return note.is_file()
+    before = set(note.read_text(encoding="utf-8").splitlines()) if note.is_file() else set()
+    edition = before | ({GRADED, OWN_QUESTIONS} if own_questions else {GRADED} if graded else set())
+    if edition != before:
+        note.write_text("".join(f"{word}\n" for word in sorted(edition)), encoding="utf-8")
+    return edition
 
 
-def _copy_source(solved: Path, course: Path, graded: bool) -> None:
+def _copy_source(chapter: Chapter, solved: Path, course: Path, edition: set[str]) -> None:
     """nbgrader reads a course's own ``source`` folder; it holds the notebook and nothing else."""
     folder = CourseFolder(course).source / solved.stem
     folder.mkdir(exist_ok=True)
     text = solved.read_text(encoding="utf-8")
-    write_if_changed(folder / solved.name, graded_edition(text) if graded else text)
+    if GRADED in edition:
+        text = graded_edition(chapter, text, OWN_QUESTIONS in edition)
+    write_if_changed(folder / solved.name, text)
 
 
-def graded_edition(text: str) -> str:
-    """A solved notebook with the graded edition's set-up cell in place of its own."""
+def graded_edition(chapter: Chapter, text: str, own_question: bool = False) -> str:
+    """A solved notebook with the graded edition's set-up cell in place of its own, and the learner's own
+    question before the part about handing in."""
     notebook = nbformat.reads(text, as_version=4)
+    cells = []
     for cell in notebook.cells:
         if cell.id == "setup":
             cell.source = setup_source(graded=True)
+        if cell.id == HAND_IN_ID and own_question:
+            cells += own_question_cells(chapter)
+        cells.append(cell)
+    notebook.cells = cells
     return notebook_text(notebook)

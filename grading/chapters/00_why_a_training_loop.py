@@ -254,7 +254,7 @@ except NotImplementedError:
 # %% [markdown]
 # ## How this course works
 #
-# There are twelve chapters, which take about fifteen hours. Each has simulations to play with,
+# There are twelve chapters, which take about sixteen hours. Each has simulations to play with,
 # exercises, and a quiz of three questions. Ideas come in three steps: you *predict*, you *run*, and
 # then you read the *explanation*. Do write your prediction down: the cell after it says what came. You
 # learn most from wrong ones, and nobody else sees them.

@@ -81,7 +81,7 @@ print(model)
 # batch of 32 pictures takes on its way through.
 
 # %%
-predict("p01_1", "", "three shapes: after fc1, after relu, after fc2")
+predict("p01_1", "", "three shapes, each like [32, 784]: after fc1, relu and fc2")
 
 # %%
 after_fc1 = model.fc1(x)

@@ -7,14 +7,17 @@ Numbers alone: ``report`` prints and writes them, ``report_page`` draws them.
 import re
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from course_lib.chapters import CHAPTERS, Chapter
+from course_lib.exercises import all_exercises
 from course_lib.quiz import LETTERS, all_questions
 from grading.answers import quiz_key
+from grading.classroom.class_gain import ClassGain, class_gain, correlation
 from grading.classroom.marks import Marks
+from grading.classroom.own_records import OwnRecord, own_records
 from grading.intake.matching import TEST_SUFFIX
 from grading.intake.submissions import is_folder
 from grading.judging.outcomes import ItemOutcome, NotebookOutcome
@@ -58,9 +61,21 @@ class Behind:
 
 
 @dataclass(frozen=True)
+class ExerciseEffort:
+    """What one exercise took, of ``learners`` who handed in their own record: the median of the checks up
+    to the first right one, of those who got there (None when nobody did), and the share who took a hint."""
+
+    name: str
+    learners: int
+    tries: float | None
+    hinted: float
+
+
+@dataclass(frozen=True)
 class CourseReport:
     """``misconceptions`` has, by name, the number of learners per chapter; the most frequent first.
-    ``shares`` has everybody's share of the points per chapter."""
+    ``shares`` has everybody's share of the points per chapter. ``gain`` and ``effort`` are of those who
+    handed in their own records; ``unread`` has a line for each record that cannot be used."""
 
     chapters: tuple[Chapter, ...]
     shares: dict[str, tuple[float, ...]]
@@ -68,6 +83,9 @@ class CourseReport:
     misconceptions: dict[str, dict[str, int]]
     behind: tuple[Behind, ...]
     learners: int
+    gain: ClassGain | None = None
+    effort: tuple[ExerciseEffort, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def course_report(course: Path) -> CourseReport | None:
@@ -82,7 +100,26 @@ def course_report(course: Path) -> CourseReport | None:
         }
         if found:
             outcomes[chapter] = found
-    return summarize(outcomes) if outcomes else None
+    if not outcomes:
+        return None
+    records, unread = own_records(course)
+    return replace(
+        summarize(outcomes),
+        gain=class_gain(records.values()),
+        effort=tuple(effort(records)),
+        unread=tuple(unread),
+    )
+
+
+def effort(records: Mapping[str, OwnRecord]) -> Iterable[ExerciseEffort]:
+    """What each exercise took, in the order of the course."""
+    for name in all_exercises():
+        own = [one.exercises[name] for one in records.values() if name in one.exercises]
+        if own:
+            tries = [one.tries for one in own if one.passed]
+            median = statistics.median(tries) if tries else None
+            hinted = sum(one.hints > 0 for one in own) / len(own)
+            yield ExerciseEffort(name, len(own), median, hinted)
 
 
 def summarize(outcomes: dict[Chapter, dict[str, NotebookOutcome]]) -> CourseReport:
@@ -130,18 +167,11 @@ def _items(chapter: Chapter, outcomes: dict[str, NotebookOutcome]) -> Iterable[I
             name,
             len(mine),
             statistics.fmean(shares),
-            _correlation(shares, [rest for _, rest in mine]),
+            correlation(shares, [rest for _, rest in mine]),
             sum(item.max_score - item.score for item, _ in mine),
             {letter: chosen[letter] for letter in LETTERS} if question else {},
             quiz_key(name).key if question else "",
         )
-
-
-def _correlation(first: Sequence[float], second: Sequence[float]) -> float | None:
-    try:
-        return statistics.correlation(first, second)
-    except statistics.StatisticsError:
-        return None
 
 
 def _behind(chapters: list[Chapter], shares: dict[Chapter, dict[str, float]]) -> Iterable[Behind]:

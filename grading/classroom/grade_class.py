@@ -326,7 +326,7 @@ class _Grading:
                     self.store.put(attempt.run_key, answer)
             if prepared is None or record is None:
                 raise ValueError("there is no record of its run")
-            graded = _with_file_notes(conclude(self.chapter, prepared, record), one)
+            graded = _with_file_notes(conclude(self.chapter, prepared, record, one.learner), one)
             # Nobody knows the one that is made up here: such a page is fetched by nobody.
             secret = one.secret() or digest(self.secret, one.learner, self.chapter.id)
             self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp, secret)

@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from course_lib.chapters import Chapter
+from course_lib.drills.own import own_template
 from course_lib.exercises import all_exercises, chapter_of
 from course_lib.exercises.checking.wire import WireError, pack
 from grading.errors import Failure, Problem
@@ -26,6 +27,7 @@ from grading.judging.cases import case_set, choose_seed
 from grading.judging.judge import (
     failure_from,
     judge_exercise,
+    judge_own,
     judge_quiz,
     observation_from,
     quiz_answer_from,
@@ -108,13 +110,16 @@ def prepare(
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 
-def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
-    """Judge what came back and put the outputs into the notebook."""
+def conclude(
+    chapter: Chapter, prepared: Prepared, record: RunRecord, learner: str | None = None
+) -> Graded:
+    """Judge what came back and put the outputs into the notebook. ``learner`` is the name under which it
+    was handed in, where that is known."""
     notebook = prepared.repaired.notebook
     items = []
     for cell in notebook.cells:
         if is_test(cell):
-            items.append(_item(cell, prepared, record))
+            items.append(_item(cell, prepared, record, learner))
         elif cell.cell_type == "code":
             kept = record.outputs.get(cell.id, [])
             cell.outputs = [nbformat.from_dict(output) for output in kept]
@@ -125,14 +130,18 @@ def conclude(chapter: Chapter, prepared: Prepared, record: RunRecord) -> Graded:
     return Graded(NotebookOutcome(chapter.id, tuple(items), problems), notebook)
 
 
-def _item(cell: NotebookNode, prepared: Prepared, record: RunRecord) -> ItemOutcome:
+def _item(
+    cell: NotebookNode, prepared: Prepared, record: RunRecord, learner: str | None
+) -> ItemOutcome:
     grade_id = grade_id_of(cell)
     query = prepared.job.queries[grade_id]
     observed = evidence(query, record.answers[grade_id])
     first = observed[0] if isinstance(observed, list) else observed
     if isinstance(first, Failure) and first.status == "missing":
         observed = _why_missing(query.name, first, prepared, record)
-    if query.kind == "quiz":
+    if query.kind == "quiz" and own_template(query.name) is not None:
+        item = judge_own(query.name, observed, learner)
+    elif query.kind == "quiz":
         item = judge_quiz(query.name, observed)
     else:
         item = judge_exercise(query.name, prepared.seeds[grade_id], observed)

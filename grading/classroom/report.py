@@ -17,6 +17,7 @@ from rich.table import Table
 
 from course_lib.quiz import chapter_questions
 from grading.classroom.cells import plain_cell
+from grading.classroom.class_gain import ClassGain
 from grading.classroom.class_report import (
     ClassReport,
     class_report,
@@ -63,12 +64,20 @@ def report_course(
     console = Console()
     from grading.classroom.report_page import (  # Matplotlib takes a second
         course_summary,
+        gain_summary,
         write_page,
     )
 
     console.print(course_summary(found), highlight=False)
     for table in (_course_items(found), _course_misconceptions(found), _course_behind(found)):
         console.print(table)
+    if found.gain is not None:
+        console.print(gain_summary(found.gain), highlight=False)
+        console.print(_course_gain(found.gain))
+    if found.effort:
+        console.print(_course_effort(found))
+    for line in found.unread:
+        console.print(f"! {escape(line)}", highlight=False)
     _write("CSV", write_course_csv, found, csv_file, console)
     _write("Page", write_page, found, html_file, console)
     return found
@@ -107,6 +116,21 @@ def write_course_csv(found: CourseReport, path: Path) -> None:
         for name, counts in found.misconceptions.items():
             for chapter, count in counts.items():
                 writer.writerow(["learners with misconception", chapter, "", name, count])
+        for idea in found.gain.ideas if found.gain else ():
+            numbers = {
+                "right before": idea.before,
+                "right after": idea.after,
+                "normalised gain": idea.gain,
+                "discrimination before": idea.apart_before,
+                "discrimination after": idea.apart_after,
+            }
+            for kind, number in numbers.items():
+                if number is not None:
+                    writer.writerow([kind, "", "", idea.idea, f"{number:.4g}"])
+        for one in found.effort:
+            if one.tries is not None:
+                writer.writerow(["median tries", "", one.name, "", f"{one.tries:g}"])
+            writer.writerow(["share with a hint", "", one.name, "", f"{one.hinted:.4g}"])
         for one in found.behind:
             learner = plain_cell(printable(one.learner))
             writer.writerow(["falls behind", "", "", learner, f"{one.recent:.4g}"])
@@ -124,7 +148,7 @@ def _course_items(found: CourseReport) -> Table:
             f"{letter}{'*' if letter == item.key else ''} {count}"
             for letter, count in item.options.items()
         ]
-        apart = "-" if item.discrimination is None else f"{item.discrimination:.2f}"
+        apart = _number(item.discrimination)
         table.add_row(
             item.chapter.number,
             item.name,
@@ -143,6 +167,36 @@ def _course_misconceptions(found: CourseReport) -> Table:
         table.add_column(chapter.number, justify="right")
     for name, counts in found.misconceptions.items():
         table.add_row(escape(name), *(str(counts.get(one.id, "")) for one in found.chapters))
+    return table
+
+
+def _course_gain(found: ClassGain) -> Table:
+    table = Table(title="Before and after", title_justify="left")
+    table.add_column("idea")
+    for name in ("before", "after", "gain", "tells apart before", "after"):
+        table.add_column(name, justify="right")
+    for idea in found.ideas:
+        table.add_row(
+            idea.idea,
+            f"{100 * idea.before:.0f} %",
+            f"{100 * idea.after:.0f} %",
+            *map(_number, (idea.gain, idea.apart_before, idea.apart_after)),
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _course_effort(found: CourseReport) -> Table:
+    table = Table(title="Tries and hints, of those who handed them in", title_justify="left")
+    table.add_column("exercise")
+    for name in ("learners", "median tries", "took a hint"):
+        table.add_column(name, justify="right")
+    for one in found.effort:
+        tries = "-" if one.tries is None else f"{one.tries:g}"
+        table.add_row(one.name, str(one.learners), tries, f"{100 * one.hinted:.0f} %")
     return table
 
 

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from course_lib.beats import FORWARD, INK, LOSS
 from course_lib.quiz import LETTERS
 from course_lib.style import DPI, house_style
+from grading.classroom.class_gain import ClassGain
 from grading.classroom.course_report import CourseReport
 
 _MOST = 12
@@ -38,6 +39,7 @@ def write_page(found: CourseReport, path: Path) -> None:
     html = templates.get_template("course_report.html.jinja").render(
         report=found,
         summary=course_summary(found),
+        gain_summary=gain_summary(found.gain) if found.gain else "",
         letters=LETTERS,
         pictures=[_chapters(found), _losses(found)],
     )
@@ -50,6 +52,16 @@ def course_summary(found: CourseReport) -> str:
     return (
         f"{found.learners} learner{'' if found.learners == 1 else 's'}; chapters graded: {numbers}. "
         f"{len(found.behind)} had less than half of the points of the last chapters."
+    )
+
+
+def gain_summary(found: ClassGain) -> str:
+    """What the class learned, in one sentence."""
+    one = found.learners == 1
+    gain = "" if found.gain is None else f": a normalised gain of {found.gain:.2f}"
+    return (
+        f"{found.learners} learner{'' if one else 's'} answered before_after both times; of 10 questions "
+        f"{found.before:.1f} were right before the course, {found.after:.1f} after it{gain}."
     )
 
 

@@ -72,5 +72,6 @@ def _chapters_of_names() -> dict[str, str]:
         for name in (
             *(exercise.name for exercise in chapter_exercises(chapter)),
             *(question.id for question in chapter_questions(chapter)),
+            chapter.own_question,
         )
     }

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from course_lib.drills.own import POINTS, own_numbers, own_template, plain_name, read_own
 from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
 from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
@@ -434,3 +435,45 @@ def judge_quiz(id: str, answer: Any) -> ItemOutcome:
         f"{letter} ({question.options[letter]}) is not right: {key.why[letter]} "
         f"Right is {key.key} ({question.options[key.key]}): {key.why[key.key]}",
     )
+
+
+def judge_own(id: str, answer: Any, learner: str | None = None) -> ItemOutcome:
+    """The verdict on the question whose numbers follow from the learner's name: what the notebook holds, or
+    a ``Failure``. ``learner`` is the name under which it was handed in; None where nobody knows it: then the
+    name in the answer is believed, and the message says so."""
+
+    def item(score: float, status: Status, message: str) -> ItemOutcome:
+        return ItemOutcome(f"{id}__test", score, float(POINTS), status, None, message)
+
+    if isinstance(answer, Failure):
+        plain = 'Write name and number in quotation marks, like "NAME: 1.5".'
+        return item(0.0, answer.status, plain if answer.status == "failed" else answer.message)
+    if answer is None:
+        return item(0.0, "not_attempted", "Not answered.")
+    given = read_own(answer)
+    if given is None or given.number is None:
+        return item(0.0, "failed", f'{answer!r:.60} is not a name and a number, like "NAME: 1.5".')
+    if learner is not None and plain_name(given.name) not in _names_of(learner):
+        return item(
+            0.0,
+            "failed",
+            f'You answered the question of "{given.name}", and handed in as "{learner}": write that name, '
+            "and answer its question.",
+        )
+    template, numbers = own_template(id), own_numbers(id, given.name)
+    right = template.by_torch(numbers)
+    said = f"{template.ask(numbers)} PyTorch gives {right:.6g}. {template.why(numbers)}"
+    if learner is None:
+        said += (
+            f' (The question of "{given.name}": nobody looked under which name it was handed in.)'
+        )
+    if template.accepts(given.number, right):
+        return item(float(POINTS), "passed", f"{given.number:.10g} is right. {said}")
+    return item(0.0, "failed", f"{given.number:.10g} is not right. {said}")
+
+
+def _names_of(learner: str) -> set[str]:
+    """What a learner may write for the name of their folder: itself, or the number by which a platform
+    tells people apart, where it ends in one."""
+    number = learner.rpartition("_")[2]
+    return {plain_name(learner), *([number] if number.isdecimal() and "_" in learner else [])}

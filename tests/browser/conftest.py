@@ -13,14 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.browser.notebook_page import Lab, NotebookPage
+from tests.browser.notebook_page import END_KERNELS, Lab, NotebookPage
 from tests.browser.panel_in_page import SCREENSHOTS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
 STEP_SECONDS = 60
-END_KERNELS = """() =>
-    window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)"""
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
 _BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
 _QUIET = (

@@ -10,6 +10,8 @@ from playwright.sync_api import ConsoleMessage, Locator, Page
 from tests.browser.panel_in_page import SCREENSHOTS, PanelInPage
 
 RUN_ALL_SECONDS = 180
+END_KERNELS = """() =>
+    window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)"""
 
 _HOLD_TIMERS = """(milliseconds) => {
     const {setTimeout, clearTimeout} = window;
@@ -148,6 +150,16 @@ class NotebookPage:
             source,
         )
 
+    def run_below(self, identifier: str, source: str) -> Locator:
+        """Run code in a new cell below the one with this id, and return the new cell."""
+        self.show_cell(identifier)
+        self.page.evaluate("() => window.jupyterapp.commands.execute('notebook:insert-cell-below')")
+        new = self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.content.activeCell.model.id"
+        )
+        self.write_cell(new, source)
+        return self.run_cell(new)
+
     def cell_saying(self, text: str) -> str:
         """Id of the first cell whose source holds this text."""
         return self.page.evaluate(
@@ -239,20 +251,28 @@ class NotebookPage:
                 .map(cell => cell.model.id)"""
         )
 
-    def kernel_seconds(self) -> float:
-        """How long the kernel has computed since it was started."""
-        text = self.page.evaluate(
-            """async () => {
+    def in_kernel(self, code: str) -> str:
+        """Run code in the kernel without a cell, and return what it prints."""
+        return self.page.evaluate(
+            """async (code) => {
                 const {kernel} = window.jupyterapp.shell.currentWidget.sessionContext.session;
-                const code = "import time; print(time.process_time())";
                 const asked = kernel.requestExecute({code, store_history: false});
                 let text = "";
                 asked.onIOPub = message => { text += message.content.text ?? ""; };
                 await asked.done;
                 return text;
-            }"""
+            }""",
+            code,
         )
-        return float(text)
+
+    def kernel_seconds(self) -> float:
+        """How long the kernel has computed since it was started."""
+        return float(self.in_kernel("import time; print(time.process_time())"))
+
+    def leave(self) -> None:
+        """Save the notebook, and shut down its kernel."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+        self.page.evaluate(END_KERNELS)
 
     def errors_in_cells(self) -> list[str]:
         """Cells that ended with an error, and with which."""

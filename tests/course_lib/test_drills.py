@@ -74,3 +74,14 @@ def test_an_unknown_chapter_is_answered(capsys, odd):
 def test_what_is_no_number_is_no_answer(capsys, odd):
     assert "is not a number" in said(capsys, "04", odd)
     assert not progress.of("another_04").reviews
+
+
+def test_a_number_may_be_written_with_commas_as_the_course_prints_it(capsys):
+    kind = templates("01")[0]
+    right = kind.by_torch(kind.numbers(0))
+    assert right > 1000
+    assert "'12,34' is not a number" in said(capsys, "01", "12,34")
+    assert '12, 345 is not a number. Write it like another("01", 1234.5)' in said(
+        capsys, "01", 12, 345
+    )
+    assert "✓ Right" in said(capsys, "01", f"{right:,}")

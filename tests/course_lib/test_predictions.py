@@ -39,7 +39,21 @@ def test_the_first_one_counts_and_running_it_again_changes_nothing(said):
     assert progress.of("p05_1").prediction == "stands still"
 
 
-@pytest.mark.parametrize("wrong", ["explodes", "s t", "?"])
+@pytest.mark.parametrize(
+    ("written", "choices", "meant"),
+    [
+        ("Yes, it does", "yes / no", "yes"),
+        ("stay the same", "the parameters: stay / double", "stay"),
+        ("784x128", "[784, 128] / [128, 784]", "[784, 128]"),
+        ("128 x 784", "[784, 128] / [128, 784]", "[128, 784]"),
+        ("falls, then rises, I think", "falls / rises / falls, then rises", "falls, then rises"),
+    ],
+)
+def test_a_choice_in_other_words_is_understood(said, written, choices, meant):
+    assert f'you expect "{meant}"' in said(predict, "p01_2", written, choices)
+
+
+@pytest.mark.parametrize("wrong", ["explodes", "s t", "?", "not learns", "learnsome"])
 def test_what_is_not_one_of_the_choices_is_not_taken(said, wrong):
     assert "is not one of the choices" in said(predict, "p05_1", wrong, KINDS)
     assert progress.of("p05_1").prediction == ""

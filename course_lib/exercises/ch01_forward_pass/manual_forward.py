@@ -119,7 +119,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "gradients flow back to x, W1, b1, W2 and b2"
         yield Finding(not missing, text, f"none reaches {', '.join(missing)}")
         if not missing:
-            text = "they are the slopes of the result: no part of the graph is cut off"
+            text = "the gradients are the slopes of the result: no part of the graph is cut off"
             yield Finding(all(observation["slopes_agree"]), text)
         return
     result = observation["returned"]

@@ -17,7 +17,7 @@ from typing import Any
 from course_lib import progress
 from course_lib.answers import exercise_answers
 from course_lib.beats import BY_LETTER
-from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, frame, show, wrap
+from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, as_html, frame, show, wrap
 from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
@@ -164,7 +164,8 @@ def _run_to_the_end(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResul
 
 def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> CheckResult:
     advice = f'Change your cell, run it again, then this one. Stuck? hint("{exercise.name}")'
-    if any(_NOTHING.search(finding.got) for finding in findings if not finding.ok):
+    nothing = any(_NOTHING.search(finding.got) for finding in findings if not finding.ok)
+    if nothing and not more.get("mistake"):
         advice = f"A function that ends without return gives back None. {advice}"
     return CheckResult(exercise.name, NOT_RIGHT, tuple(findings), advice=advice, **more)
 
@@ -193,10 +194,13 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     all_right = [finding for finding in findings if finding.ok]
     right, more = all_right[:_MOST_RIGHT], max(0, len(all_right) - _MOST_RIGHT)
     if wrong:
-        result = _not_right(exercise, [*wrong, *right], sequence=sequence, more_right=more)
+        mistake = "" if missing else _known_mistake(exercise, observations)
+        result = _not_right(
+            exercise, [*wrong, *right], sequence=sequence, more_right=more, mistake=mistake
+        )
         if missing:
             return replace(result, advice=f'{missing} Stuck? hint("{exercise.name}")')
-        return replace(result, mistake=_known_mistake(exercise, observations))
+        return result
     return CheckResult(exercise.name, RIGHT, tuple(right), more_right=more)
 
 
@@ -334,15 +338,15 @@ def _result_html(result: CheckResult) -> str:
     parts = [f"<strong>{_SYMBOL[result.state]} {html.escape(result.name)}: {result.state}</strong>"]
     if result.findings:
         items = "".join(
-            f'<li style="list-style:none">{_MARK[finding.ok]}: {html.escape(_finding_text(finding))}</li>'
+            f'<li style="list-style:none">{_MARK[finding.ok]}: {as_html(_finding_text(finding))}</li>'
             for finding in result.findings
         )
         parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
     if result.more_right:
-        parts.append(html.escape(_more_text(result.more_right)))
+        parts.append(as_html(_more_text(result.more_right)))
     if result.sequence:
         parts.append(_sequence_html(result.sequence))
-    parts += [html.escape(text) for text in (result.mistake, result.advice) if text]
+    parts += [as_html(text) for text in (result.mistake, result.advice) if text]
     return frame(parts, _COLOR[result.state])
 
 

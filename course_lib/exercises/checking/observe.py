@@ -48,6 +48,8 @@ from course_lib.exercises.checking.wire import MAX_BYTES, WireError, pack, unpac
 CASE_SECONDS = 20.0
 #: Memory that a child may take beyond what the kernel has, in bytes.
 CHILD_DATA_BYTES = 3 * 2**30
+#: Characters of an answer that are passed on: a letter, or a name and a number.
+MOST_ANSWER = 200
 _MESSAGE_LIMIT = 500
 #: torch.load writes parts of its message in bold.
 _TERMINAL_COLOR = re.compile(r"\x1b\[[0-9;]*m")
@@ -176,14 +178,14 @@ def remote(
 
 
 def remote_value(name: str, nonce: str = "", namespace: dict | None = None) -> str:
-    """The value of a quiz variable: a short string, None, or "not plain" when it is neither."""
+    """The value of a variable that holds an answer: a string, None, or "not plain" when it is neither."""
     known = _user_namespace() if namespace is None else namespace
     if name not in known:
         part = _failure("missing", f"{name} is not defined")
     else:
         value = known[name]
         plain = value is None or type(value) is str
-        part = _part({"value": value[:20] if type(value) is str else None, "plain": plain})
+        part = _part({"value": value[:MOST_ANSWER] if type(value) is str else None, "plain": plain})
     return _answer(nonce, name, [part])
 
 

@@ -46,6 +46,12 @@ def test_each_call_shows_the_next_stage_and_then_says_that_there_is_no_more():
         assert second in again
 
 
+def test_the_last_hint_names_the_next_rung_where_there_is_one():
+    use_answers()
+    names = ("trace_shapes", "trace_shapes", "mse", "mse")
+    assert ["parts(" in next_hint(name) for name in names] == [False, True, False, False]
+
+
 def test_the_stage_is_remembered_from_one_day_to_the_next(monkeypatch):
     next_hint("fit")
     assert progress.of("fit").hints == 1
