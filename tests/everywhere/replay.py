@@ -28,7 +28,10 @@ from tests.everywhere.places import CAPABILITIES, PLACES, Place, capabilities
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: What a kernel needs besides PyTorch.
-PACKAGES = ("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn")
+PACKAGES = (
+    *("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn"),
+    "jupytext",  # the hidden lines of solved notebooks read the reference solutions
+)
 RELEASED = REPOSITORY / "notebooks"
 SANITIZE = REPOSITORY / "tests" / "notebooks" / "nbval_sanitize.cfg"
 
