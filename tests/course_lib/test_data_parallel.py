@@ -205,7 +205,10 @@ def two_workers(place: dict[str, str]) -> list[psutil.Process]:
 
 
 def all_end(workers: list[psutil.Process]) -> bool:
+    """Whether they end by themselves; those that do not are ended here."""
     _, alive = psutil.wait_procs(workers, timeout=60)
+    for worker in alive:
+        worker.kill()
     return not alive
 
 

@@ -271,6 +271,7 @@ def _public_cases() -> list[Case]:
         ("*", 3, -2.0),
     ]
     twice: list[Line] = [("value", 3.0), ("+", 0, 0), ("value", 2.0), ("+", 1, 2)]
+    square: list[Line] = [("value", 3.0), ("*", 0, 0)]
     # Line 2 is used by 3 and by 4, and 3 by 4: it must wait for both.
     waits: list[Line] = [
         ("value", 0.4),
@@ -280,15 +281,14 @@ def _public_cases() -> list[Case]:
         ("+", 3, 2),
         ("+", 4, 2),
     ]
-    losses: list[Line] = [("value", 0.5), ("value", 3.0), ("value", 2.0), ("*", 0, 2)]
-    losses[1:2] = [("+", 0, 0)]
+    losses: list[Line] = [("value", 0.5), ("+", 0, 0), ("value", 2.0), ("*", 0, 2)]
     deeper: list[Line] = [("value", 0.5), ("tanh", 0), ("tanh", 1)]
     return [
         program_case("forward", "gradients", lines=neuron[:5], backward=(4,), task="tree"),
         program_case("forward", "tanh", lines=deeper, backward=(2,), task="tanh"),
         program_case("numbers", lines=numbers, backward=(4,), task="numbers"),
-        program_case("gradients", lines=neuron[:4], backward=(3,), task="tree"),
         program_case("shared", lines=twice, backward=(3,), task="twice"),
+        program_case("shared", lines=square, backward=(1,), task="twice"),
         program_case("waits", lines=waits, backward=(5,), task="waits"),
         program_case("again", lines=neuron, backward=(5, 5), task="again"),
         program_case("again", lines=losses, backward=(1, 3, 1), task="again"),

@@ -62,7 +62,7 @@ EXPECTED = {
     ),
     ("09", "learner-04"): (10, 3, {"train": "last weights instead of best"}),
     ("10", "learner-05"): (
-        13.5,
+        14.5,
         2,
         {
             "Value": "recursion too deep",
