@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.grading import STOCK, make_class, marks_of
+from benchmarks.grading import STOCK, compile_course, make_class, marks_of
 from course_lib.chapters import find_chapter
 from grading.paths import REPOSITORY, CourseFolder
 
@@ -268,6 +268,8 @@ def measured(
 ) -> list[dict[str, float]]:
     """The figures of each checkout under ``group.key``; each group on all of them before the next."""
     found: list[dict[str, float]] = [{} for _ in checkouts]
+    for checkout in checkouts:
+        compile_course(checkout.path)
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for group in groups:
             for figures, checkout in zip(found, checkouts, strict=True):

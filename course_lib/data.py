@@ -5,10 +5,14 @@ state as it was. Data is float32 on the CPU, whatever PyTorch's defaults are set
 chapters, the exercises and the simulations.
 """
 
+import gzip
 import math
 from collections.abc import Iterator
 from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -34,14 +38,27 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
 @lru_cache
 @in_known_state
 def _digits(size: int) -> tuple[Tensor, Tensor]:
-    from sklearn.datasets import load_digits  # half a second, needed by few chapters
-
-    pictures, labels = load_digits(return_X_y=True)
+    pictures, labels = _pictures_and_labels()
     X = torch.tensor(pictures, dtype=torch.float32) / 16
     if size != 8:
         square = X.reshape(-1, 1, 8, 8)
         X = F.interpolate(square, size=(size, size), mode="bilinear", align_corners=False)
     return X.reshape(-1, size * size), torch.tensor(labels, dtype=torch.int64)
+
+
+def _pictures_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """What ``load_digits`` gives, read from the same file: scikit-learn brings SciPy and pandas along, which
+    takes longer than all else that a first panel needs."""
+    package = find_spec("sklearn")
+    for folder in package.submodule_search_locations if package else ():
+        file = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if file.is_file():
+            with gzip.open(file, "rt", encoding="ascii") as table:
+                rows = np.loadtxt(table, delimiter=",")
+            return rows[:, :-1], rows[:, -1].astype(int)
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
 
 
 @in_known_state

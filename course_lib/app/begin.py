@@ -1,6 +1,6 @@
 """``set_up("0.1.0")``: what the set-up cell of every notebook calls, with the notebook's version."""
 
-from course_lib import __version__
+from course_lib import __version__, compiler
 from course_lib.about import REPOSITORY
 from course_lib.app.requirements import Requirement
 from course_lib.display import write
@@ -9,7 +9,8 @@ from course_lib.exercises.checking import advice
 
 def set_up(notebook: str) -> None:
     """Say in one line when the library is older than the notebook; make a missing name explain
-    itself. Does nothing else, and nothing outside IPython but the first."""
+    itself, in IPython; and leave PyTorch's compiler alone until something is compiled."""
+    compiler.postpone()
     if warning := older_than(notebook):
         write(warning)
     advice.install()

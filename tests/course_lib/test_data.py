@@ -1,7 +1,9 @@
 """The data are what the chapters say, and drawing them disturbs nobody's random numbers."""
 
+import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_digits
 
 from course_lib import data
 from course_lib.models import MLP, seeded
@@ -23,6 +25,17 @@ def test_writing_into_the_digits_leaves_the_next_reader_unharmed() -> None:
     kept = first.clone()
     first.zero_()
     assert torch.equal(data.digits(8)[0], kept)
+
+
+@pytest.mark.parametrize("file_is_known", [True, False])
+def test_digits_are_scikit_learns(file_is_known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its file lies somewhere else."""
+    if not file_is_known:
+        monkeypatch.setattr(data, "find_spec", lambda name: None)
+    pictures, labels = load_digits(return_X_y=True)
+    found, numbers = data._pictures_and_labels()
+    assert np.array_equal(found, pictures)
+    assert np.array_equal(numbers, labels)
 
 
 def test_other_sizes_of_digits_are_refused() -> None:

@@ -60,12 +60,13 @@ def _set_path(libraries: list[str]) -> None:
 
 def _import_early() -> None:
     """What every observation needs, once: the forked children would each import it again, and a
-    learner may empty sys.path. The first step of an optimizer imports torch._dynamo, which alone
-    takes a second."""
+    learner may empty sys.path."""
     import safetensors.torch  # noqa: F401
-    import torch._dynamo  # noqa: F401
 
     import course_lib.exercises.checking.observe  # noqa: F401
+    from course_lib import compiler
+
+    compiler.postpone()
 
 
 #: What a kernel imports while it starts, and what the chapters' own cells import: most of the time that is
@@ -84,7 +85,6 @@ _OF_CHAPTERS = (
     "course_lib.data",
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
-    "sklearn.datasets",
     "stack_data",
 )
 
