@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from course_lib.drills.own import POINTS, own_numbers, own_template, plain_name, read_own
+from course_lib.exercises.checking.likeness import words_of
 from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observation
 from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
@@ -295,11 +296,16 @@ def _behaves_like(
     for theirs, got in zip(wrong, observed, strict=True):
         if (theirs.error is None) != (got.error is None):
             return False
-        if theirs.error is not None and theirs.error.type != got.error.type:
+        if theirs.error is not None and not _same_error(theirs.error, got.error):
             return False
         if theirs.error is None and not _same_fields(cases, fields, theirs.values, got.values):
             return False
     return True
+
+
+def _same_error(one: ErrorNote, other: ErrorNote) -> bool:
+    """By type and words: a RuntimeError may be anything."""
+    return one.type == other.type and words_of(one) == words_of(other)
 
 
 def _recognised(misconception: Misconception, case: Case, got: Observation) -> bool:
