@@ -97,7 +97,7 @@ outcome("p01_1", after_fc1.shape, after_relu.shape, logits.shape)
 # dimension; the ReLU changes none. The batch dimension passes through untouched: 32 examples go in,
 # 32 come out, and no example ever sees another.
 #
-# Before you move the sliders, two questions. If you double the batch, what happens to the number of
+# Predict before you move the sliders. If you double the batch, what happens to the number of
 # parameters, to the memory of the outputs, and to the work? And which of the three modules holds
 # nearly all of the parameters?
 

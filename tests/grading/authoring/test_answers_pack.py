@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+import torch
 
 from course_lib import answers
 from course_lib.chapters import CHAPTERS, find_chapter
@@ -87,6 +88,31 @@ def test_the_check_names_known_mistakes_and_none_by_another_name(name):
         assert result.mistake == "" or wrong.name in names, wrong.name
         named += bool(result.mistake)
     assert named > len(find_answer(name).misconceptions) / 2
+
+
+def _turned_round(model, loader, loss_fn, optimizer):
+    for x, y in loader:
+        loss_fn(model(x.T), y).backward()
+
+
+def _no_such_argument(logits, dim=-1):
+    return torch.exp(logits, dim=dim)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "error"),
+    [
+        ("train_one_epoch", _turned_round, "RuntimeError"),
+        ("softmax", _no_such_argument, "TypeError"),
+    ],
+)
+def test_another_error_of_the_same_type_is_no_known_mistake(name, function, error):
+    answers.use_answers()
+    mistakes = answers.exercise_answers(name).mistakes
+    assert any(each.seen and each.seen[0][:2] == ["raised", error] for each in mistakes)
+    result = run_check(name, function)
+    assert f"it raised {error}" in " ".join(repr(result).split())
+    assert result.mistake == ""
 
 
 def test_right_work_has_no_mistake_and_without_the_pack_none_is_named():

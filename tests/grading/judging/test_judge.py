@@ -75,6 +75,27 @@ def test_an_empty_history_is_not_called_a_list_of_functions():
     assert outcome.misconception != "function kept instead of called"
 
 
+def test_another_error_of_the_same_type_is_not_given_a_known_mistakes_name():
+    def turned_round(model, loader, loss_fn, optimizer):
+        for x, y in loader:
+            loss_fn(model(x.T), y).backward()
+
+    def step_first(model, loader, loss_fn, optimizer):
+        for x, y in loader:
+            loss = loss_fn(model(x), y)
+            optimizer.step()
+            loss.backward()
+
+    exercise = find_exercise("train_one_epoch")
+    named = []
+    for function in (turned_round, step_first):
+        cases = case_set("train_one_epoch", SEED).cases
+        observed = [observe(exercise, (function,), case) for case in cases]
+        assert {each.error.type for each in observed} == {"RuntimeError"}
+        named.append(judge_exercise("train_one_epoch", SEED, observed).misconception)
+    assert named == [None, "step before backward"]
+
+
 def test_no_observation_no_points():
     count = len(case_set("train_one_epoch", SEED).cases)
     for observed in (
