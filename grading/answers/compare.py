@@ -65,6 +65,8 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     if got.requires_grad != expected.requires_grad:
         return _graph_difference(expected)
     a, b = expected.detach(), got.detach()
+    if torch.equal(a, b):
+        return None
     if not a.is_floating_point():
         equal = a == b
     else:

@@ -28,12 +28,14 @@ SETS = 4
 
 @dataclass(frozen=True)
 class CaseSet:
-    """``expected[i]`` is what the reference makes of ``cases[i]``."""
+    """``expected[i]`` is what the reference makes of ``cases[i]``; ``told_apart`` is the judge's memory
+    of which misconceptions show in which fields."""
 
     exercise: Exercise
     answer: Answer
     cases: tuple[Case, ...]
     expected: tuple[Observation, ...]
+    told_apart: dict[tuple[int, tuple[str, ...]], bool] = field(default_factory=dict, compare=False)
     _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
     _true: dict[int, frozenset[str]] = field(default_factory=dict, compare=False)
 

@@ -240,11 +240,10 @@ def name_misconception(
                 for case, got in zip(cases.cases, observed, strict=True)
             )
         else:
-            wrong = cases.wrong(index)
-            fields = sorted(shared | set(misconception.also))
-            if not _tells_apart(cases, wrong, fields):
-                fields = sorted({*fields, *cases.exercise.fields})
-            found = _behaves_like(cases, wrong, observed, fields)
+            fields = tuple(sorted(shared | set(misconception.also)))
+            if not _tells_apart(cases, index, fields):
+                fields = tuple(sorted({*fields, *cases.exercise.fields}))
+            found = _behaves_like(cases, cases.wrong(index), observed, fields)
         if found:
             return misconception
     return None
@@ -264,9 +263,7 @@ def name_first_mistake(
     if aspect is None:
         return None
     for index, misconception in enumerate(cases.answer.misconceptions):
-        if misconception.recognise is None and _same_mistake(
-            cases, aspect, misconception, cases.wrong(index), observed
-        ):
+        if misconception.recognise is None and _same_mistake(cases, aspect, index, observed):
             return misconception
     return None
 
@@ -306,12 +303,12 @@ def _common_mistake(
 def _same_mistake(
     cases: CaseSet,
     aspect: Aspect,
-    misconception: Misconception,
-    wrong: Sequence[Observation],
+    index: int,
     observed: Sequence[Observation],
 ) -> bool:
-    """Whether both have the same result in this aspect, and that result is wrong."""
-    fields = (*aspect.fields, *misconception.also)
+    """Whether a submission and a misconception have the same result in this aspect, and a wrong one."""
+    wrong = cases.wrong(index)
+    fields = (*aspect.fields, *cases.answer.misconceptions[index].also)
     asked = [
         (theirs, got)
         for case, expected, theirs, got in zip(
@@ -321,7 +318,7 @@ def _same_mistake(
     ]
     return (
         bool(asked)
-        and _tells_apart(cases, wrong, fields)
+        and _tells_apart(cases, index, fields)
         and all(theirs.error is None and got.error is None for theirs, got in asked)
         and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
         and _fault(cases, aspect, wrong) is not None
@@ -349,16 +346,26 @@ def _same_error(one: ErrorNote, other: ErrorNote) -> bool:
     return one.type == other.type and words_of(one) == words_of(other)
 
 
-def _tells_apart(cases: CaseSet, wrong: Sequence[Observation], fields: Sequence[str]) -> bool:
-    """Whether a mistake shows in ``fields`` by more than a yes or no, which any other may share."""
-    for expected, theirs in zip(cases.expected, wrong, strict=True):
-        if theirs.error is not None:
-            return True
-        for name in fields:
-            value, right = theirs.values.get(name), expected.values.get(name)
-            if _says_more(value) and difference(right, value, *cases.answer.tolerance):
-                return True
-    return False
+def _tells_apart(cases: CaseSet, index: int, fields: tuple[str, ...]) -> bool:
+    """Whether a misconception shows in ``fields`` by more than a yes or no, which any other may share.
+    The same for all submissions, so it is found out once."""
+    key = (index, fields)
+    if key not in cases.told_apart:
+        cases.told_apart[key] = any(
+            theirs.error is not None or _differs(cases, expected, theirs, fields)
+            for expected, theirs in zip(cases.expected, cases.wrong(index), strict=True)
+        )
+    return cases.told_apart[key]
+
+
+def _differs(
+    cases: CaseSet, expected: Observation, theirs: Observation, fields: Sequence[str]
+) -> bool:
+    pairs = [(expected.values.get(name), theirs.values.get(name)) for name in fields]
+    return any(
+        _says_more(value) and difference(right, value, *cases.answer.tolerance) is not None
+        for right, value in pairs
+    )
 
 
 def _says_more(value: Any) -> bool:

@@ -44,11 +44,12 @@ def in_words(
     """What to say of each fault, by the name of its aspect. No line of the check is said twice."""
     said: dict[str, Words] = {}
     used: set[str] = set()
+    faults = list(faults)
     for fault in faults:
         text, problem = fault.aspect.text, str(fault.problem)
         alone = problem
         if isinstance(fault.problem, Difference):
-            line = _line(cases, observed, fault, used)
+            line = _line(cases, observed, fault, used, single=len(faults) == 1)
             if line is not None:
                 used.add(line.text)
                 problem = f"expected: {line.text}{'; ' if line.got else ''}{line.got}"
@@ -75,14 +76,16 @@ def _line(
     observed: Sequence[Observation | Failure],
     fault: Fault,
     used: set[str],
+    single: bool,
 ) -> Finding | None:
-    """The first line of the check that tells what is wrong with the aspect."""
+    """The first line of the check that tells what is wrong with the aspect; of a ``single`` one all
+    lines do."""
     got = observed[fault.index]
     if isinstance(got, Failure):
         return None
     wrong = _wrong_lines(cases, fault.index, got)
     new = {text: line for text, line in wrong.items() if text not in used}
-    about = _not_about_others(cases, fault.index, got, fault.aspect, new)
+    about = list(new) if single else _not_about_others(cases, fault.index, got, fault.aspect, new)
     return new[about[0]] if about else None
 
 

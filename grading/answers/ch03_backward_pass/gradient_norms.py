@@ -203,11 +203,12 @@ ANSWER = Answer(
         ),
         wrong(
             "keys that are not names",
-            edit("{name: p", "{p: p"),
+            edit("name: p.grad", "p: p.grad"),
             "The keys of your dict are not the names of the parameters. model.named_parameters() gives "
             "both: a name, and the parameter.",
             recognise=lambda case, got: (
                 isinstance(got["returned"], dict)
+                and got["returned"]
                 and not set(got["returned"]) & set(case["parameters"])
             ),
         ),

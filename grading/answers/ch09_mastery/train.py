@@ -16,7 +16,7 @@ from course_lib.exercises.ch09_mastery.train import NO_RATE, build_capstone, cap
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -82,6 +82,8 @@ def _cases(g: torch.Generator) -> list[Case]:
             ("patience",), "best_epoch", epochs=24, lr=NO_RATE, n_train=9, n_val=6, batch_size=9,
             left_out=("patience",),
         ),
+        # No epoch is a new best before patience is used up, and none is worth keeping.
+        case(("patience",), epochs=6, lr=NO_RATE, patience=2, nan_epochs=(0, 1)),
         case(("amp",), "train_loss", epochs=1, lr=0.02, float32=True, left_out=("amp",)),
         case(
             ("amp",), "amp_loss", epochs=2, lr=0.02, max_norm=0.2, amp=True, n_train=43,
@@ -404,6 +406,31 @@ ANSWER = Answer(
     exercise="train",
     cases=_cases,
     compare={"amp": _amp_problem},
+    equivalent={
+        **dict.fromkeys(
+            (
+                "model.to(device) -> nothing",
+                "model.to(device) -> model.to()",
+                "device or next(model.parameters()).device -> next(model.parameters()).device",
+                "x, y = (x.to(device), y.to(device)) -> nothing",
+                "x, y = (x.to(device), y.to(device)) -> nothing #2",
+                "x.to(device) -> x.to()",
+                "x.to(device) -> x.to() #2",
+                "y.to(device) -> y.to()",
+                "y.to(device) -> y.to() #2",
+            ),
+            "Grading has one device, the CPU, and all is there already; clinic G asks for this.",
+        ),
+        **dict.fromkeys(
+            ("y -> x", "y -> x #3", "y -> x #4", "y -> x #6"),
+            "Only the length is taken, and both have the same.",
+        ),
+        "torch.autocast(device_type, dtype=torch.bfloat16, enabled=amp) -> "
+        "torch.autocast(device_type, enabled=amp)": "bfloat16 is autocast's default on the CPU.",
+        "0 -> 1": "It is overwritten with the first best epoch, and where there is none it is free.",
+        "0 -> -1": "It is overwritten with the first best epoch, and where there is none it is free.",
+        "0 -> -1 #6": "There is one group of parameters, so the first is the last.",
+    },
     tolerance=(1e-5, 1e-8),
     tolerances={"amp_loss": (0.05, 0.01)},
     variants=(_by_hand, _with_lambda_schedule, _float16, _with_closures, _Training()),
@@ -695,6 +722,67 @@ ANSWER = Answer(
             edit("enabled=amp", "enabled=False"),
             "With amp=True the forward pass still runs in float32: put it under torch.autocast.",
             also=("dtypes",),
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not the dict that was asked for",
+            edit("    return history\n", "    return list(history)\n"),
+            "What comes back is not a dict.",
+            lambda wrong, trials: any(
+                t.got["returned_type"] != t.expected["returned_type"] for t in trials
+            ),
+        ),
+        Symptom(
+            "validation loss off",
+            edit("total_loss += loss_fn", "total_loss = loss_fn"),
+            "Your val_loss is not the mean loss per example of the validation data, in eval mode and as a float: add up each batch's loss times its size, from 0, and divide once by the number of examples.",
+            lambda wrong, trials: "validation" in wrong,
+        ),
+        Symptom(
+            "training loss off",
+            edit("total_loss += loss.item()", "total_loss = loss.item()"),
+            "Your train_loss is not that of a run with AdamW, cross-entropy and the settings that are given. If it is off from the first epoch on, look at how it is summed up and divided; if later, at the step and the optimizer's settings.",
+            lambda wrong, trials: "loop" in wrong,
+        ),
+        Symptom(
+            "rates off",
+            edit("lr=3e-4", "lr=6e-4"),
+            'Your rates are not those of the cosine: lr * (1 + cos(pi * e / epochs)) / 2 in epoch e, with the defaults of the contract, noted under "lr" and used by the optimizer.',
+            lambda wrong, trials: "schedule" in wrong,
+        ),
+        Symptom(
+            "clipping off",
+            edit("max_norm=1.0", "max_norm=2.0"),
+            "The gradients that a step uses are not clipped to the max_norm that is given, or to 1.0 where none is.",
+            lambda wrong, trials: "clipping" in wrong,
+        ),
+        Symptom(
+            "best epoch off",
+            edit('            history["best_epoch"] = epoch\n', ""),
+            'What stands under "best_epoch" is not the number of the first epoch with the smallest val_loss.',
+            lambda wrong, trials: "best_epoch" in wrong,
+        ),
+        Symptom(
+            "stops at the wrong epoch",
+            edit("waited == patience", "waited == (patience or 0) - 1"),
+            "The run does not end where it should: after patience epochs in a row without a new smallest val_loss, and without patience after all epochs.",
+            lambda wrong, trials: "patience" in wrong,
+        ),
+        Symptom(
+            "other weights than the best",
+            edit(
+                "copy.deepcopy(model.state_dict())",
+                "copy.deepcopy({k: v * 2 if v.is_floating_point() else v for k, v in model.state_dict().items()})",
+            ),
+            "At the end the model does not hold the weights and buffers of the best epoch.",
+            lambda wrong, trials: "best_weights" in wrong,
+        ),
+        Symptom(
+            "mixed precision off",
+            edit("enabled=amp", "enabled=not amp"),
+            "Mixed precision is not used as it was asked for: under autocast with amp=True, and not without.",
+            lambda wrong, trials: "amp" in wrong,
         ),
     ),
 )
