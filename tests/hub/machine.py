@@ -155,6 +155,7 @@ class Machine:
         for process in reversed(self._started):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
+        end_processes()
         for process in self._started:
             try:
                 process.wait(20)
@@ -186,24 +187,29 @@ def running_machine() -> Iterator[Machine]:
 
 
 def remove_accounts() -> None:
+    end_processes()
     for name in (*ACCOUNTS, GRADER):
-        try:
-            number = pwd.getpwnam(name).pw_uid
-        except KeyError:
-            continue
-        mine = [one for one in psutil.process_iter(["uids"]) if _is_of(one, number)]
-        for process in mine:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        psutil.wait_procs(mine, timeout=20)
-        _call("userdel", name)
+        subprocess.run(["userdel", name], capture_output=True)
     for group in (LEARNERS, INSTRUCTORS):
         subprocess.run(["groupdel", group], capture_output=True)
 
 
-def _is_of(process: psutil.Process, number: int) -> bool:
+def end_processes() -> None:
+    """All that run as the test's accounts."""
+    numbers = set()
+    for name in (*ACCOUNTS, GRADER):
+        with contextlib.suppress(KeyError):
+            numbers.add(pwd.getpwnam(name).pw_uid)
+    mine = [one for one in psutil.process_iter(["uids"]) if _is_of(one, numbers)]
+    for process in mine:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(mine, timeout=20)
+
+
+def _is_of(process: psutil.Process, numbers: set[int]) -> bool:
     uids = process.info["uids"]
-    return uids is not None and uids.real == number
+    return uids is not None and uids.real in numbers
 
 
 def readable_to_all(path: Path) -> bool:

@@ -42,6 +42,14 @@ def test_the_command_shows_the_course_and_the_code_and_nothing_else(name, tmp_pa
     assert f"--user={os.getuid()}:{os.getgid()}" in words[:at]
 
 
+def test_an_ordinary_user_gets_no_capability(monkeypatch, tmp_path):
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    for name, own in (("docker", False), ("podman", True)):
+        words = command(Engine(name, name), "image:1", "05_complete_loop", tmp_path)
+        assert not any(word.startswith("--cap-add") for word in words)
+        assert ("--userns=keep-id" in words) is own
+
+
 def test_what_is_written_elsewhere_is_mounted_too(tmp_path):
     course, file = tmp_path / "course", tmp_path / "out" / "05.json"
     engine = Engine("docker", "docker")
