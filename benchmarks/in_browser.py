@@ -101,7 +101,13 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-lab-") as folder, _lab(Path(folder)) as lab:
-        panels = [panel for name in options.panels if (panel := lab.panel(name, options.moves))]
+        panels = []
+        for name in options.panels:
+            panel = lab.panel(name, options.moves)
+            if panel is None:
+                print(f"{name}: no key changed its picture in time", file=sys.stderr, flush=True)
+            else:
+                panels.append(panel)
         extra = lab.opening(options.openings) if options.openings else None
     if options.json:
         found = [[panel.name, panel.ours, panel.interact] for panel in panels]

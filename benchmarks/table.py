@@ -225,11 +225,13 @@ def measure_minute(checkout: Checkout, sizes: Sizes, folder: Path) -> Figures:
 
 def measure_browser(checkout: Checkout, sizes: Sizes, folder: Path) -> Figures:
     script = REPOSITORY / "benchmarks" / "in_browser.py"  # an older checkout may lack it
-    command = [sys.executable, str(script), "--json", "--moves", str(sizes.moves)]
+    command = [sys.executable, "-P", str(script), "--json", "--moves", str(sizes.moves)]
     command += ["--openings", str(sizes.openings)]
     command += ["--panels", *sizes.panels] if sizes.panels else []
     found = json.loads(checkout.run(*command).splitlines()[-1])
     pairs = [(ours, interact) for _, ours, interact in found["panels"]]
+    if not pairs:
+        raise SystemExit("no key changed a picture")
     return {
         "pixels": statistics.median(ours for ours, _ in pairs),
         "interact": statistics.median(ours / interact for ours, interact in pairs),
@@ -266,7 +268,8 @@ def _hold_equal(made: Path, marks: Mapping[str, object], learners: int) -> None:
 def measured(
     checkouts: Sequence[Checkout], groups: Sequence[str], sizes: Sizes
 ) -> list[dict[str, float]]:
-    """The figures of each checkout under ``group.key``; each group on all of them before the next."""
+    """The figures of each checkout under ``group.key``; each group on all of them before the next. A group that
+    cannot be measured is said on stderr, and its figures are missing."""
     found: list[dict[str, float]] = [{} for _ in checkouts]
     for checkout in checkouts:
         compile_course(checkout.path)
@@ -274,7 +277,11 @@ def measured(
         for group in groups:
             for figures, checkout in zip(found, checkouts, strict=True):
                 print(f"measuring {group} in {checkout.path}", file=sys.stderr, flush=True)
-                taken = MEASURES[group](checkout, sizes, Path(folder))
+                try:
+                    taken = MEASURES[group](checkout, sizes, Path(folder))
+                except SystemExit as reason:
+                    print(f"{group} in {checkout.path}: {reason}", file=sys.stderr, flush=True)
+                    continue
                 figures |= {f"{group}.{key}": value for key, value in taken.items()}
     return found
 
@@ -354,6 +361,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
     if options.write:
         write(text)
+    if {row.group for row in rows(sizes)} & set(options.only) != {
+        key.split(".")[0] for key in found
+    }:
+        raise SystemExit("Not everything could be measured: see above.")
 
 
 if __name__ == "__main__":
