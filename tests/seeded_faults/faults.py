@@ -60,7 +60,7 @@ FAMILIES = {
     "recorder": Family("test_recorder.py", "sequence or clearing or afterwards"),
     "training": Family("test_recorder.py", "trainer or restarted or checkpoint or evaluate"),
     "data": Family("test_data.py"),
-    "workers": Family("course_lib/test_data_parallel.py", "end_with or end_when or same_model"),
+    "workers": Family("course_lib/test_data_parallel.py", "end_with or end_when or one_process"),
     "palette": Family("test_palette.py"),
     # --- what is promised outside the code
     "command line": Family("test_command_line.py", "refuses_is_named or fault_of_ours or stops"),

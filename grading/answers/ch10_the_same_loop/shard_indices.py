@@ -123,7 +123,7 @@ def _others_read(case: Case, got: Observation) -> bool:
     if not _has_right_lengths(case, got):
         return False
     read = sum(got["times"][0].values())
-    return case["world_size"] == 1 or read < min(case["n"], _share(case) * case["world_size"])
+    return not _tells(case) or read < min(case["n"], _share(case) * case["world_size"])
 
 
 ANSWER = Answer(
