@@ -263,7 +263,8 @@ def test_a_line_about_another_aspect_is_not_said():
 
     outcome = verdict_on("train_one_epoch", off)
     assert outcome.score == 3
-    assert outcome.message.startswith("Expected: the result is the mean loss over all examples")
+    problem = next(each.problem for each in outcome.aspects if each.problem)
+    assert problem.startswith("expected: the result is the mean loss over all examples")
 
 
 @pytest.mark.parametrize(
