@@ -393,7 +393,7 @@ ANSWER = Answer(
         ),
         Symptom(
             "second moment goes astray after the first step",
-            edit(SECOND, "(1 - beta2**t) * p.grad**2"),
+            edit(SECOND, "torch.maximum(v, (1 - beta2**t) * p.grad**2)"),
             "The first step is right, and so are all steps with gradients of one size. Where their size "
             "changes the second moment goes astray: look at how v is kept, weighted and corrected.",
             lambda wrong, trials: (
