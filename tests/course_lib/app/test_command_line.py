@@ -81,7 +81,12 @@ def without_torch(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("verify", "00"), ("grade", "00"), ("observed", "00", "ann"), ("demo",)],
+    [
+        ("verify", "00"),
+        ("grade-notebook", "notebooks/00_why_a_training_loop.ipynb"),
+        ("observed", "00", "ann"),
+        ("demo",),
+    ],
 )
 def test_grading_names_the_package_that_is_missing(arguments, without_torch):
     process = _start("grading", *arguments, stdout=subprocess.DEVNULL, env=without_torch)

@@ -116,6 +116,22 @@ def test_an_unchanged_class_needs_nothing_that_judges_or_runs(course):
     assert loaded.isdisjoint((*SLOW, "grading.classroom.pipeline", "grading.runner.kernel"))
 
 
+def test_what_is_new_names_the_package_that_is_missing(course, tmp_path):
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError('no torch', name='torch')")
+    file = course / "submitted" / "ann" / CHAPTER.id / f"{CHAPTER.id}.ipynb"
+    file.write_bytes(file.read_bytes() + b" ")
+    done = subprocess.run(
+        [sys.executable, "-m", "grading", "grade", "00", "--course", str(course)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip() == "error: torch is missing or broken here: run `make setup`"
+
+
 def test_changed_answers_need_no_kernel(course, kernels, monkeypatch):
     monkeypatch.setattr(grade_class, "judge_version", lambda chapter: "another key")
     results = grade(course)
