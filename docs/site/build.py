@@ -32,6 +32,7 @@ REPOSITORY = HERE.parents[1]
 #: Pages and files besides the chapters, and what README.md and docs/ link to.
 PUBLISHED = (
     "docs",
+    "deploy",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
     "LICENSE",

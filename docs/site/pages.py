@@ -43,6 +43,8 @@ docs/questions
 :caption: Teach and contribute
 
 docs/handbook
+deploy/jupyterhub/README
+deploy/zero-to-jupyterhub/README
 CONTRIBUTING
 CHANGELOG
 ```
