@@ -98,10 +98,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     is_list = isinstance(trace, list)
     yield Finding(is_list, "the result is a list of (name, shape) pairs", seen(trace))
     if is_list:
-        listed = ", ".join(_entry(entry) for entry in trace[:6]) or "nothing"
-        yield Finding(trace == case["expected"], case["text"], f"yours lists {listed}")
+        more = ", ..." if len(trace) > 7 else ""
+        listed = ", ".join(_entry(entry) for entry in trace[:7]) + more or "nothing"
+        if "expected" in case:
+            yield Finding(trace == case["expected"], case["text"], f"yours lists {listed}")
+        text = "the model runs on x, and what runs is listed"
+        yield Finding(observation["has_run"], text, f"yours lists {listed}")
     left = observation["hooks_left"]
-    yield Finding(left <= 0, "your hooks are gone afterwards", f"{left} are left")
+    still = "1 is" if left == 1 else f"{left} are"
+    yield Finding(left <= 0, "your hooks are gone afterwards", f"{still} still there")
     runs = observation["older_hook_runs"] > 0
     yield Finding(runs, "a hook that somebody else registered is still there")
     modes = all(mode == case["training"] for mode in observation["modes"])

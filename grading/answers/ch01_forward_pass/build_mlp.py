@@ -162,6 +162,9 @@ ANSWER = Answer(
     cases=_cases,
     tolerance=(1e-4, 1e-5),
     compare={"layers": _layers_problem},
+    given=lambda case: (
+        f"with weights and biases of the test's own and a batch {list(case['x'].shape)}"
+    ),
     variants=(
         _RegisteredBackwards,
         _InAModuleList,
