@@ -91,11 +91,10 @@ def _line(
     about = (
         list(wrong) if single else _not_about_others(cases, fault.index, got, fault.aspect, wrong)
     )
-    said = [text for text in wrong if text in used]
-    known = [text for text in about if text in used]
-    fallback = said if fault.problem.endswith(SAYS_NOTHING) else []
-    best = [text for text in about if text not in used] or known or fallback
-    return wrong[best[0]] if best else None
+    if not about and fault.problem.endswith(SAYS_NOTHING):
+        about = list(wrong)
+    best = min(about, key=lambda text: text in used, default=None)  # the first new one, if any
+    return None if best is None else wrong[best]
 
 
 def _wrong_lines(cases: CaseSet, index: int, got: Observation) -> dict[str, Finding]:

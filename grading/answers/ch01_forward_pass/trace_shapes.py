@@ -56,15 +56,13 @@ def _trace_problem(case: Case, expected: Observation, got: Observation) -> str |
     for number, (due, entry) in enumerate(zip(right, trace, strict=False), 1):
         if difference(due, entry, 0.0, 0.0) is not None:
             return f"{model}, entry {number} of the list should be {due}; yours is {entry!r:.60}"
+    if not trace:
+        return f"{model}, the list should begin with {right[0]}; yours is empty"
     if len(trace) < len(right):
-        return f"{model}, the list should go on with {right[len(trace)]}; yours ends after {_entries(len(trace))}"
+        return f"{model}, the list should go on with {right[len(trace)]}; yours ends there"
     if len(trace) > len(right):
         return f"{model}, your list goes on after the last entry that is due, with {trace[len(right)]!r:.60}"
     return None
-
-
-def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count} entries"
 
 
 def _leaves(model):

@@ -57,8 +57,8 @@ def _given(case: Case) -> str:
     n, classes = case["logits"].shape
     examples = "1 example" if n == 1 else f"{n} examples"
     largest = case["logits"].abs().max().item()
-    size = f" and logits as large as {largest:.0f}" if case["kind"] == "large" else ""
-    return f"with {examples}, {classes} {'class' if classes == 1 else 'classes'}{size}"
+    size = f", logits as large as {largest:.0f}" if case["kind"] == "large" else ""
+    return f"with {examples} and {classes} {'class' if classes == 1 else 'classes'}{size}"
 
 
 def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:

@@ -94,7 +94,7 @@ def test_another_error_of_the_same_type_is_not_given_a_known_mistakes_name():
         observed = [observe(exercise, (function,), case) for case in cases]
         assert {each.error.type for each in observed} == {"RuntimeError"}
         named.append(judge_exercise("train_one_epoch", SEED, observed).misconception)
-    assert named == [None, "step before backward"]
+    assert named == ["shapes that do not fit", "step before backward"]
 
 
 def test_no_observation_no_points():
