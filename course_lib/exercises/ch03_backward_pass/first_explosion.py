@@ -34,7 +34,7 @@ def _asked(answer: tuple[int, str] | None) -> str:
     return (
         "here nothing explodes"
         if answer is None
-        else f'here that is step {answer[0]} of "{answer[1]}"'
+        else f'here the first explosion is step {answer[0]} of "{answer[1]}"'
     )
 
 
@@ -136,11 +136,16 @@ EXERCISE = Exercise(
     aspects=(
         Aspect(
             "found",
-            "the earliest step with an explosion, measured by the median before it, is found",
+            "the earliest explosion is found, judged by the median of the steps before",
             1,
             ("returned",),
         ),
-        Aspect("non_finite", "infinity and NaN are explosions too", 1, ("returned",)),
+        Aspect(
+            "non_finite",
+            "infinity and NaN are explosions, and stay out of the median",
+            1,
+            ("returned",),
+        ),
         Aspect("culprit", "at a step with several, the largest ratio decides", 1, ("returned",)),
     ),
     hints=(

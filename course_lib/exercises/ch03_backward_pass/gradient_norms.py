@@ -159,7 +159,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             f"{fault} {_names(names)}"
             for fault, names in (
                 ("yours lack", observation["missing"]),
-                ("yours have in addition", observation["surplus"]),
+                ("yours also have", observation["surplus"]),
             )
             if names
         ),
