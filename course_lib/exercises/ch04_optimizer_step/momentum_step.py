@@ -52,7 +52,11 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    where = "when lr changes from step to step" if len(set(case["lr"])) > 1 else ""
+    where = ""
+    if case["settings"]:
+        where = f"with momentum={case['settings']['momentum']}, {steps.after_steps(case)}"
+    if len(set(case["lr"])) > 1:
+        where = "when lr changes from step to step"
     if steps.has_gaps(case):
         where = "when some gradients are missing at some steps"
     yield from steps.path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
