@@ -157,7 +157,7 @@ def _shown(value: Any, typed: bool = False) -> str:
     if value is None or isinstance(value, bool | str):
         return repr(value)[:60]
     if isinstance(value, int | float):
-        number = f"{value:.6g}" if isinstance(value, float) else repr(value)[:60]
+        number = f"{value + 0.0:.6g}" if isinstance(value, float) else repr(value)[:60]
         return f"the {type(value).__name__} {number}" if typed else number
     if isinstance(value, torch.Tensor):
         return f"a Tensor of {_shape(value)}"

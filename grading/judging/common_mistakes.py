@@ -237,7 +237,7 @@ def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
             text = f"What you return is `{case_name}`, as it came in."
             return Misconception("an argument returned", None, text)
     if bool((theirs == theirs[0]).all()):
-        text = f"Your result is {theirs[0].item():.4g} for every input."
+        text = f"Your result is {theirs[0].item() + 0.0:.4g} for every input."
         return Misconception("the same result for every input", None, text)
     return _factor(ours, theirs)
 
