@@ -10,6 +10,8 @@ from course_lib.exercises.checking.wire import Foreign, a_type
 
 #: Lists and tuples of so many plain values are shown whole.
 _SHORT = 4
+#: What is said of a yes or no, and of what is missing: of what was asked it tells nothing.
+SAYS_NOTHING = ("this does not hold for your code", "nothing of it was seen")
 
 
 class Difference(str):
@@ -42,7 +44,7 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
     if isinstance(expected, dict):
         return _dict_difference(expected, got, rtol, atol)
     if isinstance(expected, bool) and expected != got:
-        return "this does not hold for your code"
+        return SAYS_NOTHING[0]
     return None if expected == got else _values(expected, got)
 
 
@@ -76,8 +78,10 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
         return None
     bad = int((~equal).sum())
     worst = (~equal).flatten().nonzero()[0].item()
-    pair = _values(a.flatten()[worst].item(), b.flatten()[worst].item())
-    return pair if a.numel() == 1 else f"{bad} of its {a.numel()} numbers differ, first: {pair}"
+    right, wrong = (_shown(tensor.flatten()[worst].item()) for tensor in (a, b))
+    if a.numel() == 1:
+        return f"expected {right}, yours is {wrong}"
+    return f"{bad} of {a.numel()} numbers are off; the first of them should be {right}, yours is {wrong}"
 
 
 def _graph_difference(expected: torch.Tensor) -> str:
@@ -153,7 +157,7 @@ def _shown(value: Any, typed: bool = False) -> str:
     if value is None or isinstance(value, bool | str):
         return repr(value)[:60]
     if isinstance(value, int | float):
-        number = f"{value:.6g}" if isinstance(value, float) else repr(value)[:60]
+        number = f"{value + 0.0:.6g}" if isinstance(value, float) else repr(value)[:60]
         return f"the {type(value).__name__} {number}" if typed else number
     if isinstance(value, torch.Tensor):
         return f"a Tensor of {_shape(value)}"

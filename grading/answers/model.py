@@ -81,6 +81,7 @@ class Answer:
     case sets judge differently, each by its label and with the reason; ``fairness`` measures both.
     ``results`` are the fields that hold what the solution returns, for names such as "nothing returned".
     ``symptoms`` are named where no misconception fits; the first that shows.
+    ``given`` says in a few words what kind of input a case hands over: "with logits [5, 3]".
 
     A misspelled aspect or field raises ``ValueError`` when the module is imported, and so does an
     aspect that no case asks for.
@@ -99,6 +100,7 @@ class Answer:
     uneven: Mapping[str, str] = field(default_factory=dict)
     results: tuple[str, ...] = RETURNED
     symptoms: tuple[Symptom, ...] = ()
+    given: Callable[[Case], str] | None = None
 
     def __post_init__(self) -> None:
         exercise = find_exercise(self.exercise)

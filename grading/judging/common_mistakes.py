@@ -177,26 +177,29 @@ def _result(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | 
 def _nothing(expected: Any, got: Any) -> tuple[str, str] | None:
     if got is not None or expected is None:
         return None
-    return "nothing returned", f"Your code gives back None where {a_type(expected)} is asked"
+    return "nothing returned", f"Your code returns None where {a_type(expected)} is asked for"
 
 
 def _type(expected: Any, got: Any) -> tuple[str, str] | None:
     if type_name(expected) == type_name(got):
         return None
-    return "a result of another type", f"Your result is {a_type(got)}; asked is {a_type(expected)}"
+    return (
+        "a result of another type",
+        f"Your result is {a_type(got)}; it should be {a_type(expected)}",
+    )
 
 
 def _shape(expected: Any, got: Any) -> tuple[str, str] | None:
     if isinstance(expected, torch.Tensor) and expected.shape != got.shape:
         theirs, asked = list(got.shape), list(expected.shape)
-        return "a result of another shape", f"Your result has shape {theirs}; asked is {asked}"
+        return "a result of another shape", f"Your result has shape {theirs}; it should be {asked}"
     return None
 
 
 def _dtype(expected: Any, got: Any) -> tuple[str, str] | None:
     if isinstance(expected, torch.Tensor) and expected.dtype != got.dtype:
         theirs, asked = (str(each.dtype).removeprefix("torch.") for each in (got, expected))
-        return "a result of another dtype", f"Your result is {theirs}; asked is {asked}"
+        return "a result of another dtype", f"Your result has dtype {theirs}; it should be {asked}"
     return None
 
 
@@ -234,7 +237,7 @@ def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
             text = f"What you return is `{case_name}`, as it came in."
             return Misconception("an argument returned", None, text)
     if bool((theirs == theirs[0]).all()):
-        text = f"Your result is {theirs[0].item():.4g} for every input."
+        text = f"Your result is {theirs[0].item() + 0.0:.4g} for every input."
         return Misconception("the same result for every input", None, text)
     return _factor(ours, theirs)
 
@@ -256,7 +259,7 @@ def _factor(ours: torch.Tensor, theirs: torch.Tensor) -> Misconception | None:
     return Misconception(
         "off by a constant factor",
         None,
-        f"All your results are {factor:.4g} times what was asked.",
+        f"All your results are {factor:.4g} times what they should be.",
     )
 
 

@@ -15,7 +15,7 @@ from course_lib.exercises.checking.model import Aspect, Case, ErrorNote, Observa
 from course_lib.exercises.checking.wire import WireError, unpack
 from course_lib.quiz import find_question, is_letter
 from grading.answers import quiz_key
-from grading.answers.compare import Difference, difference
+from grading.answers.compare import SAYS_NOTHING, Difference, difference
 from grading.answers.model import Misconception, Symptom, Trial
 from grading.errors import Failure, Status
 from grading.judging.cases import CaseSet, case_set
@@ -218,7 +218,7 @@ def _fields_problem(
         if name not in expected.values:
             continue
         if name not in got.values:
-            return Difference("nothing of it was seen")
+            return Difference(SAYS_NOTHING[1])
         rtol, atol = cases.answer.tolerances.get(name, cases.answer.tolerance)
         problem = difference(expected.values[name], got.values[name], rtol, atol)
         if problem:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from course_lib.exercises.checking.model import Aspect, ErrorNote, Finding, Observation
-from grading.answers.compare import Difference
+from grading.answers.compare import SAYS_NOTHING, Difference, difference
 from grading.errors import Failure
 from grading.judging.cases import CaseSet
 
@@ -41,7 +41,8 @@ class Words:
 def in_words(
     cases: CaseSet, observed: Sequence[Observation | Failure], faults: Iterable[Fault]
 ) -> dict[str, Words]:
-    """What to say of each fault, by the name of its aspect. No line of the check is said twice."""
+    """What to say of each fault, by the name of its aspect. A line of the check that another aspect
+    has said already is taken only where no other is left."""
     said: dict[str, Words] = {}
     used: set[str] = set()
     faults = list(faults)
@@ -51,8 +52,11 @@ def in_words(
         if isinstance(fault.problem, Difference):
             line = _line(cases, observed, fault, used, single=len(faults) == 1)
             if line is not None:
+                again = "as above, " if line.text in used else ""
                 used.add(line.text)
-                problem = f"expected: {line.text}{'; ' if line.got else ''}{line.got}"
+                problem = f"{again}expected: {line.text}{'; ' if line.got else ''}{line.got}"
+            elif cases.answer.given is not None:
+                problem = f"{cases.answer.given(cases.cases[fault.index])}, {problem}"
             alone = problem if line else f"{text}: {problem}"
         elif _raised(observed[fault.index]) and not all(map(_raised, observed)):
             problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
@@ -79,14 +83,18 @@ def _line(
     single: bool,
 ) -> Finding | None:
     """The first line of the check that tells what is wrong with the aspect; of a ``single`` one all
-    lines do."""
+    lines do. One that is about another aspect only where the comparison itself says nothing."""
     got = observed[fault.index]
     if isinstance(got, Failure):
         return None
     wrong = _wrong_lines(cases, fault.index, got)
-    new = {text: line for text, line in wrong.items() if text not in used}
-    about = list(new) if single else _not_about_others(cases, fault.index, got, fault.aspect, new)
-    return new[about[0]] if about else None
+    about = (
+        list(wrong) if single else _not_about_others(cases, fault.index, got, fault.aspect, wrong)
+    )
+    if not about and fault.problem.endswith(SAYS_NOTHING):
+        about = list(wrong)
+    best = min(about, key=lambda text: text in used, default=None)  # the first new one, if any
+    return None if best is None else wrong[best]
 
 
 def _wrong_lines(cases: CaseSet, index: int, got: Observation) -> dict[str, Finding]:
@@ -109,11 +117,22 @@ def _not_about_others(
         return []
     own = set(aspect.fields)
     others = {field for other in cases.exercise.aspects for field in other.fields} - own
+    others = {field for field in others if not _decides(cases, index, got, field, own)}
     if not others:
         return list(lines)
     mended = _mended(cases, index, got, others)
     left = _wrong_lines(cases, index, mended)
     return [text for text in lines if text in left]
+
+
+def _decides(cases: CaseSet, index: int, got: Observation, field: str, own: Iterable[str]) -> bool:
+    """Whether the aspect's ``own`` fields are facts about this one: right as soon as it is."""
+    mended, right = _mended(cases, index, got, {field}).values, cases.expected[index].values
+    return all(
+        name in mended and difference(right[name], mended[name], *cases.answer.tolerance) is None
+        for name in own
+        if name in right
+    )
 
 
 def _mended(cases: CaseSet, index: int, got: Observation, fields: set[str]) -> Observation:

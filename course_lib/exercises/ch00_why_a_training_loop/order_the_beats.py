@@ -32,7 +32,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(is_list, "the result is a list", f"yours is {a_type(returned)}")
     if not is_list:
         return
-    yield Finding(len(returned) == 4, "there are four beats", f"yours has {len(returned)} entries")
+    entries = "1 entry" if len(returned) == 1 else f"{len(returned)} entries"
+    yield Finding(len(returned) == 4, "there are four beats", f"your list has {entries}")
     for name in BEATS:
         pairs = zip(returned, observation["plain"], strict=True)
         near = [word for word, plain in pairs if plain == name != word]

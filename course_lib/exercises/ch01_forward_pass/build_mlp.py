@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch01_forward_pass.results import near, row, seen
+from course_lib.exercises.ch01_forward_pass.results import near, row
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type, type_name
 
 #: How often a model runs again on the same batch.
 _RUNS = 8
@@ -36,7 +36,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["is_module"] = isinstance(model, nn.Module)
     notes["layers"] = notes["output"] = notes["gradient"] = None
     if not isinstance(model, nn.Module):
-        notes["type"] = "a class" if isinstance(model, type) else type_name(model)
+        notes["type"] = "a class" if isinstance(model, type) else a_type(model)
         return
     notes["weights"] = len(list(model.parameters()))
     notes["layers"] = _layer_sizes(model)
@@ -134,23 +134,27 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(layers == wanted, text, f"yours holds {held}")
     if layers != wanted:
         return
+    n = len(case["x"])
+    shape = observation.get("shape")
+    came_out = f"yours comes out as {shape}"
+    if shape is None:
+        came_out = f"your forward returns {observation.get('result')}"
+    text = f"a batch [{n}, {features}] comes out as [{n}, {out}]"
+    yield Finding(shape == [n, out], text, came_out)
+    if not isinstance(output, Tensor) or not shape == list(output.shape) == [n, out]:
+        return
+    flows = isinstance(observation["gradient"], Tensor)
+    yield Finding(flows, "a gradient flows back to the first layer's weight")
     if not case["biases"][0].any():
         # The hidden sums are 7 and -7 in each of four units.
-        right = isinstance(output, Tensor) and output.shape == (2, 2)
-        text = "a batch [2, 3] comes out as [2, 2]"
-        yield Finding(right, text, seen(output))
-        if right:
-            text = "with all weights 1, the inputs -1, 2, 6 give 28: large values are not squeezed"
-            yield Finding(near(output[0], torch.full((2,), 28.0)), text, row(output[0]))
-            text = "the inputs 1, -2, -6 give 0: hidden values below 0 are cut off"
-            yield Finding(near(output[1], torch.zeros(2)), text, row(output[1]))
+        text = "with all weights 1, the inputs -1, 2, 6 give 28: large values are not squeezed"
+        yield Finding(near(output[0], torch.full((2,), 28.0)), text, row(output[0]))
+        text = "the inputs 1, -2, -6 give 0: hidden values below 0 are cut off"
+        yield Finding(near(output[1], torch.zeros(2)), text, row(output[1]))
     else:
-        first = output[0] if isinstance(output, Tensor) and output.dim() else None
         # Four hidden units hold their bias 1, so the sum is 4; the last biases shift it.
         text = "both layers add their bias, and the logits may be negative: [-1, 14]"
-        yield Finding(near(first, torch.tensor([-1.0, 14.0])), text, row(first))
-        flows = isinstance(observation["gradient"], Tensor)
-        yield Finding(flows, "a gradient flows back to the first layer's weight")
+        yield Finding(near(output[0], torch.tensor([-1.0, 14.0])), text, row(output[0]))
 
 
 EXERCISE = Exercise(

@@ -97,15 +97,22 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     trace = observation["trace"]
     is_list = isinstance(trace, list)
     yield Finding(is_list, "the result is a list of (name, shape) pairs", seen(trace))
-    if is_list:
-        listed = ", ".join(_entry(entry) for entry in trace[:6]) or "nothing"
-        yield Finding(trace == case["expected"], case["text"], f"yours lists {listed}")
+    listed = f"yours lists {_entries(trace)}" if is_list else seen(trace)
+    if is_list and "expected" in case:
+        yield Finding(trace == case["expected"], case["text"], listed)
+    yield Finding(observation["has_run"], "the model runs on x, and what runs is listed", listed)
     left = observation["hooks_left"]
-    yield Finding(left <= 0, "your hooks are gone afterwards", f"{left} are left")
+    still = "1 is" if left == 1 else f"{left} are"
+    yield Finding(left <= 0, "your hooks are gone afterwards", f"{still} still there")
     runs = observation["older_hook_runs"] > 0
     yield Finding(runs, "a hook that somebody else registered is still there")
     modes = all(mode == case["training"] for mode in observation["modes"])
     yield Finding(modes, "train or eval mode is unchanged")
+
+
+def _entries(trace: list[Any]) -> str:
+    more = ", ..." if len(trace) > 7 else ""
+    return ", ".join(map(_entry, trace[:7])) + more or "nothing"
 
 
 def _entry(entry: Any) -> str:

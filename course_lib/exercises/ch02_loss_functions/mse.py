@@ -85,10 +85,17 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     prediction, target = case["prediction"], case["target"]
     if case["gradient"]:
         gradient = observation["gradient"]
-        # Where the prediction is too high, a higher one costs more: equal signs.
-        signs = gradient is not None and torch.equal(gradient.sign(), (prediction - target).sign())
-        yield Finding(signs, "a gradient flows from the loss back to the prediction")
+        flows = gradient is not None
+        yield Finding(flows, "a gradient flows from the loss back to the prediction")
+        if flows:
+            # Where the prediction is too high, a higher one costs more: equal signs.
+            signs = torch.equal(gradient.sign(), (prediction - target).sign())
+            text = (
+                "that gradient is positive where the prediction is too high, negative where too low"
+            )
+            yield Finding(signs, text)
         yield Finding(observation["slope_agrees"], "that gradient is the slope of the loss")
+        yield _unchanged(case, observation)
         return
     if "values" not in case["asks"]:
         text = (
@@ -115,12 +122,16 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     else:
         text = "errors of 1 and -1 do not cancel: the loss is 1"
         yield Finding(is_about(loss, 1.0), text, got)
+    yield _unchanged(case, observation)
+
+
+def _unchanged(case: Case, observation: Observation) -> Finding:
     same = [case["prediction"], case["target"]]
     unchanged = all(
         torch.equal(after, before)
         for after, before in zip(observation["inputs_afterwards"], same, strict=True)
     )
-    yield Finding(unchanged, "prediction and target are unchanged")
+    return Finding(unchanged, "prediction and target are unchanged")
 
 
 EXERCISE = Exercise(

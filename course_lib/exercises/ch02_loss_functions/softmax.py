@@ -75,6 +75,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
                 "that gradient is the slope of the probabilities: no part of the graph is cut off"
             )
             yield Finding(observation["slope_agrees"], text)
+        unchanged = torch.equal(observation["logits_afterwards"], logits)
+        yield Finding(unchanged, "the logits you were given are unchanged")
         return
     large = case["large"]
     result = observation["returned_for_large" if large else "returned"]
@@ -106,14 +108,17 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(near_1, "the entries along the last dimension sum to 1", got)
     spread = logits.max(-1).values - logits.min(-1).values
     if bool((spread > 80).any()):  # the smaller probabilities are 0 in any float
-        won = torch.equal((result > 0.5).long(), (logits == logits.max(-1, True).values).long())
-        yield Finding(won, "a logit that is larger by 1000 takes the whole row, like [1, 0, 0]")
+        lost = ((result > 0.5) != (logits == logits.max(-1, True).values)).any(-1)
+        got = f"a row became {_numbers(result[lost][0])}" if lost.any() else ""
+        text = "a logit that is larger by 1000 takes the whole row, like [1, 0, 0]"
+        yield Finding(not lost.any(), text, got)
     else:
         top, low = result.max(-1).values, result.min(-1).values
-        yield Finding(
-            near(torch.log(top / low), spread, 1e-3),
-            "a logit that is larger by 1 has 2.718 times the probability, in every row",
-        )
+        text = "a logit that is larger by 1 has 2.718 times the probability, in every row"
+        off = ~((torch.log(top / low) - spread).abs() <= 1e-3)
+        times = (top / low)[off] ** (1 / spread[off])
+        got = f"in a row of yours it has {times[0]:.4g} times the probability" if off.any() else ""
+        yield Finding(not off.any(), text, got)
     unchanged = torch.equal(observation["logits_afterwards"], logits)
     yield Finding(unchanged, "the logits you were given are unchanged")
 

@@ -27,7 +27,23 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = observation["returned"]
     right = type(got) is type(case["answer"]) and got == case["answer"]
-    yield Finding(right, case["text"], f"expected {case['answer']!r}, yours is {got!r:.60}")
+    yield Finding(right, case["text"], f"{_asked(case['answer'])}, yours says {in_words(got)}")
+
+
+def _asked(answer: tuple[int, str] | None) -> str:
+    return (
+        "here nothing explodes"
+        if answer is None
+        else f'here the first explosion is step {answer[0]} of "{answer[1]}"'
+    )
+
+
+def in_words(got: Any) -> str:
+    """What a solution returned, as a reader would say it."""
+    match got:
+        case (int(), str()):
+            return f'step {got[0]} of "{got[1]:.30}"'
+    return "that nothing explodes (None)" if got is None else f"{got!r:.60}"
 
 
 def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:
@@ -118,9 +134,19 @@ EXERCISE = Exercise(
     points=3,
     task="Find the step and the layer at which the gradients first exploded.",
     aspects=(
-        Aspect("found", "the earliest explosion, against the median before it", 1, ("returned",)),
-        Aspect("non_finite", "infinity and NaN are explosions too", 1, ("returned",)),
-        Aspect("culprit", "at one step, the largest ratio decides", 1, ("returned",)),
+        Aspect(
+            "found",
+            "the earliest explosion is found, judged by the median of the steps before",
+            1,
+            ("returned",),
+        ),
+        Aspect(
+            "non_finite",
+            "infinity and NaN are explosions, and stay out of the median",
+            1,
+            ("returned",),
+        ),
+        Aspect("culprit", "at a step with several, the largest ratio decides", 1, ("returned",)),
     ),
     hints=(
         "Go through the steps from 5 on, and at each step through the layers. The first step with "

@@ -144,14 +144,25 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         not surplus and not lacking,
         "afterwards the loss's parameters hold a gradient, and no others do",
-        f"there is one on: {_names(surplus)}; none on: {_names(lacking)}",
+        "; ".join(
+            f"{fault} on {_names(names)}"
+            for fault, names in (("there is none", lacking), ("there is still one", surplus))
+            if names
+        ),
     )
     if not is_dict:
         return
     yield Finding(
         not observation["surplus"] and not observation["missing"],
         "the keys are the names of the parameters that got a gradient",
-        f"extra: {_names(observation['surplus'])}; missing: {_names(observation['missing'])}",
+        "; ".join(
+            f"{fault} {_names(names)}"
+            for fault, names in (
+                ("yours lack", observation["missing"]),
+                ("yours also have", observation["surplus"]),
+            )
+            if names
+        ),
     )
     odd = [value for value in returned.values() if not isinstance(value, float)]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
@@ -168,7 +179,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _names(names: Iterable) -> str:
-    return ", ".join(sorted(map(str, names))[:3]) or "none"
+    """Three at the most; what is no name is told by its type."""
+    shown = [name if isinstance(name, str) else seen(name) for name in names]
+    return ", ".join(sorted(shown)[:3]) + (", ..." if len(shown) > 3 else "")
 
 
 def _public_cases() -> list[Case]:

@@ -93,7 +93,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     facts = {
         "drift": drift,
         "unchanged": tried and drift == 0,
-        "points_asked": tried and _all_points(case, points),
+        "points_asked": tried and not _points_missed(case, points),
     }
     if "gradient_of_plain_w" in observation.values:
         special, plain = observation["gradient"], observation["gradient_of_plain_w"]
@@ -101,13 +101,29 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     return facts
 
 
-def _all_points(case: Case, points: Tensor) -> bool:
-    """Whether each of w's entries was nudged by eps, alone, up and down."""
-    eps = _DEFAULT_EPS if case["eps"] is None else case["eps"]
+def _eps(case: Case) -> float:
+    return _DEFAULT_EPS if case["eps"] is None else case["eps"]
+
+
+def _points_missed(case: Case, points: Tensor) -> list[int]:
+    """Which of w's entries were not nudged by eps, alone: first up, then, counted on, down."""
+    eps = _eps(case)
     nudges = eps * torch.eye(case["w"].numel(), dtype=case["w"].dtype).flatten(1)
     wanted = case["w"].flatten() + torch.cat([nudges, -nudges])
     apart = (wanted[:, None] - points.reshape(len(points), -1)).abs().amax(-1)
-    return bool((apart.amin(1) < 1e-3 * eps).all())
+    return (~(apart.amin(1) < 1e-3 * eps)).nonzero().flatten().tolist()
+
+
+def _missing_point(case: Case, points: Tensor | None) -> str:
+    """What the first of these points would be, in words."""
+    if points is None:
+        return "yours never calls f with a tensor of w's shape"
+    missed = _points_missed(case, points)
+    if not missed:
+        return ""
+    direction, entry = divmod(missed[0], case["w"].numel())
+    how = "subtracted from" if direction else "added to"
+    return f"yours never calls f with {_eps(case):g} {how} entry {entry} alone"
 
 
 def _same(case: Case, special: Any, plain: Any) -> bool:
@@ -128,15 +144,21 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     fits = isinstance(result, Tensor) and result.shape == w.shape and result.dtype == w.dtype
     text = "the result is a tensor with w's shape and dtype"
     yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
+    if "points" in case["asks"]:
+        eps = _eps(case)
+        text = "f is called at w + eps and at w - eps, for one entry of w at a time"
+        got = _missing_point(case, observation["points"])
+        yield Finding(observation.get("points_asked") is True, text, got)
+    if fits:
+        yield from _about_the_slopes(case, result, w, eps)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
         yield Finding(kept, "w is unchanged, bit for bit", "yours has changed")
-    if "points" in case["asks"]:
-        eps = _DEFAULT_EPS if eps is None else eps
-        text = "f is asked at w + eps and at w - eps, for one entry of w at a time"
-        yield Finding(observation.get("points_asked") is True, text)
-    if not fits:
-        return
+
+
+def _about_the_slopes(
+    case: Case, result: Tensor, w: Tensor, eps: float | None
+) -> Iterator[Finding]:
     text = "the result is detached: it is not part of a graph"
     yield Finding(not result.requires_grad, text, "yours requires gradients")
     w = w.detach().requires_grad_()
@@ -181,7 +203,7 @@ EXERCISE = Exercise(
     aspects=(
         Aspect(
             "points",
-            "f is asked on both sides of w, at a distance of eps, one entry at a time",
+            "f is called on both sides of w, at a distance of eps, one entry at a time",
             0.5,
             ("points_asked",),
         ),

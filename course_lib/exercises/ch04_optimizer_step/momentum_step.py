@@ -52,11 +52,41 @@ def _public_cases() -> list[Case]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    where = "when lr changes from step to step" if len(set(case["lr"])) > 1 else ""
+    where = ""
+    if case["settings"]:
+        where = f"with momentum={case['settings']['momentum']}, {steps.after_steps(case)}"
+    if len(set(case["lr"])) > 1:
+        where = "when lr changes from step to step"
     if steps.has_gaps(case):
         where = "when some gradients are missing at some steps"
     yield from steps.path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
+    expected, got = _velocities(case), observation["velocities"]
+    fit = all(
+        isinstance(b, Tensor) and a.shape == b.shape for a, b in zip(expected, got, strict=True)
+    )
+    text = (
+        f"{where or steps.after_steps(case)}, every velocity is the one that torch.optim.SGD keeps"
+    )
+    off = (
+        steps.first_difference(expected, got, "velocity")
+        if fit
+        else "one has another shape or type"
+    )
+    yield Finding(fit and not off, text, off)
     yield from steps.side_findings(case, observation)
+
+
+def _velocities(case: Case) -> list[Tensor]:
+    """What PyTorch's optimizer has gathered at the end of the case; zeros where nothing came."""
+    made: list[torch.optim.Optimizer] = []
+
+    def make(params: list[Tensor], **settings: Any) -> torch.optim.Optimizer:
+        made.append(_sgd_with_momentum(params, **settings))
+        return made[0]
+
+    steps.path_of(case, make)
+    parameters = made[0].param_groups[0]["params"]
+    return [made[0].state[p].get("momentum_buffer", torch.zeros_like(p)) for p in parameters]
 
 
 def _sgd_with_momentum(params: list[Tensor], momentum: float = 0.9) -> torch.optim.Optimizer:

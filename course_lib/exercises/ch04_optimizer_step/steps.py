@@ -184,7 +184,7 @@ def path_findings(
     yield Finding(moved, "the parameters move", f"{after} yours are where they started")
     if moved:
         place = f"{where or after}, every parameter is where {name} would put it"
-        difference = _first_difference(expected, got)
+        difference = first_difference(expected, got)
         same_shapes = all(a.shape == b.shape for a, b in zip(expected, got, strict=True))
         yield Finding(same_shapes and not difference, place, difference)
 
@@ -224,12 +224,13 @@ def _ends(observation: Observation) -> list[Tensor]:
     return values["parameters"] if "parameters" in values else values["single_parameters"]
 
 
-def _first_difference(expected: list[Tensor], got: list[Tensor]) -> str:
+def first_difference(expected: list[Tensor], got: list[Tensor], what: str = "parameter") -> str:
+    """The first entry that is off, in words; "" when all are equal within rounding. Shapes are equal."""
     for i, (a, b) in enumerate(zip(expected, got, strict=True)):
         rtol, atol = (1e-4, 1e-5) if a.dtype == torch.float32 else (1e-6, 1e-9)
         wrong = ~torch.isclose(a, b, rtol=rtol, atol=atol)
         if wrong.any():
             place = wrong.flatten().nonzero()[0].item()
             there, here = a.flatten()[place].item(), b.flatten()[place].item()
-            return f"an entry of parameter {i} should be {there:.6g}, yours is {here:.6g}"
+            return f"an entry of {what} {i} should be {there:.6g}, yours is {here:.6g}"
     return ""

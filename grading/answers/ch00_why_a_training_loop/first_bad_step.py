@@ -132,7 +132,7 @@ def _finite_problem(case: Case, expected: Observation, got: Observation) -> str 
     problem = _problem(case, expected, got)
     if problem or got.get("losses_left_alone") is True:
         return problem
-    return "the caller's list of losses is another one afterwards"
+    return "your code has changed the caller's list of losses"
 
 
 def _is_another_number(case: Case, got: Observation) -> bool:
@@ -241,17 +241,17 @@ ANSWER = Answer(
         wrong(
             "another default for factor",
             edit("factor=3.0", "factor=6.0"),
-            "Without an argument, factor is 3.0. Your default is another one.",
+            "Without an argument, factor is 3.0. Yours has a different default.",
         ),
         wrong(
             "another default for factor",
             edit("factor=3.0", "factor=0.0"),
-            "Without an argument, factor is 3.0. Your default is another one.",
+            "Without an argument, factor is 3.0. Yours has a different default.",
         ),
         wrong(
             "factor left out",
             edit(f"> {LIMIT}", "> smallest"),
-            "You compare with the smallest loss itself, so the least rise counts. A leap is more than "
+            "You compare with the smallest loss itself, so the slightest rise counts. A leap is more than "
             "factor times the smallest loss.",
         ),
         wrong(

@@ -162,6 +162,7 @@ ANSWER = Answer(
     cases=_cases,
     tolerance=(1e-4, 1e-5),
     compare={"layers": _layers_problem},
+    given=lambda case: f"with weights that the test fills in and a batch {list(case['x'].shape)}",
     variants=(
         _RegisteredBackwards,
         _InAModuleList,
@@ -309,7 +310,7 @@ ANSWER = Answer(
             edit("torch.nn.Sequential(", "[").edit("\n    )", "\n    ]"),
             "A list of layers cannot be called. nn.Sequential(...) turns them into one module, "
             "which runs them one after another.",
-            recognise=lambda case, got: got.get("type") in ("list", "tuple"),
+            recognise=lambda case, got: got.get("type") in ("a list", "a tuple"),
         ),
         wrong(
             "weights instead of layers",

@@ -102,9 +102,15 @@ class _Forward:
         return layer(hidden.masked_fill(hidden < 0, 0.0), W2, b2)
 
 
+def _given(case: Case) -> str:
+    x, first, second = (list(case[name].shape) for name in ("x", "W1", "W2"))
+    return f"with x {x}, W1 {first} and W2 {second}"
+
+
 ANSWER = Answer(
     exercise="manual_forward",
     cases=_cases,
+    given=_given,
     tolerance=(1e-4, 1e-5),
     equivalent={
         "return hidden @ W2.T + b2 -> return torch.as_tensor(hidden @ W2.T + b2)": "It is a tensor."

@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import a_type
+from grading.answers.compare import difference
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -33,6 +35,34 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("shared", 2),
         case("leaf", 2),
     ]
+
+
+#: In what way the models of the cases are unusual.
+_MODELS = {
+    "nested": "with a model of nested containers",
+    "pictures": "with a model for pictures",
+    "backwards": "with a model whose layers run in another order than they were registered in",
+    "repeated": "with a model that runs one layer twice, and another never",
+    "shared": "with a model in which one layer sits in two places",
+    "leaf": "with a model that is a single layer",
+}
+
+
+def _trace_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    """The first entry of the list that is not the one that is due."""
+    right, trace, model = expected["trace"], got.get("trace"), _MODELS[case["model"]]
+    if not isinstance(trace, list):
+        return f"the result should be a list of (name, shape) pairs; yours is {a_type(trace)}"
+    for number, (due, entry) in enumerate(zip(right, trace, strict=False), 1):
+        if difference(due, entry, 0.0, 0.0) is not None:
+            return f"{model}, entry {number} of the list should be {due}; yours is {entry!r:.60}"
+    if not trace:
+        return f"{model}, the list should begin with {right[0]}; yours is empty"
+    if len(trace) < len(right):
+        return f"{model}, the list should go on with {right[len(trace)]}; yours ends there"
+    if len(trace) > len(right):
+        return f"{model}, your list goes on after the last entry that is due, with {trace[len(right)]!r:.60}"
+    return None
 
 
 def _leaves(model):
@@ -141,6 +171,8 @@ def _patched_call(model, x):
 ANSWER = Answer(
     exercise="trace_shapes",
     cases=_cases,
+    compare={"trace": _trace_problem, "order": _trace_problem},
+    given=lambda case: _MODELS[case["model"]],
     equivalent={"return trace -> return list(trace)": "It is a list."},
     variants=(
         _global_hook,

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises.ch02_loss_functions.cross_entropy import cross_entropy_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.compare import difference
+from grading.answers.compare import Difference, difference
 from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -50,6 +50,15 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("gradient", 6, 3),
         case("gradient", 3, 5, strided=True),
     ]
+
+
+def _given(case: Case) -> str:
+    """As what the learner sees: how many examples and classes, and how large the logits are."""
+    n, classes = case["logits"].shape
+    examples = "1 example" if n == 1 else f"{n} examples"
+    largest = case["logits"].abs().max().item()
+    size = f", logits as large as {largest:.0f}" if case["kind"] == "large" else ""
+    return f"with {examples} and {classes} {'class' if classes == 1 else 'classes'}{size}"
 
 
 def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:
@@ -110,7 +119,7 @@ def _gradient_problem(case: Case, expected: Observation, got: Observation) -> st
         return None
     name = "gradient_for_large_logits"
     problem = difference(expected[name], got.get(name), 1e-2, 1e-3)
-    return problem and f"gradient for large logits: {problem}"
+    return problem and Difference(f"in the gradient {problem}")
 
 
 # Right, written differently.
@@ -173,6 +182,7 @@ class _CrossEntropy:
 ANSWER = Answer(
     exercise="cross_entropy",
     cases=_cases,
+    given=_given,
     tolerance=(2e-5, 1e-6),
     oracle=F.cross_entropy,
     compare={"gradient": _gradient_problem},

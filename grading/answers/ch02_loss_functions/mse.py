@@ -91,6 +91,7 @@ def _typed_with_a_generator(prediction: torch.Tensor, target: torch.Tensor) -> t
 ANSWER = Answer(
     exercise="mse",
     cases=_cases,
+    given=lambda case: f"with a prediction and a target of shape {list(case['target'].shape)}",
     tolerance=(2e-5, 1e-6),
     oracle=_plainly,
     equivalent={

@@ -41,6 +41,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+def _given(case: Case) -> str:
+    return f"with {'large ' if case['large'] else ''}logits of shape {list(case['logits'].shape)}"
+
+
 def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
     return got.error is not None and "return_types.max" in got.error.message
 
@@ -160,6 +164,7 @@ class _Softmax:
 ANSWER = Answer(
     exercise="softmax",
     cases=_cases,
+    given=_given,
     tolerance=(2e-5, 1e-6),
     # float32 holds a log-sum-exp of 2000 to 1.2e-4 only, and what follows from it is that far off.
     tolerances={"returned_for_large": (3e-4, 1e-6)},

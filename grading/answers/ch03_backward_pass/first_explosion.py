@@ -6,7 +6,7 @@ import statistics
 import numpy as np
 import torch
 
-from course_lib.exercises.ch03_backward_pass.first_explosion import history_case
+from course_lib.exercises.ch03_backward_pass.first_explosion import history_case, in_words
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -295,12 +295,12 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     if type(returned) is type(right) and returned == right:
         return None
     steps = len(next(iter(case["history"].values())))
-    run = f"in a run of {steps} steps and {len(case['history'])} layers, factor {case['factor'] or 10.0:g},"
+    run = f"in a run of {steps} steps and {len(case['history'])} layers, with factor={case['factor'] or 10.0:g},"
     if right is None:
-        return f"{run} nothing explodes, and yours says {returned!r:.50}"
+        return f"{run} nothing explodes, and yours says {in_words(returned)}"
     step, layer = right
     norm = case["history"][layer][step]
-    return f'{run} step {step} of "{layer}" is the first explosion (norm {norm:.3g}), and yours says {returned!r:.50}'
+    return f'{run} step {step} of "{layer}" is the first explosion (norm {norm:.3g}), and yours says {in_words(returned)}'
 
 
 def _overlooks_nan(case: Case, got: Observation) -> bool:

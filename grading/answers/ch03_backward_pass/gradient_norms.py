@@ -31,6 +31,11 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
+def _given(case: Case) -> str:
+    before = "old gradients" if case["stale"] else "no gradients"
+    return f"with a model that has {before} from before"
+
+
 def _norms_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     """The values under the names that are right; which those are is a question of its own."""
     returned, right = got.get("returned"), expected["returned"]
@@ -38,7 +43,7 @@ def _norms_problem(case: Case, expected: Observation, got: Observation) -> str |
         return difference(right, returned, 1e-5, 1e-7)
     named = {name: value for name, value in returned.items() if name in right}
     if not named:
-        return "none of the names in the dict is that of a parameter of this loss"
+        return "no key of your dict is the name of a parameter that got a gradient"
     return difference({name: right[name] for name in named}, named, 1e-5, 1e-7)
 
 
@@ -129,6 +134,7 @@ def _with_an_einsum(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, flo
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
+    given=_given,
     compare={"norms": _norms_problem},
     variants=(
         _with_autograd_grad,

@@ -193,25 +193,25 @@ ANSWER = Answer(
         wrong(
             "one side not nudged",
             edit(UP, ""),
-            "f is asked at w and at w - eps: half of the way, which you divide by 2 * eps. The upper "
-            "point is w + eps.",
+            "f is called at w and at w - eps. These are only eps apart, and you divide by 2 * eps. The "
+            "upper point is w + eps.",
         ),
         wrong(
             "one side not nudged",
             edit(DOWN, ""),
-            "f is asked at w + eps and at w: half of the way, which you divide by 2 * eps. The lower "
-            "point is w - eps.",
+            "f is called at w + eps and at w. These are only eps apart, and you divide by 2 * eps. The "
+            "lower point is w - eps.",
         ),
         wrong(
             "the same point twice",
             edit("up[i] += eps", "up[i] -= eps"),
-            "f is asked at the same point twice, so each difference is 0. One point is w + eps, the other "
+            "f is called at the same point twice, so each difference is 0. One point is w + eps, the other "
             "w - eps.",
         ),
         wrong(
             "the same point twice",
             edit("f(up.reshape(w.shape)) - ", "f(down.reshape(w.shape)) - "),
-            "f is asked at the same point twice, so each difference is 0. One point is w + eps, the other "
+            "f is called at the same point twice, so each difference is 0. One point is w + eps, the other "
             "w - eps.",
         ),
         wrong(
@@ -227,8 +227,8 @@ ANSWER = Answer(
         wrong(
             "not divided by the distance",
             edit(f" {DIVIDE}", ""),
-            "You return differences of f. A slope is the difference divided by the distance of the two "
-            "points, 2 * eps.",
+            "You return differences of f. A slope is the difference divided by the distance between "
+            "the two points, 2 * eps.",
         ),
         wrong(
             "not divided by the distance",
@@ -238,7 +238,7 @@ ANSWER = Answer(
         wrong(
             "multiplied by the distance",
             edit(DIVIDE, "* (2 * eps)"),
-            "You multiply by the distance of the two points. A slope is the difference divided by it.",
+            "You multiply by the distance between the two points. A slope is the difference divided by it.",
         ),
         wrong(
             "three times eps",
@@ -271,7 +271,7 @@ ANSWER = Answer(
         wrong(
             "another default for eps",
             edit("eps=1e-4", "eps=2e-4"),
-            "Without an argument, eps is 1e-4. Your default is another one.",
+            "Without an argument, eps is 1e-4. Yours has a different default.",
         ),
         wrong(
             "multiplied by eps",

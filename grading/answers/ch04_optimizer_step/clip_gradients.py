@@ -276,8 +276,8 @@ ANSWER = Answer(
         Symptom(
             "norm returned off",
             edit("return float(norm)", "return float(max_norm)"),
-            "The gradients are scaled as they should be. What you return is not their common norm before that, "
-            "as a float.",
+            "The gradients are scaled as they should be, but the result is not what was asked for: their "
+            "common norm before clipping, as a float.",
             right_but("norm"),
         ),
         Symptom(

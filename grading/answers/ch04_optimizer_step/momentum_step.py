@@ -153,8 +153,8 @@ ANSWER = Answer(
         wrong(
             "velocity not kept",
             edit("velocities[i] = ", "v = ").edit("lr * velocities[i]", "lr * v"),
-            "Your velocity is forgotten after each step, so nothing builds up: this is plain SGD. "
-            "Write the new velocity back into the list, or change its tensor in place.",
+            "The velocities in the list stay at zero, so nothing builds up from step to step. Write "
+            "the new velocity back into the list, or change its tensor in place.",
         ),
         wrong(
             "new gradient weakened too",

@@ -54,8 +54,8 @@ def another_default(*changes: tuple[str, str]) -> list[Misconception]:
         wrong(
             "another default",
             edit(old, new),
-            f"The default is {old}, and yours is another one: what the caller leaves out is taken from "
-            "there.",
+            f"The default is {old}, and yours is a different one. The default is what counts when "
+            "the caller leaves the argument out.",
         )
         for old, new in changes
     ]
@@ -107,8 +107,8 @@ RECORDED = wrong(
 REBINDING = wrong(
     "rebinding instead of in place",
     edit("p -= ", "p = p - "),
-    "No parameter has moved. p = p - ... makes a new tensor and gives it the name p; the model "
-    "still holds the old one. Change it in place: p -= ... or p.sub_(...).",
+    "No parameter has moved. Is there a line like p = p - ...? It makes a new tensor and gives it "
+    "the name p; the model still holds the old one. Change it in place: p -= ... or p.sub_(...).",
 )
 NEW_MEMORY = wrong(
     "new memory for the parameters",

@@ -30,9 +30,13 @@ def _is_undefined(logits):
     [
         (_is_undefined, "a name that is not defined", "name 'nowhere' is not defined"),
         (lambda: None, "called with other arguments than it takes", "takes 0 positional"),
-        (lambda logits: None, "nothing returned", "None where a Tensor is asked"),
-        (lambda logits: logits.tolist(), "a result of another type", "a list; asked is a Tensor"),
-        (lambda logits: logits.sum(-1), "a result of another shape", "asked is"),
+        (lambda logits: None, "nothing returned", "None where a Tensor is asked for"),
+        (
+            lambda logits: logits.tolist(),
+            "a result of another type",
+            "a list; it should be a Tensor",
+        ),
+        (lambda logits: logits.sum(-1), "a result of another shape", "it should be"),
         (lambda logits: logits.exp().to(torch.float16), "a result of another dtype", "float16"),
         (lambda logits: logits * 1.0, "an argument returned", "`logits`, as it came in"),
         (lambda logits: logits * torch.nan, "inf or nan in the result", "inf or nan"),
