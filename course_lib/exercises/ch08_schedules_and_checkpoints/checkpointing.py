@@ -116,7 +116,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         observation["opens"],
         "torch.load(path, weights_only=True) opens the file",
-        f"it refuses {observation['refused']}",
+        f"it refuses {observation['refused']}"
+        if observation["written"]
+        else "there is no such file",
     )
     if not observation["written"]:
         return

@@ -141,9 +141,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     count = len(given)
     worst = _worst(given, got)
     words = (
-        ""
-        if worst is None
-        else f"with {count} replicas, number {worst} (from 0) ends with something else"
+        "" if worst is None else f"with {count} replicas, models[{worst}] ends with something else"
     )
     if "together" in asks:
         text = "all replicas end with the same gradients, to which each of them has added its own"

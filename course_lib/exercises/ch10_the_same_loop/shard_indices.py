@@ -136,7 +136,9 @@ def _times_in_words(times: Mapping[int, int], n: int) -> str:
     counts = {0: n - sum(times.values()), **times}
     names = {0: "not at all", 1: "once", 2: "twice"}
     parts = [
-        f"{count} {names.get(time, f'{time} times')}" for time, count in counts.items() if count > 0
+        f"{count} {names.get(time, f'(each) {time} times')}"
+        for time, count in counts.items()
+        if count > 0
     ]
     return f"yours read {', '.join(parts)}"
 
