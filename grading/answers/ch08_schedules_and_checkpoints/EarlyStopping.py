@@ -83,10 +83,10 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
         return None
     patience = 10 if case["patience"] is None else case["patience"]
     due, made = (
-        each if each == "never" else f"after {each} epoch{'s' if each != 1 else ''}"
+        "never stop" if each == "never" else f"stop after {each} epoch{'s' if each != 1 else ''}"
         for each in (expected["epochs_made"], got["epochs_made"])
     )
-    return f"with patience={patience} one run should stop {due}, and yours stops {made}"
+    return f"with patience={patience} one run should {due}; yours would {made}"
 
 
 def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:

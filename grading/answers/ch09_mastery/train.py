@@ -175,7 +175,7 @@ def _numbers_problem(name: str, wanted: Sequence[float], got: Any) -> str | None
         )
     for epoch, (due, value) in enumerate(zip(wanted, got, strict=True)):
         if difference(due, value, *TOLERANCE):
-            return f'epoch {epoch} (from 0) has {due:.6g} under "{name}"; yours has {value:.6g}'
+            return f'epoch {epoch} (from 0) should have {due:.6g} under "{name}"; yours has {value:.6g}'
     return None
 
 
