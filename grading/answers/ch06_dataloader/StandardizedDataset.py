@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from course_lib.exercises.ch06_dataloader.StandardizedDataset import dataset_case
-from course_lib.exercises.ch06_dataloader.what_came import described
+from course_lib.exercises.ch06_dataloader.what_came import described, parts_described
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
@@ -193,19 +193,37 @@ def _features_off(trial: Trial) -> bool:
     return difference(trial.expected["features"], trial.got["features"], 1e-4, 1e-5) is not None
 
 
-def _statistics_missing(case: Case, expected: Observation, got: Observation) -> str | None:
-    features = case["X"].shape[1]
-    for name in ("mean", "std"):
-        value = got[f"{name}_values"]
-        if value is None or value.shape != (features,):
-            return f"self.{name} should have one entry for each of {features} features; yours is {described(got[name])}"
-    return None
+def _missing(*statistics: str):
+    """Says which of these statistics has the wrong form."""
+
+    def words(case: Case, expected: Observation, got: Observation) -> str | None:
+        features = case["X"].shape[1]
+        for name in statistics:
+            value = got[f"{name}_values"]
+            if value is None or value.shape != (features,):
+                return (
+                    f"self.{name} should have one entry for each of {features} features; yours is "
+                    f"{described(got[name])}"
+                )
+        return None
+
+    return words
 
 
 def _items_missing(case: Case, expected: Observation, got: Observation) -> str | None:
-    if got["items"] is None:
-        return "dataset[i] gives nothing"
-    return _statistics_missing(case, expected, got)
+    first = got["items"][0] if got["items"] else None
+    if not (
+        isinstance(first, tuple)
+        and len(first) == 2
+        and isinstance(first[0], torch.Tensor)
+        and first[0].shape == (case["X"].shape[1],)
+    ):
+        return f"an item should be a tuple (x, label); yours is {parts_described(first)}"
+    return _missing("mean", "std")(case, expected, got)
+
+
+def _labels_missing(case: Case, expected: Observation, got: Observation) -> str | None:
+    return _items_missing(case, expected, got) if got["labels"] is None else None
 
 
 _TOLERANCE = (1e-4, 5e-5)
@@ -220,9 +238,10 @@ ANSWER = Answer(
     cases=_cases,
     tolerance=_TOLERANCE,
     compare={
-        "mean": _compared(_statistics_missing, "mean_values"),
-        "std": _compared(_statistics_missing, "std_values"),
+        "mean": _compared(_missing("mean"), "mean_values"),
+        "std": _compared(_missing("std"), "std_values"),
         "given": _compared(_items_missing, "mean_values", "std_values", "features"),
+        "labels": _compared(_labels_missing, "labels", "length", "is_dataset"),
         "constant": _compared(_items_missing, "constants_become_0"),
         "any_input": _compared(
             _items_missing, "as_for_a_tensor", "all_float32", "inputs_unchanged"
