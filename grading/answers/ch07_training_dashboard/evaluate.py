@@ -179,7 +179,8 @@ def _no_accuracy(case: Case, expected: Observation, got: Observation) -> str | N
 
 
 def _not_called(case: Case, expected: Observation, got: Observation) -> str | None:
-    return None if got["recorded"] is not None else "the model is not called"
+    seen = (got.get("recorded"), got.get("evaluated_in_train_mode"))
+    return "the model is not called" if seen == (None, None) else None
 
 
 ANSWER = Answer(
