@@ -2,10 +2,12 @@
 where finite is due, no broadcasting, no missing part. Called by the judge and by answer keys."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import Foreign, a_type
 
 #: Lists and tuples of so many plain values are shown whole.
@@ -27,6 +29,26 @@ def difference(expected: Any, got: Any, rtol: float, atol: float) -> Difference 
     """
     found = _difference(expected, got, rtol, atol)
     return None if found is None else Difference(found)
+
+
+def in_own_words(
+    words: Callable[[Case, Observation, Observation], str | None],
+    *fields: str,
+    tolerance: tuple[float, float] = (1e-5, 1e-7),
+) -> Callable[[Case, Observation, Observation], str | None]:
+    """A comparison of ``fields``, as it is made without one, that says ``words(case, expected, got)``
+    where they differ; where that is None, the difference itself, for which the judge finds words."""
+
+    def compare(case: Case, expected: Observation, got: Observation) -> str | None:
+        for name in fields:
+            if name not in expected.values:
+                continue
+            found = difference(expected[name], got.get(name), *tolerance)
+            if found or name not in got.values:
+                return words(case, expected, got) or found or Difference("nothing of it was seen")
+        return None
+
+    return compare
 
 
 def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:

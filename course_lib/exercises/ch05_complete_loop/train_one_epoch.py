@@ -21,6 +21,7 @@ from course_lib.exercises.support.loop_watch import (
     parameters_of,
     watching,
 )
+from course_lib.exercises.support.numbers import how_often
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -73,11 +74,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     batches = len(build(case)[1])
     made = observation.events.count("S")
     text = "optimizer.step() is called once for every batch"
-    yield Finding(made == batches, text, f"{batches} batches, {made} steps")
+    yield Finding(
+        made == batches, text, f"there are {batches} batches, and yours calls it {how_often(made)}"
+    )
     yield Finding(observation["moved"], "the parameters have moved")
     pairs = observation["losses"]
-    text = "loss_fn, the one that was handed over, is called once for every batch"
-    yield Finding(len(pairs) == batches, text, f"{batches} batches, {len(pairs)} calls")
+    text = "the given loss_fn is called once for every batch"
+    got = f"there are {batches} batches, and yours calls it {how_often(len(pairs))}"
+    yield Finding(len(pairs) == batches, text, got)
     returned = observation["returned"]
     is_float = type(returned) is float
     got = f"yours is {a_type(returned)}"

@@ -51,7 +51,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     steps = case["accumulate_steps"]
     groups = math.ceil(batches / steps)
     made = observation.events.count("S")
-    text = f"{batches} batches in groups of {steps} make {groups} optimizer steps"
+    text = (
+        f"{batches} batches in groups of {steps} make {groups} optimizer step{'s' * (groups > 1)}"
+    )
     yield Finding(made == groups, text, f"yours made {made}")
     yield Finding(
         observation.events.count("B") >= groups, "backward() runs before each optimizer step"
@@ -60,7 +62,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         type(returned) is int and returned == made,
         "the result is the number of optimizer steps",
-        f"{made} steps were made, and yours is {returned!r:.30}",
+        f"yours made {made}, and returned {returned!r:.30}",
     )
     if made == groups:
         good = [

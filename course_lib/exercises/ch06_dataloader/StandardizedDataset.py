@@ -97,8 +97,10 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         "features": table,
         "labels": [item[1] for item in items] if labelled else None,
         "constants_become_0": table is not None
+        and table.shape == case["X"].shape
         and bool((table[:, constant].abs() < 1e-4).all())
         and facts["std_values"] is not None
+        and facts["std_values"].shape == constant.shape
         and bool((facts["std_values"][constant] == 1).all()),
     }
     if "any_input" in case["asks"]:
@@ -106,6 +108,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         facts["as_for_a_tensor"] = (
             table is not None
             and usual is not None
+            and table.shape == usual.shape
             and torch.allclose(table, usual, rtol=1e-3, atol=1e-3)
         )
         facts["all_float32"] = table is not None and all(
@@ -150,7 +153,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     features, asks = case["X"].shape[1], case["asks"]
     length, n = observation["length"], len(case["X"])
     kind = "a NumPy array" if case["array"] else f"a {_dtype(case['X'])} tensor"
-    yield Finding(observation["is_dataset"], "it is a torch.utils.data.Dataset")
+    yield Finding(observation["is_dataset"], "the class is a torch.utils.data.Dataset")
     text, got = "len() is the number of examples", f"with {n} of them yours is {length}"
     yield Finding(length == n, text, got)
     text = "the X, mean and std that were passed in are left unchanged"
@@ -194,7 +197,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if not pairs:
         return
     same = all(
-        type(mine) is type(label) and bool(mine == label)
+        type(mine) is type(label) and bool(torch.as_tensor(mine == label).all())
         for (_, mine), label in zip(items, case["y"], strict=True)
     )
     yield Finding(same, "labels come back unchanged, even when they are a list of words")

@@ -172,12 +172,12 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(
             math.isclose(returned[0], loss, rel_tol=1e-5),
             "the loss is the mean over all examples (the last batch is smaller)",
-            f"expected {loss:.4f}, yours is {returned[0]:.4f}",
+            f"that is {loss:.4f} here, yours is {returned[0]:.4f}",
         )
         yield Finding(
             math.isclose(returned[1], accuracy, rel_tol=1e-5),
             "the accuracy is the fraction of all examples that are classified correctly",
-            f"expected {accuracy:.4f}, yours is {returned[1]:.4f}",
+            f"that is {accuracy:.4f} here, yours is {returned[1]:.4f}",
         )
 
 

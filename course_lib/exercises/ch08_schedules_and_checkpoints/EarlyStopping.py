@@ -157,7 +157,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             yield Finding(observation["kept_the_best"], text)
         return
     made, due = observation["epochs_made"], case["stops_after"]
-    yield Finding(made == due, case["rule"], f"that is after {due} epochs here; yours: {made}")
+    own = "yours never stops" if made == "never" else f"yours stops after {made}"
+    yield Finding(made == due, case["rule"], f"that is after {due} epochs here; {own}")
     if "state" in case["asks"]:
         text = "step leaves the model as it is; the caller puts the best weights back"
         yield Finding(observation["model"], text)

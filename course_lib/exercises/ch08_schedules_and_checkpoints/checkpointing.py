@@ -84,8 +84,17 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
     return True
 
 
+def _names_object(refused: str) -> bool:
+    """Rather than the type of the error."""
+    return "." in refused
+
+
+def _what_stops(refused: str) -> str:
+    return f"it {'refuses' if _names_object(refused) else 'raises'} {refused}"
+
+
 def _refusal(refused: str) -> str:
-    if "." not in refused:  # no object's name, but the error's
+    if not _names_object(refused):
         return (
             "torch.load with weights_only=True cannot read the file. Write it with torch.save, "
             "and put only tensors and plain data in it."
@@ -116,7 +125,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         observation["opens"],
         "torch.load(path, weights_only=True) opens the file",
-        f"it refuses {observation['refused']}",
+        _what_stops(observation["refused"]) if observation["written"] else "there is no such file",
     )
     if not observation["written"]:
         return

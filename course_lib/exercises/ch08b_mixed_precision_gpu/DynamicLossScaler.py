@@ -135,7 +135,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["groups"]:
         text = "with two optimizers, each is stepped or skipped on its own"
         wanted = [[all(map(math.isfinite, own)) for own in each] for each in case["slopes"]]
-        yield Finding(taken == wanted, text, f"expected {wanted}, yours is {taken}")
+        yield Finding(taken == wanted, text, f"step should return {wanted}, yours returns {taken}")
         moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
         good = torch.allclose(parameters[1], moved, atol=1e-5)
         text = "after one optimizer's overflow the other's step has the right length"
@@ -150,7 +150,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "growth" in case["asks"] and any(overflows):
         wanted = [first, first, first / 2, first / 2, first]
         text = "after an overflow the count of good updates starts over"
-        yield Finding(scales == wanted, text, f"expected {wanted}, yours is {scales!r:.60}")
+        yield Finding(scales == wanted, text, f"the scales are {wanted} then, yours {scales!r:.60}")
     elif "growth" in case["asks"]:
         interval = options["growth_interval"]
         grown = first * options.get("growth_factor", 2.0)

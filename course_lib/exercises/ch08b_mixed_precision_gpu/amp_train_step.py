@@ -139,7 +139,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "with max_norm the first step is at most lr * max_norm long, and hardly shorter"
         wanted = case["lr"] * case["max_norm"]
         close = 0.9 * wanted < length < 1.02 * wanted
-        got = f"expected about {wanted:.2g}, yours is {length:.2g}"
+        got = f"that is about {wanted:.2g} here, yours is {length:.2g}"
         if math.isclose(length * (case["init_scale"] or 1.0), wanted, rel_tol=0.05):
             got += f", {case['init_scale']:g} times shorter: that is the scale"
         yield Finding(close, text, got)
@@ -150,11 +150,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(not added_in, "gradients from before the call have no influence")
         if not added_in:
             text = "the first step has the length that the true, unscaled gradient gives"
-            yield Finding(close, text, f"expected about {true:.2g}, yours is {length:.2g}")
+            yield Finding(close, text, f"that is about {true:.2g} here, yours is {length:.2g}")
         loss = _true_loss(case)
         text = "the result is the loss itself, not the scaled one"
         close = math.isclose(losses[0], loss, rel_tol=0.05)
-        yield Finding(close, text, f"expected about {loss:.3g}, yours is {losses[0]:.3g}")
+        yield Finding(close, text, f"that is about {loss:.3g} here, yours is {losses[0]:.3g}")
     grows = case["init_scale"] is not None and case["growth_interval"] <= len(losses)
     if grows:
         text = f"after {case['growth_interval']} good steps the scaler has raised its scale"

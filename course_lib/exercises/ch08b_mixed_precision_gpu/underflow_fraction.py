@@ -62,7 +62,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     number = isinstance(returned, int | float)
     yield Finding(
         number and math.isclose(returned, case["answer"]),
-        f"for [{shown}] in {case['dtype']}{scale} it is {case['answer']:g}",
+        f"for [{shown}] in {case['dtype']}{scale} the share is {case['answer']:g}",
         f"yours is {returned:.4g}" if number else f"yours is {a_type(returned)}",
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
@@ -65,8 +65,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     scalar = isinstance(returned, Tensor) and returned.ndim == 0
     yield Finding(scalar, "the result is a 0-dim tensor", f"yours is {a_type(returned)}")
-    yield Finding(observation["gradient"] is not None, "it can be differentiated")
-    if scalar:
+    yield Finding(observation["gradient"] is not None, "the result can be differentiated")
+    if scalar and "loss" not in case:
+        wanted = nn.functional.cross_entropy(case["logits"].detach(), case["targets"]).item()
+        text = "the loss is the cross-entropy of the logits, a mean of rows"
+        got = f"that is {wanted:.3f} here, yours is {returned.item():.3f}"
+        yield Finding(math.isclose(returned.item(), wanted, rel_tol=1e-4), text, got)
+    elif scalar:
         ok = abs(returned.item() - case["loss"]) < case["within"]
         yield Finding(ok, case["text"], f"yours is {returned.item():.3f}")
 

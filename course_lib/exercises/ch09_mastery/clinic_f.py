@@ -43,7 +43,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         model, loader, loss_fn, _ = build(case)
         x, y = (torch.cat(parts) for parts in zip(*loader, strict=True))
         mean = loss_fn(model.eval()(x), y).item()
-        text = "it is the mean loss per example, even when the last batch is smaller"
+        text = "the result is the mean loss per example, even when the last batch is smaller"
         got = f"that is {mean:.4f} here, yours is {returned:.4f}"
         yield Finding(math.isclose(mean, returned, rel_tol=1e-4), text, got)
     text = "nothing is kept in memory for a backward pass that never comes"

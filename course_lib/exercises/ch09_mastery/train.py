@@ -234,10 +234,10 @@ def _holds_best(case: Case, run: Mapping[str, Any]) -> bool:
     history = run["val_loss"]
     if not (isinstance(history, list) and history and all(type(v) is float for v in history)):
         return False
-    return math.isclose(_validation_loss(case, run), min(history), rel_tol=1e-5)
+    return math.isclose(validation_loss(case, run), min(history), rel_tol=1e-5)
 
 
-def _validation_loss(case: Case, run: Mapping[str, Any]) -> float:
+def validation_loss(case: Case, run: Mapping[str, Any]) -> float:
     """The loss over all validation examples at once, with the weights left in the model."""
     model, _, _ = build_capstone(case)
     with torch.no_grad():
@@ -382,7 +382,7 @@ def _best_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
     came = "it is missing" if best is None else f"yours is {best!r:.20}"
     got = f"that is {expected} here, and {came}"
     yield Finding(type(best) is int and best == expected, text, got)
-    kept = _validation_loss(case, run)
+    kept = validation_loss(case, run)
     text = "milestone 3: at the end the model holds the weights of the best epoch"
     got = f"its validation loss is {kept:.4f}, and the smallest in the list {min(numbers):.4f}"
     yield Finding(math.isclose(kept, min(numbers), rel_tol=1e-3), text, got)

@@ -140,7 +140,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     given, got, asks = case["gradients"], observation["gradients"], case["asks"]
     count = len(given)
     worst = _worst(given, got)
-    words = "" if worst is None else f"with {count} of them replica {worst} has something else"
+    words = (
+        "" if worst is None else f"with {count} replicas, models[{worst}] ends with something else"
+    )
     if "together" in asks:
         text = "all replicas end with the same gradients, to which each of them has added its own"
         yield Finding(observation["everywhere"], text)
@@ -154,7 +156,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a gradient that only some replicas have counts as zero in the others"
         yield Finding(observation["filled"], text, words)
     if "own" in asks:
-        text = "some replica ends with the sum of all replicas' gradients, or a fraction of it"
+        text = "at least one replica ends with all replicas' gradients added up, divided or not"
         yield Finding(observation["written"], text)
         if count > 1:
             yield Finding(not observation["shared"], "each replica has gradient tensors of its own")

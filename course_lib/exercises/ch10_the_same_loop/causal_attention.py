@@ -155,7 +155,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "graph" in asks:
         without = [n for n, ok in zip("qkv", observation["slopes_agree"], strict=True) if not ok]
         text = "gradients flow back to q, k and v, and are the slopes of the result"
-        yield Finding(not without, text, f"not for {' and '.join(without)}")
+        yield Finding(not without, text, f"yours are missing or wrong for {', '.join(without)}")
         yield Finding(observation["inputs_kept"], "q, k and v are unchanged")
     if not is_tensor:
         return
@@ -188,27 +188,37 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(inside, "each output is a mean of values: within their smallest and largest")
 
 
+_NOT_AHEAD = "no position looks at a later one"
+_SEVERAL = "outputs are made of several values, not of one each"
 _WEIGHTS = {
     "causal": "each position looks at itself and at all that come before it",
     "weights": "the weights of each position add up to 1, and none is negative",
     "scores": "the weights of the last position are in the proportions of a softmax of its scaled scores",
 }
+#: What is said of weights that do not show.
+_UNSEEN = {"causal": (_NOT_AHEAD, _WEIGHTS["causal"]), "weights": (_SEVERAL, _WEIGHTS["weights"])}
 
 
 def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Finding]:
     asks, shares = case["asks"], observation["shares"]
     text = "with values of another width the result has that width, too"
-    got = f"yours has {list(shares.shape)}" if isinstance(shares, Tensor) else ""
-    yield Finding(observation["any_width"], text, got or f"yours is {a_type(shares)}")
-    if not observation["any_width"]:
-        yield from (Finding(False, _WEIGHTS[name]) for name in asks if name in _WEIGHTS)
+    is_tensor = isinstance(shares, Tensor)
+    got = f"yours has the shape {list(shares.shape)}" if is_tensor else f"yours is {a_type(shares)}"
+    yield Finding(observation["any_width"], text, got)
+    if _without_values(observation["result"], shares):
+        got = "yours does not depend on v, so its weights do not show"
+    elif observation["any_width"]:
+        got = ""
+    if got:
+        for name in asks:
+            lines = _UNSEEN.get(name, (_WEIGHTS[name],) if name in _WEIGHTS else ())
+            yield from (Finding(False, line, got) for line in lines)
         return
     if "causal" in asks:
-        yield Finding(not observation["looks_ahead"], "no position looks at a later one")
+        yield Finding(not observation["looks_ahead"], _NOT_AHEAD)
         yield Finding(observation["looks_back"], _WEIGHTS["causal"])
     if "weights" in asks:
-        text = "outputs are made of several values, not of one each"
-        yield Finding(observation["weighs"], text)
+        yield Finding(observation["weighs"], _SEVERAL)
         sums = shares[0, 0].sum(dim=-1)
         got = f"those of the first position add up to {sums[0]:.3g}, of the last to {sums[-1]:.3g}"
         yield Finding(observation["adds_up"], _WEIGHTS["weights"], got)
@@ -223,6 +233,16 @@ def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Findi
                 "scores of 0 and 4 with a width of 4 become 0 and 2, and weights of 0.119 and 0.881"
             )
             yield Finding(good, text, f"yours are {row[0]:.3f} and {row[1]:.3f}")
+
+
+def _without_values(result: Any, shares: Any) -> bool:
+    """Whether the same came back for v and for other values: then ``shares`` are not the weights."""
+    return (
+        isinstance(result, Tensor)
+        and isinstance(shares, Tensor)
+        and result.shape == shares.shape
+        and torch.allclose(result, shares, equal_nan=True)
+    )
 
 
 def _last_weights(q: Tensor, k: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ def generation_case(
 
 
 class Continues(nn.Module):
-    """Logits that hang on every token it is shown and on their order. In train mode it says the
+    """Logits that depend on every token it is shown and on their order. In train mode it says the
     opposite, as a caricature of dropout; it refuses more tokens than its context holds."""
 
     def __init__(self, table: Tensor, head: Tensor, context: int) -> None:
@@ -121,7 +121,7 @@ def _wanted_shape(case: Case) -> list[int]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, asks = observation["returned"], case["asks"]
-    shape = "it has the shape [batch, time + n_new]"
+    shape = "the result has the shape [batch, time + n_new]"
     if not observation["is_tokens"]:
         kind = returned.dtype if isinstance(returned, Tensor) else a_type(returned)
         yield Finding(False, _TYPE, f"yours is {kind}")
@@ -132,18 +132,27 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "tokens" in asks and observation["is_tokens"]:
         text = "each new token is the one that the model finds most likely after those before it"
         place = _first_unlikely(case, returned) if observation["starts"] else None
-        got = f"yours differs from new token number {place}" if place else ""
+        got = f"yours differs from new token number {place} on" if place else ""
+        if not observation["starts"]:
+            got = "yours does not begin with the given tokens"
+        elif returned.shape[1] == case["tokens"].shape[1]:
+            got = "yours has no new token"
         yield Finding(observation["follows_model"], text, got)
     if "context" in asks:
         text = (
             "for each new token the model sees the last tokens before it, the new ones included: "
             "`context` of them, or all if there are fewer"
         )
-        yield Finding(observation["sees_last"], text)
+        got = (
+            ""
+            if observation["starts"]
+            else "yours returns nothing that begins with the given tokens"
+        )
+        yield Finding(observation["sees_last"], text, got)
     if "whole" in asks and observation["is_tokens"]:
-        got = f"{_wanted_shape(case)} is expected here, yours is {list(returned.shape)}"
+        got = f"that is {_wanted_shape(case)} here, yours is {list(returned.shape)}"
         yield Finding(observation["has_shape"], shape, got)
-        yield Finding(observation["starts"], "it starts with the given tokens")
+        yield Finding(observation["starts"], "the result starts with the given tokens")
         yield Finding(observation["used"], "the model is called")
     if "modes" in asks:
         yield Finding(observation["prompt_kept"], "the tensor that was passed in is unchanged")

@@ -114,17 +114,17 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
         if known:
             wanted, _ = true_loss(case)
-            text = "without a baseline it is minus the mean of log_prob * reward"
-            got = f"that is {wanted:.4g}, {seen(loss)}"
+            text = "without a baseline the loss is minus the mean of log_prob * reward"
+            got = f"that is {wanted:.4g} here, {seen(loss)}"
             yield Finding(is_about(loss, wanted, 1e-4), text, got)
     if "learns" in asks:
         if known:
             flows = observation["gradient"] is not None
-            yield Finding(flows, "a gradient flows back to log_probs")
+            yield Finding(flows, "the log_probs get a gradient from the loss")
         text = "a step makes each action more likely in proportion to its reward"
         yield Finding(observation["follows_rewards"], text)
     if "constant" in asks:
-        text = "it is the log_probs that a gradient reaches"
+        text = "a gradient reaches the log_probs"
         yield Finding(observation["reaches_log_probs"], text)
         yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
         yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
@@ -161,10 +161,10 @@ EXERCISE = Exercise(
         ),
     ),
     hints=(
-        "Each action's log-probability is weighed with how good it turned out to be: its reward, or "
+        "Each action's log-probability is weighted by how good it turned out to be: its reward, or "
         "how far the reward is above the baseline. An optimizer makes losses *small*; mind the sign.",
-        "advantages = rewards, or rewards - baseline when there is one (ask `is None`: a tensor has no "
-        "truth value). advantages.detach() keeps the gradient out of a baseline that is a network.",
+        "advantages = rewards, or rewards - baseline when there is one (test `is None`: a tensor of several "
+        "numbers has no truth value). advantages.detach() keeps the gradient out of a baseline that is a network.",
     ),
     observe=_observe,
     fields=(

@@ -108,8 +108,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if torch.equal(case["chosen"], case["rejected"]):
             text = "equal scores cost log(2) = 0.693 a pair, whatever the number of pairs"
         else:
-            text = "it is the mean of -log(sigmoid(chosen - rejected))"
-        got = f"that is {wanted:.4g}, {seen(loss)}"
+            text = "the loss is the mean of -log(sigmoid(chosen - rejected))"
+        got = f"that is {wanted:.4g} here, {seen(loss)}"
         yield Finding(is_about(loss, wanted, 1e-4), text, got)
     gradients = observation["gradients"]
     flows = gradients is not None and all(g is not None for g in gradients)
@@ -120,8 +120,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["moves"], text)
     if "stable" in asks:
         text = "with scores 10,000 apart, either way round, the loss and both gradients are finite"
-        yield Finding(observation["finite"], text, seen(loss) if flows or not known else "")
-        text = "of two pairs 10,000 apart, only the one the wrong way round is still pulled"
+        got = seen(loss) if flows or not known else "in yours, a score gets no gradient"
+        yield Finding(observation["finite"], text, got)
+        text = "of two pairs 10,000 apart, only the one the wrong way round still gets a gradient"
         yield Finding(observation["one_is_pulled"], text)
 
 

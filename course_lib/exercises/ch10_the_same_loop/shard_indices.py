@@ -107,7 +107,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
     if "filled" in asks:
         text = _FIRST_LINES["filled"]
-        got = f"{words}: expected {share} each, yours are {lengths}"
+        got = f"{words}: {share} each, and yours get {lengths}"
         yield Finding(lengths == [share] * world_size, text, got)
         twice = share * world_size - n
         text = "when the examples do not divide evenly, all are read, and a few of them twice"
@@ -115,15 +115,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "dropped" in asks:
         text = _FIRST_LINES["dropped"]
-        got = f"{words}: expected {share} each, yours are {lengths}"
+        got = f"{words}: {share} each, and yours get {lengths}"
         yield Finding(lengths == [share] * world_size, text, got)
         text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
         right = times == {1: share * world_size}
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "random" in asks:
         yield Finding(observation["shuffled"], _FIRST_LINES["random"])
-        yield Finding(observation["epochs_differ"], "another epoch has another order")
-        yield Finding(observation["seeds_differ"], "another seed has another order")
+        yield Finding(observation["epochs_differ"], "a different epoch has a different order")
+        yield Finding(observation["seeds_differ"], "a different seed has a different order")
     if "repeatable" in asks:
         text = _FIRST_LINES["repeatable"]
         yield Finding(observation["repeatable"], text)
@@ -134,13 +134,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 def _times_in_words(times: Mapping[int, int], n: int) -> str:
     counts = {0: n - sum(times.values()), **times}
-    names = {0: "never", 1: "once", 2: "twice"}
+    names = {0: "not at all", 1: "once", 2: "twice"}
     parts = [
-        f"{count} come {names.get(time, f'{time} times')}"
+        f"{count} {names.get(time, f'(each) {time} times')}"
         for time, count in counts.items()
         if count > 0
     ]
-    return f"in yours {', '.join(parts)}"
+    return f"yours read {', '.join(parts)}"
 
 
 EXERCISE = Exercise(
@@ -168,7 +168,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "random",
-            "a random order, another one for each epoch and each seed",
+            "a random order, a different one for each epoch and each seed",
             0.5,
             ("shuffled", "epochs_differ", "seeds_differ"),
         ),

@@ -119,7 +119,9 @@ def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Find
         got = "only your first step does not, and there were gradients before the call"
     elif wrong:
         compared = min(len(steps), len(build(case)[1]))
-        got = f"in yours {len(wrong)} of the first {compared} do not"
+        got = f"in yours, {len(wrong)} of the first {compared} steps do not"
+        if compared == 1:
+            got = "in yours, the first step does not"
     yield Finding(bool(steps) and not wrong, text, got)
 
 

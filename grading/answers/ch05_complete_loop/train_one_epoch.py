@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.ch05_complete_loop.train_one_epoch import epoch_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.compare import difference
+from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, right_but, wrong
 
@@ -37,7 +37,20 @@ def _cases(generator: torch.Generator) -> list[Case]:
 def _mean_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     if got.get("mean_of_its_losses"):
         return None
-    return difference(expected["returned"], got.get("returned"), 1e-5, 1e-7)
+    right, returned = expected["returned"], got.get("returned")
+    problem = difference(right, returned, 1e-5, 1e-7)
+    if problem and type(returned) is float:
+        return f"a right epoch has the mean loss {right:.4f} here; yours returns {returned:.4f}"
+    return problem
+
+
+def _stale_gradients_tell(case: Case, expected: Observation, got: Observation) -> str | None:
+    if not got["moved"]:
+        return None
+    return (
+        "with gradients in .grad from before the call, the weights are not those that each batch's own "
+        "gradient gives"
+    )
 
 
 def _steps_too_early(case: Case, got: Observation) -> bool:
@@ -154,7 +167,7 @@ class _Trainer:
 ANSWER = Answer(
     exercise="train_one_epoch",
     cases=_cases,
-    compare={"mean": _mean_problem},
+    compare={"mean": _mean_problem, "stale": in_own_words(_stale_gradients_tell, "parameters")},
     equivalent={
         "return total_loss / n_examples -> return float(total_loss / n_examples)": "It is a float.",
         **dict.fromkeys(

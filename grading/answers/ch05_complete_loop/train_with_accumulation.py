@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import torch
 
 from course_lib.exercises.ch05_complete_loop.train_with_accumulation import accumulation_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
@@ -37,6 +38,15 @@ def _more_steps(trials: Sequence[Trial]) -> set[int]:
     """By the cases: whether there were more steps than were due (1), fewer (-1) or as many (0)."""
     pairs = [(len(t.got["steps"]), len(t.expected["steps"])) for t in trials]
     return {(made > due) - (made < due) for made, due in pairs}
+
+
+def _other_weights(case: Case, expected: Observation, got: Observation) -> str | None:
+    if len(got["steps"]) != len(expected["steps"]):
+        return None
+    return (
+        f"with a last group shorter than {case['accumulate_steps']} batches, the weights are not those "
+        "of steps by each group's own mean gradient"
+    )
 
 
 def _one_big_batch(model, loader, loss_fn, optimizer, accumulate_steps):
@@ -115,6 +125,7 @@ def _groups_from_an_iterator(model, loader, loss_fn, optimizer, accumulate_steps
 ANSWER = Answer(
     exercise="train_with_accumulation",
     cases=_cases,
+    compare={"last_group": in_own_words(_other_weights, "parameters")},
     equivalent={
         **dict.fromkeys(
             ("model.train() -> nothing", "model.train() -> model", "model -> loss_fn"),
@@ -217,14 +228,14 @@ ANSWER = Answer(
         Symptom(
             "steps without gradients",
             edit("(loss / group_length).backward()", "loss / group_length"),
-            "The steps come, and no parameter has a gradient then: backward() has to run for every batch "
+            "You step, but no parameter has a gradient then: backward() has to run for every batch "
             "before the step.",
             _no_gradients,
         ),
         Symptom(
             "steps counted wrong",
             edit("n_steps += 1", "n_steps = 1"),
-            "The training is right, and the number that you return is not that of the steps. Start at 0 "
+            "The training is right, but the number that you return is not that of the steps. Start at 0 "
             "and add 1 with each optimizer step.",
             right_but("count"),
         ),
@@ -252,7 +263,7 @@ ANSWER = Answer(
         Symptom(
             "another gradient than the group's mean",
             edit("loss / group_length", "loss * group_length"),
-            "There are as many steps as groups, and their gradients are not the means over the groups. "
+            "There are as many steps as groups, but their gradients are not the means over the groups. "
             "Divide each loss by the number of batches in its group, and clear between groups.",
             lambda wrong, trials: bool(wrong & {"groups", "last_group"}),
         ),

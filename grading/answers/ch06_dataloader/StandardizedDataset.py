@@ -10,8 +10,9 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from course_lib.exercises.ch06_dataloader.StandardizedDataset import dataset_case
+from course_lib.exercises.ch06_dataloader.what_came import described, parts_described
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.compare import difference
+from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
@@ -192,10 +193,60 @@ def _features_off(trial: Trial) -> bool:
     return difference(trial.expected["features"], trial.got["features"], 1e-4, 1e-5) is not None
 
 
+def _missing(*statistics: str):
+    """Says which of these statistics has the wrong form."""
+
+    def words(case: Case, expected: Observation, got: Observation) -> str | None:
+        features = case["X"].shape[1]
+        for name in statistics:
+            value = got[f"{name}_values"]
+            if value is None or value.shape != (features,):
+                return (
+                    f"self.{name} should have one entry for each of {features} features; yours is "
+                    f"{described(got[name])}"
+                )
+        return None
+
+    return words
+
+
+def _items_missing(case: Case, expected: Observation, got: Observation) -> str | None:
+    first = got["items"][0] if got["items"] else None
+    if not (
+        isinstance(first, tuple)
+        and len(first) == 2
+        and isinstance(first[0], torch.Tensor)
+        and first[0].shape == (case["X"].shape[1],)
+    ):
+        return f"an item should be a tuple (x, label); yours is {parts_described(first)}"
+    return _missing("mean", "std")(case, expected, got)
+
+
+def _labels_missing(case: Case, expected: Observation, got: Observation) -> str | None:
+    return _items_missing(case, expected, got) if got["labels"] is None else None
+
+
+_TOLERANCE = (1e-4, 5e-5)
+
+
+def _compared(words, *fields: str):
+    return in_own_words(words, *fields, tolerance=_TOLERANCE)
+
+
 ANSWER = Answer(
     exercise="StandardizedDataset",
     cases=_cases,
-    tolerance=(1e-4, 5e-5),
+    tolerance=_TOLERANCE,
+    compare={
+        "mean": _compared(_missing("mean"), "mean_values"),
+        "std": _compared(_missing("std"), "std_values"),
+        "given": _compared(_items_missing, "mean_values", "std_values", "features"),
+        "labels": _compared(_labels_missing, "labels", "length", "is_dataset"),
+        "constant": _compared(_items_missing, "constants_become_0"),
+        "any_input": _compared(
+            _items_missing, "as_for_a_tensor", "all_float32", "inputs_unchanged"
+        ),
+    },
     equivalent={
         "return len(self.X) -> return torch.as_tensor(len(self.X))": "len() makes an int of it.",
         **dict.fromkeys(
@@ -426,7 +477,7 @@ ANSWER = Answer(
         Symptom(
             "features off",
             edit("(X - mean) / std", "(X - mean) * std"),
-            "self.mean and self.std are right, and the items are not (x - self.mean) / self.std.",
+            "self.mean and self.std are right, but the items are not (x - self.mean) / self.std.",
             lambda wrong, trials: any(_features_off(t) for t in trials),
         ),
         Symptom(

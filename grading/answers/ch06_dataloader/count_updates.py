@@ -69,7 +69,7 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
         if count != right:
             dropping = "" if drop_last is None else f", drop_last={drop_last}"
             yours = "yours is not a number" if count is None else f"yours gives {count:g}"
-            return f"{n} examples in batches of {size}{dropping} make {right:g} updates, {yours}"
+            return f"{n} examples in batches of {size}{dropping} make {right:g} updates; {yours}"
     return None
 
 
@@ -140,7 +140,7 @@ ANSWER = Answer(
         Symptom(
             "not an int",
             edit("    return full\n", "    return float(full)\n"),
-            "Your numbers are right, and some of them are not ints. Where you divide, // gives an int.",
+            "Your numbers are right, but some of them are not ints. Where you divide, // gives an int.",
             right_but("int"),
         ),
         Symptom(

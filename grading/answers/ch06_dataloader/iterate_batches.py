@@ -24,6 +24,7 @@ from course_lib.exercises.ch06_dataloader.iterate_batches import (
 )
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -67,6 +68,12 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
         if not got["pairs_fit"][label]:
             return "after shuffling, x and y do not belong together or have a different dtype"
     return None if got["inputs_unchanged"] else "X or y was changed in place"
+
+
+def _no_pairs(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["rows"]["plain_drop"] is None or got["rows"]["shuffled_drop"] is None:
+        return "a pass with drop_last=True does not give pairs (x, y) of tensors"
+    return None
 
 
 def _in_order(rows: list[list[int]]) -> bool:
@@ -298,7 +305,11 @@ def _only_the_default_pass_differs(wrong: frozenset[str], trials: Sequence[Trial
 ANSWER = Answer(
     exercise="iterate_batches",
     cases=_cases,
-    compare={"pairs": _compare_pairs, "order": _compare_order},
+    compare={
+        "dropping": in_own_words(_no_pairs, "plain_drop", "shuffled_drop_sizes"),
+        "pairs": _compare_pairs,
+        "order": _compare_order,
+    },
     equivalent={"X -> y": "Only the length is taken, and both have the same."},
     variants=(
         _split_the_order,
@@ -474,8 +485,8 @@ ANSWER = Answer(
         Symptom(
             "not pairs of tensors",
             edit("yield X[rows], y[rows]", "yield X[rows], y"),
-            "What comes is not made of pairs (x, y), two tensors with as many rows, of which y holds the "
-            "labels.",
+            "What comes is not made of pairs (x, y): two tensors with the same number of rows, y with "
+            "the labels.",
             lambda wrong, trials: any(
                 rows is None for t in trials for rows in t.got["rows"].values()
             ),

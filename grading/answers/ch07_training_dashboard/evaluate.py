@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from course_lib.exercises.ch07_training_dashboard.evaluate import evaluate_case
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -173,9 +174,25 @@ def _off_alike(trials: Sequence[Trial]) -> bool:
     )
 
 
+def _no_accuracy(case: Case, expected: Observation, got: Observation) -> str | None:
+    return None if got["accuracy"] is not None else "there is no pair (loss, accuracy) to look at"
+
+
+def _not_called(case: Case, expected: Observation, got: Observation) -> str | None:
+    seen = (got.get("recorded"), got.get("evaluated_in_train_mode"))
+    return "the model is not called" if seen == (None, None) else None
+
+
 ANSWER = Answer(
     exercise="evaluate",
     cases=_cases,
+    compare={
+        "accuracy": in_own_words(_no_accuracy, "accuracy"),
+        "mode": in_own_words(_not_called, "in_eval_mode", "buffers", "training"),
+        "graph": in_own_words(
+            _not_called, "recorded", "gradients", "requires_grad", "grad_mode_kept"
+        ),
+    },
     equivalent=dict.fromkeys(
         ("y -> x", "y -> logits", "y -> x #2", "y -> logits #2"),
         "Only the length is taken, and inputs, logits and labels have the same.",

@@ -97,7 +97,9 @@ def _compare_settings(case: Case, expected: Observation, got: Observation) -> st
 def _compare_refused(case: Case, expected: Observation, got: Observation) -> str | None:
     if got["raised"] == "ValueError":
         return None
-    return f"an unknown optimizer raises {got['raised'] or 'nothing'}, not ValueError"
+    return (
+        f"an unknown optimizer should raise ValueError; yours raises {got['raised'] or 'nothing'}"
+    )
 
 
 _SETTINGS = {

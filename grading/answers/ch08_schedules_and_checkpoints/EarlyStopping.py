@@ -83,10 +83,10 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
         return None
     patience = 10 if case["patience"] is None else case["patience"]
     due, made = (
-        each if each == "never" else f"after {each} epoch{'s' if each != 1 else ''}"
+        "never stop" if each == "never" else f"stop after {each} epoch{'s' if each != 1 else ''}"
         for each in (expected["epochs_made"], got["epochs_made"])
     )
-    return f"with patience={patience} one run should stop {due}, and yours stops {made}"
+    return f"with patience={patience} one run should {due}; yours would {made}"
 
 
 def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -473,7 +473,7 @@ ANSWER = Answer(
             edit("return self.bad_epochs", "return 0 + (self.bad_epochs").edit(
                 ">= self.patience", ">= self.patience)"
             ),
-            "step returns True or False, whatever happens; yours gives back something else.",
+            "step should return True or False in every epoch; yours returns something else.",
             lambda wrong, trials: any(t.got["not_bools"] for t in trials),
         ),
         Symptom(
@@ -490,7 +490,7 @@ ANSWER = Answer(
         Symptom(
             "best loss off",
             edit("            self.best_loss = val_loss\n", ""),
-            "best_loss is not the loss of the last improvement. An epoch is one when its loss is below "
+            "best_loss is not the loss of the last improvement. An epoch is an improvement when its loss is below "
             "best_loss - min_delta, and only then best_loss changes.",
             lambda wrong, trials: any(
                 t.got.get("best_losses") != t.expected.get("best_losses") for t in trials
@@ -508,8 +508,8 @@ ANSWER = Answer(
         Symptom(
             "stops at the wrong epoch",
             edit("            self.bad_epochs = 0\n", "            self.bad_epochs = 1\n"),
-            "best_loss is kept as it should be, and step says stop at another epoch. It is the patience-th in "
-            "a row without an improvement: count from 0, up by 1, and start over with each improvement.",
+            "best_loss is kept as it should be, but step says stop at the wrong epoch. It should at the "
+            "patience-th in a row without an improvement: count from 0, up by 1, and start over with each improvement.",
             lambda wrong, trials: "stop" in wrong,
         ),
         Symptom(
@@ -518,7 +518,7 @@ ANSWER = Answer(
                 "copy.deepcopy(model.state_dict())",
                 "copy.deepcopy(model).half().double().state_dict()",
             ),
-            "It stops in time, and best_state does not hold the weights of the best epoch.",
+            "It stops in time, but best_state does not hold the weights of the best epoch.",
             lambda wrong, trials: "state" in wrong and "stop" not in wrong,
         ),
     ),

@@ -10,6 +10,7 @@ from torch import nn
 
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.support.resume import EPOCHS, checkpoint_case
+from grading.answers.compare import in_own_words
 from grading.answers.edit import Edit, edit
 from grading.answers.model import Answer, wrong
 
@@ -183,9 +184,17 @@ class _Checkpoint:
         return 1 + epoch
 
 
+def _not_written(case: Case, expected: Observation, got: Observation) -> str | None:
+    return None if got["written"] else "there is no file at path to continue from"
+
+
 ANSWER = Answer(
     exercise="checkpointing",
     cases=_cases,
+    compare={
+        "schedule": in_own_words(_not_written, "rates"),
+        "random": in_own_words(_not_written, "parameters", "continued"),
+    },
     equivalent={
         "torch.load(path, weights_only=True) -> torch.load(path)": "It is PyTorch's default.",
         "True -> False": "What the file holds is asked for; how it is read then is free.",
@@ -286,7 +295,7 @@ ANSWER = Answer(
             _importing("pathlib")
             .edit(WRITE, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + WRITE)
             .edit(READ, '    path = pathlib.Path(path).with_name("checkpoint.pt")\n' + READ),
-            "There is no file at path afterwards: you write to a name of your own. Save to the "
+            "There is no file at path afterwards: whatever is saved goes elsewhere, or nothing is. Save to the "
             "path that you are given, and load from it.",
             recognise=lambda case, got: not got["written"],
         ),

@@ -10,7 +10,7 @@ import torch
 from course_lib.exercises.ch08_schedules_and_checkpoints.warmup_cosine import schedule_case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import type_name
-from grading.answers.compare import difference
+from grading.answers.compare import difference, in_own_words
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
@@ -156,9 +156,15 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
         if difference(right, rate, 1e-5, 1e-7):
             total, warmup = case["total_steps"], case["warmup_steps"]
             floor = "" if case["min_lr"] is None else f", min_lr={case['min_lr']:.3g}"
-            yours = "yours is not a number" if rate is None else f"yours is {rate:.4g}"
+            yours = "yours is not a number" if rate is None else f"yours is {rate:.6g}"
             settings = f"total_steps={total}, warmup_steps={warmup}, max_lr={case['max_lr']:.3g}"
-            return f"with {settings}{floor}, step {step} has the rate {right:.4g}, {yours}"
+            return f"with {settings}{floor}, step {step} has the rate {right:.6g}; {yours}"
+    return None
+
+
+def _always_the_same(case: Case, expected: Observation, got: Observation) -> str | None:
+    if all(type(rate) is float for rate in got["rates"]):
+        return "every step asked for here gets the same rate, so its type does not count"
     return None
 
 
@@ -173,7 +179,8 @@ ANSWER = Answer(
         ),
         "It is a float.",
     ),
-    compare=dict.fromkeys(("warm", "cosine", "edges"), _problem),
+    compare=dict.fromkeys(("warm", "cosine", "edges"), _problem)
+    | {"float": in_own_words(_always_the_same, "all_floats")},
     variants=(
         _one_expression,
         _with_torch,
@@ -401,7 +408,7 @@ ANSWER = Answer(
         Symptom(
             "cosine off after its first step",
             edit(PROGRESS, "(step - warmup_steps) / (total_steps + warmup_steps)"),
-            "Your cosine begins at max_lr and does not come down as it should. Between warmup_steps and "
+            "Your cosine begins at max_lr but does not come down as it should. Between warmup_steps and "
             "total_steps, progress goes from 0 to 1, and the rate from max_lr to min_lr.",
             lambda wrong, trials: "cosine" in wrong,
         ),

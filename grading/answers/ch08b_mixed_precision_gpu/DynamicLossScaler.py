@@ -386,7 +386,7 @@ ANSWER = Answer(
                 GROWN + "        type(self).found_inf = False\n",
             )
             .edit("        self.found_inf = False\n\n", "        type(self).found_inf = False\n\n"),
-            "What you remember lies in the class, so every scaler sees what another one met. Keep it "
+            "What you remember is kept in the class, so every scaler sees what another one met. Keep it "
             "in self.",
         ),
         wrong(
@@ -408,7 +408,7 @@ ANSWER = Answer(
         Symptom(
             "another default for growth_interval",
             edit("growth_interval=2000", "growth_interval=2001"),
-            "growth_interval is 2000 where none is given. Your default is another one.",
+            "growth_interval is 2000 where none is given. Your default is a different one.",
             lambda wrong, trials: any(t.got["default_interval"] != 2000 for t in trials),
         ),
         Symptom(
@@ -442,7 +442,7 @@ ANSWER = Answer(
         Symptom(
             "steps of another length",
             edit("grad /= self.current_scale", "grad *= self.current_scale"),
-            "The right steps are taken, with another length: the gradients have to be divided by the scale "
+            "The right steps are taken, but with the wrong length: the gradients have to be divided by the scale "
             "that the loss was multiplied by, all of them and once.",
             lambda wrong, trials: "scaling" in wrong,
         ),
@@ -466,7 +466,7 @@ ANSWER = Answer(
         Symptom(
             "backs off by another factor",
             edit(BACK_OFF, BACK_OFF.replace("*=", "=")),
-            "After an inf or NaN the scale falls, and not to backoff_factor times what it was.",
+            "After an inf or NaN the scale falls, but not to backoff_factor times what it was.",
             lambda wrong, trials: any(
                 not math.isclose(now, before * t.case["options"].get("backoff_factor", 0.5))
                 for t in trials
@@ -483,7 +483,7 @@ ANSWER = Answer(
         Symptom(
             "grows at the wrong time",
             edit(GROWN, ""),
-            "The scale grows, and not after every growth_interval good updates in a row: the count begins "
+            "The scale grows, but not after every growth_interval good updates in a row: the count begins "
             "at 0, goes up by 1, and starts over after an overflow and after each growth.",
             lambda wrong, trials: any(
                 (now > before) != (due > was)
@@ -496,7 +496,7 @@ ANSWER = Answer(
         Symptom(
             "grows by another factor",
             edit("*= self.growth_factor", "*= 3 * self.growth_factor"),
-            "The scale grows at the right time, and not to growth_factor times what it was.",
+            "The scale grows at the right time, but not to growth_factor times what it was.",
             right_but("growth"),
         ),
     ),

@@ -16,8 +16,12 @@ def _cases(g: torch.Generator) -> list[Case]:
 
 def _off_the_line(case: Case, expected: Observation, got: Observation) -> str | None:
     if not got["pair"]:
-        return f"the result is not a tuple of two Python floats, but {kind_of(got['returned'])}"
-    return None if got["on_the_line"] else "the result is not the least-squares line within 2 %"
+        return f"the result should be a tuple of two Python floats; yours is {kind_of(got['returned'])}"
+    if got["on_the_line"]:
+        return None
+    slope, intercept = got["returned"]
+    text = "slope and intercept are not those of the least-squares line, within 2 %"
+    return f"{text}; yours are {slope:.3g} and {intercept:.3g}"
 
 
 def _on_the_way(case: Case, got: Observation) -> bool:

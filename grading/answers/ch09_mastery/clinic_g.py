@@ -69,7 +69,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned",
             edit("return model", "model"),
-            "Your function computes the output and gives back None. Return it.",
+            "Your function gives back None. Return what the model makes of x.",
         ),
         wrong(
             "wrong device",

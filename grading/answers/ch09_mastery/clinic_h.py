@@ -21,10 +21,20 @@ def _cases(g: torch.Generator) -> list[Case]:
 
 def _not_found(case: Case, expected: Observation, got: Observation) -> str | None:
     if got["error"] is None:
-        return f"the result is {a_type(got['returned'])} that does not hold one weight per feature"
+        return "the result should be a tensor with one weight per feature; yours is " + _seen(
+            got["returned"]
+        )
     if got["has_graph"]:
         return "the weights still carry a graph"
-    return None if got.get("found") else "not every weight is within 0.05 of the best one"
+    text = (
+        f"not every weight is within 0.05 of the best one; the worst is off by {got['error']:.2f}"
+    )
+    return None if got.get("found") else text
+
+
+def _seen(value: object) -> str:
+    shape = f" of shape {list(value.shape)}" if isinstance(value, torch.Tensor) else ""
+    return f"{a_type(value)}{shape}"
 
 
 def _moved_alike(case: Case, got: Observation) -> bool:

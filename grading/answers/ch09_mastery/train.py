@@ -4,7 +4,7 @@ import contextlib
 import copy
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,8 +12,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from course_lib.exercises.ch09_mastery.train import NO_RATE, build_capstone, capstone_case
+from course_lib.exercises.ch09_mastery.train import (
+    NO_RATE,
+    build_capstone,
+    capstone_case,
+    validation_loss,
+)
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import a_type
+from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, wrong
@@ -151,20 +158,113 @@ def _stop(losses: list[float], patience: int, in_a_row: bool = True, previous: b
     return len(losses)
 
 
+TOLERANCE = (1e-5, 1e-8)
+
+
+def _numbers_problem(name: str, wanted: Sequence[float], got: Any) -> str | None:
+    """What is wrong with one of the three lists."""
+    if difference(wanted, got, *TOLERANCE) is None:
+        return None
+    if got is None:
+        return f'"{name}" is missing from the result'
+    if not (isinstance(got, list) and all(type(value) is float for value in got)):
+        return f'"{name}" should be a list of Python floats; yours is {a_type(got)}'
+    if len(got) != len(wanted):
+        return (
+            f'"{name}" should have one entry for each of {len(wanted)} epochs; yours has {len(got)}'
+        )
+    for epoch, (due, value) in enumerate(zip(wanted, got, strict=True)):
+        if difference(due, value, *TOLERANCE):
+            return f'epoch {epoch} (from 0) should have {due:.6g} under "{name}"; yours has {value:.6g}'
+    return None
+
+
+def _loop_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    return _numbers_problem("train_loss", expected["train_loss"], got["run"]["train_loss"])
+
+
+def _schedule_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _numbers_problem("lr", expected["lr"], got["run"]["lr"])
+    if problem or not difference(expected["rates_used"], got["rates"], *TOLERANCE):
+        return problem
+    return 'your steps use other rates than those under "lr"'
+
+
+def _clipping_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["clipped"]:
+        return None
+    if not got["norms"]:
+        return "no optimizer step is made"
+    limit, longest = case["options"].get("max_norm", 1.0), max(got["norms"])
+    given = (
+        f"with max_norm={limit:g}" if "max_norm" in case["options"] else "with max_norm left out"
+    )
+    if longest > limit:
+        return f"{given} a step uses a gradient of norm {longest:.3g}"
+    return f"{given} the longest gradient that a step uses has norm {longest:.3g}: they are cut too short"
+
+
+def _validation_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem = _numbers_problem("val_loss", expected["val_loss"], got["run"]["val_loss"])
+    if problem or "records_graph" not in expected.values or not got["run"]["records_graph"]:
+        return problem
+    return "gradients are recorded while validating"
+
+
+def _best_epoch_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    if "best_is_first_minimum" not in got.values:
+        return 'there are no floats under "val_loss", so there is no best epoch'
+    if got["best_is_first_minimum"]:
+        return None
+    val_loss, best = got["run"]["val_loss"], got["run"]["best_epoch"]
+    numbers = [value for value in val_loss if not math.isnan(value)]
+    if not numbers:
+        return 'no "val_loss" is a number'
+    text = f"epoch {val_loss.index(min(numbers))} (from 0) is the first with the smallest val_loss"
+    return f"{text}; " + ("best_epoch is missing" if best is None else f"yours is {best!r:.20}")
+
+
+def _best_weights_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    if got["holds_best"]:
+        return None
+    run = got["run"]
+    if not run["val_loss"]:
+        return 'there is nothing under "val_loss", so there is no best epoch'
+    kept, least = validation_loss(case, run), min(run["val_loss"])
+    return f"at the end the model's validation loss is {kept:.4f}; the smallest val_loss is {least:.4f}"
+
+
+def _patience_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    if "stops_in_time" not in got.values:
+        return 'there are no floats under "val_loss" that tell how long it ran'
+    if got["stops_in_time"]:
+        return None
+    val_loss, options = got["run"]["val_loss"], case["options"]
+    ran, patience = len(val_loss), options.get("patience")
+    if patience is None:
+        return f"without patience all {options['epochs']} epochs are run; yours ran {ran}"
+    due = _stop(val_loss, patience)
+    if due < ran:
+        return f"with patience={patience} yours ran {ran} epochs; by its val_loss, {due} were due"
+    return f"with patience={patience} yours stopped after {ran} epochs, before patience was used up"
+
+
 def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | None:
     """Either precision is right, so losses are compared loosely; what a step used, closely."""
     if not case["options"].get("amp"):
-        right = got["dtypes"] == ["float32"] and bool(got["norms"])
-        return None if right else "with amp=False the forward pass did not stay in float32"
+        if not got["norms"]:
+            return "no optimizer step is made"
+        right = got["dtypes"] == ["float32"]
+        return None if right else "with amp left out the forward pass did not stay in float32"
     if not got["low_precision"]:
         return "with amp=True the forward pass did not run in lower precision"
     if not got["scaled_if_due"]:
         return "with float16 the loss has to be scaled by a GradScaler; bfloat16 needs none"
     if not (got["float32_weights"] and all(p.isfinite().all() for p in got["run"]["parameters"])):
-        return "the weights must stay float32 and finite"
+        return "with amp=True the weights did not stay float32 and finite"
     limit = case["options"]["max_norm"]
     if "amp_loss" in case["reads"] and not all(0.2 * limit < norm for norm in got["norms"] if norm):
-        return "the gradients of a step were not clipped at their true size"
+        return "with amp=True the gradients of a step were not clipped at their true size"
     return None
 
 
@@ -405,7 +505,16 @@ _float16 = (
 ANSWER = Answer(
     exercise="train",
     cases=_cases,
-    compare={"amp": _amp_problem},
+    compare={
+        "loop": _loop_problem,
+        "schedule": _schedule_problem,
+        "clipping": _clipping_problem,
+        "validation": _validation_problem,
+        "best_epoch": _best_epoch_problem,
+        "best_weights": _best_weights_problem,
+        "patience": _patience_problem,
+        "amp": _amp_problem,
+    },
     equivalent={
         **dict.fromkeys(
             (
@@ -431,7 +540,7 @@ ANSWER = Answer(
         "0 -> -1": "It is overwritten with the first best epoch, and where there is none it is free.",
         "0 -> -1 #6": "There is one group of parameters, so the first is the last.",
     },
-    tolerance=(1e-5, 1e-8),
+    tolerance=TOLERANCE,
     tolerances={"amp_loss": (0.05, 0.01)},
     variants=(_by_hand, _with_lambda_schedule, _float16, _with_closures, _Training()),
     misconceptions=(
@@ -609,9 +718,9 @@ ANSWER = Answer(
             "best epoch by the accuracy",
             edit(
                 "    best_loss, best_state, waited = math",
-                "    right = lambda: sum(\n"
+                "    right = torch.no_grad()(lambda: sum(\n"
                 "        (model(x).argmax(1) == y).sum().item() for x, y in val_loader\n"
-                "    )\n    best_loss, best_state, waited = math",
+                "    ))\n    best_loss, best_state, waited = math",
             )
             .edit(BETTER, "-right() < best_loss")
             .edit(BEST + "val_loss", BEST + "-right()"),
@@ -686,7 +795,7 @@ ANSWER = Answer(
         wrong(
             "SGD instead of AdamW",
             edit(ADAMW, "torch.optim.SGD("),
-            "Your optimizer is SGD. The task asks for AdamW.",
+            "Your optimizer is SGD. The task asks for torch.optim.AdamW.",
         ),
         wrong(
             "weight decay at its default",
@@ -697,7 +806,7 @@ ANSWER = Answer(
         wrong(
             "max_norm written down instead of taken",
             edit("model.parameters(), max_norm", "model.parameters(), 1.0"),
-            "You clip to a norm of 1, whatever max_norm says.",
+            "You clip to a norm of 1, whatever max_norm says: pass max_norm on.",
         ),
         wrong(
             "weight decay ignored",
@@ -728,7 +837,7 @@ ANSWER = Answer(
         Symptom(
             "not the dict that was asked for",
             edit("    return history\n", "    return list(history)\n"),
-            "What comes back is not a dict.",
+            "What comes back is not a dict. Return one with train_loss, val_loss, lr and best_epoch.",
             lambda wrong, trials: any(
                 t.got["returned_type"] != t.expected["returned_type"] for t in trials
             ),
@@ -760,7 +869,7 @@ ANSWER = Answer(
         Symptom(
             "best epoch off",
             edit('            history["best_epoch"] = epoch\n', ""),
-            'What stands under "best_epoch" is not the number of the first epoch with the smallest val_loss.',
+            '"best_epoch" is not the number of the first epoch with the smallest val_loss, counted from 0.',
             lambda wrong, trials: "best_epoch" in wrong,
         ),
         Symptom(
@@ -775,13 +884,13 @@ ANSWER = Answer(
                 "copy.deepcopy(model.state_dict())",
                 "copy.deepcopy({k: v * 2 if v.is_floating_point() else v for k, v in model.state_dict().items()})",
             ),
-            "At the end the model does not hold the weights and buffers of the best epoch.",
+            "At the end the model does not hold the weights and buffers of the best epoch. Keep a real copy of its state_dict, and load it before you return.",
             lambda wrong, trials: "best_weights" in wrong,
         ),
         Symptom(
             "mixed precision off",
             edit("enabled=amp", "enabled=not amp"),
-            "Mixed precision is not used as it was asked for: under autocast with amp=True, and not without.",
+            "Mixed precision is not used as it was asked for: the forward pass runs under autocast with amp=True, and only then.",
             lambda wrong, trials: "amp" in wrong,
         ),
     ),

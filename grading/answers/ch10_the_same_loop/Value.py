@@ -500,9 +500,9 @@ ANSWER = Answer(
         _mistake(
             "recursion and .grad as the way",
             _MicroValue,
-            "Two things are left. Gradients travel through .grad, so a second backward() sends what "
+            "Two things remain to be fixed. Gradients travel through .grad, so a second backward() sends what "
             "the first one left there on its way again: keep what arrives in this call apart. And "
-            "Python stops a recursion after 1,000 calls: walk with a list of your own.",
+            "Python stops a recursion after about 1,000 calls: walk with a list of your own.",
         ),
         _mistake(
             "gradients travel through .grad",

@@ -146,14 +146,14 @@ ANSWER = Answer(
             "NaN in a row that is masked whole",
             edit(".triu(diagonal=1)", ".triu()"),
             "Your mask hides the diagonal, too, so the first position sees nothing: a softmax over "
-            "nothing but minus infinity is NaN. The mask starts one above the diagonal: "
+            "minus infinities alone is NaN. The mask starts one above the diagonal: "
             "triu(diagonal=1).",
         ),
         _mistake(
             "scale missing",
             edit(" / math.sqrt(width)", ""),
-            "The scores are not divided by the root of the width. Without it they grow with the width, "
-            "and the softmax puts nearly all weight on one position.",
+            "The scores are not divided by the root of the width. So they grow with the width, and the "
+            "softmax puts nearly all weight on one position.",
         ),
         _mistake(
             "scaled by the width",
@@ -193,7 +193,7 @@ ANSWER = Answer(
         _mistake(
             "no softmax",
             edit(WEIGHTS, "scores.masked_fill(later, 0.0)"),
-            "You weigh the values with the raw scores. The weights come from a softmax: none is "
+            "You weight the values by the raw scores. The weights come from a softmax: none is "
             "negative, and each row adds up to 1.",
         ),
         _mistake(
@@ -205,13 +205,13 @@ ANSWER = Answer(
         _mistake(
             "weights turned round",
             edit("weights @ v", "weights.transpose(-2, -1) @ v"),
-            "Your weights are transposed before they meet the values: row t must weigh what position "
+            "Your weights are transposed before they meet the values: row t must weight what position "
             "t gets.",
         ),
         _mistake(
             "nothing returned",
             edit("return weights", "weights"),
-            "Nothing is returned: a `return` is missing in front of the weighted values.",
+            "Nothing is returned: return the weighted values.",
         ),
         _mistake(
             "a list returned",
@@ -245,34 +245,34 @@ ANSWER = Answer(
         _mistake(
             "the weights returned",
             edit("weights @ v", "weights"),
-            "You return the weights themselves. Weigh the values with them: weights @ v.",
+            "You return the weights themselves. Weight the values by them: weights @ v.",
         ),
         _mistake(
             "the values returned",
             edit("weights @ v", "v"),
-            "You return the values as they came; the weights have no influence. Weigh the values with "
-            "them: weights @ v.",
+            "You return the values as they came; the weights have no influence. Weight the values "
+            "by them: weights @ v.",
         ),
         _mistake(
             "scores for weights",
             edit("weights @ v", "scores @ v"),
-            "You weigh the values with the scores as they are, neither masked nor through a softmax. "
-            "Weigh them with what the softmax gives.",
+            "You weight the values by the scores as they are, neither masked nor through a softmax. "
+            "Weight them by what the softmax gives.",
         ),
         _mistake(
             "keys for values",
             edit("weights @ v", "weights @ k"),
-            "You weigh the keys. What is passed on are the values: weights @ v.",
+            "You weight the keys. The values are what is passed on: weights @ v.",
         ),
         _mistake(
             "queries for values",
             edit("weights @ v", "weights @ q"),
-            "You weigh the queries. What is passed on are the values: weights @ v.",
+            "You weight the queries. The values are what is passed on: weights @ v.",
         ),
         _mistake(
             "scores weighed",
             edit("weights @ v", "weights @ scores"),
-            "You weigh the scores. What is passed on are the values: weights @ v.",
+            "You weight the scores. The values are what is passed on: weights @ v.",
         ),
         _mistake(
             "scaled by the width of the values",
@@ -295,7 +295,7 @@ ANSWER = Answer(
         _mistake(
             "values for queries",
             edit("q @ k.transpose", "v @ k.transpose"),
-            "You compare the values with the keys; they need not even have the same width. Compare "
+            "You compare the values with the keys, which need not even have the same width. Compare "
             "the queries: q @ k.transpose(-2, -1).",
         ),
         _mistake(

@@ -113,7 +113,7 @@ ANSWER = Answer(
             "the first position's logits",
             edit("logits[:, -1]", "logits[:, 0]"),
             "You take the logits of the first position: they say what follows the first token. What "
-            "comes next stands at the last position.",
+            "comes next is in the logits of the last position.",
         ),
         _mistake(
             "train mode",
@@ -135,14 +135,14 @@ ANSWER = Answer(
         _mistake(
             "context ignored",
             edit(SEEN, "tokens"),
-            "You show the model everything that there is, and it takes no more than `context` tokens. "
+            "You show the model all tokens so far, and it takes no more than `context` of them. "
             "Show it the last ones.",
         ),
         _mistake(
             "first tokens instead of last ones",
             edit(SEEN, "tokens[:, :context]"),
             "When the sequence is longer than the context, you show the model its beginning. What "
-            "comes next hangs on the last tokens: tokens[:, -context:].",
+            "comes next depends on the last tokens: tokens[:, -context:].",
         ),
         _mistake(
             "last token alone",
@@ -153,7 +153,7 @@ ANSWER = Answer(
         _mistake(
             "one token too few",
             edit("range(n_new)", "range(n_new - 1)"),
-            "You add one token too few: the loop has n_new rounds.",
+            "You add one token too few: the loop needs n_new rounds.",
         ),
         _mistake(
             "least likely token",
@@ -191,7 +191,8 @@ ANSWER = Answer(
         _mistake(
             "nothing returned",
             edit(RETURN, ""),
-            "Nothing is returned: `return tokens` is missing after the loop.",
+            "You return nothing. The result is the given tokens followed by the new ones: return them "
+            "after the loop.",
         ),
         _mistake(
             "a list instead of a tensor",
@@ -219,19 +220,19 @@ ANSWER = Answer(
         _mistake(
             "one new token only",
             edit(APPEND, APPEND + "            break\n"),
-            "You add one new token only, because the loop ends after its first round. It has n_new rounds.",
+            "You add one new token only, because the loop ends after its first round. It needs n_new rounds.",
         ),
         _mistake(
             "the second position's logits",
             edit("logits[:, -1]", "logits[:, 1]"),
             "You take the logits of the second position: they say what follows the second token, and a "
-            "single token has none. What comes next stands at the last position.",
+            "single token has none. What comes next is in the logits of the last position.",
         ),
         _mistake(
             "the last position but one",
             edit("logits[:, -1]", "logits[:, -2]"),
-            "You take the logits of the last position but one: they say what follows the last token but "
-            "one, and a single token has none. What comes next stands at the last position.",
+            "You take the logits of the second-to-last position: they say what follows the second-to-last "
+            "token, and a single token has none. What comes next is in the logits of the last position.",
         ),
         _mistake(
             "n_new for the context",

@@ -90,7 +90,7 @@ ANSWER = Answer(
         _mistake(
             "sign",
             edit("return -", "return "),
-            "The sign is wrong: an optimizer makes the loss small, so this one makes rewarded actions "
+            "The sign is wrong: an optimizer makes the loss small, so yours makes rewarded actions "
             "*less* likely. Return minus the mean.",
         ),
         _mistake(
@@ -118,7 +118,8 @@ ANSWER = Answer(
         _mistake(
             "sum for mean",
             edit(".mean()", ".sum()"),
-            "You add up where the mean is asked for, so the step grows with the number of actions.",
+            "You add up where the mean is asked for, so the step grows with the number of actions. "
+            "Return minus the mean.",
         ),
         _mistake(
             "reward not used",
@@ -135,7 +136,7 @@ ANSWER = Answer(
         _mistake(
             "log taken twice",
             edit("log_probs * adv", "log_probs.log() * adv"),
-            "log_probs are logarithms already, and negative: their logarithm is NaN.",
+            "log_probs are logarithms already, and negative: their logarithm is NaN. Use them as they are.",
         ),
         _mistake(
             "baseline ignored",
@@ -150,7 +151,8 @@ ANSWER = Answer(
         _mistake(
             "baseline asked for its truth",
             edit(ADVANTAGES, "rewards - baseline if baseline else rewards"),
-            "`if baseline` fails for a tensor, which has no truth value. Ask `baseline is None`.",
+            "`if baseline` fails for a tensor of several numbers, which has no truth value. Test "
+            "`baseline is None`.",
         ),
         _mistake(
             "means multiplied",
@@ -182,7 +184,7 @@ ANSWER = Answer(
         _mistake(
             "nothing returned",
             edit("return -", "-"),
-            "Nothing is returned: a `return` is missing in front of the loss.",
+            "Nothing is returned: return the loss.",
         ),
         _mistake(
             "mean forgotten",
@@ -203,18 +205,20 @@ ANSWER = Answer(
         _mistake(
             "rewards times rewards",
             edit("log_probs * adv", "rewards * adv"),
-            "You weigh the rewards with the rewards; the log-probabilities do not occur.",
+            "You multiply the rewards by the rewards; the log-probabilities do not occur. Multiply "
+            "log_probs by the rewards.",
         ),
         _mistake(
             "log-probabilities squared",
             edit("advantages.detach()", "log_probs.detach()"),
-            "You weigh the log-probabilities with themselves; the rewards do not occur.",
+            "You multiply the log-probabilities by themselves; the rewards do not occur. Multiply "
+            "log_probs by the rewards.",
         ),
         _mistake(
             "log-probabilities for rewards",
             edit("rewards if", "log_probs if"),
-            "Without a baseline you weigh the log-probabilities with themselves, and the rewards do "
-            "not occur.",
+            "Without a baseline you multiply the log-probabilities by themselves, and the rewards do "
+            "not occur. Multiply log_probs by the rewards.",
         ),
         _mistake(
             "baseline subtracted from the log-probabilities",
@@ -241,15 +245,15 @@ ANSWER = Answer(
         wrong(
             "None taken for a number",
             edit(ADVANTAGES, "rewards - baseline"),
-            "Without a baseline your code raises a TypeError, because it computes with None. Ask "
+            "Without a baseline your code raises a TypeError, because it computes with None. Test "
             "`baseline is None` first, and take the rewards as they are.",
             recognise=partial(_raises, "TypeError", False),
         ),
         wrong(
             "without a baseline it stops",
             edit("rewards if baseline is None", "baseline.detach() if baseline is None"),
-            "Called without a baseline, your code raises an error. The rewards are then taken as they "
-            "are.",
+            "Called without a baseline, your code raises an error. Take the rewards as they are "
+            "then.",
             recognise=lambda case, got: (got.error is None) == (case["baseline"] is not None),
         ),
         wrong(

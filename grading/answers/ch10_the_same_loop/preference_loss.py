@@ -114,7 +114,7 @@ ANSWER = Answer(
         _mistake(
             "sigmoid without the log",
             edit("logsigmoid", "sigmoid"),
-            "The log is missing. Minus a probability pulls hardly at all where the model is wrong and "
+            "The log is missing. Minus a probability has hardly any gradient where the model is wrong and "
             "sure of it.",
         ),
         _mistake(
@@ -148,7 +148,8 @@ ANSWER = Answer(
         _mistake(
             "sum for mean",
             edit(".mean()", ".sum()"),
-            "You add up where the mean is asked for, so the loss grows with the number of pairs.",
+            "You add up where the mean is asked for, so the loss grows with the number of pairs. Return "
+            "the mean.",
         ),
         _mistake(
             "sign forgotten",
@@ -164,7 +165,8 @@ ANSWER = Answer(
         _mistake(
             "squared difference",
             edit(LOSS, f"(({DIFFERENCE}) ** 2).mean()"),
-            "A squared difference is smallest when both answers have the *same* score.",
+            "A squared difference is smallest when both answers have the *same* score. The loss is "
+            "-log(sigmoid(...)) of the difference.",
         ),
         _mistake(
             "number instead of a tensor",
@@ -175,12 +177,13 @@ ANSWER = Answer(
         _mistake(
             "rejected detached",
             edit("chosen - rejected", "chosen - rejected.detach()"),
-            "No gradient reaches the rejected scores: only half of each comparison is learned.",
+            "No gradient reaches the rejected scores: only half of each comparison is learned. Leave out "
+            "detach().",
         ),
         _mistake(
             "nothing returned",
             edit("return -", "-"),
-            "Nothing is returned: a `return` is missing in front of the loss.",
+            "Nothing is returned: return the loss.",
         ),
         _mistake(
             "loss detached",
@@ -207,7 +210,7 @@ ANSWER = Answer(
         _mistake(
             "rejected subtracted twice",
             edit("- margin", "- rejected"),
-            "You subtract the rejected scores twice, and the margin not at all.",
+            "You subtract the rejected scores twice, and the margin not at all: chosen - rejected - margin.",
         ),
         wrong(
             "always log(2)",

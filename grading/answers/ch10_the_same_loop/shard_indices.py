@@ -187,7 +187,7 @@ ANSWER = Answer(
         wrong(
             "drop_last reversed",
             edit(SHARE, "n // world_size if not drop_last else math.ceil(n / world_size)"),
-            "drop_last=True leaves examples out, False fills up: you have it the other way round.",
+            "drop_last=True leaves examples out, False fills the order up: you have it the other way round.",
         ),
         wrong(
             "filled up with one example",
@@ -241,7 +241,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned",
             edit("return order", "order"),
-            "Nothing is returned: a `return` is missing in front of the worker's part of the order.",
+            "Nothing is returned: return the worker's part of the order.",
         ),
         wrong(
             "dropped without being asked",
@@ -255,14 +255,14 @@ ANSWER = Answer(
         wrong(
             "with drop_last it stops",
             edit("n // world_size if", "n / world_size if"),
-            "With drop_last=True your code raises an error, and without it does not. A share is a whole "
+            "With drop_last=True your code raises an error, and without it it does not. A share is a whole "
             "number: n // world_size.",
             recognise=partial(_stops, True),
         ),
         wrong(
             "without drop_last it stops",
             edit("math.ceil(n / world_size)", "math.ceil()"),
-            "Without drop_last your code raises an error, and with it does not. A share is a whole "
+            "Without drop_last your code raises an error, and with it it does not. A share is a whole "
             "number: math.ceil(n / world_size).",
             recognise=partial(_stops, False),
         ),
@@ -280,7 +280,7 @@ ANSWER = Answer(
             "most examples read by nobody",
             edit("torch.randperm(n,", "torch.randperm(world_size,"),
             "Most examples are read by nobody. Does the order hold all n of them, and does each worker's "
-            "part of it go on to its end?",
+            "part reach to its end?",
             recognise=_most_unread,
         ),
         wrong(
@@ -308,8 +308,8 @@ ANSWER = Answer(
         wrong(
             "as many as asked, and the wrong ones",
             edit("1000 * epoch", "1000 * rank"),
-            "Each worker gets the right number of examples, but together they leave some out that others "
-            "read several times. Let all cut up the same order, each from its own place.",
+            "Each worker gets the right number of examples, but together they leave some out "
+            "and read others several times. All have to cut up the same order, each from its own place.",
             recognise=_others_read,
         ),
     ),

@@ -644,7 +644,7 @@ def test_whose_gradient_a_step_used_is_said():
 
         return clinic_c
 
-    assert got(in_order("B", "S")) == "in yours 3 of the first 3 do not"
+    assert got(in_order("B", "S")) == "in yours, 3 of the first 3 steps do not"
     assert got(in_order("B", "S", "Z")) == (
         "only your first step does not, and there were gradients before the call"
     )
@@ -660,7 +660,7 @@ def test_whose_gradient_a_step_used_is_said():
             losses.append(loss.item())
         return losses
 
-    assert got(steps_twice) == "in yours 3 of the first 3 do not"
+    assert got(steps_twice) == "in yours, 3 of the first 3 steps do not"
 
 
 def test_an_array_for_a_list_gets_an_answer_in_words():
