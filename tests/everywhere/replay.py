@@ -30,7 +30,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 #: What a kernel needs besides PyTorch.
 PACKAGES = (
     *("ipykernel", "ipython", "ipywidgets", "matplotlib", "numpy", "pillow", "scikit-learn"),
-    "jupytext",  # the hidden lines of solved notebooks read the reference solutions
+    # The hidden lines of solved notebooks read the reference solutions, and pack what they are asked.
+    *("jupytext", "safetensors"),
 )
 RELEASED = REPOSITORY / "notebooks"
 SANITIZE = REPOSITORY / "tests" / "notebooks" / "nbval_sanitize.cfg"
