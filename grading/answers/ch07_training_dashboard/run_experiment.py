@@ -169,7 +169,9 @@ def _never_gets_on(got):
     """At the level of guessing to the end, and jumping about: each epoch starts afresh."""
     losses = got["runs"]["fit"]["loss"]
     at_guessing = min(losses) > 0.55 and max(losses) < 1.5
-    return not _fits(got) and got["same"]["again"] and at_guessing and _swing(losses) > 0.0105
+    same = got["same"]  # adam at its own rate, which is low, is slow from another cause
+    asked = not _fits(got) and same["again"] and not same["lr"]
+    return asked and at_guessing and _swing(losses) > 0.0105
 
 
 @_histories
@@ -550,14 +552,6 @@ ANSWER = Answer(
         wrong(
             "learning rate ignored",
             edit(
-                "torch.optim.SGD(model.parameters(), lr=lr)", "torch.optim.SGD(model.parameters())"
-            ),
-            'With "sgd" the learning rate changes nothing: pass lr to both optimizers.',
-            recognise=_only_same("sgd_lr"),
-        ),
-        wrong(
-            "learning rate ignored",
-            edit(
                 "torch.optim.Adam(model.parameters(), lr=lr)",
                 "torch.optim.Adam(model.parameters())",
             ),
@@ -589,14 +583,6 @@ ANSWER = Answer(
             "The form is right, and adam at 0.01 does not reach an accuracy of 0.9 in 50 epochs. Does each "
             "epoch go through all batches, with the four beats in order, and compare predictions with labels?",
             lambda wrong, trials: "fit" in wrong and not all(_fits(t.got) for t in trials),
-        ),
-        Symptom(
-            "losses that do not fall",
-            edit('["loss"].append(mean_loss)', '["loss"].append(accuracy)'),
-            'The accuracy rises, and what stands under "loss" does not fall.',
-            lambda wrong, trials: any(
-                t.got["runs"]["fit"]["loss"][-1] >= t.got["runs"]["fit"]["loss"][0] for t in trials
-            ),
         ),
     ),
 )
