@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from course_lib.data import digits
 from course_lib.models import MLP
 from grading.authoring.execute import RunningInterpreter
 
+#: For what takes a second; many more only where something is wrong.
+SECONDS = 120
 SHARDS = [list(range(rank, 80, 2)) for rank in range(2)]
 #: A model that says which process it is in, and never ends; and a process that trains it.
 _WAITS = """
@@ -198,9 +201,14 @@ def place(repository: Path, tmp_path: Path) -> dict[str, str]:
 def two_workers(place: dict[str, str]) -> list[psutil.Process]:
     """The workers, when both are in the middle of a step."""
     numbers: set[int] = set()
-    while len(numbers) < 2:
-        with open(place["PIPE"]) as pipe:  # until a worker opens the other end
-            numbers |= set(map(int, pipe.read().split()))
+    pipe = os.open(place["PIPE"], os.O_RDWR)  # open at both ends, so reading waits for a worker
+    try:
+        while len(numbers) < 2:
+            ready, _, _ = select.select([pipe], [], [], SECONDS)
+            assert ready, f"{len(numbers)} of 2 workers came so far"
+            numbers |= set(map(int, os.read(pipe, 4096).split()))
+    finally:
+        os.close(pipe)
     return [psutil.Process(number) for number in numbers]
 
 
@@ -236,11 +244,12 @@ def test_workers_of_a_notebook_end_with_its_cell_and_with_its_kernel(place) -> N
     client = kernel.client()
     client.start_channels()
     try:
-        client.wait_for_ready(timeout=120)
-        cell = client.execute(_ASKS)
+        client.wait_for_ready(timeout=SECONDS)
+        # Else the kernel would drop what it is asked right after the interrupt.
+        cell = client.execute(_ASKS, stop_on_error=False)
         workers = two_workers(place)
         kernel.interrupt_kernel()
-        replies = iter(lambda: client.get_shell_msg(timeout=120), None)
+        replies = iter(lambda: client.get_shell_msg(timeout=SECONDS), None)
         reply = next(each for each in replies if each["parent_header"]["msg_id"] == cell)
         assert reply["content"]["ename"] == "KeyboardInterrupt"
         assert all_end(workers)
