@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,16 @@ sys.path.append(str(REPOSITORY / "docs" / "site"))
 # workers do not fight over them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+
+#: Of a browser. Conditions are waited for, so a long limit costs time only where something is wrong.
+WAIT_SECONDS = 60
+_QUIET = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+)
 
 #: In the environment of everything that tests start, whenever it starts: no submission may see it
 #: (``tests/hostile``).
@@ -89,6 +99,25 @@ def needs_program(needs: Callable[[bool, str], None]) -> Callable[..., Path]:
         return Path(path)
 
     return require
+
+
+@pytest.fixture(scope="session")
+def chromium(needs_program: Callable) -> Iterator:
+    """Debian's Chromium, driven by Playwright: one for all tests of a worker, which can have no second.
+    Each page gets a profile of its own."""
+    from playwright.sync_api import expect, sync_playwright
+
+    program = needs_program("chromium")
+    # Conditions are waited for, so a long limit costs time only where something is wrong.
+    expect.set_options(timeout=1000 * WAIT_SECONDS)
+    root = hasattr(os, "geteuid") and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(program),
+            args=[*_QUIET, *(["--no-sandbox"] if root else [])],
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.browser.notebook_page import END_KERNELS, Lab, NotebookPage
 from tests.browser.panel_in_page import SCREENSHOTS
@@ -21,13 +21,6 @@ START_SECONDS = 60
 STEP_SECONDS = 60
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
 _BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
-_QUIET = (
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture(scope="session")
@@ -101,22 +94,6 @@ def _wait_for_address(process: subprocess.Popen) -> re.Match | None:
     except queue.Empty:
         pass
     return None
-
-
-@pytest.fixture(scope="session")
-def chromium(needs_program: Callable) -> Iterator[Browser]:
-    """Debian's Chromium, driven by Playwright. Each page gets a profile of its own."""
-    program = needs_program("chromium")
-    # Conditions are waited for, so a long limit costs time only where something is wrong.
-    expect.set_options(timeout=STEP_SECONDS * 1000)
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(program),
-            args=[*_QUIET, *(["--no-sandbox"] if root else [])],
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

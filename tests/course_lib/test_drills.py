@@ -8,8 +8,12 @@ from course_lib import drills, progress
 from course_lib.chapters import CHAPTERS
 from course_lib.drills import another, templates
 
-#: Every module of the folder, by the number of its chapter.
-NUMBERS = sorted(each.name.removeprefix("ch") for each in iter_modules(drills.__path__))
+#: Every module of questions in the folder, by the number of its chapter.
+NUMBERS = sorted(
+    each.name.removeprefix("ch")
+    for each in iter_modules(drills.__path__)
+    if each.name.startswith("ch")
+)
 TEMPLATES = [(number, each) for number in NUMBERS for each in templates(number)]
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.conftest import chromium as chromium
 from tests.grading.conftest import sandbox as sandbox
 from tests.hub.machine import (
     PROXY,
