@@ -153,7 +153,7 @@ observe.remote = lambda name, payload, nonce, **more: changed(
         ),
         ORDER,
         # It is decoded once, however often it is named.
-        "yours has 100 entries",
+        "your list has 100 entries",
     ),
     Case(
         "a message with more results than cases",
