@@ -53,7 +53,7 @@ _IDLE = """(path) => {
     const kernel = widget?.sessionContext?.session?.kernel;
     return widget?.context?.path === path && kernel?.status === "idle";
 }"""
-#: ``interact`` lays the same figure out anew each time, and shows it inline.
+#: ``interact`` lays the figure out again each time, and shows it inline.
 _INTERACT = """\
 import io
 import ipywidgets
@@ -212,13 +212,10 @@ def _first_control(root: Locator, name: str) -> tuple[Locator, list[str]]:
     return root.get_by_role("checkbox").first, ["Space"]
 
 
-@contextlib.contextmanager
-def _lab(private: Path) -> Iterator[_Lab]:
-    """The learner's own command with default settings, and Chromium without a window."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        raise SystemExit("Chromium is missing. Debian or Ubuntu: sudo apt install chromium")
-    folder = private / "my-course"
+def private_lab(private: Path, folder: Path) -> tuple[list[str], dict[str, str]]:
+    """The learner's own command for the course in ``folder``, and the environment in which all that JupyterLab
+    keeps is in ``private``, with default settings. The tests start it, too."""
+    # The page then holds the application as `window.jupyterapp`.
     (private / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
     environment = {
         **os.environ,
@@ -231,6 +228,17 @@ def _lab(private: Path) -> Iterator[_Lab]:
         "IPYTHONDIR": str(private / "ipython"),
     }
     command = [sys.executable, "-m", "course_lib", "lab", "--no-browser", "--folder", str(folder)]
+    return command, environment
+
+
+@contextlib.contextmanager
+def _lab(private: Path) -> Iterator[_Lab]:
+    """JupyterLab as a learner starts it, and Chromium without a window."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        raise SystemExit("Chromium is missing. Debian or Ubuntu: sudo apt install chromium")
+    folder = private / "my-course"
+    command, environment = private_lab(private, folder)
     with (private / "log").open("w") as log:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment

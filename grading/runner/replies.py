@@ -10,10 +10,9 @@ import struct
 
 import msgspec
 
+from course_lib.exercises.checking.model import MAX_BYTES
+
 _LONGEST_LINE = 4_096
-#: Of one packed observation, as in ``course_lib.exercises.checking.wire``. What runs a kernel has no use for
-#: torch, which that module imports; a test holds the two together.
-MAX_BYTES = 16 * 2**20
 
 
 class Reply(msgspec.Struct, frozen=True):

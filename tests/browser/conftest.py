@@ -1,10 +1,8 @@
 """The course as a learner meets it: ``python -m course_lib lab`` and Chromium, without a window."""
 
-import os
 import queue
 import re
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +11,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page
 
+from benchmarks.in_browser import private_lab
 from tests.browser.notebook_page import END_KERNELS, Lab, NotebookPage
 from tests.browser.panel_in_page import SCREENSHOTS
+from tests.conftest import WAIT_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
-STEP_SECONDS = 60
 _ADDRESS = re.compile(r"(http://\S+?)/lab\?token=(\w+)")
 _BADGE = '<svg xmlns="http://www.w3.org/2000/svg" width="117" height="20"/>'
 
@@ -43,19 +42,7 @@ def _started(repository: Path, private: Path) -> Iterator[Lab]:
     if not any((repository / "notebooks").glob("*.ipynb")):
         pytest.skip("there is no released notebook yet")
     folder = private / "my-course"
-    # The page then holds the application as `window.jupyterapp`.
-    (private / "jupyter_lab_config.json").write_text('{"LabApp": {"expose_app_in_browser": true}}')
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(repository),
-        "PYTHONUNBUFFERED": "1",
-        "JUPYTER_CONFIG_DIR": str(private),
-        "JUPYTER_DATA_DIR": str(private / "data"),
-        "JUPYTER_RUNTIME_DIR": str(private / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(private / "settings"),
-        "IPYTHONDIR": str(private / "ipython"),
-    }
-    command = [sys.executable, "-m", "course_lib", "lab", "--no-browser", "--folder", str(folder)]
+    command, environment = private_lab(private, folder)
     with (private / "log").open("w") as log:
         process = subprocess.Popen(
             command,
@@ -72,7 +59,7 @@ def _started(repository: Path, private: Path) -> Iterator[Lab]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=STEP_SECONDS)
+                process.wait(timeout=WAIT_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -129,7 +116,7 @@ def _opened_page(chromium: Browser, name: str) -> Iterator[Page]:
         lambda route: route.fulfill(content_type="image/svg+xml", body=_BADGE),
     )
     page = context.new_page()
-    page.set_default_timeout(STEP_SECONDS * 1000)
+    page.set_default_timeout(WAIT_SECONDS * 1000)
     yield page
     name = re.sub(r"[^\w]+", "_", name).strip("_")
     page.screenshot(path=str(SCREENSHOTS / f"{name}.png"))

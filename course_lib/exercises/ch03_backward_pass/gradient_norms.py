@@ -179,7 +179,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _names(names: Iterable) -> str:
-    """Three at the most; what is no name is told by its type."""
+    """At most three; a key that is not a name is described by its type."""
     shown = [name if isinstance(name, str) else seen(name) for name in names]
     return ", ".join(sorted(shown)[:3]) + (", ..." if len(shown) > 3 else "")
 

@@ -1,4 +1,7 @@
-"""``StandardizedDataset``, public half."""
+"""``StandardizedDataset``, public half.
+
+Long: tensors, arrays, types and statistics have lines of their own.
+"""
 
 import copy
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""``iterate_batches``, public half."""
+"""``iterate_batches``, public half. Long: many orders are right, so the check looks at patterns."""
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping

@@ -60,7 +60,7 @@ def _observe_chain(cls: Any, chain: Mapping[str, float], notes: Notes) -> None:
 
 
 def _gained(nodes: list[Any], root: Any) -> list[Any]:
-    """By how much backward() from ``root`` changes the gradients; what is no number, as it is."""
+    """By how much backward() from ``root`` changes the gradients; anything but a number is left as it is."""
     before = [_number(node.grad) for node in nodes]
     root.backward()
     after = [_number(node.grad) for node in nodes]
@@ -217,7 +217,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _total(gains: tuple[Any, ...]) -> Any:
-    """The sum of what a value gained; the first that is no number where there is one."""
+    """The sum of what a value gained; if something in it is not a number, the first such thing."""
     others = [gain for gain in gains if not isinstance(gain, float)]
     return others[0] if others else sum(gains)
 

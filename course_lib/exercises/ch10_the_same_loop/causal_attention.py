@@ -1,4 +1,7 @@
-"""``causal_attention``, public half."""
+"""``causal_attention``, public half.
+
+Long: the check reads the weights off the results, to judge mask, scale and softmax apart.
+"""
 
 import math
 from collections.abc import Iterator, Mapping

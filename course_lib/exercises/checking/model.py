@@ -8,6 +8,8 @@ from typing import Any
 #: One test case: plain data and tensors under string keys (what ``wire`` can carry). ``asks`` holds
 #: the names of the aspects that it is about; a case without it asks for every aspect.
 Case = Mapping[str, Any]
+#: Of one packed message, such as an observation. It stands here because this module imports no torch.
+MAX_BYTES = 16 * 2**20
 
 
 @dataclass

@@ -13,8 +13,9 @@ from typing import Any
 
 import torch
 
+from course_lib.exercises.checking.model import MAX_BYTES
+
 MAGIC = b"TLW1"
-MAX_BYTES = 16 * 2**20
 MAX_DEPTH = 16
 MAX_NODES = 200_000
 _TEXT_LIMIT = 2_000

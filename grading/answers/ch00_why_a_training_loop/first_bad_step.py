@@ -1,4 +1,4 @@
-"""``first_bad_step``, secret half."""
+"""``first_bad_step``, secret half. Long: it names many ways to compare with the wrong loss."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""``trace_shapes``, secret half."""
+"""``trace_shapes``, secret half. Long: hooks can be set, kept and read in many wrong ways."""
 
 import contextlib
 from unittest import mock

@@ -1,4 +1,4 @@
-"""``cross_entropy``, secret half."""
+"""``cross_entropy``, secret half. Long: it names many slips in one formula."""
 
 import math
 

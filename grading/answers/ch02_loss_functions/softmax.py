@@ -1,4 +1,4 @@
-"""``softmax``, secret half."""
+"""``softmax``, secret half. Long: it names many slips in one formula."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,7 @@
-"""``numerical_gradient``, secret half."""
+"""``numerical_gradient``, secret half.
+
+Long: it names many slips in one formula and in what is put back.
+"""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""``clip_gradients``, secret half."""
+"""``clip_gradients``, secret half. Long: it names many slips in the norm and in the factor."""
 
 import itertools
 import math

@@ -1,4 +1,7 @@
-"""``train_one_epoch``, secret half."""
+"""``train_one_epoch``, secret half.
+
+Long: any of the four beats can be left out or moved, and the mean be another.
+"""
 
 import math
 import re

@@ -1,4 +1,7 @@
-"""``StandardizedDataset``, secret half."""
+"""``StandardizedDataset``, secret half.
+
+Long: tensors, arrays, types, constant features and given statistics can each go wrong in ways of their own.
+"""
 
 import copy
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""``evaluate``, secret half."""
+"""``evaluate``, secret half.
+
+Long: mode, graph, means and counts are asked for, and each has mistakes of its own.
+"""
 
 import contextlib
 import copy

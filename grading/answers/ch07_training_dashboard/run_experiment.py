@@ -1,6 +1,6 @@
 """``run_experiment``, secret half.
 
-Right runs differ in their numbers, so mistakes are recognised by how the losses behave.
+Long, because right runs differ in their numbers: mistakes are recognised by how the losses behave.
 """
 
 import math

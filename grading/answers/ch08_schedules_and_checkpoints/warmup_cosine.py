@@ -1,4 +1,4 @@
-"""``warmup_cosine``, secret half."""
+"""``warmup_cosine``, secret half. Long: it names many slips in one formula."""
 
 import cmath
 import math

@@ -1,4 +1,7 @@
-"""``DynamicLossScaler``, secret half."""
+"""``DynamicLossScaler``, secret half.
+
+Long: a scaler has a state, and what it does in each is a symptom of its own.
+"""
 
 import math
 from collections.abc import Sequence
