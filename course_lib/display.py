@@ -42,13 +42,21 @@ class Text:
 
 
 def show(result: Any) -> None:
-    """Display ``result`` in a notebook; print it where there is none."""
-    if in_ipython() is None:
+    """Display ``result`` in a notebook; print it where there is none, in IPython's terminal too."""
+    shell = in_ipython()
+    if shell is None or _only_prints(shell):
         write(repr(result))
         return
     from IPython.display import display
 
     display(result)
+
+
+def _only_prints(shell: Any) -> bool:
+    """Is what ``shell`` displays printed as it is, also where the terminal cannot show it?"""
+    from IPython.core.displaypub import DisplayPublisher
+
+    return type(shell.display_pub) is DisplayPublisher
 
 
 def in_ipython() -> Any:

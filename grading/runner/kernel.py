@@ -8,7 +8,6 @@ import ast
 import contextlib
 import math
 import re
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import Any
 
 import zmq
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import run_sync
 
 from grading.runner.limits import Limits
 from grading.runner.outputs import CellOutputs, OutputBudget
@@ -102,7 +102,8 @@ def _end(manager: KernelManager) -> None:
         try:
             manager.shutdown_kernel(now=True)
         except zmq.Again:  # it is asked to stop what it runs first, and takes no message
-            manager.signal_kernel(signal.SIGKILL)
+            run_sync(manager.provisioner.kill)()
+            run_sync(manager.provisioner.wait)()
             manager.cleanup_resources()
 
 

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 
+from course_lib import display
 from course_lib.chapters import CHAPTERS
 from course_lib.display import HEIGHT, WIDTH, Text, show
 from course_lib.exercises import chapter_exercises
@@ -93,7 +95,9 @@ def test_what_does_not_fit_is_counted():
     assert text.endswith("Go on.")
 
 
-def test_a_terminal_without_unicode_is_no_reason_to_fail(monkeypatch):
+@pytest.mark.parametrize("shell", [None, InteractiveShell], ids=["Python", "IPython"])
+def test_a_terminal_without_unicode_is_no_reason_to_fail(shell, monkeypatch):
+    monkeypatch.setattr(display, "in_ipython", lambda: shell and shell())
     latin = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", latin)
     show(Text("\u2713 right \u2026 \u20ac"))
