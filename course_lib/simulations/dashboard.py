@@ -31,7 +31,7 @@ def _frames(batch_size: int, often: bool) -> tuple[int, ...]:
     fewer of the later ones."""
     per_epoch = -(-POINTS // batch_size)
     first = range(11) if often else (0, 2, 5)
-    epochs = range(1, _EPOCHS + 1) if often else (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 50)
+    epochs = range(1, _EPOCHS + 1) if often else (1, 2, 4, 6, 10, 15, 20, 30, 50)
     return tuple(sorted({*first, *(per_epoch * epoch for epoch in epochs)}))
 
 

@@ -35,7 +35,6 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 #: Bytes of a file that can still be sent around.
 LIMIT = 5_000_000
-_TYPES = {".webp": "image/webp", ".png": "image/png"}
 #: Of each control's values, one in so many is kept.
 _THINNED = (1, 2, 4, 8, 16)
 #: Three bytes become four letters.
@@ -145,7 +144,7 @@ def _bytes_of(recording: Recording) -> int:
 
 def _address(recording: Recording, name: str) -> str:
     content = base64.b64encode((recording.pictures / name).read_bytes()).decode("ascii")
-    return f"data:{_TYPES[Path(name).suffix]};base64,{content}"
+    return f"data:image/webp;base64,{content}"
 
 
 def _shared() -> str:

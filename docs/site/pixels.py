@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-#: Up to so many changed pixels, a palette is tried beside WebP; above, WebP always wins.
-_SMALL = 40_000
 _WEBP = {"format": "WEBP", "lossless": True, "method": 3, "quality": 50}
 
 
@@ -21,13 +19,13 @@ def overlay(before: np.ndarray, after: np.ndarray) -> np.ndarray | None:
     return np.where(changed, after, np.uint32(0)) if changed.any() else None
 
 
-def encode(layer: np.ndarray) -> tuple[bytes, str]:
-    """The layer as a file and the file's suffix: WebP or, where that is smaller, palette PNG."""
-    best = _saved(_image(layer), **_WEBP), ".webp"
-    palette = _palette(layer)
-    if palette is not None:
-        best = min(best, (_saved(palette, format="PNG", optimize=True), ".png"), key=_length)
-    return best
+def encode(layer: np.ndarray) -> bytes:
+    """The layer as a WebP file, without loss."""
+    rgba = np.ascontiguousarray(layer).view(np.uint8).reshape(*layer.shape, 4)
+    image = Image.fromarray(rgba, "RGBA")
+    file = io.BytesIO()
+    (image if (layer >> 24 == 0).any() else image.convert("RGB")).save(file, **_WEBP)
+    return file.getvalue()
 
 
 def decode(files: list[Path]) -> np.ndarray:
@@ -46,36 +44,3 @@ def from_rgba(rgba: np.ndarray) -> np.ndarray:
     picture = np.ascontiguousarray(rgba).view(np.uint32)[..., 0].copy()
     picture |= np.uint32(0xFF000000)
     return picture
-
-
-def _palette(layer: np.ndarray) -> Image.Image | None:
-    shown = layer[layer >> 24 > 0]
-    if len(shown) > _SMALL:
-        return None
-    colors = np.unique(shown)
-    if len(colors) > 255:
-        return None
-    # Number 0 is what is transparent.
-    numbers = np.zeros(layer.shape, np.uint8)
-    numbers[layer >> 24 > 0] = np.searchsorted(colors, shown) + 1
-    image = Image.fromarray(numbers, "P")
-    rgb = colors.view(np.uint8).reshape(-1, 4)[:, :3]
-    image.putpalette(bytes(3) + rgb.tobytes())
-    image.info["transparency"] = 0
-    return image
-
-
-def _image(layer: np.ndarray) -> Image.Image:
-    rgba = np.ascontiguousarray(layer).view(np.uint8).reshape(*layer.shape, 4)
-    image = Image.fromarray(rgba, "RGBA")
-    return image if (layer >> 24 == 0).any() else image.convert("RGB")
-
-
-def _saved(image: Image.Image, **how) -> bytes:
-    file = io.BytesIO()
-    image.save(file, **how)
-    return file.getvalue()
-
-
-def _length(choice: tuple[bytes, str]) -> int:
-    return len(choice[0])

@@ -235,8 +235,8 @@ def store_opening(name: str, folder: Path) -> tuple[str, tuple[int, int]]:
 
 
 def _stored(layer: np.ndarray, folder: Path) -> str:
-    data, suffix = pixels.encode(layer)
-    name = hashlib.sha256(data).hexdigest()[:12] + suffix
+    data = pixels.encode(layer)
+    name = hashlib.sha256(data).hexdigest()[:12] + ".webp"
     path = folder / name
     if not path.exists():
         half = path.with_suffix(f".{os.getpid()}")
@@ -259,7 +259,7 @@ def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], rows: list[
         old.unlink(missing_ok=True)  # another build may be at the same
     used = {opening}.union(*(row.layers for row in rows))
     for path in folder.iterdir():
-        if path.name not in used and path.suffix in (".webp", ".png"):
+        if path.name not in used and path.suffix == ".webp":
             path.unlink(missing_ok=True)
     path = cache / name / f"{digest}.json"
     path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
