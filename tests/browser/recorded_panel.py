@@ -38,8 +38,10 @@ class RecordedPanel:
         box = row.locator("input")
         if box.get_attribute("type") == "checkbox":
             return int(box.is_checked())
-        assert box.get_attribute("aria-valuetext") == dim.shown[int(box.input_value())]
-        return int(box.input_value())
+        # Both at once: a film may be running.
+        said, stop = box.evaluate("box => [box.getAttribute('aria-valuetext'), Number(box.value)]")
+        assert said == dim.shown[stop]
+        return stop
 
     def last_stop(self, dim: Dimension) -> int:
         """The last one that can be reached from where the panel opens: a film ends where its run does."""
