@@ -93,12 +93,8 @@ bench-marks: $(EVERYONE)  ## maintainer: are marks the same with every cell run 
 	$(IN_VENV) -m benchmarks.same_marks --learners $(or $(LEARNERS),300)
 
 .PHONY: bench-grading
-bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde (LEARNERS=40)
-	$(IN_VENV) -m benchmarks.grading --learners $(or $(LEARNERS),40)
-
-.PHONY: bench-regrading
-bench-regrading: $(EVERYONE)  ## maintainer: how fast a class is graded again, unchanged (LEARNERS=300)
-	$(IN_VENV) -m benchmarks.grading --again --learners $(or $(LEARNERS),300)
+bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde, into the handbook (LEARNERS=40)
+	$(IN_VENV) -m benchmarks.grading --write --learners $(or $(LEARNERS),40)
 
 .PHONY: bench-watching
 bench-watching: $(EVERYONE)  ## maintainer: how soon after hand-in a page is there (LEARNERS=40)

@@ -4,10 +4,8 @@ Run by ``make bench-grading``; no part of the tests. One run: a class of honest 
 stock nbgrader grades it, then ours with one worker and with two, and with two workers whose kernels
 are started anew, each in a fresh course directory and a process of its own, start-up included. The
 marks in all gradebooks have to be equal. Feedback pages are timed apart: stock makes them with
-another command. At the end each stage is timed, one submission at a time.
-
-``make bench-regrading`` (``--again``) grades a class, then again unchanged, then with one submission
-changed: what an instructor waits for when little is new.
+another command. At the end each stage is timed, one submission at a time. ``--write`` puts the
+tables into the handbook.
 """
 
 import argparse
@@ -45,6 +43,8 @@ from grading.runner import run as run_module
 from grading.runner.run import RunRecord, run
 from grading.runner.zygote import close_idle
 
+HANDBOOK = REPOSITORY / "docs" / "handbook.md"
+END = "<!-- End of what it writes. -->"
 STAGES_MEASURED = 5
 #: A course that runs submissions as nbgrader does, unprotected: these are our own.
 STOCK = f"""\
@@ -76,41 +76,30 @@ def main() -> None:
     )
     parser.add_argument("--chapter", default="05")
     parser.add_argument("--learners", type=int, default=40)
-    parser.add_argument("--again", action="store_true")
+    parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    measure = _regrade if options.again else _compare
     compile_course()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        measure(find_chapter(options.chapter), options.learners, Path(folder))
-
-
-def _regrade(chapter: Chapter, learners: int, course: Path) -> None:
-    make_class(chapter, learners, course)
-    command = [sys.executable, "-m", "benchmarks.grade_timed", chapter.number, str(course), "2"]
-    busy = os.getloadavg()[0]
-    first, again = _timed(command, REPOSITORY), _timed(command, REPOSITORY)
-    marks = marks_of(course, chapter)
-    changed = next((course / "submitted").glob(f"*/{chapter.id}/*.ipynb"))
-    changed.write_text(changed.read_text(encoding="utf-8").replace("# by learner", "# of learner"))
-    one = _timed(command, REPOSITORY)
-    equal = len(marks) == learners and marks_of(course, chapter) == marks
-    print(
-        f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
-        f"feedback pages included; load average when it began: {busy:.1f}.\n"
-    )
-    print("| `grade --jobs 2` | seconds | beside the first time |\n|---|---:|---:|")
-    for name, measured in (
-        ("for the first time", first),
-        ("again, nothing changed", again),
-        ("again, one submission changed", one),
-    ):
-        share = measured.seconds / first.seconds
-        print(f"| {name} | {measured.seconds:.1f} | {share:.3f} |")
+        text, equal = _compare(find_chapter(options.chapter), options.learners, Path(folder))
+    print(text)
     if not equal:
         raise SystemExit("The marks are not equal.")
+    if options.write:
+        write("bench-grading", text)
 
 
-def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
+def write(command: str, text: str, handbook: Path = HANDBOOK) -> None:
+    """Put ``text`` between the marks of ``make command``."""
+    mark = f"<!-- Written by `make {command}`. -->"
+    before, begin, rest = handbook.read_text(encoding="utf-8").partition(mark)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{handbook} lacks the marks {mark} and {END}.")
+    handbook.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+def _compare(chapter: Chapter, learners: int, folder: Path) -> tuple[str, bool]:
+    """The tables as Markdown, and whether all marks are equal."""
     made = folder / "made"
     make_class(chapter, learners, made)
     busy = os.getloadavg()[0]
@@ -132,11 +121,11 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
     pages = max(0.0, with_pages.seconds - again.seconds)
     marks = [marks_of(course, chapter) for course in courses.values()]
     equal = len(marks[0]) == learners and all(other == marks[0] for other in marks)
-    print(
+    lines = [
         f"Chapter {chapter.number}, {learners} submissions, {len(os.sched_getaffinity(0))} cores, "
-        f"Python {platform.python_version()}; load average when it began: {busy:.1f}.\n"
-    )
-    print("| | seconds | a submission | beside stock |\n|---|---:|---:|---:|")
+        f"Python {platform.python_version()}; load average when it began: {busy:.1f}.\n",
+        "| | seconds | a submission | beside stock |\n|---|---:|---:|---:|",
+    ]
     for name, seconds in (
         ("stock `nbgrader autograde`", stock.seconds),
         ("`grade --jobs 1`", one.seconds),
@@ -148,23 +137,21 @@ def _compare(chapter: Chapter, learners: int, folder: Path) -> None:
     ):
         base = stock_pages.seconds if "feedback" in name else stock.seconds
         ratio = base / seconds if seconds else float("inf")
-        print(f"| {name} | {seconds:.1f} | {seconds / learners:.2f} | {ratio:.1f} times |")
-    print(
+        lines.append(f"| {name} | {seconds:.1f} | {seconds / learners:.2f} | {ratio:.1f} times |")
+    lines.append(
         f"\nEqual marks: {'yes' if equal else 'NO'}. Two workers: "
         f"{one.seconds / two.seconds:.2f} times as fast as one; warm kernels: "
         f"{cold.seconds / two.seconds:.2f} times as fast as cold ones.\n"
         f"Memory of all processes, MB: stock {stock.megabytes:.0f}, one worker "
         f"{one.megabytes:.0f}, two {two.megabytes:.0f} (a worker: "
-        f"{two.megabytes - one.megabytes:.0f}), two with cold kernels {cold.megabytes:.0f}.\n",
-        flush=True,
+        f"{two.megabytes - one.megabytes:.0f}), two with cold kernels {cold.megabytes:.0f}.\n"
     )
     warm_stages, cold_stages = _stages(chapter, made, True), _stages(chapter, made, False)
-    print(f"| stage, one at a time ({STAGES_MEASURED} submissions) | warm, s | cold, s |")
-    print("|---|---:|---:|")
+    lines.append(f"| stage, one at a time ({STAGES_MEASURED} submissions) | warm, s | cold, s |")
+    lines.append("|---|---:|---:|")
     for name, seconds in warm_stages.items():
-        print(f"| {name} | {seconds:.3f} | {cold_stages[name]:.3f} |")
-    if not equal:
-        raise SystemExit("The marks are not equal.")
+        lines.append(f"| {name} | {seconds:.3f} | {cold_stages[name]:.3f} |")
+    return "\n".join(lines), equal
 
 
 def compile_course(checkout: Path = REPOSITORY) -> None:

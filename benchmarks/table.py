@@ -20,12 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.grading import STOCK, compile_course, make_class, marks_of
+from benchmarks.grading import STOCK, compile_course, make_class, marks_of, write
 from course_lib.chapters import find_chapter
 from grading.paths import REPOSITORY, CourseFolder
 
-HANDBOOK = REPOSITORY / "docs" / "handbook.md"
-BEGIN, END = "<!-- Written by `make bench-table`. -->", "<!-- End of what it writes. -->"
 CHAPTER = find_chapter("05")
 JOBS = 2
 #: Kernel start, set-up cell, first panel: as a front end runs them.
@@ -318,15 +316,6 @@ def _number(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
-def write(text: str, handbook: Path = HANDBOOK) -> None:
-    """Put ``text`` between the marks."""
-    before, begin, rest = handbook.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{handbook} lacks the marks {BEGIN} and {END}.")
-    handbook.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
@@ -360,7 +349,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(text)
     if options.write:
-        write(text)
+        write("bench-table", text)
     if {row.group for row in rows(sizes)} & set(options.only) != {
         key.split(".")[0] for key in found
     }:

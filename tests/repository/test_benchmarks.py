@@ -81,8 +81,7 @@ def test_panels_in_the_kernel(monkeypatch, capsys):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
-def test_grading_again_and_its_stages(tmp_path, monkeypatch):
-    assert "| again, nothing changed |" in _runs("grading", "--again", "--learners", "1")
+def test_the_stages_of_grading(tmp_path, monkeypatch):
     chapter = find_chapter("00")
     grading.make_class(chapter, 2, tmp_path)
     monkeypatch.setattr(grading, "STAGES_MEASURED", 1)
@@ -124,19 +123,18 @@ def test_the_table_says_what_is_met_and_what_is_not():
     assert "first line" not in text
 
 
-def test_the_table_is_written_between_its_marks(tmp_path):
+@pytest.mark.parametrize("command", ["bench-table", "bench-grading"])
+def test_a_table_is_written_between_its_marks(command, tmp_path):
     handbook = tmp_path / "handbook.md"
-    shutil.copy(table.HANDBOOK, handbook)
-    before, after = (
-        handbook.read_text().split(table.BEGIN)[0],
-        handbook.read_text().split(table.END)[1],
-    )
+    shutil.copy(grading.HANDBOOK, handbook)
+    before, begin, rest = handbook.read_text().partition(f"<!-- Written by `make {command}`. -->")
+    after = rest.partition(grading.END)[2]
     for text in ("| first |", "| second |"):
-        table.write(text, handbook)
-        assert handbook.read_text() == f"{before}{table.BEGIN}\n\n{text}\n\n{table.END}{after}"
+        grading.write(command, text, handbook)
+        assert handbook.read_text() == f"{before}{begin}\n\n{text}\n\n{grading.END}{after}"
     handbook.write_text("no marks")
     with pytest.raises(SystemExit, match="lacks the marks"):
-        table.write("| third |", handbook)
+        grading.write(command, "| third |", handbook)
 
 
 def test_a_goal_that_depends_on_the_size_does():
