@@ -23,6 +23,7 @@ from grading.errors import Problem, chapter_called
 from grading.paths import COURSE_FOLDER, CourseFolder
 
 app = typer.Typer(
+    rich_markup_mode=None,  # importing rich takes a third of the start of `--help`
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -65,7 +66,7 @@ def build(
         int | None, typer.Option(min=1, help="Chapters built at a time; default: one per core.")
     ] = None,
 ) -> None:
-    """Author: make the solved, executed notebooks from the text sources."""
+    """Author: make the notebooks, solved, from the text sources."""
     from grading.authoring.build import build as build_chapters
 
     with clear_problems():
@@ -74,7 +75,10 @@ def build(
 
 @app.command()
 def verify(chapters: Chapters = None) -> None:
-    """Author: prove that every exercise and quiz is complete and its tests work."""
+    """Author: prove that each exercise and quiz is complete.
+
+    And that its tests work.
+    """
     from grading.authoring.verify import verify as verify_chapters
 
     with clear_problems():
@@ -104,7 +108,10 @@ def mutants(
     ] = None,
     jobs: Jobs = None,
 ) -> None:
-    """Author: change each reference solution in one place after another; are the changes noticed?"""
+    """Author: are small changes of reference solutions noticed?
+
+    Each solution is changed in one place after another.
+    """
     from grading.authoring.mutation_run import mutation_test
     from grading.authoring.solutions import exercises_called
 
@@ -123,7 +130,10 @@ def fairness(
     ] = 0,
     jobs: Jobs = None,
 ) -> None:
-    """Author: do all case sets, and check and grade, judge the same work the same?"""
+    """Author: is the same work judged the same?
+
+    By all case sets, and by the check and by grading.
+    """
     from grading.authoring.fairness import fairness as compare
     from grading.authoring.solutions import exercises_called
 
@@ -140,7 +150,10 @@ def messages(
         int, typer.Option(min=0, help="Small changes of each reference solution to show, too.")
     ] = 0,
 ) -> None:
-    """Author: every message on known wrong solutions, of grading and of the check, as Markdown."""
+    """Author: every message on known wrong solutions.
+
+    Of grading and of the check, side by side, as Markdown.
+    """
     from grading.authoring.messages import messages as all_messages
     from grading.authoring.solutions import exercises_called
 
@@ -165,7 +178,10 @@ def release(
         ),
     ] = False,
 ) -> None:
-    """Author, instructor: make what learners open, and the course directory ready to grade."""
+    """Author, instructor: make what learners open.
+
+    And the course directory, ready to grade.
+    """
     from grading.authoring.release import release as release_chapters
 
     changed = []
@@ -197,7 +213,10 @@ def publish(
         str, typer.Option(help="OWNER/NAME, as in github.com/OWNER/NAME.", show_default=False)
     ],
 ) -> None:
-    """Author: put your repository's address into badges, set-up cells and links."""
+    """Author: put your repository's address everywhere.
+
+    Into badges, set-up cells and links.
+    """
     from grading.authoring.publish import publish as publish_as
 
     with clear_problems():
@@ -261,7 +280,9 @@ def grade(
         typer.Option("--container", help="In podman or docker: for machines without bubblewrap."),
     ] = False,
 ) -> None:
-    """Instructor: grade all submissions of a chapter into the gradebook, with feedback pages.
+    """Instructor: grade all submissions of a chapter.
+
+    Their points go into the gradebook, and feedback pages are made.
 
     If it is stopped, run it again: it continues where it was.
     """
@@ -323,7 +344,10 @@ def report(
         Path | None, typer.Option(help="Also write a page without names: of the whole course.")
     ] = None,
 ) -> None:
-    """Instructor: how the class did, in a chapter or in the whole course, as last graded."""
+    """Instructor: how the class did, as last graded.
+
+    In a chapter or in the whole course.
+    """
     from grading.classroom.report import report as report_class
     from grading.classroom.report import report_course
 
@@ -354,7 +378,7 @@ def export(
         str | None, typer.Option(help="The roster's column of the chapter, where it is not clear.")
     ] = None,
 ) -> None:
-    """Instructor: scores and feedback pages as the learning platform takes them."""
+    """Instructor: scores and pages for the learning platform."""
     from grading.classroom.export import export as export_class
 
     with clear_problems():
@@ -368,7 +392,10 @@ def observed(
     course: Course = COURSE_FOLDER,
     exercise: Annotated[str | None, typer.Option(help="Only this exercise or question.")] = None,
 ) -> None:
-    """Instructor: what one submission did on each case, and what was expected, as last graded."""
+    """Instructor: what one submission did on each case.
+
+    And what was expected, as last graded.
+    """
     from grading.classroom.evidence import observed as lines_of
 
     with clear_problems():
@@ -387,7 +414,10 @@ def watch(
         int | None, typer.Option(min=1, help="Submissions at a time; default: one per core.")
     ] = None,
 ) -> None:
-    """Instructor: grade each submission when it is handed in, and give its page back."""
+    """Instructor: grade what is handed in, at once.
+
+    And give its page back.
+    """
     from grading.classroom.prefork import start_server
 
     start_server()
@@ -403,7 +433,10 @@ def rename(
     new: Annotated[str, typer.Argument(help="What it is to be called.")],
     course: Course = COURSE_FOLDER,
 ) -> None:
-    """Instructor: give a learner another name, in the folders and in the gradebook."""
+    """Instructor: give a learner another name.
+
+    In the folders and in the gradebook.
+    """
     from grading.classroom.rename import rename as rename_learner
 
     with clear_problems():
@@ -412,7 +445,7 @@ def rename(
 
 @app.command()
 def demo() -> None:
-    """Instructor: grade the sample class that ships with the repository, in a fresh folder."""
+    """Instructor: grade the sample class, in a fresh folder."""
     from grading.classroom.demo import demo as grade_sample_class
 
     with clear_problems():
