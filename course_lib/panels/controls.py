@@ -1,6 +1,6 @@
 """Declared controls become widgets, and widget values become settings.
 
-Used by ``panel.py``. Only widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
+Used by ``widgets.py``. Only widgets that ipywidgets 7.7.1 (Colab) and 8 both have.
 """
 
 import math

@@ -15,7 +15,7 @@ from typing import Any
 
 import ipywidgets as widgets
 
-from course_lib.panels.panel import Panel
+from course_lib.panels.widgets import Panel
 from course_lib.simulations.base import LiveSimulation, Preset
 
 #: Seconds of training per tick, minimum and maximum. In between, three times as long as the rest of

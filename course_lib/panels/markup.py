@@ -1,6 +1,6 @@
 """The panels' HTML: heading, picture, sentence and status line.
 
-Used by ``panel.py``. Core widgets have gaps for people who cannot see the screen or use a mouse:
+Used by ``widgets.py``. Core widgets have gaps for people who cannot see the screen or use a mouse:
 the handle of a slider and the number beside it have no name, toggle buttons do not say which of
 them is chosen, ``Image`` has no alternative text. So the picture is our own ``<img>``, and
 the snippet that runs when it has loaded fills these gaps.

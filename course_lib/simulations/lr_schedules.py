@@ -4,6 +4,7 @@ Every curve is what a real scheduler of ``torch.optim.lr_scheduler`` writes into
 read before each of 200 steps. The steps stand for the whole training run, from 0 to 100 %.
 """
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -155,7 +156,10 @@ def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
-        scheduler.step()
+        with warnings.catch_warnings():
+            # PyTorch 2.6: SequentialLR calls its parts in a way that they warn of.
+            warnings.filterwarnings("ignore", "The epoch parameter", UserWarning)
+            scheduler.step()
     return np.array(rates)
 
 

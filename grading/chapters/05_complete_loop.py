@@ -201,14 +201,13 @@ outcome("p05_5", "cleared" if lower else "never cleared")
 # `model.train()` and `model.eval()` set that flag and do nothing else.
 
 # %%
-x = torch.ones(1, 8)
+x = torch.ones(1, 10_000)
 dropout = torch.nn.Dropout(p=0.5)
 dropout.train()
-with torch.random.fork_rng():  # the seed applies only inside this block
-    torch.manual_seed(0)
-    print("train mode:", dropout(x).tolist()[0])
+dropped = dropout(x)
+print("train mode:", dropped.unique().tolist(), f"with a mean of {dropped.mean():.1f}")
 dropout.eval()
-print("eval mode: ", dropout(x).tolist()[0])
+print("eval mode: ", dropout(x).unique().tolist())
 
 # %%
 norm = torch.nn.BatchNorm1d(1)
@@ -220,8 +219,8 @@ norm.eval()
 print("eval mode: ", [round(v, 2) for v in norm(batch).flatten().tolist()])
 
 # %% [markdown]
-# In train mode dropout zeroes about half of the units and doubles the rest, so that their expected
-# sum stays the same. Batch norm uses this batch's own mean, 10; in eval mode it uses the running
+# In train mode dropout zeroes about half of the units and doubles the rest, so that their mean
+# stays about the same. Batch norm uses this batch's own mean, 10; in eval mode it uses the running
 # mean, which is only 1 after a single batch. A function that trains therefore starts with
 # `model.train()`: it cannot know which mode the model was left in.
 

@@ -233,8 +233,7 @@ def _libraries(limits: Limits) -> list[str]:
     for path in (GRADING, *(repository / name for name in (".git", "answers", "tests")), *_packs()):
         if path.is_dir() and any(path.is_relative_to(top) for top in (*visible, "/usr")):
             options += ["--tmpfs", str(path)]
-    fonts = _font_cache()
-    if fonts:
+    for fonts in _font_lists():
         options += ["--ro-bind", str(fonts), f"/tmp/matplotlib/{fonts.name}"]
     return options
 
@@ -263,16 +262,17 @@ def _packs() -> list[Path]:
 
 
 @cache
-def _font_cache() -> Path | None:
-    """Matplotlib's list of fonts, made once here: it would cost every kernel seconds."""
+def _font_lists() -> list[Path]:
+    """Matplotlib's lists of fonts, made once here where there is none: that would cost every kernel seconds."""
     try:
         import matplotlib
-        from matplotlib import font_manager
     except ImportError:
-        return None
-    version = font_manager.FontManager.__version__
-    path = Path(matplotlib.get_cachedir()) / f"fontlist-v{version}.json"
-    return path if path.is_file() else None
+        return []
+    cache_folder = Path(matplotlib.get_cachedir())
+    # One for each version of the list; only matplotlib.font_manager knows which is its own, and is slow to import.
+    if not list(cache_folder.glob("fontlist-v*.json")):
+        from matplotlib import font_manager  # noqa: F401
+    return sorted(cache_folder.glob("fontlist-v*.json"))
 
 
 def _environment(root: Path, sandbox: bool) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from course_lib import panels, progress
-from course_lib.panels import panel
+from course_lib import progress, simulations
+from course_lib.panels import live, panel, widgets
 from course_lib.predictions import outcome, predict
 
 KINDS = "the loss: learns / stands still / raises an error"
@@ -108,8 +108,9 @@ def test_nothing_that_is_written_raises(said):
 
 
 def test_a_panel_asks_for_what_is_missing_and_opens_all_the_same(capsys, said, monkeypatch):
-    monkeypatch.setattr(panels, "load", lambda name: name)
-    monkeypatch.setattr(panels, "Panel", lambda simulation: opened.append(simulation))
+    monkeypatch.setattr(simulations, "load", lambda name: name)
+    monkeypatch.setattr(widgets, "Panel", lambda simulation: opened.append(simulation))
+    monkeypatch.setattr(live, "LivePanel", None)
     opened = []
     assert "Predict first, above: p01_2." in said(panel, "shape_tracker", ask="p01_2")
     predict("p01_2", "stay")

@@ -29,6 +29,17 @@ def test_doctor_says_its_first_line_before_it_imports_what_it_examines(tmp_path)
     assert loaded.isdisjoint(SLOW)
 
 
+def test_the_names_of_a_set_up_cell_come_without_what_draws(tmp_path):
+    """It is imported with the first panel; grading never shows one."""
+    names = tmp_path / "names.py"
+    names.write_text(
+        "import course_lib\n[getattr(course_lib, name) for name in course_lib.__all__]"
+    )
+    loaded = loaded_by("names", PYTHONPATH=str(tmp_path), COURSE_HOME=str(tmp_path))
+    assert "course_lib.panels" in loaded
+    assert loaded.isdisjoint({"matplotlib", "ipywidgets"})
+
+
 def test_what_is_newer_than_every_mark_looks_new(tmp_path):
     """That decides when workers start, and nothing else."""
 
