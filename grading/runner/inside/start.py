@@ -70,7 +70,7 @@ def _import_early() -> None:
 
 
 #: What a kernel imports while it starts, and what the chapters' own cells import: most of the time that is
-#: left. ipywidgets, which ``course_lib.panel`` brings along, looks for a running kernel when it is imported:
+#: left. ipywidgets, which ``course_lib.panels.live`` brings along, looks for a running kernel when it is imported:
 #: so it does not register for what a page would send, and here there is no page.
 _OF_KERNELS = (
     "IPython.core.completerlib",
@@ -83,6 +83,7 @@ _OF_KERNELS = (
 )
 _OF_CHAPTERS = (
     "course_lib.data",
+    "course_lib.panels.live",
     "matplotlib.pyplot",
     "matplotlib.backends.backend_agg",
     "stack_data",
