@@ -14,11 +14,11 @@ from course_lib.exercises.support.loop_watch import parameters_of
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     """``fit`` is judged alone: under the name ``train_one_epoch`` it finds a stand-in that returns
-    the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses, and by
-    the weights that it leaves in the model."""
+    the case's scripted numbers. A ``fit`` that loops by itself is judged by its real losses, by the
+    weights that it leaves in the model, and by whose steps these are."""
     parts = build(case)
     scripted = case["scripted"]
-    calls = 0
+    calls = steps = 0
     before = parameters_of(parts[0])
 
     def train_one_epoch(model: Any, loader: Any, loss_fn: Any, optimizer: Any) -> float:
@@ -32,12 +32,18 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             raise RuntimeError(f"train_one_epoch was called more than {len(scripted)} times")
         return scripted[calls - 1]
 
+    def count_step(*_: Any) -> None:
+        nonlocal steps
+        steps += 1
+
+    parts[3].register_step_post_hook(count_step)
     train_one_epoch.__qualname__ = "train_one_epoch"  # what an error message calls it
     scope = getattr(function, "__globals__", {})
     with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
         returned = function(*parts, case["epochs"])
     notes["stand_in_used"] = calls > 0
     notes["returned"] = returned
+    notes["optimizer_used"] = steps > 0
     notes["epochs_trained"] = calls or parts[1].passes
     after = parameters_of(parts[0])
     notes["parameters"] = after
@@ -95,6 +101,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(trained == epochs, text, f"yours trains for {trained}")
     if not observation["stand_in_used"]:
         yield Finding(observation["moved"], "the weights of the model that came in have moved")
+        if observation["moved"]:
+            text = "the steps are made by the optimizer that came in"
+            yield Finding(observation["optimizer_used"], text, "yours are made without it")
     if is_list and observation["stand_in_used"]:
         yield Finding(
             returned == case["scripted"][: len(returned)],
@@ -123,7 +132,7 @@ EXERCISE = Exercise(
         "return the list after the loop.",
     ),
     observe=_observe,
-    fields=("returned", "stand_in_used", "epochs_trained", "parameters", "moved"),
+    fields=("returned", "stand_in_used", "optimizer_used", "epochs_trained", "parameters", "moved"),
     facts=_facts,
     derived=("keeps_what_came",),
     public_cases=lambda: [

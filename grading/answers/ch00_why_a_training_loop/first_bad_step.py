@@ -28,8 +28,9 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return [2.5 * 0.9**i * uniform(0.9, 1.1) for i in range(n)]
 
     def calm(n: int) -> list[float]:
-        """So flat that nothing but what is not finite is bad, whatever it is compared with."""
-        return [2.5 * 0.98**i * uniform(0.97, 1.03) for i in range(n)]
+        """Flat, and falling all the way, so that nothing but what is not finite is bad, whatever it
+        is compared with."""
+        return [2.5 * 0.98**i * uniform(0.995, 1.005) for i in range(n)]
 
     case = losses_case
     leap = falling(9)

@@ -76,6 +76,8 @@ def _epochs_problem(case: Case, expected: Observation, got: Observation) -> str 
             "the given model does not end with the weights that the given optimizer would give it: "
             "train this model, and make neither a copy of it nor a new optimizer"
         )
+    if case["epochs"] and not got.get("optimizer_used"):
+        return "the optimizer that came in makes no step: use it instead of one of your own"
     return None
 
 
@@ -162,9 +164,6 @@ ANSWER = Answer(
     exercise="fit",
     cases=_cases,
     equivalent={"return history -> return list(history)": "It is a list."},
-    secret_only={
-        "a new optimizer in every epoch": "The check has no loop of its own to compare with."
-    },
     compare={"history": _history_problem, "epochs": _epochs_problem},
     variants=(_comprehension, _while, _own_loop, _recursive, _generator),
     misconceptions=(

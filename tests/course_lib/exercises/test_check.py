@@ -247,6 +247,22 @@ def test_a_fit_that_trains_nothing_is_not_right():
     assert "it trains for 3 epochs; yours trains for 0" in shown
 
 
+def test_a_fit_with_an_optimizer_of_its_own_is_not_right():
+    def its_own(model, loader, loss_fn, optimizer, epochs):
+        history = []
+        for _ in range(epochs):
+            fresh = type(optimizer)(model.parameters(), **optimizer.defaults)
+            history.append(right(model, loader, loss_fn, fresh))
+        return history
+
+    def the_given_one(model, loader, loss_fn, optimizer, epochs):
+        return [right(model, loader, loss_fn, optimizer) for _ in range(epochs)]
+
+    shown = in_one_line(run_check("fit", its_own))
+    assert "the steps are made by the optimizer that came in; yours are made without it" in shown
+    assert run_check("fit", the_given_one).state == "Right"
+
+
 def test_a_step_too_early_in_its_group_is_said_so():
     def steps_at_the_first(model, loader, loss_fn, optimizer, accumulate_steps):
         steps = 0
