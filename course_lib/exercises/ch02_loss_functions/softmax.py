@@ -158,9 +158,9 @@ EXERCISE = Exercise(
             "ratios",
             "a larger logit has a larger probability, by the exponential of the difference",
             0.5,
-            ("ratios_right", "returned"),
+            ("ratios_right",),
         ),
-        Aspect("sums", "the last dimension sums to 1", 0.5, ("sums_right", "returned")),
+        Aspect("sums", "the last dimension sums to 1", 0.5, ("sums_right",)),
         Aspect(
             "stable",
             "large logits give the right probabilities, too",
