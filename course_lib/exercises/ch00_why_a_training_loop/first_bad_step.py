@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support.numbers import number_in
 
 
 def losses_case(losses: list[float], factor: float | None = None, **known: Any) -> dict[str, Any]:
@@ -16,7 +17,8 @@ def losses_case(losses: list[float], factor: float | None = None, **known: Any) 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     losses = list(case["losses"])
     factor = {} if case["factor"] is None else {"factor": case["factor"]}
-    notes["returned"] = function(losses, **factor)
+    notes["returned"] = returned = function(losses, **factor)
+    notes["number"] = number_in(returned)
     notes["losses_left_alone"] = len(losses) == len(case["losses"]) and all(
         now is before for now, before in zip(losses, case["losses"], strict=True)
     )
@@ -47,10 +49,11 @@ EXERCISE = Exercise(
         Aspect(
             "leap", "the first leap above factor times the smallest loss is found", 1, ("returned",)
         ),
+        Aspect("finite", "NaN and infinity are bad steps", 0.5, ("returned",)),
         Aspect(
-            "finite",
-            "NaN and infinity are bad steps, and the list is left unchanged",
-            1,
+            "clean",
+            "the step is an int, and the list of losses is left unchanged",
+            0.5,
             ("returned", "losses_left_alone"),
         ),
     ),
@@ -62,7 +65,7 @@ EXERCISE = Exercise(
         "return None after the loop.",
     ),
     observe=_observe,
-    fields=("returned", "losses_left_alone"),
+    fields=("returned", "number", "losses_left_alone"),
     public_cases=lambda: [
         _public([2.0, 1.0, 1.5, 4.0, 9.0], 3),
         _public([2.0, 1.8, 1.6, 1.7], None),

@@ -10,13 +10,14 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 
 def trace_case(model: str, sizes: list[int], n: int, training: bool = True) -> dict[str, Any]:
     """A case: a model of ``LEAF_MODELS`` built with ``sizes``, and a batch of ``n`` examples."""
-    listed = "trace" if LEAF_MODELS[model].plain else "order"
+    listed = ("names", "shapes") if LEAF_MODELS[model].plain else ("order",)
     return {
         "model": model,
         "sizes": sizes,
         "n": n,
         "training": training,
-        "asks": (listed, "clean"),
+        # How a model is left shows on the others: a single layer has no containers to hook.
+        "asks": listed if model == "leaf" else (*listed, "clean"),
     }
 
 
@@ -25,10 +26,11 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     model.train(case["training"])
     calls: list[int] = []
     # A hook that was there before: it must still be there afterwards.
-    list(model.modules())[-1].register_forward_hook(lambda *_: calls.append(1))
+    list(model.modules())[-1].register_forward_hook(lambda *_: calls.append(hooks_on(model)))
     before = hooks_on(model)
     notes["trace"] = _as_tuples(function(model, x))
     notes["older_hook_ran_inside"] = len(calls)
+    notes["hooks_inside"] = max(calls, default=before) - before
     notes["hooks_left"] = hooks_on(model) - before
     notes["modes"] = [module.training for module in model.modules()]
     calls.clear()
@@ -37,9 +39,16 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:
-    """Whether the model ran; on that model alone forward() skips the hook, and one layer is a leaf."""
+    """Names and shapes apart, None where the list is not made of pairs; and whether the model ran, for
+    hooks or a list: on a single layer forward() skips the older hook."""
+    trace = observation["trace"]
+    paired = isinstance(trace, list) and all(isinstance(e, tuple) and len(e) == 2 for e in trace)
     ran = observation["older_hook_ran_inside"] > 0 or case["model"] == "leaf"
-    return {"has_run": ran and bool(observation["trace"])}
+    return {
+        "names": [name for name, _ in trace] if paired else None,
+        "shapes": [shape for _, shape in trace] if paired else None,
+        "has_run": ran and (observation["hooks_inside"] > 0 or bool(trace)),
+    }
 
 
 def _as_tuples(trace: Any) -> Any:
@@ -126,7 +135,8 @@ EXERCISE = Exercise(
     points=3,
     task="List a model's leaf modules in the order they run, with their output shapes.",
     aspects=(
-        Aspect("trace", "the leaves are listed with their shapes", 1, ("trace",)),
+        Aspect("names", "the leaves are listed, each by its name", 0.5, ("names",)),
+        Aspect("shapes", "beside each is the shape of its output", 0.5, ("shapes",)),
         Aspect(
             "order",
             "the order is that of execution, even for unusual models",
@@ -148,9 +158,16 @@ EXERCISE = Exercise(
         "function that takes the name, or give it a default argument name=name.",
     ),
     observe=_observe,
-    fields=("trace", "older_hook_ran_inside", "hooks_left", "modes", "older_hook_runs"),
+    fields=(
+        "trace",
+        "older_hook_ran_inside",
+        "hooks_inside",
+        "hooks_left",
+        "modes",
+        "older_hook_runs",
+    ),
     facts=_facts,
-    derived=("has_run",),
+    derived=("names", "shapes", "has_run"),
     public_cases=_public_cases,
     properties=_properties,
 )

@@ -25,7 +25,7 @@ def softmax_case(
     """A case. ``large`` logits are beyond exp's range; ``upstream`` is sent back through the result,
     and then only the gradient counts."""
     small = not large and upstream is None
-    asks = ("values",) if small else ("stable",) if large else ("graph",)
+    asks = ("ratios", "sums") if small else ("stable",) if large else ("graph",)
     own = {"large": large, "upstream": upstream, "strided": strided}
     return {"logits": logits, "asks": asks} | own
 
@@ -44,6 +44,23 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     logits = as_given(case, "logits")
     notes["returned_for_large" if case["large"] else "returned"] = function(logits)
     notes["logits_afterwards"] = logits
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, bool]:
+    """The two things that make a row right, each for itself. A row that is the same whatever the logits
+    are has no sum that counts."""
+    result, logits = observation.get("returned"), case["logits"]
+    if not isinstance(result, Tensor) or (result.shape, result.dtype) != (
+        logits.shape,
+        logits.dtype,
+    ):
+        return {"ratios_right": False, "sums_right": False}
+    ratios = result.detach().log() - logits
+    level = near(result, result.mean(-1, keepdim=True)) and logits.shape[-1] > 1
+    return {
+        "ratios_right": near(ratios, ratios.mean(-1, keepdim=True), 3e-5),
+        "sums_right": near(result.sum(-1), 1.0) and not level,
+    }
 
 
 def _public_cases() -> list[Case]:
@@ -137,7 +154,13 @@ EXERCISE = Exercise(
     points=2,
     task="Turn logits into probabilities along the last dimension, however large they are.",
     aspects=(
-        Aspect("values", "the last dimension holds the right probabilities", 1, ("returned",)),
+        Aspect(
+            "ratios",
+            "a larger logit has a larger probability, by the exponential of the difference",
+            0.5,
+            ("ratios_right",),
+        ),
+        Aspect("sums", "the last dimension sums to 1", 0.5, ("sums_right",)),
         Aspect(
             "stable",
             "large logits give the right probabilities, too",
@@ -160,6 +183,8 @@ EXERCISE = Exercise(
     ),
     observe=_observe,
     fields=("returned", "returned_for_large", "gradient", "slope_agrees", "logits_afterwards"),
+    facts=_facts,
+    derived=("ratios_right", "sums_right"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=FORBIDDEN,

@@ -52,8 +52,9 @@ def norms_case(
         "other_head.weight": (outputs + 1, hidden),
         "other_head.bias": (outputs + 1,),
     }
+    asks = ("names",) if unused or frozen else ("names", "norms", "gradients")
     return {
-        "asks": ("names", "norms", "gradients"),
+        "asks": ("fresh",) if stale else asks,
         "parameters": {name: normal(*shape) for name, shape in shapes.items()},
         "x": normal(n, features),
         "targets": normal(n, outputs),
@@ -116,11 +117,13 @@ def _lengths(case: Case) -> dict[str, float]:
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """The dict that came back, entry by entry: which are too many, missing, or off."""
     returned, lengths = observation["returned"], _lengths(case)
+    outside = {name for name in case["parameters"] if not in_graph(case, name)}
     if not isinstance(returned, dict):
-        return {}
+        return {"listed_outside": False}
     surplus, missing = set(returned) - set(lengths), set(lengths) - set(returned)
     return {
         "named_right": not surplus and not missing,
+        "listed_outside": bool(outside & set(returned)),
         "surplus": [name for name in returned if name not in lengths],
         "missing": [name for name in lengths if name not in returned],
         "off": [
@@ -206,7 +209,13 @@ EXERCISE = Exercise(
             ("named_right",),
         ),
         Aspect("norms", "the norms of this loss's gradients are right", 0.5, ("returned",)),
-        Aspect("gradients", "afterwards .grad holds the fresh gradients", 1, ("gradients",)),
+        Aspect("gradients", "afterwards .grad holds the loss's gradients", 0.5, ("gradients",)),
+        Aspect(
+            "fresh",
+            "gradients from before count for nothing, and are gone afterwards",
+            0.5,
+            ("gradients", "listed_outside"),
+        ),
     ),
     hints=(
         "Three things to do: throw away the old gradients, run backward, then walk over "
@@ -217,7 +226,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "gradients"),
     facts=_facts,
-    derived=("named_right", "surplus", "missing", "off"),
+    derived=("named_right", "listed_outside", "surplus", "missing", "off"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=("course_lib.recorder.layer_norms",),

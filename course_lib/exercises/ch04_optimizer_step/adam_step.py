@@ -13,16 +13,35 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     def make_step(parameters: list[Tensor]) -> Callable[[Iterable[Tensor], float | None], None]:
         state: dict = {}
+        path = [steps.copies(parameters)]
+        if "first_moment" in case["asks"]:
+            notes["path"] = path
 
         def step(params: Iterable[Tensor], lr: float | None) -> None:
             rate = {} if lr is None else {"lr": lr}
             function(params, state, **rate, **case["settings"])
+            path.append(steps.copies(parameters))
 
         return step
 
     # Rounding in single precision needs a tolerance of its own.
     single = case["parameters"][0].dtype == torch.float32
     steps.run_steps(case, notes, make_step, "single_parameters" if single else "parameters")
+
+
+def _facts(case: Case, observation: Observation) -> dict[str, Any]:
+    """The steps' directions, too. Where all gradients have one size, the second moment is one number for
+    all entries of a parameter, so that no mistake in it shows there."""
+    path = observation.get("path")
+    directions = {"directions": list(map(_directions, zip(*path, strict=True)))} if path else {}
+    return steps.facts(case, observation) | directions
+
+
+def _directions(places: tuple[Tensor, ...]) -> Tensor:
+    """Each step of one parameter over its own largest entry."""
+    moves = torch.stack(places).flatten(1).diff(dim=0)
+    largest = moves.abs().amax(1, keepdim=True)
+    return torch.where(largest == 0, 0.0, moves / largest)
 
 
 def _public_cases() -> list[Case]:
@@ -73,9 +92,10 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "first_moment",
-            "over many steps the first moment is right: tried with gradients of one size",
+            "over many steps the first moment is right: it gives a step its direction where all "
+            "gradients have one size",
             1,
-            ("parameters",),
+            ("directions", "parameters"),
         ),
         Aspect(
             "second_moment",
@@ -100,9 +120,9 @@ EXERCISE = Exercise(
         "and add eps after taking the root.",
     ),
     observe=_observe,
-    fields=(*steps.FIELDS, "single_parameters"),
-    facts=steps.facts,
-    derived=steps.FACTS,
+    fields=(*steps.FIELDS, "single_parameters", "path"),
+    facts=_facts,
+    derived=(*steps.FACTS, "directions"),
     public_cases=_public_cases,
     properties=_properties,
     forbidden=steps.OPTIMIZERS,

@@ -53,7 +53,7 @@ def batches_case(
         "seeds": seeds,
         "strided": strided,
         # With fewer examples than a batch takes, chance hardly shows.
-        "asks": ("batches", "dropping", "pairs", "order")[: 2 if n < batch_size else 4],
+        "asks": ("batches", "dropping", "pairs", "once", "order")[: 2 if n < batch_size else 5],
     }
 
 
@@ -299,8 +299,9 @@ EXERCISE = Exercise(
             0.5,
             ("plain_drop", "shuffled_drop_sizes"),
         ),
+        Aspect("pairs", "shuffled: each x comes with its own y", 0.5, ("pairs_fit",)),
         Aspect(
-            "pairs", "shuffled: every example once, and x with its own y", 1, ("rows", "pairs_fit")
+            "once", "shuffled: every example comes once, in batches of batch_size", 0.5, ("rows",)
         ),
         Aspect(
             "order",

@@ -8,9 +8,9 @@ import torch
 
 from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case
 from course_lib.exercises.checking.model import Case, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 BEGIN = "smallest = math.inf"
 LOOP = "for step, loss in enumerate(losses):\n"
@@ -28,11 +28,16 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return [2.5 * 0.9**i * uniform(0.9, 1.1) for i in range(n)]
 
     def calm(n: int) -> list[float]:
-        """Flat, and falling all the way, so that nothing but what is not finite is bad, whatever it
-        is compared with."""
-        return [2.5 * 0.98**i * uniform(0.995, 1.005) for i in range(n)]
+        """Falls all the way, and so little that nothing but what is not finite is bad, whatever it is
+        compared with."""
+        return [1.5 * 0.98**i * uniform(0.99, 1.0) for i in range(n)]
 
     case = losses_case
+
+    def one_infinite(n: int) -> Case:
+        """A leap, too: whoever looks for either finds it."""
+        return case([*calm(n), math.inf], uniform(2.5, 3.5), asks=("finite", "clean"))
+
     leap = falling(9)
     leap += [min(leap) * 3.3, min(leap) * 9, min(leap) * 30]  # only the first one counts
     creeping = [1.0 * 1.25**i * uniform(0.99, 1.01) for i in range(12)]  # no single leap
@@ -57,12 +62,13 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case([uniform(1, 2)]),
         case([7e8, 6e8, uniform(2e9, 3e9), 1.0]),
         case(steep),
-        case(nan_first),
-        case([*calm(5), math.inf]),
-        case([math.nan, *calm(4)]),
-        case([math.inf, *calm(6)]),
+        case(nan_first, factor=3.0),
+        one_infinite(4),
+        one_infinite(6),
+        case([math.nan, *calm(4)], factor=3.0),
+        case([math.inf, *calm(6)], factor=3.0),
         case(at_the_factor, factor=4.0),
-        case([*calm(4), math.nan, *(5 * loss for loss in calm(3)), 40.0]),
+        case([*calm(4), math.nan, *(5 * loss for loss in calm(3)), 40.0], factor=3.0),
         case([*calm(8), math.nan, math.nan], factor=2.0),
     ]
 
@@ -120,7 +126,7 @@ def _through_numpy(losses, factor=3.0):
 
 def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     right, returned = expected["returned"], got.get("returned")
-    if type(returned) is type(right) and returned == right:
+    if returned is None if right is None else got.get("number") == right:
         return None
     factor = case["factor"] or 3.0
     run = f"in a run of {len(case['losses'])} losses, with factor={factor:.2g},"
@@ -129,19 +135,21 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     return f"{run} step {right} is the first bad one (loss {case['losses'][right]:.3g}), and yours says {returned!r:.30}"
 
 
-def _finite_problem(case: Case, expected: Observation, got: Observation) -> str | None:
-    problem = _problem(case, expected, got)
+def _clean_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    problem, returned = _problem(case, expected, got), got.get("returned")
+    if not problem and type(returned) is not int:
+        return f"the number of a step is an int, and yours is {a_type(returned)}"
     if problem or got.get("losses_left_alone") is True:
         return problem
     return "your code has changed the caller's list of losses"
 
 
 def _is_another_number(case: Case, got: Observation) -> bool:
-    """The right step, but as a float or as a number of NumPy's or PyTorch's."""
+    """The right step, but as a float or as a number of NumPy's or PyTorch's: never as an int."""
     step, returned = _right_step(case), got.get("returned")
     if got.error is not None or step is None:
         return got.error is None and returned is None
-    return type_name(returned) in ("float", "Tensor") or type_name(returned).startswith("numpy.")
+    return got["number"] == step and type(returned) is not int
 
 
 def _changes_the_list(case: Case, got: Observation) -> bool:
@@ -154,6 +162,17 @@ def _right_step(case: Case) -> int | None:
     return _one_pass(case["losses"], case["factor"] or 3.0)
 
 
+def _early(trial: Trial) -> bool:
+    """Whether a step is named before the first bad one, or where none is bad."""
+    right, yours = trial.expected["returned"], trial.got["returned"]
+    return yours is not None and (right is None or yours < right)
+
+
+def _late(trial: Trial) -> bool:
+    right, yours = trial.expected["returned"], trial.got["returned"]
+    return right is not None and (yours is None or yours > right)
+
+
 ANSWER = Answer(
     exercise="first_bad_step",
     cases=_cases,
@@ -161,7 +180,7 @@ ANSWER = Answer(
         "return None -> nothing": "A function that ends without return gives None.",
         "min(smallest, loss) -> min(loss, smallest)": "The smaller of two is the same.",
     },
-    compare={"leap": _problem, "finite": _finite_problem},
+    compare={"leap": _problem, "finite": _problem, "clean": _clean_problem},
     results=(),  # None is a result, too
     variants=(_one_pass, _with_accumulate, _with_tensor, _recursive, _through_numpy),
     misconceptions=(
@@ -361,6 +380,37 @@ ANSWER = Answer(
             "The step is right, but it is not a Python int. int(...) turns a NumPy number or a "
             "tensor into one.",
             recognise=_is_another_number,
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not the number of a step",
+            edit("return step", "return smallest"),
+            "What you return is not the number of a step: an int, or None where no step is bad.",
+            lambda wrong, trials: any(
+                type(t.got["returned"]) not in (int, type(None)) for t in trials
+            ),
+        ),
+        Symptom(
+            "good steps taken for bad ones",
+            edit("min(smallest, loss)", "min(step, loss)"),
+            "Where you are wrong, your step comes before the first bad one, or there is none. A finite loss "
+            "is good as long as it is not larger than factor times the smallest one before it.",
+            lambda wrong, trials: not any(map(_late, trials)),
+        ),
+        Symptom(
+            "bad steps passed over",
+            edit(LIMIT, f"{LIMIT} + 1"),
+            "Where you are wrong, you pass over the first bad step. A step is bad whose loss is not finite, "
+            "or is larger than factor times the smallest one before it.",
+            lambda wrong, trials: not any(map(_early, trials)),
+        ),
+        Symptom(
+            "good and bad steps mistaken",
+            edit(LIMIT, "factor + step"),
+            "In some runs you take a good step for a bad one, in others you pass over a bad one. Print "
+            "factor times the smallest loss so far beside each loss, and what you compare.",
+            lambda wrong, trials: any(map(_early, trials)) and any(map(_late, trials)),
         ),
     ),
 )

@@ -11,7 +11,7 @@ from course_lib.exercises.ch01_forward_pass.build_mlp import mlp_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 FIRST = "        torch.nn.Linear(in_features, hidden),\n"
 RELU = "        torch.nn.ReLU(),\n"
@@ -383,6 +383,15 @@ ANSWER = Answer(
             edit("(self.fc1(x)))", "(self.fc1(x))).detach()", of=_AsAClass),
             "The output is right, but no graph leads back to the weights, so they cannot be "
             "trained. Leave out no_grad() and detach() in forward.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "other layers than asked for",
+            edit(LAST, LAST.replace("out_features", "in_features")),
+            "Your model does not hold the two linear layers that were asked for: one from in_features to "
+            "hidden, one from hidden to out_features.",
+            lambda wrong, trials: any(t.got["layers"] != t.expected["layers"] for t in trials),
         ),
     ),
 )

@@ -1,6 +1,7 @@
 """``trace_shapes``, secret half. Long: hooks can be set, kept and read in many wrong ways."""
 
 import contextlib
+from collections.abc import Sequence
 from unittest import mock
 
 import torch
@@ -9,9 +10,9 @@ from torch import nn
 from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import a_type
-from grading.answers.compare import difference
+from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 MODULES = "in model.named_modules()"
 LEAF = "not list(module.children())"
@@ -63,6 +64,25 @@ def _trace_problem(case: Case, expected: Observation, got: Observation) -> str |
     if len(trace) > len(right):
         return f"{model}, your list goes on after the last entry that is due, with {trace[len(right)]!r:.60}"
     return None
+
+
+def _stays_empty(trials: Sequence[Trial]) -> bool:
+    """The model runs, and yet nothing is listed; a single layer may be an exception."""
+    containers = [trial.got for trial in trials if trial.case["model"] != "leaf"]
+    return all(got["trace"] == [] and got["older_hook_ran_inside"] > 0 for got in containers)
+
+
+def _other_things(trials: Sequence[Trial]) -> bool:
+    lists = [trial.got["trace"] for trial in trials if isinstance(trial.got["trace"], list)]
+    return any(not _is_pair(entry) for trace in lists for entry in trace)
+
+
+def _is_pair(entry: object) -> bool:
+    return (
+        isinstance(entry, tuple)
+        and [type(part) for part in entry] == [str, tuple]
+        and all(type(number) is int for number in entry[1])
+    )
 
 
 def _leaves(model):
@@ -171,7 +191,12 @@ def _patched_call(model, x):
 ANSWER = Answer(
     exercise="trace_shapes",
     cases=_cases,
-    compare={"trace": _trace_problem, "order": _trace_problem},
+    compare={
+        "names": in_own_words(_trace_problem, "names"),
+        "shapes": in_own_words(_trace_problem, "shapes"),
+        "order": _trace_problem,
+    },
+    results=("trace",),
     given=lambda case: _MODELS[case["model"]],
     equivalent={"return trace -> return list(trace)": "It is a list."},
     variants=(
@@ -296,6 +321,7 @@ shapes = dict(trace)
             edit(RUN, "        pass\n"),
             "Your hooks are added and removed, but no batch passes through in between. Call "
             "model(x) before you remove them.",
+            also=("older_hook_ran_inside",),
         ),
         wrong(
             "shapes in a dictionary",
@@ -339,6 +365,38 @@ shapes = dict(trace)
             "Your hooks stay on the model: each later forward pass runs them, and each call to "
             "trace_shapes adds more. Call remove() on every handle.",
             recognise=lambda case, got: got.error is None and got.get("hooks_left", 0) > 0,
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "nothing listed",
+            edit(LEAF, "False"),
+            "The model runs, and your list stays empty. Does each leaf get a hook, and does the hook append "
+            "to the list that you return?",
+            lambda wrong, trials: _stays_empty(trials),
+        ),
+        Symptom(
+            "not pairs of a name and a shape",
+            edit("append((name", "append((module"),
+            'Your list holds something else than pairs of a name and a shape, like ("fc1", (32, 128)): a '
+            "string, and a tuple of ints.",
+            lambda wrong, trials: _other_things(trials),
+        ),
+        Symptom(
+            "names of other modules",
+            edit(LEAF, "list(module.children())"),
+            "Your list has names that are not those of leaves which run. A leaf has no children, and "
+            "named_modules() says what it is called.",
+            lambda wrong, trials: any(
+                set(t.got["names"]) - set(t.expected["names"]) for t in trials
+            ),
+        ),
+        Symptom(
+            "right names, other shapes",
+            edit("tuple(output.shape)", "tuple()"),
+            "The names are right, the shapes are not. Beside a leaf's name stands the shape of what it gives, "
+            "output.shape, with the batch in front.",
+            lambda wrong, trials: all(t.got["names"] == t.expected["names"] for t in trials),
         ),
     ),
 )

@@ -1,5 +1,7 @@
 """``softmax``, secret half. Long: it names many slips in one formula."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,10 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Misconception
 
+#: Of rows that miss in the same way, only what came back tells which mistake it was.
+wrong = partial(Misconception, also=("returned",))
 LARGEST = "logits.max(dim=-1, keepdim=True).values"
 SHIFTED = "(logits - largest).exp()"
 SUM = "exp.sum(dim=-1, keepdim=True)"

@@ -9,7 +9,7 @@ import torch
 from course_lib.exercises.ch03_backward_pass.first_explosion import history_case, in_words
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 START = "    for t in "
 BEFORE = "norms[:t]"
@@ -314,6 +314,27 @@ def _overlooks_nan(case: Case, got: Observation) -> bool:
     return not math.isnan(norm) or found is None or found[0] > right[0]
 
 
+def _is_a_place(trial: Trial) -> bool:
+    match trial.got["returned"]:
+        case None:
+            return True
+        case (int() as step, str() as layer):
+            history = trial.case["history"]
+            return layer in history and 0 <= step < len(history[layer])
+    return False
+
+
+def _early(trial: Trial) -> bool:
+    """Whether a step is named before the first explosion, or where there is none."""
+    right, yours = trial.expected["returned"], trial.got["returned"]
+    return yours is not None and (right is None or yours[0] < right[0])
+
+
+def _late(trial: Trial) -> bool:
+    right, yours = trial.expected["returned"], trial.got["returned"]
+    return right is not None and (yours is None or yours[0] > right[0])
+
+
 ANSWER = Answer(
     exercise="first_explosion",
     cases=_cases,
@@ -323,6 +344,7 @@ ANSWER = Answer(
         "return list((t, max(ratios, key=ratios.get)))": "A list of two is taken for a pair, too.",
     },
     compare=dict.fromkeys(("found", "non_finite", "culprit"), _problem),
+    results=(),  # None is a result, too
     variants=(
         _ratios_first,
         _with_sorting,
@@ -512,6 +534,43 @@ ANSWER = Answer(
             edit(SILENT, ""),
             "A layer that has been silent so far has a median of 0, and you divide by it. A "
             "positive norm over a zero median counts as an infinite ratio.",
+        ),
+    ),
+    symptoms=(
+        Symptom(
+            "not a step and a layer",
+            edit("return t, ", "return n_steps, "),
+            "What you return is not (step, layer): the number of a step of the run, then the name of a "
+            "layer. Only where nothing explodes it is None.",
+            lambda wrong, trials: not all(map(_is_a_place, trials)),
+        ),
+        Symptom(
+            "calm steps taken for explosions",
+            edit("> factor * median", "> median"),
+            "Where the step is wrong, yours comes before the first explosion, or nothing explodes. A finite "
+            "norm has to be above factor times the median of its own layer, from step 5 on.",
+            lambda wrong, trials: any(map(_early, trials)) and not any(map(_late, trials)),
+        ),
+        Symptom(
+            "explosions passed over",
+            edit("> factor * median", "> 2 * factor * median"),
+            "Where the step is wrong, you pass over the first explosion. One layer is enough, and a norm "
+            "that is infinite or NaN always is one.",
+            lambda wrong, trials: any(map(_late, trials)) and not any(map(_early, trials)),
+        ),
+        Symptom(
+            "calm steps and explosions mistaken",
+            edit("> factor * median", "> t * median"),
+            "In some runs you take a calm step for an explosion, in others you pass over one. Print norm, "
+            "median and what you compare for one layer, step by step.",
+            lambda wrong, trials: any(map(_late, trials)),
+        ),
+        Symptom(
+            "the right step, another layer",
+            edit("norms[t] / median", "norms[t] * median"),
+            "The steps are right, the layers are not. Among those that explode at that step the one with the "
+            "largest ratio norm / median counts, and of equal ones the first.",
+            lambda wrong, trials: True,
         ),
     ),
 )

@@ -23,6 +23,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     return [
         case(5, (3, 4, 2)),
+        case(4, (4, 2, 3), dtype="float32"),
+        case(6, (2, 4, 3), frozen=True),
         case(6, (2, 5, 3), stale=True),
         case(4, (4, 3, 2), stale=True, unused=True),
         case(7, (3, 2, 4), stale=True, frozen=True),

@@ -281,8 +281,8 @@ ANSWER = Answer(
         wrong(
             "multiplied by eps",
             edit(DIVIDE, "/ 2 * eps"),
-            "/ 2 * eps divides by 2 and multiplies by eps: Python works from left to right. Write "
-            "/ (2 * eps).",
+            "You divide by 2 and multiply by eps, as / 2 * eps does: Python works from left to right. "
+            "Write / (2 * eps).",
         ),
         wrong(
             "sign",
@@ -293,8 +293,9 @@ ANSWER = Answer(
         wrong(
             "one copy for both directions",
             edit("up, down = flat.clone(), ", "up = down = "),
-            "Both names refer to the same copy, so what you add you take away again, and f sees "
-            "the same point twice. Make two copies: call clone() for each.",
+            "What you add to an entry you take away again, so f sees w itself twice. Do both names refer "
+            "to one copy? Make two, with a clone() for each, and change one of them upwards, the other "
+            "downwards.",
         ),
         wrong(
             "copies never renewed",
@@ -384,8 +385,8 @@ ANSWER = Answer(
                 "            result",
                 of=_restored_by_arithmetic,
             ),
-            "You nudge w itself and do not undo it, so the next entry is measured at a different "
-            "point, and the caller's w has moved. Nudge a copy.",
+            "Afterwards the caller's w is a different one: you write into w itself, or into a view of it, "
+            "and do not undo it. Work on a copy.",
             recognise=_w_has_moved,
         ),
         wrong(

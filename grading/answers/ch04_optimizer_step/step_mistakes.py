@@ -105,7 +105,7 @@ RECORDED = wrong(
     recognise=raised("leaf Variable"),
 )
 REBINDING = wrong(
-    "rebinding instead of in place",
+    "no parameter has moved",
     edit("p -= ", "p = p - "),
     "No parameter has moved. Is there a line like p = p - ...? It makes a new tensor and gives it "
     "the name p; the model still holds the old one. Change it in place: p -= ... or p.sub_(...).",

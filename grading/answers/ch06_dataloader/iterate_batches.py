@@ -36,6 +36,9 @@ ROWS = "        rows = order[start : start + batch_size]\n"
 YIELD = "        yield X[rows], y[rows]\n"
 
 
+_SHUFFLED_AT_ALL = [label for label, how in PASSES.items() if how["shuffle"]]
+
+
 def _cases(generator: torch.Generator) -> list[Case]:
     def case(**settings):
         return batches_case(generator, **settings)
@@ -51,23 +54,33 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
 
 def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str | None:
+    for label in _SHUFFLED_AT_ALL:
+        rows, size = got["rows"][label], case["batch_size"]
+        if rows is None:
+            return "a shuffled pass does not give pairs (x, y) of tensors"
+        # With drop_last the sizes belong to the aspect before this one.
+        if size not in map(len, rows) and not PASSES[label]["drop_last"]:
+            return f"no batch of a shuffled pass has {size} examples, as batch_size says"
+        if not got["pairs_fit"][label]:
+            return "after shuffling, x and y do not belong together or have a different dtype"
+    return None if got["inputs_unchanged"] else "X or y was changed in place"
+
+
+def _compare_once(case: Case, expected: Observation, got: Observation) -> str | None:
     n, size = len(case["X"]), case["batch_size"]
-    for label in (label for label, how in PASSES.items() if how["shuffle"]):
+    for label in _SHUFFLED_AT_ALL:
         rows, order = got["rows"][label], got["orders"][label]
         if rows is None:
             return "a shuffled pass does not give pairs (x, y) of tensors"
         if len(set(order)) != len(order):
             return "an example appears more than once in a shuffled pass"
-        # With drop_last the sizes belong to the aspect before this one.
         sizes, right = (
             [len(batch) for batch in rows],
             [size] * (n // size) + [n % size] * (n % size > 0),
         )
         if sizes != right and not PASSES[label]["drop_last"]:
             return f"{n} examples at batch size {size}, shuffled, come in batches of {sizes}"
-        if not got["pairs_fit"][label]:
-            return "after shuffling, x and y do not belong together or have a different dtype"
-    return None if got["inputs_unchanged"] else "X or y was changed in place"
+    return None
 
 
 def _no_pairs(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -125,7 +138,9 @@ def _pairs_fit(got: Observation) -> bool:
     return all(got["pairs_fit"][label] for label in SHUFFLED)
 
 
-_pairs_torn = _well_formed(lambda case, got: _complete(got) and not _pairs_fit(got))
+_pairs_torn = _well_formed(
+    lambda case, got: _complete(got) and got["pairs_fit"]["plain"] and not _pairs_fit(got)
+)
 _drop_last_ignored = _well_formed(
     lambda case, got: (
         _complete(got) and got["complete"]["plain_drop"] and got["complete"]["shuffled_drop"]
@@ -199,7 +214,11 @@ _changed_in_place = _well_formed(
     lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
 )
 _never_shuffled = _well_formed(
-    lambda case, got: _in_order(got["rows"]["plain"]) and _shuffled_are(_in_order, got)
+    lambda case, got: (
+        bool(got["orders"]["plain"])
+        and _in_order(got["rows"]["plain"])
+        and _shuffled_are(_in_order, got)
+    )
 )
 _always_shuffled = _well_formed(
     lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
@@ -308,6 +327,7 @@ ANSWER = Answer(
     compare={
         "dropping": in_own_words(_no_pairs, "plain_drop", "shuffled_drop_sizes"),
         "pairs": _compare_pairs,
+        "once": _compare_once,
         "order": _compare_order,
     },
     equivalent={"X -> y": "Only the length is taken, and both have the same."},
@@ -497,6 +517,13 @@ ANSWER = Answer(
             "Not every example comes exactly once in a pass. The slices begin at 0, are batch_size apart, and "
             "go to the end of the data.",
             lambda wrong, trials: not all(t.got["complete"]["plain"] for t in trials),
+        ),
+        Symptom(
+            "x and y do not belong together",
+            edit("yield X[rows]", "yield X[:len(rows)]"),
+            "Even without shuffling, an x is not the one that its label belongs to, or its dtype has changed. "
+            "Take the same rows from X and from y.",
+            lambda wrong, trials: not all(t.got["pairs_fit"]["plain"] for t in trials),
         ),
         Symptom(
             "another default than asked for",

@@ -72,7 +72,7 @@ def _divides_by_zero(case: Case, got: Observation) -> bool:
     [right] = reference("warmup_cosine")
     settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
     rates = [right(step, *settings) for step in case["steps"]]
-    return difference(rates, got["numbers"], 1e-5, 1e-7) is None
+    return difference(rates, got["rates"], 1e-5, 1e-7) is None
 
 
 def _numpy_numbers(case: Case, got: Observation) -> bool:
@@ -326,12 +326,13 @@ ANSWER = Answer(
             "of the warm-up the rate is a quarter of max_lr.",
         ),
         wrong(
-            "whole numbers divided with //",
+            "max_lr until the end",
             edit(LINE, "return max_lr * (step // warmup_steps)").edit(
                 PROGRESS, PROGRESS.replace("/", "//")
             ),
-            "// throws away what comes after the decimal point, so your progress is 0 until it is "
-            "1. Divide with /.",
+            "After the warm-up your rate stays at max_lr until the schedule is over, as it does where "
+            "progress is always 0. Is there a //? It throws away what comes after the decimal point: "
+            "divide with /.",
         ),
         wrong(
             "at least one step of warm-up",
@@ -417,7 +418,14 @@ ANSWER = Answer(
             edit("        return min_lr\n", "        return max_lr\n"),
             "Warm-up and cosine are right. What is not: the rate from total_steps on, which is min_lr, or a "
             "run without any warm-up or with nothing else.",
-            right_but("edges"),
+            lambda wrong, trials: "edges" in wrong,
+        ),
+        Symptom(
+            "not always a Python float",
+            edit("        return min_lr\n", "        return torch.as_tensor(min_lr)\n"),
+            "The rates are right, but not each of them is a Python float. Where a tensor or an int may "
+            "come back, float(...) makes one of it.",
+            right_but("float"),
         ),
     ),
 )
