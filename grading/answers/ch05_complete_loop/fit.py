@@ -146,6 +146,7 @@ def _generator(model, loader, loss_fn, optimizer, epochs: int) -> list[float]:
     return list(losses())
 
 
+@torch.enable_grad()
 def _with_starmap(model, loader, loss_fn, optimizer, epochs):
     turns = itertools.repeat((model, loader, loss_fn, optimizer), epochs)
     return list(itertools.starmap(train_one_epoch, turns))
