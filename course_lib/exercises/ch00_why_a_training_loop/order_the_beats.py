@@ -15,7 +15,11 @@ def beats_cases() -> list[Case]:
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    notes["returned"] = function()
+    returned = function()
+    # A member of an enumeration of strings is a string, too, and only here it is known for one.
+    if isinstance(returned, list):
+        returned = [str.__str__(word) if isinstance(word, str) else word for word in returned]
+    notes["returned"] = returned
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:

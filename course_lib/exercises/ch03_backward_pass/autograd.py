@@ -7,5 +7,12 @@ AUTOGRAD = (
     "torch.autograd.grad",
     "torch.autograd.functional.*",
     "torch.autograd.forward_ad.*",
-    "torch.func.*",
+    "torch.func.grad",
+    "torch.func.grad_and_value",
+    "torch.func.hessian",
+    "torch.func.jacfwd",
+    "torch.func.jacrev",
+    "torch.func.jvp",
+    "torch.func.linearize",
+    "torch.func.vjp",  # and not vmap, which is torch.vmap: it repeats, and differentiates nothing
 )

@@ -21,7 +21,7 @@ def history_case(
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     factor = () if case["factor"] is None else (case["factor"],)
     result = function(case["history"], *factor)
-    notes["returned"] = tuple(result) if isinstance(result, list) else result
+    notes["returned"] = tuple(result) if isinstance(result, list | tuple) else result
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:

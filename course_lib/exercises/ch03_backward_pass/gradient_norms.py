@@ -93,7 +93,9 @@ def in_graph(case: Case, name: str) -> bool:
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, loss = _build(case)
     try:
-        notes["returned"] = function(model, loss)
+        returned = function(model, loss)
+        # A defaultdict is as good as a dict, and only here it is known for one.
+        notes["returned"] = dict(returned) if isinstance(returned, dict) else returned
     finally:
         gradients = {}
         for name, parameter in model.named_parameters():
@@ -131,7 +133,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
             for name, length in lengths.items()
             if name in returned
             and not (
-                isinstance(returned[name], float)
+                type(returned[name]) is float
                 and math.isclose(returned[name], length, rel_tol=1e-4, abs_tol=1e-6)
             )
         ],
@@ -167,11 +169,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             if names
         ),
     )
-    odd = [value for value in returned.values() if not isinstance(value, float)]
+    odd = [value for value in returned.values() if type(value) is not float]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
     yield Finding(not odd, "the values are Python floats", got)
     lengths = _lengths(case)
-    off = [name for name in observation["off"] if isinstance(returned[name], float)]
+    off = [name for name in observation["off"] if type(returned[name]) is float]
     text = "a norm is the length of all entries of this loss's gradient, with nothing older added"
     got = (
         f"{off[0]}: the length is {lengths[off[0]]:.4f}, yours is {returned[off[0]]:.4f}"

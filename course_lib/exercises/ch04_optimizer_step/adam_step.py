@@ -61,7 +61,15 @@ def _public_cases() -> list[Case]:
         # Gradients so small that the default eps counts.
         case(4, "settings", lr=0.1, scale=1e-7),
         case(6, "settings", lr=(0.1, 0.02, 0.2, 0.05, 0.1, 0.01)),
-        case(5, "any", "side", lr=0.1, skip=((0, 0), (2, 1), (3, 0)), through="generator"),
+        case(
+            5,
+            "any",
+            "side",
+            lr=0.1,
+            skip=((0, 0), (2, 1), (3, 0)),
+            through="generator",
+            transposed=True,
+        ),
         case(3, "any", "side", lr=0.1, shapes=((2,), (3,), (2,))),
     ]
 

@@ -47,7 +47,7 @@ def _public_cases() -> list[Case]:
         case(1, "gather", "move", lr=0.1),
         case(4, "gather", "move", "changing", lr=0.1, momentum=0.5),
         case(4, "gather", "changing", lr=(0.1, 0.02, 0.2, 0.05)),
-        case(3, "any", lr=0.1, skip=((1, 0), (2, 1)), through="generator"),
+        case(3, "any", lr=0.1, skip=((1, 0), (2, 1)), through="generator", transposed=True),
     ]
 
 

@@ -24,7 +24,15 @@ def _public_cases() -> list[Case]:
     return [
         case(((1,),), 1, asks=("update", "side"), lr=0.1) | numbers,
         case(steps.PUBLIC_SHAPES, 3, asks=("update", "side"), lr=0.05),
-        case(steps.PUBLIC_SHAPES, 2, asks=("any",), lr=0.2, skip=gaps, through="generator"),
+        case(
+            steps.PUBLIC_SHAPES,
+            2,
+            asks=("any",),
+            lr=0.2,
+            skip=gaps,
+            through="generator",
+            transposed=True,
+        ),
     ]
 
 

@@ -1,5 +1,6 @@
 """``fit``, public half."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 from unittest.mock import patch
@@ -38,7 +39,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
     parts[3].register_step_post_hook(count_step)
     train_one_epoch.__qualname__ = "train_one_epoch"  # what an error message calls it
-    scope = getattr(function, "__globals__", {})
+    # Of a decorated function, those of the one inside.
+    scope = getattr(inspect.unwrap(function), "__globals__", {})
     with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
         returned = function(*parts, case["epochs"])
     notes["stand_in_used"] = calls > 0

@@ -149,7 +149,9 @@ def _length(dataset: Any) -> int | None:
 def _items(dataset: Any, n: int) -> Any:
     if not _defines(dataset, "__getitem__"):
         return None
-    return [dataset[i] for i in range(n)]
+    items = [dataset[i] for i in range(n)]
+    # A named tuple is as good as a tuple, and only here it is known for one.
+    return [tuple(item) if isinstance(item, tuple) else item for item in items]
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:

@@ -94,7 +94,9 @@ def _collect(result: Any) -> Any:
     """The batches as a list, or what came when it is not iterable."""
     if not isinstance(result, Iterable):
         return result
-    return list(islice(result, _MOST_BATCHES))
+    batches = islice(result, _MOST_BATCHES)
+    # A named tuple is as good as a tuple, and only here it is known for one.
+    return [tuple(batch) if isinstance(batch, tuple) else batch for batch in batches]
 
 
 def _rows_of(case: Case, batches: Any) -> list[list[int]] | None:

@@ -37,11 +37,13 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             before = torch.get_rng_state()
             if label != "continued":
                 generator.manual_seed(other_seed if label == "other_seed" else seed)
-            splits[label] = function(case["n"], case["val_fraction"], generator=generator)
+            split = function(case["n"], case["val_fraction"], generator=generator)
             drew = drew or not torch.equal(before, torch.get_rng_state())
         else:
             torch.manual_seed(other_seed if label == "other_global" else global_seed)
-            splits[label] = function(case["n"], case["val_fraction"])
+            split = function(case["n"], case["val_fraction"])
+        # A named tuple is as good as a tuple, and only here it is known for one.
+        splits[label] = tuple(split) if isinstance(split, tuple) else split
     notes["drew_from_global"] = drew
 
 

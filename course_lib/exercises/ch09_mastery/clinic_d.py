@@ -26,7 +26,9 @@ def _best_line(case: Case) -> tuple[float, float]:
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    notes["returned"] = function(case["x"], case["y"])
+    returned = function(case["x"], case["y"])
+    # A named tuple is as good as a tuple, and only here it is known for one.
+    notes["returned"] = tuple(returned) if isinstance(returned, tuple) else returned
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, bool]:

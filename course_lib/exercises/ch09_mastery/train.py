@@ -135,15 +135,13 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     def forward_done(module: nn.Module, inputs: Any, output: Any) -> None:
         nonlocal recorded
         if isinstance(output, Tensor):
-            if output.requires_grad:
-                output.register_hook(gradient_arrived)
             dtypes.add(str(output.dtype).removeprefix("torch."))
-            reading_validation = len(inputs[0]) and any(
-                inputs[0].shape == x.shape and torch.equal(inputs[0].to(x.dtype), x)
-                for x, _ in val_loader.batches
-            )
-            recorded |= bool(reading_validation and output.requires_grad)
-            if not reading_validation:
+            if not output.requires_grad:
+                return
+            output.register_hook(gradient_arrived)
+            if _is_among(inputs[0], case["x"][case["n_train"] :]):
+                recorded = True
+            else:
                 modes.append(module.training)
 
     options = dict(case["options"])
@@ -159,7 +157,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    notes["returned_type"] = type_name(history)
+    notes["returned_type"] = "dict" if isinstance(history, dict) else type_name(history)
     notes["run"] = {
         **{key: history.get(key) if isinstance(history, dict) else None for key in KEYS},
         "parameters": parameters_of(model),
@@ -171,6 +169,12 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["dtypes"] = sorted(dtypes)
     notes["scaled"] = scaled
     notes["trained_in_train_mode"] = bool(modes) and all(modes)
+
+
+def _is_among(x: Tensor, rows: Tensor) -> bool:
+    """Whether all of x is among these rows: one or more of their batches, or rows of them."""
+    fits = x.dim() == rows.dim() == 2 and len(x) and x.shape[1] == rows.shape[1]
+    return bool(fits and (x.to(rows)[:, None] == rows).all(-1).any(1).all())
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:

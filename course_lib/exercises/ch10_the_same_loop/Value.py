@@ -92,8 +92,9 @@ def _computed(cls: Any, line: Line, nodes: list[Any]) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """An int is as good as a float; anything else stays what it is."""
-    return float(value) if type(value) is int else value
+    """An int is as good as a float, and so is NumPy's float, which is one; anything else stays what
+    it is."""
+    return float(value) if type(value) is int or isinstance(value, float) else value
 
 
 def true_gradients(lines: list[Line], roots: tuple[int, ...] | list[int]) -> list[float]:

@@ -1,6 +1,6 @@
 """``generate``, public half."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -40,41 +40,45 @@ class Continues(nn.Module):
     """Logits that depend on every token it is shown and on their order. In train mode it says the
     opposite, as a caricature of dropout; it refuses more tokens than its context holds."""
 
-    def __init__(self, table: Tensor, head: Tensor, context: int) -> None:
+    def __init__(
+        self, table: Tensor, head: Tensor, context: int, note: Callable[..., None]
+    ) -> None:
         super().__init__()
         self.table, self.head = nn.Parameter(table), nn.Parameter(head)
         self.context = context
-        self.calls: list[tuple[bool, bool]] = []
-        self.shown: list[tuple[Tensor, Tensor]] = []
+        self.note = note  # a function, which copies of the model share
 
     def forward(self, tokens: Tensor) -> Tensor:
         """``[batch, time]`` -> ``[batch, time, vocabulary]``."""
         time = tokens.shape[1]
         if time > self.context:
             raise ValueError(f"this model takes at most {self.context} tokens, not {time}")
-        self.calls.append((self.training, torch.is_grad_enabled()))
         embedded = self.table[tokens]
         # Each token weighs 0.6 times as much as the one after it.
         ages = (torch.arange(time)[:, None] - torch.arange(time)).clamp(min=0)
         weights = (0.6 ** ages.double()).tril()
         logits = torch.sin(3 * weights @ embedded) @ self.head
         logits = -logits if self.training else logits
-        self.shown.append((tokens.clone(), logits[:, -1].argmax(dim=1)))
+        said = logits[:, -1].argmax(dim=1)
+        self.note(tokens.tolist(), said.tolist(), self.training, logits.requires_grad)
         return logits
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model = Continues(case["table"], case["head"], case["context"])
+    calls: list[tuple[list[list[int]], list[int], bool, bool]] = []
+    model = Continues(
+        case["table"], case["head"], case["context"], lambda *call: calls.append(call)
+    )
     model.train(case["training"])
     tokens = case["tokens"].clone()
     result = function(model, tokens, case["n_new"], case["context"])
     notes["returned"] = result
     # What the model was shown, and what it called the most likely next token: a list for each call.
-    notes["shown"] = [seen.tolist() for seen, _ in model.shown]
-    notes["said"] = [said.tolist() for _, said in model.shown]
+    notes["shown"] = [shown for shown, _, _, _ in calls]
+    notes["said"] = [said for _, said, _, _ in calls]
     notes["prompt_kept"] = torch.equal(tokens, case["tokens"])
-    notes["evaluated"] = not any(training for training, _ in model.calls)
-    notes["recorded"] = any(grad for _, grad in model.calls)
+    notes["evaluated"] = not any(training for _, _, training, _ in calls)
+    notes["recorded"] = any(recorded for *_, recorded in calls)
     notes["mode_afterwards"] = model.training
     notes["grad_mode"] = torch.is_grad_enabled()
 
@@ -169,7 +173,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 def _first_unlikely(case: Case, returned: Tensor) -> int | None:
     """The number, from 1, of the first new token that is not the most likely one."""
-    model = Continues(case["table"], case["head"], case["context"]).eval()
+    model = Continues(case["table"], case["head"], case["context"], lambda *_: None).eval()
     start = case["tokens"].shape[1]
     with torch.no_grad():
         for place in range(start, returned.shape[1]):

@@ -1,7 +1,9 @@
 """``first_bad_step``, secret half. Long: it names many ways to compare with the wrong loss."""
 
+import functools
 import itertools
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -124,6 +126,32 @@ def _through_numpy(losses, factor=3.0):
     return int(bad[0]) if bad.size else None
 
 
+def _with_reduce(losses, factor=3.0):
+    def look(seen, loss):
+        step, smallest, found = seen
+        if found is None and (math.isnan(loss) or math.isinf(loss) or loss / smallest > factor):
+            found = step
+        return step + 1, loss if loss < smallest else smallest, found
+
+    return functools.reduce(look, losses, (0, math.inf, None))[-1]
+
+
+@dataclass
+class _Watch:
+    factor: float
+    smallest: float = math.inf
+
+    def is_good(self, loss: float) -> bool:
+        good = math.isfinite(loss) and loss <= self.factor * self.smallest
+        self.smallest = min(self.smallest, loss)
+        return good
+
+
+def _with_takewhile(losses: list[float], factor: float = 3.0) -> int | None:
+    good = len([*itertools.takewhile(_Watch(factor).is_good, losses)])
+    return good if good < len(losses) else None
+
+
 def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     right, returned = expected["returned"], got.get("returned")
     if returned is None if right is None else got.get("number") == right:
@@ -182,7 +210,15 @@ ANSWER = Answer(
     },
     compare={"leap": _problem, "finite": _problem, "clean": _clean_problem},
     results=(),  # None is a result, too
-    variants=(_one_pass, _with_accumulate, _with_tensor, _recursive, _through_numpy),
+    variants=(
+        _one_pass,
+        _with_accumulate,
+        _with_tensor,
+        _recursive,
+        _through_numpy,
+        _with_reduce,
+        _with_takewhile,
+    ),
     misconceptions=(
         wrong(
             "NaN ignored",

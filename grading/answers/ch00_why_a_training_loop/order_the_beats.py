@@ -1,5 +1,7 @@
 """``order_the_beats``, secret half."""
 
+from enum import StrEnum
+
 from course_lib.exercises.ch00_why_a_training_loop.order_the_beats import BEATS, beats_cases
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
@@ -56,6 +58,22 @@ def _from_annotations():
     return list(Beats.__annotations__)
 
 
+class _Beat(StrEnum):
+    FORWARD, LOSS, BACKWARD, STEP = "forward", "loss", "backward", "step"
+
+
+def _members_of_an_enum():
+    return list(_Beat)
+
+
+def _along_a_chain():
+    follows = {"forward": "loss", "backward": "step", "loss": "backward"}
+    order = ["forward"]
+    while beat := follows.get(order[-1]):
+        order.append(beat)
+    return order
+
+
 ANSWER = Answer(
     exercise="order_the_beats",
     cases=lambda generator: beats_cases(),
@@ -63,7 +81,15 @@ ANSWER = Answer(
         "return ['forward', 'loss', 'backward', 'step'] -> "
         "return list(['forward', 'loss', 'backward', 'step'])": "It is a list.",
     },
-    variants=(_by_letter, _split, _sorted_by_place, _from_a_generator, _from_annotations),
+    variants=(
+        _by_letter,
+        _split,
+        _sorted_by_place,
+        _from_a_generator,
+        _from_annotations,
+        _members_of_an_enum,
+        _along_a_chain,
+    ),
     misconceptions=(
         wrong(
             "loss before forward",

@@ -157,6 +157,25 @@ class _WithEinsum(nn.Module):
         return layer("two", layer("one", x).clamp_min(0))
 
 
+class _Hooked(nn.Module):
+    """The ReLU is a hook on the first layer."""
+
+    def __init__(self, in_features, hidden, out_features):
+        super().__init__()
+        self.up, self.down = nn.Linear(in_features, hidden), nn.Linear(hidden, out_features)
+        self.up.register_forward_hook(lambda layer, inputs, output: output.relu())
+
+    def forward(self, x):
+        return self.down(self.up(x))
+
+
+class _SubclassOfSequential(nn.Sequential):
+    def __init__(self, *sizes: int) -> None:
+        pairs = [(nn.Linear(a, b), nn.LeakyReLU(0.0)) for a, b in pairwise(sizes)]
+        super().__init__(*(layer for pair in pairs for layer in pair))
+        del self[-1]
+
+
 ANSWER = Answer(
     exercise="build_mlp",
     cases=_cases,
@@ -170,6 +189,8 @@ ANSWER = Answer(
         _nested_with_extras,
         _from_an_ordered_dict,
         _WithEinsum,
+        _Hooked,
+        _SubclassOfSequential,
     ),
     misconceptions=(
         wrong(

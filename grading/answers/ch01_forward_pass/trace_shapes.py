@@ -1,6 +1,8 @@
 """``trace_shapes``, secret half. Long: hooks can be set, kept and read in many wrong ways."""
 
 import contextlib
+import copy
+import functools
 from collections.abc import Sequence
 from unittest import mock
 
@@ -188,6 +190,38 @@ def _patched_call(model, x):
     return [(name, tuple(size)) for name, size in found]
 
 
+def _walked(model, x):
+    """The names are found in recursion, module by module, and each module once."""
+    trace, handles, seen = [], [], set()
+
+    def walk(module, name):
+        if module in seen:
+            return
+        seen.add(module)
+        if not (children := dict(module.named_children())):
+            note = functools.partial(lambda own, *args: trace.append((own, args[-1].shape)), name)
+            handles.append(module.register_forward_hook(note))
+        for own, child in children.items():
+            walk(child, f"{name}.{own}" if name else own)
+
+    walk(model, "")
+    model(x)
+    while handles:
+        handles.pop().remove()
+    return trace
+
+
+def _on_a_copy(model, x):
+    """Whatever becomes of the hooks, they are not on the model; containers are left out at the end."""
+    trace, twin = [], copy.deepcopy(model)
+    for name, module in twin.named_modules():
+        module.register_forward_hook(
+            lambda m, _, output, name=name: trace.append((name, tuple(output.shape), m))
+        )
+    twin(x)
+    return [(name, shape) for name, shape, module in trace if not [*module.children()]]
+
+
 ANSWER = Answer(
     exercise="trace_shapes",
     cases=_cases,
@@ -205,6 +239,8 @@ ANSWER = Answer(
         _callable_objects,
         _with_an_exit_stack,
         _patched_call,
+        _walked,
+        _on_a_copy,
     ),
     misconceptions=(
         wrong(

@@ -1,4 +1,4 @@
-"""``mse``, secret half."""
+"""``mse``, secret half. Long: right and wrong solutions have many ways to compare shapes."""
 
 import torch
 
@@ -88,6 +88,27 @@ def _typed_with_a_generator(prediction: torch.Tensor, target: torch.Tensor) -> t
     return torch.stack([(p - t).pow(2).sum() for p, t in rows]).sum() / prediction.numel()
 
 
+def _variance_and_bias(prediction, target):
+    """The mean square is the variance plus the square of the mean."""
+    try:
+        assert prediction.shape == target.shape
+    except AssertionError as error:
+        raise ValueError("one shape for both, please") from error
+    error = prediction - target
+    return error.var(correction=0) + error.mean() ** 2
+
+
+def _with_vmap(prediction, target):
+    if prediction.dim() != target.dim() or prediction.size() != target.size():
+        raise ValueError(f"{prediction.size()} is not {target.size()}")
+    own = prediction.clone()
+    own -= target
+    costs = torch.vmap(torch.square)(own.ravel())
+    while costs.dim():
+        costs = costs.mean(0)
+    return costs
+
+
 ANSWER = Answer(
     exercise="mse",
     cases=_cases,
@@ -115,6 +136,8 @@ ANSWER = Answer(
         _from_the_norm,
         _with_einsum,
         _typed_with_a_generator,
+        _variance_and_bias,
+        _with_vmap,
     ),
     misconceptions=(
         wrong(

@@ -1,5 +1,7 @@
 """``softmax``, secret half. Long: it names many slips in one formula."""
 
+import functools
+import math
 from functools import partial
 
 import torch
@@ -165,6 +167,34 @@ class _Softmax:
         return odds.div(torch.sum(odds, -1, keepdim=True))
 
 
+def _with_vmap(logits):
+    """One row's softmax, lifted over every other dimension."""
+
+    def of(row):
+        return (row - functools.reduce(torch.logaddexp, row.unbind())).exp()
+
+    for _ in range(logits.dim() - 1):
+        of = torch.vmap(of)
+    return of(logits)
+
+
+class _WithSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, logits):
+        powers = torch.exp2((logits - logits.amax(-1, True)) / math.log(2))
+        ctx.save_for_backward(p := powers / powers.sum(-1, True))
+        return p
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (p,) = ctx.saved_tensors
+        return p * (upstream - (upstream * p).sum(-1, True))
+
+
+def _with_a_slope_of_its_own(logits):
+    return _WithSlope.apply(logits)
+
+
 ANSWER = Answer(
     exercise="softmax",
     cases=_cases,
@@ -185,6 +215,8 @@ ANSWER = Answer(
         _with_amax_and_einsum,
         _with_a_closure,
         _Softmax(),
+        _with_vmap,
+        _with_a_slope_of_its_own,
     ),
     misconceptions=(
         wrong(

@@ -1,7 +1,11 @@
 """``first_explosion``, secret half. Long: the cases plant 26 different events in calm histories."""
 
+import bisect
+import itertools
 import math
 import statistics
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -290,6 +294,50 @@ def _through_numpy(history, factor=10.0):
     return None
 
 
+def _with_bisect(history, factor=10.0):
+    """Each layer's norms so far, kept in order of size."""
+    known = {layer: sorted(filter(math.isfinite, norms[:5])) for layer, norms in history.items()}
+    for t in range(5, len(next(iter(history.values())))):
+        worst, place = factor, None
+        for layer, norms in history.items():
+            half = len(known[layer]) / 2
+            usual = (known[layer][math.ceil(half - 1)] + known[layer][math.floor(half)]) / 2
+            rest = math.inf if norms[t] > 0 else 0.0
+            ratio = norms[t] / usual if usual and math.isfinite(norms[t]) else rest
+            ratio = math.inf if math.isnan(norms[t]) else ratio
+            worst, place = max((worst, place), (ratio, layer), key=lambda pair: pair[0])
+            bisect.insort(known[layer], norms[t])
+        if place is not None:
+            return t, place
+
+
+class _Found(NamedTuple):
+    step: int
+    layer: str
+
+
+@dataclass(order=True)
+class _Explosion:
+    step: int
+    less_than: float
+    place: int
+    layer: str = field(compare=False)
+
+
+def _with_dataclasses(history: dict[str, list[float]], factor: float = 10.0):
+    def explosions():
+        for place, (layer, norms) in enumerate(history.items()):
+            for t, norm in itertools.islice(enumerate(norms), 5, None):
+                usual = statistics.median(filter(math.isfinite, norms[:t]))
+                if not math.isfinite(norm):
+                    yield _Explosion(t, -math.inf, place, layer)
+                elif norm > factor * usual:
+                    yield _Explosion(t, -norm / usual if usual else -math.inf, place, layer)
+
+    first = min(explosions(), default=None)
+    return first and _Found(first.step, first.layer)
+
+
 def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     right, returned = expected["returned"], got.get("returned")
     if type(returned) is type(right) and returned == right:
@@ -351,6 +399,8 @@ ANSWER = Answer(
         _with_tensors,
         _with_a_generator,
         _through_numpy,
+        _with_bisect,
+        _with_dataclasses,
     ),
     misconceptions=(
         wrong(

@@ -1,6 +1,8 @@
-"""``gradient_norms``, secret half."""
+"""``gradient_norms``, secret half. Long: gradients can be cleared, found and measured in many ways."""
 
+import contextlib
 import math
+from collections import OrderedDict, defaultdict
 
 import torch
 
@@ -133,6 +135,35 @@ def _with_an_einsum(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, flo
     return norms
 
 
+def _in_a_defaultdict(model, loss):
+    """The gradients are found module by module."""
+    model.zero_grad()
+    loss.backward(retain_graph=True)
+    squares = defaultdict(float)
+    for path, module in model.named_modules():
+        for name, p in module.named_parameters(recurse=False):
+            if p.grad is not None:
+                squares[".".join(filter(None, (path, name)))] += p.grad.square().sum().item()
+    for name in squares:
+        squares[name] **= 0.5
+    return squares
+
+
+def _when_they_have_arrived(model, loss):
+    norms = OrderedDict()
+
+    def note(name):
+        return lambda p: norms.update({name: torch._foreach_norm([p.grad])[0].item()})
+
+    torch.optim.SGD(model.parameters()).zero_grad()
+    with contextlib.ExitStack() as stack:
+        for name, p in model.named_parameters():
+            if p.requires_grad:
+                stack.callback(p.register_post_accumulate_grad_hook(note(name)).remove)
+        loss.backward()
+    return norms
+
+
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
@@ -144,6 +175,8 @@ ANSWER = Answer(
         _with_hooks,
         _with_numpy,
         _with_an_einsum,
+        _in_a_defaultdict,
+        _when_they_have_arrived,
     ),
     misconceptions=(
         wrong(

@@ -70,6 +70,20 @@ def _through_numpy(x, y, w, b):
     return torch.from_numpy(slopes).to(w), torch.tensor(2 * error.mean()).to(b)
 
 
+def _with_vmap(x, y, w, b):
+    def of_one(row, target):
+        pull = 2 * (row @ w + b - target)
+        return pull * row, pull
+
+    return tuple(part.mean(0) for part in torch.vmap(of_one)(x, y))
+
+
+def _from_the_normal_equations(x, y, w, b):
+    """No errors of single examples: means of products, and a list for a pair."""
+    n, mean = len(x), x.mean(dim=0)
+    return [2 * (x.T @ x @ w / n + b * mean - x.T @ y / n), 2 * (mean @ w + b - y.mean())]
+
+
 ANSWER = Answer(
     exercise="linear_gradients",
     cases=_cases,
@@ -88,6 +102,8 @@ ANSWER = Answer(
         _with_column_of_ones,
         _by_comprehension,
         _through_numpy,
+        _with_vmap,
+        _from_the_normal_equations,
     ),
     misconceptions=(
         wrong(

@@ -6,6 +6,7 @@ Long: it names many slips in one formula and in what is put back.
 from itertools import product
 
 import torch
+from torch.nn import functional as F
 
 from course_lib.exercises.ch03_backward_pass.numerical_gradient import nudge_case
 from course_lib.exercises.checking.model import Case, Observation
@@ -154,6 +155,26 @@ class _Nudger:
         return slopes.view_as(copy)
 
 
+def _from_lists(f, w, eps=1e-4):
+    numbers = w.flatten().tolist()
+
+    def at(i, number):
+        numbers_there = [*numbers[:i], number, *numbers[i + 1 :]]
+        return float(f(torch.tensor(numbers_there, dtype=w.dtype).reshape(w.shape)))
+
+    rises = [at(i, number + eps) - at(i, number - eps) for i, number in enumerate(numbers)]
+    return torch.as_tensor(rises, dtype=w.dtype).div(2 * eps).reshape(w.shape)
+
+
+@torch.no_grad()
+def _along_one_hot_vectors(f, w, eps=1e-4):
+    slopes = torch.zeros_like(w, memory_format=torch.contiguous_format)
+    for i in range(slopes.numel()):
+        nudge = F.one_hot(torch.tensor(i), w.numel()).mul(eps).to(w.dtype).reshape(w.shape)
+        slopes.view(-1)[i] = (f(w + nudge) - f(w - nudge)) / (2 * eps)
+    return slopes
+
+
 ANSWER = Answer(
     exercise="numerical_gradient",
     cases=_cases,
@@ -175,6 +196,8 @@ ANSWER = Answer(
         _recursive,
         _by_comprehension,
         _Nudger(),
+        _from_lists,
+        _along_one_hot_vectors,
     ),
     misconceptions=(
         wrong(

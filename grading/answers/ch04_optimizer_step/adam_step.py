@@ -1,7 +1,9 @@
 """``adam_step``, secret half. Long: there are 34 ways to get Adam wrong."""
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import steps_case
@@ -170,6 +172,51 @@ class _Adam:
             p.detach().sub_(m.div(v.sqrt().add(eps)).mul(lr))
 
 
+def _through_numpy(params, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
+    """Running products for the powers, sums for the moments."""
+    for i, p in enumerate(params):
+        if (grad := p.grad) is None:
+            continue
+        g = grad.numpy()
+        means, left = state.get(i, ((0 * g, 0 * g), (1.0, 1.0)))
+        means = [b * mean + power for b, mean, power in zip(betas, means, (g, g**2), strict=True)]
+        left = [b * rest for b, rest in zip(betas, left, strict=True)]
+        state[i] = means, left
+        m, v = (
+            mean * (1 - b) / (1 - rest) for mean, b, rest in zip(means, betas, left, strict=True)
+        )
+        values = p.detach().numpy()
+        values -= lr * m / (np.sqrt(v) + eps)
+
+
+@dataclass
+class _Moments:
+    m: torch.Tensor
+    v: torch.Tensor
+    steps: int = 0
+
+    def after(self, gradient: torch.Tensor, beta1: float, beta2: float) -> "_Moments":
+        m = torch.lerp(gradient, self.m, beta1)
+        return _Moments(m, torch.lerp(gradient.square(), self.v, beta2), self.steps + 1)
+
+
+@torch.no_grad()
+def _with_a_dataclass(
+    params, state: dict, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps=1e-8
+) -> None:
+    memory = state.setdefault("all", {})
+    for p in params:
+        if p.grad is not None:
+            at = id(p)
+            start = _Moments(torch.zeros_like(p), torch.zeros_like(p))
+            memory[at] = now = memory.get(at, start).after(p.grad, *betas)
+            m_hat, v_hat = (
+                moment / (1 - beta**now.steps)
+                for moment, beta in zip((now.m, now.v), betas, strict=True)
+            )
+            p += -lr * m_hat / (v_hat**0.5 + eps)
+
+
 ANSWER = Answer(
     exercise="adam_step",
     cases=_cases,
@@ -184,6 +231,8 @@ ANSWER = Answer(
         _from_the_whole_history,
         _moments_by_comprehension,
         _Adam(),
+        _through_numpy,
+        _with_a_dataclass,
     ),
     misconceptions=(
         wrong(

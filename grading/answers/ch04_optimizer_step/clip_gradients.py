@@ -1,5 +1,6 @@
 """``clip_gradients``, secret half. Long: it names many slips in the norm and in the factor."""
 
+import functools
 import itertools
 import math
 
@@ -104,6 +105,26 @@ def _with_itertools(params, max_norm):
     return norm
 
 
+def _number_by_number(params, max_norm):
+    gradients = [p.grad for p in params if p.grad is not None]
+    numbers = itertools.chain.from_iterable(g.flatten().tolist() for g in gradients)
+    norm = math.sqrt(math.fsum(number * number for number in numbers))
+    if norm <= max_norm:
+        return norm
+    for g in gradients:
+        g /= norm / max_norm
+    return norm
+
+
+def _with_reduce(params, max_norm):
+    """The norm that PyTorch has a function for, and a factor of 1 for short gradients."""
+    gradients = tuple(filter(torch.is_tensor, (p.grad for p in params)))
+    norm = torch.nn.utils.get_total_norm(gradients).item() if gradients else 0.0
+    factor = max(norm, max_norm) / max_norm
+    functools.reduce(lambda _, g: g.copy_(g / factor), gradients, None)
+    return norm
+
+
 ANSWER = Answer(
     exercise="clip_gradients",
     cases=_cases,
@@ -121,6 +142,8 @@ ANSWER = Answer(
         _with_foreach,
         _through_numpy,
         _with_itertools,
+        _number_by_number,
+        _with_reduce,
     ),
     misconceptions=(
         wrong(

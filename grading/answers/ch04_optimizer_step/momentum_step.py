@@ -1,4 +1,8 @@
-"""``momentum_step``, secret half."""
+"""``momentum_step``, secret half. Long: velocities can be kept in many right and wrong ways."""
+
+import collections
+import itertools
+from dataclasses import dataclass
 
 import torch
 
@@ -96,6 +100,36 @@ def _in_two_passes(params, velocities, lr: float, momentum: float = 0.9) -> None
         kept[i].data.copy_(kept[i].data - lr * v)
 
 
+def _list_emptied_and_filled(params, velocities, lr, momentum=0.9):
+    old = velocities.copy()
+    velocities.clear()
+    for p in params:
+        velocity = old.pop(0)
+        if p.grad is not None:
+            velocity = velocity * momentum + p.grad
+            p.data[...] = p.data - velocity.mul(lr)
+        velocities += [velocity]
+
+
+@dataclass
+class _Momentum:
+    lr: float
+    momentum: float
+
+    def __call__(self, p: torch.Tensor, velocity: torch.Tensor) -> None:
+        """NumPy shares the memory of all three."""
+        values, speed = p.detach().numpy(), velocity.numpy()
+        speed *= self.momentum
+        speed += p.grad.numpy()
+        values -= self.lr * speed
+
+
+def _through_numpy(params, velocities, lr, momentum=0.9):
+    pairs = zip(params, velocities, strict=True)
+    trained = itertools.filterfalse(lambda pair: pair[0].grad is None, pairs)
+    collections.deque(itertools.starmap(_Momentum(lr, momentum), trained), maxlen=0)
+
+
 ANSWER = Answer(
     exercise="momentum_step",
     cases=_cases,
@@ -106,6 +140,8 @@ ANSWER = Answer(
         _whole_list_replaced,
         _with_foreach,
         _in_two_passes,
+        _list_emptied_and_filled,
+        _through_numpy,
     ),
     misconceptions=(
         wrong(

@@ -1,5 +1,7 @@
 """``sgd_step``, secret half."""
 
+from collections.abc import Iterable
+
 import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import steps_case
@@ -94,6 +96,28 @@ def _through_numpy(params, lr):
             p -= lr * g.numpy()
 
 
+def _as_one_vector(params, lr):
+    trained = [p for p in params if p.grad is not None]
+    if not trained:
+        return
+    before = torch.is_grad_enabled()
+    torch.set_grad_enabled(False)
+    vector = torch.cat([p.flatten() for p in trained])
+    vector -= lr * torch.cat([p.grad.flatten() for p in trained])
+    for p, values in zip(trained, vector.split([p.numel() for p in trained]), strict=True):
+        p[...] = values.view_as(p)
+    torch.set_grad_enabled(before)
+
+
+@torch.no_grad()
+def _recursive(params: Iterable[torch.nn.Parameter], lr: float) -> None:
+    match list(params):
+        case [first, *others]:
+            if (gradient := first.grad) is not None:
+                first.lerp_(first - gradient, lr)
+            _recursive(others, lr)
+
+
 ANSWER = Answer(
     exercise="sgd_step",
     cases=_cases,
@@ -105,6 +129,8 @@ ANSWER = Answer(
         _entry_by_entry,
         _with_a_closure,
         _through_numpy,
+        _as_one_vector,
+        _recursive,
     ),
     misconceptions=(
         wrong(

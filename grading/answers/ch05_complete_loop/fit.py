@@ -1,6 +1,8 @@
 """``fit``, secret half."""
 
 import copy
+import itertools
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import torch
@@ -146,6 +148,34 @@ def _generator(model, loader, loss_fn, optimizer, epochs: int) -> list[float]:
     return list(losses())
 
 
+@torch.enable_grad()
+def _with_starmap(model, loader, loss_fn, optimizer, epochs):
+    turns = itertools.repeat((model, loader, loss_fn, optimizer), epochs)
+    return list(itertools.starmap(train_one_epoch, turns))
+
+
+def _own_loop_in_a_class(model, loader, loss_fn, optimizer, epochs):
+    @dataclass
+    class Epoch:
+        number: int
+        rows: list[tuple[float, int]] = field(default_factory=list)
+
+        def run(self) -> "Epoch":
+            model.train()
+            for x, y in loader:
+                (loss := loss_fn(model(x), y)).backward()
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=False)
+                self.rows.append((loss.item(), len(y)))
+            return self
+
+        def __float__(self) -> float:
+            return sum(loss * n for loss, n in self.rows) / sum(n for _, n in self.rows)
+
+    model.zero_grad()
+    return [float(Epoch(number).run()) for number in range(1, epochs + 1)]
+
+
 def _on_a_copy(model, loader, loss_fn, optimizer, epochs):
     twin = copy.deepcopy(model)
     parts = [{**group, "params": twin.parameters()} for group in optimizer.param_groups]
@@ -165,7 +195,15 @@ ANSWER = Answer(
     cases=_cases,
     equivalent={"return history -> return list(history)": "It is a list."},
     compare={"history": _history_problem, "epochs": _epochs_problem},
-    variants=(_comprehension, _while, _own_loop, _recursive, _generator),
+    variants=(
+        _comprehension,
+        _while,
+        _own_loop,
+        _recursive,
+        _generator,
+        _with_starmap,
+        _own_loop_in_a_class,
+    ),
     misconceptions=(
         wrong(
             "one epoch too few",

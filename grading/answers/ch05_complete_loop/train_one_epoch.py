@@ -3,7 +3,11 @@
 Long: any of the four beats can be left out or moved, and the mean be another.
 """
 
+import contextlib
+import functools
+import itertools
 import math
+import operator
 import re
 import statistics
 from collections.abc import Callable
@@ -167,6 +171,37 @@ class _Trainer:
         return torch.tensor([loss.item(), 1.0], dtype=torch.float64) * y.shape[0]
 
 
+def _with_functional_call(model, loader, loss_fn, optimizer):
+    """The model as a function of its parameters and buffers, and the mean so far."""
+    model.train()
+    values = dict(itertools.chain(model.named_parameters(), model.named_buffers()))
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    mean = seen = 0
+    for x, y in loader:
+        loss = loss_fn(torch.func.functional_call(model, values, (x,)), y)
+        for p, gradient in zip(trained, torch.autograd.grad(loss, trained), strict=True):
+            p.grad = gradient
+        optimizer.step()
+        seen += len(y)
+        mean += (loss.item() - mean) * len(y) / seen
+    return mean
+
+
+def _with_reduce(model, loader, loss_fn, optimizer):
+    def turn(sums, batch):
+        x, y = batch
+        with contextlib.ExitStack() as stack:
+            stack.callback(optimizer.zero_grad)
+            stack.callback(optimizer.step)
+            loss = loss_fn(model(x), y)
+            loss.backward(retain_graph=True)
+        return sums[0] + loss.data.numpy() * len(y), sums[1] + len(y)
+
+    model.train()
+    optimizer.zero_grad()
+    return float(operator.truediv(*functools.reduce(turn, loader, (0.0, 0))))
+
+
 ANSWER = Answer(
     exercise="train_one_epoch",
     cases=_cases,
@@ -184,6 +219,8 @@ ANSWER = Answer(
         _with_autograd_grad,
         _generator_of_losses,
         _Trainer(),
+        _with_functional_call,
+        _with_reduce,
     ),
     misconceptions=(
         wrong(

@@ -1,7 +1,8 @@
-"""``train_with_accumulation``, secret half."""
+"""``train_with_accumulation``, secret half. Long: groups can be made, and missed, in many ways."""
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -122,6 +123,48 @@ def _groups_from_an_iterator(model, loader, loss_fn, optimizer, accumulate_steps
     return steps
 
 
+def _with_groupby(model, loader, loss_fn, optimizer, accumulate_steps):
+    steps = itertools.count()
+    numbered = itertools.groupby(enumerate(loader), lambda pair: pair[0] // accumulate_steps)
+    for _, group in numbered:
+        losses = [loss_fn(model(x), y) for _, (x, y) in group]
+        optimizer.zero_grad()
+        for loss in losses:
+            loss.backward(torch.tensor(1 / len(losses)))
+        optimizer.step()
+        next(steps)
+    return next(steps)
+
+
+@dataclass
+class _Group:
+    optimizer: torch.optim.Optimizer
+    waiting: int = 0
+    steps: int = 0
+
+    def add(self, loss: torch.Tensor) -> None:
+        """A running mean in .grad: what is there shrinks before the next gradient comes in."""
+        for p in (p for group in self.optimizer.param_groups for p in group["params"]):
+            p.grad = None if not self.waiting else p.grad * (self.waiting / (self.waiting + 1))
+        self.waiting += 1
+        (loss / self.waiting).backward()
+
+    def step(self) -> None:
+        self.optimizer.step()
+        self.waiting, self.steps = 0, self.steps + 1
+
+
+def _with_a_dataclass(model, loader, loss_fn, optimizer, accumulate_steps: int) -> int:
+    group = _Group(optimizer)
+    for x, y in loader:
+        group.add(loss_fn(model(x), y))
+        if group.waiting == accumulate_steps:
+            group.step()
+    if group.waiting:
+        group.step()
+    return group.steps
+
+
 ANSWER = Answer(
     exercise="train_with_accumulation",
     cases=_cases,
@@ -140,6 +183,8 @@ ANSWER = Answer(
         _sum_losses_first,
         _gradients_by_hand,
         _groups_from_an_iterator,
+        _with_groupby,
+        _with_a_dataclass,
     ),
     misconceptions=(
         wrong(

@@ -4,9 +4,11 @@ Long: tensors, arrays, types, constant features and given statistics can each go
 """
 
 import copy
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from textwrap import dedent, indent
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -186,6 +188,56 @@ class _WithAClosure(Dataset):
         return self._item(i)
 
 
+@dataclass
+class _Data(Dataset):
+    X: Any
+    y: Any
+    mean: torch.Tensor | None = None
+    std: torch.Tensor | None = None
+
+    def __post_init__(self):
+        self.X = torch.as_tensor(self.X).float()
+        std, mean = torch.std_mean(self.X, dim=0, correction=0)
+        varies = (self.X[0] != self.X).any(dim=0)
+        self.mean = mean if self.mean is None else self.mean
+        self.std = std.where(varies, 1.0) if self.std is None else self.std
+
+    def __len__(self):
+        return len(self.y)
+
+    def __getitem__(self, i):
+        return _Example((self.X[i] - self.mean) / self.std, self.y[i])
+
+
+class _Example(NamedTuple):
+    x: torch.Tensor
+    label: Any
+
+
+class _Lazy(Dataset):
+    """Statistics are computed when somebody asks for them, in NumPy."""
+
+    def __init__(self, X, y, mean=None, std=None):
+        self._array, self._labels = np.asarray(X, dtype=np.float32), y
+        self.__dict__ |= {k: v for k, v in (("mean", mean), ("std", std)) if v is not None}
+
+    @functools.cached_property
+    def mean(self):
+        return torch.from_numpy(self._array.mean(axis=0))
+
+    @functools.cached_property
+    def std(self):
+        std = self._array.std(axis=0)
+        std[self._array.max(axis=0) == self._array.min(axis=0)] = 1
+        return torch.from_numpy(std)
+
+    def __len__(self):
+        return self._array.shape[0]
+
+    def __getitem__(self, i):
+        return torch.tensor(self._array[i]).sub(self.mean).div(self.std), self._labels[i]
+
+
 def _pairs(items: Any) -> bool:
     return isinstance(items, list) and all(isinstance(i, tuple) and len(i) == 2 for i in items)
 
@@ -263,6 +315,8 @@ ANSWER = Answer(
         _ThroughTensorDataset,
         _Typed,
         _WithAClosure,
+        _Data,
+        _Lazy,
     ),
     misconceptions=(
         wrong(

@@ -1,5 +1,6 @@
 """``count_updates``, secret half."""
 
+import collections
 import math
 
 import torch
@@ -62,6 +63,23 @@ def _with_math(n_examples, batch_size, drop_last=False):
     return {True: math.floor, False: math.ceil}[bool(drop_last)](n_examples / batch_size)
 
 
+def _matched(n_examples: int, batch_size: int, drop_last: bool = False) -> int:
+    match divmod(n_examples, batch_size):
+        case full, 0:
+            return full
+        case full, _ if drop_last:
+            return full
+        case full, _:
+            return full + 1
+
+
+def _counted_by_batch(n_examples, batch_size, drop_last=False):
+    sizes = collections.Counter(i // batch_size for i in range(n_examples))
+    return n_examples // batch_size + (
+        not drop_last and batch_size > min(sizes.values(), default=batch_size)
+    )
+
+
 def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     for (n, size, drop_last), right, count in zip(
         case["questions"], expected["numbers"], got["numbers"], strict=True
@@ -84,6 +102,8 @@ ANSWER = Answer(
         _by_asking_torch,
         _by_comprehension,
         _with_math,
+        _matched,
+        _counted_by_batch,
     ),
     misconceptions=(
         wrong(

@@ -6,12 +6,12 @@ Long, because many orders are right: the judge compares patterns, and each mista
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import BatchSampler
+from torch.utils.data import BatchSampler, RandomSampler, SequentialSampler, TensorDataset
 
 from course_lib.exercises.ch06_dataloader.iterate_batches import (
     PASSES,
@@ -305,6 +305,41 @@ def _typed_with_islice(
             yield X[rows], y[rows]
 
 
+def _recursive(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    rows = torch.multinomial(torch.ones(len(X)), len(X), generator=generator) if shuffle else None
+    rows = torch.arange(len(y)) if rows is None else rows
+
+    def batches(rows):
+        match len(rows):
+            case 0:
+                return
+            case few if drop_last and few < batch_size:
+                return
+        yield X[rows[:batch_size]], y[rows[:batch_size]]
+        yield from batches(rows[batch_size:])
+
+    yield from batches(rows)
+
+
+class _Batch(NamedTuple):
+    x: Tensor
+    y: Tensor
+
+
+def _through_a_dataset(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
+    """Example by example, put together again as a DataLoader does it."""
+    data = TensorDataset(X, y)
+    order = RandomSampler(data, generator=generator) if shuffle else SequentialSampler(data)
+    waiting = []
+    for number in order:
+        waiting.append(data[number])
+        if len(waiting) == batch_size:
+            yield _Batch(*map(torch.stack, zip(*waiting, strict=True)))
+            waiting.clear()
+    if waiting and not drop_last:
+        yield _Batch(*map(torch.stack, zip(*waiting, strict=True)))
+
+
 def _only_the_default_pass_differs(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
     def sizes(pass_: Any) -> list[int]:
         return [len(batch) for batch in pass_]
@@ -338,6 +373,8 @@ ANSWER = Answer(
         _with_samplers,
         _through_numpy,
         _typed_with_islice,
+        _recursive,
+        _through_a_dataset,
     ),
     misconceptions=(
         wrong(

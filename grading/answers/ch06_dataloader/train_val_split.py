@@ -4,8 +4,9 @@ Long, because every random split is right: each mistake is recognised by its own
 """
 
 import math
+import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -232,6 +233,24 @@ def _typed_with_a_closure(
     return part(~held_out), part(held_out)
 
 
+class _Split(NamedTuple):
+    train: torch.Tensor
+    val: torch.Tensor
+
+
+def _named(n, val_fraction, generator=None):
+    """A seed is drawn, and Python shuffles."""
+    order, cut = list(range(n)), round(n * val_fraction)
+    random.Random(torch.randint(2**31, (), generator=generator).item()).shuffle(order)
+    return _Split(torch.LongTensor(order[cut:]), torch.LongTensor(order[:cut]))
+
+
+def _without_the_others(n, val_fraction, generator=None):
+    order = torch.rand(n, generator=generator, dtype=torch.float64).topk(n).indices
+    val = order.narrow(0, 0, round(val_fraction * n))
+    return order[~torch.isin(order, val)], val
+
+
 ANSWER = Answer(
     exercise="train_val_split",
     cases=_cases,
@@ -247,6 +266,8 @@ ANSWER = Answer(
         _mask_then_shuffle,
         _deal_cards,
         _typed_with_a_closure,
+        _named,
+        _without_the_others,
     ),
     misconceptions=(
         wrong(

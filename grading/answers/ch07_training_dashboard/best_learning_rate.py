@@ -1,5 +1,7 @@
 """``best_learning_rate``, secret half."""
 
+import functools
+import heapq
 import math
 
 import numpy as np
@@ -121,6 +123,31 @@ def _from_a_generator(results: dict[float, list[float]]) -> float:
     return best[1]
 
 
+def _with_a_heap(results):
+    heap = []
+    for lr, losses in results.items():
+        if torch.tensor(losses, dtype=torch.float64).isfinite().all():
+            heapq.heappush(heap, (losses[-1], lr))
+    match heap:
+        case [(_, lr), *_]:
+            return lr
+    raise ValueError("nothing to choose from")
+
+
+class _AllDiverged(ValueError):
+    pass
+
+
+def _taken_out_of_a_copy(results):
+    left = dict(results)
+    for lr in [*left]:
+        if any(not abs(loss) < math.inf for loss in left[lr]):
+            del left[lr]
+    if not left:
+        raise _AllDiverged(f"all of {len(results)}")
+    return functools.reduce(lambda a, b: a if left[a][-1] <= left[b][-1] else b, left)
+
+
 ANSWER = Answer(
     exercise="best_learning_rate",
     cases=_cases,
@@ -145,6 +172,8 @@ ANSWER = Answer(
         _min_raises_by_itself,
         _through_numpy,
         _from_a_generator,
+        _with_a_heap,
+        _taken_out_of_a_copy,
     ),
     misconceptions=(
         wrong(

@@ -150,6 +150,46 @@ class _Evaluator:
         return [loss_fn(logits, y).item(), (top == y).double().mean().item(), float(y.numel())]
 
 
+def _through_functional_call(model, loader, loss_fn):
+    """All inputs as one batch, with values that need no gradient."""
+    values = {name: value.detach() for name, value in model.state_dict().items()}
+    x, y = map(torch.cat, zip(*loader, strict=True))
+    mode = model.training
+    logits = torch.func.functional_call(model.eval(), values, (x,))
+    model.train(mode)
+    best = logits.gather(1, y[:, None]).squeeze(1) == logits.amax(1)
+    return loss_fn(logits, y).item(), torch.count_nonzero(best).item() / best.numel()
+
+
+class _Evaluating(contextlib.ContextDecorator):
+    def __init__(self, model):
+        self.model, self.no_grad = model, torch.no_grad()
+
+    def __enter__(self):
+        self.modes = [module.training for module in self.model.modules()]
+        self.model.eval()
+        self.no_grad.__enter__()
+
+    def __exit__(self, *error):
+        self.no_grad.__exit__(*error)
+        for module, mode in zip(self.model.modules(), self.modes, strict=True):
+            module.training = mode
+
+
+def _with_a_context_decorator(model, loader, loss_fn):
+    @_Evaluating(model)
+    def means():
+        loss = wrong = seen = 0
+        for x, y in loader:
+            seen += y.size(0)
+            logits = model(x)
+            loss += (loss_fn(logits, y).item() - loss) * y.size(0) / seen  # the mean so far
+            wrong += torch.count_nonzero(logits.max(1).indices - y).item()
+        return loss, 1 - wrong / seen
+
+    return means()
+
+
 def _measured_as_in_training(case: Case, got: Observation) -> bool:
     return (
         got.error is None
@@ -207,6 +247,8 @@ ANSWER = Answer(
         _switch_by_hand,
         _with_a_generator,
         _Evaluator(),
+        _through_functional_call,
+        _with_a_context_decorator,
     ),
     misconceptions=(
         wrong(

@@ -4,6 +4,8 @@ Long, because right runs differ in their numbers: mistakes are recognised by how
 """
 
 import math
+import random
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
 from textwrap import indent
@@ -392,6 +394,36 @@ class _Experiment:
         return {"loss": losses, "accuracy": accuracies}
 
 
+def _in_a_defaultdict(optimizer_name, lr, batch_size, epochs, seed):
+    """Python shuffles, the weights are drawn from a generator, the layers are functions."""
+    try:
+        make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer_name]
+    except KeyError:
+        raise ValueError(optimizer_name) from None
+    x, y = circles(160)
+    generator, order = torch.Generator().manual_seed(seed), list(range(160))
+    shapes = {"w": (16, 2), "b": (16,), "v": (2, 16)}
+    p = {k: nn.Parameter(0.5 * torch.randn(*s, generator=generator)) for k, s in shapes.items()}
+    optimizer, shuffler = make([*p.values()], lr=lr), random.Random(seed)
+
+    def logits(rows):
+        return F.linear(F.linear(x[rows], p["w"], p["b"]).tanh(), p["v"])
+
+    history = defaultdict(list)
+    for _ in range(epochs):
+        shuffler.shuffle(order)
+        for start in range(0, 160, batch_size):
+            rows = order[start : start + batch_size]
+            optimizer.zero_grad()
+            F.cross_entropy(logits(rows), y[rows]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            history["loss"] += [F.cross_entropy(logits(order), y[order]).item()]
+            hits = logits(order).argmax(1) == y[order]
+            history["accuracy"] += [hits.double().mean().item()]
+    return history
+
+
 ANSWER = Answer(
     exercise="run_experiment",
     cases=_cases,
@@ -423,6 +455,7 @@ ANSWER = Answer(
         _by_hand,
         _with_a_closure,
         _Experiment(),
+        _in_a_defaultdict,
     ),
     misconceptions=(
         wrong(

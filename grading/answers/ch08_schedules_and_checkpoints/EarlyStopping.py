@@ -2,7 +2,10 @@
 
 import copy
 import io
+import itertools
 import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
 
 import torch
 
@@ -241,6 +244,46 @@ class _FromAGenerator:
         return self._watch.send((val_loss, model))
 
 
+@dataclass
+class _Data:
+    patience: int = 10
+    min_delta: float = 0.0
+    best_loss: float = math.inf
+    best_state: dict[str, torch.Tensor] | None = None
+    left: deque[None] = field(init=False)
+
+    def step(self, val_loss, model):
+        if val_loss < self.best_loss - self.min_delta:
+            self.best_loss, self.left = val_loss, deque([None] * self.patience)
+            self.best_state = OrderedDict((k, v + 0) for k, v in model.state_dict().items())
+            return False
+        if self.left:
+            self.left.pop()
+        return not self.left
+
+    def __post_init__(self):
+        self.left = deque(itertools.repeat(None, self.patience))
+
+
+class _ThroughNumPy:
+    """The last epochs in a short memory, the weights as arrays."""
+
+    def __init__(self, patience=10, min_delta=0.0):
+        self.best_loss, self._arrays = math.inf, None
+        self._improved, self._min_delta = deque(maxlen=patience), min_delta
+
+    @property
+    def best_state(self):
+        return self._arrays and {k: torch.from_numpy(v) for k, v in self._arrays.items()}
+
+    def step(self, val_loss, model):
+        self._improved.append(self.best_loss - val_loss > self._min_delta)
+        if self._improved[-1]:
+            self.best_loss = val_loss
+            self._arrays = {k: v.numpy().copy() for k, v in model.state_dict().items()}
+        return len(self._improved) == self._improved.maxlen and not any(self._improved)
+
+
 def _asked(trial: Trial) -> bool:
     return "stop" in trial.case["asks"]
 
@@ -260,6 +303,8 @@ ANSWER = Answer(
         _InAPreparedDict,
         _Typed,
         _FromAGenerator,
+        _Data,
+        _ThroughNumPy,
     ),
     misconceptions=(
         wrong(

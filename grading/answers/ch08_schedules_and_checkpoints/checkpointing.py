@@ -2,9 +2,14 @@
 of functions."""
 
 import io
+import os
+import random
+import tempfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -184,6 +189,54 @@ class _Checkpoint:
         return 1 + epoch
 
 
+def _save_every_generator(path, model, optimizer, scheduler, epoch):
+    """More than is asked for: Python's and NumPy's random states, too."""
+    name, keys, *rest = np.random.get_state()
+    torch.save(
+        {
+            "states": [part.state_dict() for part in (scheduler, optimizer, model)],
+            "python": random.getstate(),
+            "numpy": (name, keys.tolist(), *rest),
+            "torch": torch.get_rng_state(),
+            "done": range(epoch + 1).stop,
+        },
+        path,
+    )
+
+
+def _load_every_generator(path, model, optimizer, scheduler):
+    match torch.load(path, weights_only=True, map_location=torch.device("cpu")):
+        case {"states": states, "python": python, "numpy": arrays, "torch": own, "done": done}:
+            for part in (model, optimizer, scheduler):
+                part.load_state_dict(states.pop())
+            random.setstate(python)
+            np.random.set_state(arrays)
+            torch.set_rng_state(own)
+            return done
+
+
+def _save_beside(path, model, optimizer, scheduler, epoch):
+    """A temporary file in the same folder takes the place of the old one."""
+    weights = OrderedDict((f"net.{name}", p.clone()) for name, p in model.state_dict().items())
+    with tempfile.NamedTemporaryFile(dir=os.path.dirname(path) or ".", delete=False) as file:
+        rest = {"o": optimizer.state_dict(), "s": scheduler.state_dict(), "at": (epoch,)}
+        torch.save(rest | {"w": weights, "r": torch.get_rng_state()}, file)
+    os.replace(file.name, path)
+
+
+@torch.no_grad()
+def _load_in_place(path, model, optimizer, scheduler):
+    """The weights are copied one by one into those of the model."""
+    state = torch.load(path, weights_only=True)
+    for name, value in model.state_dict().items():
+        value.copy_(state["w"][f"net.{name}"])
+    optimizer.load_state_dict(state["o"])
+    scheduler.load_state_dict(state["s"])
+    torch.set_rng_state(state["r"])
+    (epoch,) = state["at"]
+    return epoch + 1
+
+
 def _not_written(case: Case, expected: Observation, got: Observation) -> str | None:
     return None if got["written"] else "there is no file at path to continue from"
 
@@ -205,6 +258,8 @@ ANSWER = Answer(
         (_save_then_rename, _load_renamed),
         (_save_from_a_comprehension, _load_by_name),
         (_Checkpoint.save, _Checkpoint.load),
+        (_save_every_generator, _load_every_generator),
+        (_save_beside, _load_in_place),
     ),
     misconceptions=(
         wrong(

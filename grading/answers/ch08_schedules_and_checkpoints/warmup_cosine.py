@@ -1,8 +1,11 @@
 """``warmup_cosine``, secret half. Long: it names many slips in one formula."""
 
 import cmath
+import contextlib
+import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -151,6 +154,39 @@ def _two_closures(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
     return next(part for start, part in parts if step >= start)(step)
 
 
+def _from_a_generator(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    def rates():
+        yield from (max_lr * i / warmup_steps for i in range(warmup_steps))
+        falling = total_steps - warmup_steps
+        for i in range(falling):
+            share = (1 - math.cos(math.pi * i / falling)) / 2
+            yield max_lr * (1 - share) + min_lr * share
+        yield from itertools.repeat(min_lr)
+
+    return next(itertools.islice(rates(), step, None))
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    total: int
+    warmup: int
+    highest: float
+    lowest: float
+
+    def __call__(self, step: int) -> float:
+        if step >= self.total:
+            return self.lowest
+        with contextlib.suppress(ZeroDivisionError):
+            if (share := step / self.warmup) < 1:
+                return self.highest * share
+        turn = math.pi * ((step - self.warmup) / (self.total - self.warmup) - 0.5)
+        return self.lowest + (self.highest - self.lowest) * (1 - math.sin(turn)) / 2
+
+
+def _with_a_dataclass(step, total_steps, warmup_steps, max_lr, min_lr=0.0):
+    return _Schedule(total_steps, warmup_steps, max_lr, min_lr)(step)
+
+
 def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     for step, right, rate in zip(case["steps"], expected["numbers"], got["numbers"], strict=True):
         if difference(right, rate, 1e-5, 1e-7):
@@ -188,6 +224,8 @@ ANSWER = Answer(
         _complex_wave,
         _match_statement,
         _two_closures,
+        _from_a_generator,
+        _with_a_dataclass,
     ),
     misconceptions=(
         wrong(

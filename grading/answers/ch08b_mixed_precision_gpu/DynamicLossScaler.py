@@ -3,6 +3,7 @@
 Long: a scaler has a state, and what it does in each is a symptom of its own.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -266,6 +267,78 @@ class _Typed:
         self.bad = False
 
 
+class _NewGradients:
+    """The unscaled gradients are new tensors; the outcomes of a round are a set."""
+
+    def __init__(self, init_scale=2**16, growth_factor=2, backoff_factor=0.5, growth_interval=2000):
+        self.value, self.factors = init_scale, {True: growth_factor, False: backoff_factor}
+        self.interval, self.streak, self.outcomes = growth_interval, 0, set()
+
+    def scale(self, loss):
+        return loss.mul(self.value)
+
+    def step(self, optimizer):
+        groups = (group["params"] for group in optimizer.param_groups)
+        params = [p for p in itertools.chain.from_iterable(groups) if p.grad is not None]
+        finite = all(math.isfinite(p.grad.abs().max().item()) for p in params)
+        self.outcomes.add(finite)
+        if finite:
+            for p in params:
+                p.grad = p.grad / self.value
+            optimizer.step()
+        return finite
+
+    def update(self):
+        good = False not in self.outcomes
+        self.streak = self.streak + 1 if good else 0
+        if not good or self.streak == self.interval:
+            self.value, self.streak = self.value * self.factors[good], 0
+        self.outcomes = set()
+
+
+class _UnscalesFirst:
+    """As PyTorch does it: unscale all, look for infinities on the way, clear up in update()."""
+
+    def __init__(
+        self,
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+    ) -> None:
+        self._scale, self._growth_tracker = init_scale, 0
+        self._config = (growth_factor, backoff_factor, growth_interval)
+        self._found_inf: dict[int, bool] = {}
+
+    def scale(self, loss: torch.Tensor) -> torch.Tensor:
+        return loss * torch.as_tensor(self._scale, dtype=loss.dtype, device=loss.device)
+
+    def step(self, optimizer: torch.optim.Optimizer) -> bool:
+        found_inf = False
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                if p.grad is None:
+                    continue
+                p.grad.div_(self._scale)
+                found_inf = found_inf or bool((p.grad - p.grad).isnan().any())
+        self._found_inf[id(optimizer)] = found_inf
+        if not found_inf:
+            optimizer.step()
+        return not found_inf
+
+    def update(self) -> None:
+        growth, backoff, interval = self._config
+        if any(self._found_inf.values()):
+            self._scale *= backoff
+            self._growth_tracker = 0
+        elif (successful := self._growth_tracker + 1) >= interval:
+            self._scale *= growth
+            self._growth_tracker = 0
+        else:
+            self._growth_tracker = successful
+        self._found_inf.clear()
+
+
 ANSWER = Answer(
     exercise="DynamicLossScaler",
     cases=_cases,
@@ -282,6 +355,8 @@ ANSWER = Answer(
         _counts_on,
         _WithAGenerator,
         _Typed,
+        _NewGradients,
+        _UnscalesFirst,
     ),
     misconceptions=(
         wrong(

@@ -1,6 +1,8 @@
-"""``amp_train_step``, secret half."""
+"""``amp_train_step``, secret half. Long: a step has many parts, which can be written and left out in many ways."""
 
+import contextlib
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -166,6 +168,56 @@ def _typed_with_a_decorator(
     return loss.detach().float().numpy().item()
 
 
+def _with_foreach(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.amp.autocast(next(model.parameters()).device.type, dtype))
+        loss = loss_fn(model(x), y)
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    for p in params:
+        if p.grad is not None:
+            p.grad.zero_()
+    scaler.scale(loss).backward()
+    if max_norm is not None:
+        scaler.unscale_(optimizer)
+        grads = [p.grad for p in params if p.grad is not None]
+        norm = torch.stack(torch._foreach_norm(grads)).norm()
+        torch._foreach_mul_(grads, (max_norm / (norm + 1e-6)).clamp(max=1.0).item())
+    scaler.step(optimizer)
+    scaler.update()
+    return loss.item()
+
+
+@dataclass
+class _Step:
+    """The loss in float32, with autocast switched off for it."""
+
+    model: torch.nn.Module
+    device: str
+
+    def loss(self, x, y, loss_fn, dtype: torch.dtype) -> torch.Tensor:
+        with torch.autocast(self.device, dtype=dtype):
+            logits = self.model(x)
+            with torch.autocast(self.device, enabled=False):
+                return loss_fn(logits.float(), y)
+
+    def clip(self, limit: float | None) -> None:
+        params = [p for p in self.model.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm([p.grad for p in params])
+        torch.nn.utils.clip_grads_with_norm_(params, math.inf if limit is None else limit, norm)
+
+
+def _with_a_dataclass(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
+    step = _Step(model, x.device.type)
+    optimizer.zero_grad()
+    loss = step.loss(x, y, loss_fn, dtype)
+    torch.autograd.backward([scaler.scale(loss)])
+    scaler.unscale_(optimizer)
+    step.clip(max_norm)
+    scaler.step(optimizer)
+    scaler.update()
+    return float(loss)
+
+
 ANSWER = Answer(
     exercise="amp_train_step",
     cases=_cases,
@@ -183,6 +235,8 @@ ANSWER = Answer(
         _with_grad_function,
         _with_a_generator,
         _typed_with_a_decorator,
+        _with_foreach,
+        _with_a_dataclass,
     ),
     misconceptions=(
         wrong(

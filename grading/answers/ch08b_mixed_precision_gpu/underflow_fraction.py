@@ -1,6 +1,9 @@
 """``underflow_fraction``, secret half."""
 
+import functools
 import math
+import operator
+from collections import Counter
 
 import numpy as np
 import torch
@@ -93,6 +96,23 @@ def _typed_with_a_generator(grads: torch.Tensor, dtype: torch.dtype, scale: floa
     return sum(lost) / len(lost) if lost else 0.0
 
 
+def _mean_without_nan(grads, dtype, scale=1.0):
+    lost = (grads * scale).to(dtype).eq(0).double().masked_fill(grads == 0, math.nan)
+    return 0.0 if math.isnan(share := lost.nanmean().item()) else share
+
+
+def _recursive(grads, dtype, scale=1.0):
+    """One dimension after another; counts come back as a pair."""
+
+    def counts(part):
+        if part.dim():
+            return functools.reduce(operator.add, map(counts, part), Counter())
+        return Counter(alive=bool(part), lost=bool(part) and not (part * scale).to(dtype))
+
+    found = counts(grads.clone())
+    return found["lost"] / found["alive"] if found["alive"] else 0.0
+
+
 ANSWER = Answer(
     exercise="underflow_fraction",
     cases=_cases,
@@ -110,6 +130,8 @@ ANSWER = Answer(
         _half_the_smallest,
         _through_numpy,
         _typed_with_a_generator,
+        _mean_without_nan,
+        _recursive,
     ),
     misconceptions=(
         wrong(

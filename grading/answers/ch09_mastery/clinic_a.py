@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from course_lib.exercises.ch09_mastery.clinic_a import pictures_case
 from course_lib.exercises.checking.model import Case, Observation
@@ -24,6 +25,14 @@ def _multiplied(got: Observation, rows: int, columns: int) -> bool:
     return got.error is not None and f"({rows}x{columns} and" in got.error.message
 
 
+def _with_vmap(model, images):
+    return torch.vmap(lambda image: F.linear(image.ravel(), model.weight, model.bias))(images)
+
+
+def _row_beside_row(model, images):
+    return model.forward(torch.cat(images.unbind(dim=1), dim=1))
+
+
 ANSWER = Answer(
     exercise="clinic_a",
     cases=_cases,
@@ -43,6 +52,8 @@ ANSWER = Answer(
         lambda model, images: torch.einsum(
             "np,cp->nc", images.view(images.size(0), -1), model.weight
         ).add(model.bias),
+        _with_vmap,
+        _row_beside_row,
     ),
     misconceptions=(
         wrong(

@@ -52,6 +52,21 @@ def _in_a_closure(model, x):
     return torch.stack(list(predictions()))
 
 
+def _with_functional_call(model, x):
+    values = {name: value.detach() for name, value in model.state_dict().items()}
+    return torch.func.functional_call(model.eval(), values, (x,))
+
+
+def _switched_by_hand(model, x):
+    switches = [module for module in model.modules() if module.training]
+    for module in switches:
+        module.training = False
+    logits = model(x).data
+    for module in switches:
+        module.training = True
+    return logits
+
+
 ANSWER = Answer(
     exercise="clinic_b",
     cases=_cases,
@@ -65,6 +80,8 @@ ANSWER = Answer(
         _copied,
         _layer_by_layer,
         _in_a_closure,
+        _with_functional_call,
+        _switched_by_hand,
     ),
     misconceptions=(
         wrong(

@@ -73,6 +73,29 @@ def _from_a_generator(model, loader, loss_fn, optimizer) -> list[float]:
     return list(losses())
 
 
+def _mapped(model, loader, loss_fn, optimizer):
+    def turn(batch):
+        for p in filter(lambda p: p.grad is not None, model.parameters()):
+            p.grad.zero_()
+        loss = loss_fn(model(batch[0]), batch[1])
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return [*map(turn, loader)]
+
+
+def _from_one_tensor(model, loader, loss_fn, optimizer):
+    optimizer.zero_grad()
+    losses = []
+    for x, y in loader:
+        losses.append(loss_fn(model(x), y))
+        losses[-1].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    return torch.stack(losses).tolist()
+
+
 ANSWER = Answer(
     exercise="clinic_c",
     cases=_cases,
@@ -83,6 +106,8 @@ ANSWER = Answer(
         _by_hand,
         _with_a_closure,
         _from_a_generator,
+        _mapped,
+        _from_one_tensor,
     ),
     misconceptions=(
         wrong(

@@ -1,5 +1,8 @@
 """``clinic_d``, secret half."""
 
+import functools
+from typing import NamedTuple
+
 import torch
 
 from course_lib.exercises.ch09_mastery.clinic_d import line_case
@@ -69,6 +72,31 @@ def _with_a_matrix(x: torch.Tensor, y: torch.Tensor) -> tuple[float, float]:
     return first, second
 
 
+def _with_torch_func(x, y):
+    slope = torch.func.grad(lambda line: (line[0] * x + line[1] - y).square().mean())
+    steps = range(400)
+    return tuple(
+        functools.reduce(lambda line, _: line - 0.3 * slope(line), steps, torch.zeros(2)).tolist()
+    )
+
+
+class _Line(NamedTuple):
+    w: float
+    b: float
+
+
+def _as_a_layer(x, y):
+    layer = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=500)
+    for _ in range(500):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(layer(x[:, None]).squeeze(1), y).backward()
+        optimizer.step()
+        schedule.step()
+    return _Line(layer.weight.item(), layer.bias.item())
+
+
 ANSWER = Answer(
     exercise="clinic_d",
     cases=_cases,
@@ -84,6 +112,8 @@ ANSWER = Answer(
         edit("lr=0.3", "lr=0.05, momentum=0.9"),
         _updated_by_hand,
         _with_a_matrix,
+        _with_torch_func,
+        _as_a_layer,
     ),
     misconceptions=(
         wrong(

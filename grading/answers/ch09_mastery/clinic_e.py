@@ -16,6 +16,15 @@ def _cases(g: torch.Generator) -> list[Case]:
     return [logits_case(g, size(g, 3, 6), size(g, 8, 11)) for _ in range(3)]
 
 
+def _with_vmap(logits, targets):
+    one_hot = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
+    return torch.vmap(F.cross_entropy)(logits, one_hot).mean()
+
+
+def _with_a_distribution(logits, targets):
+    return -torch.distributions.Categorical(logits=logits).log_prob(targets).mean()
+
+
 ANSWER = Answer(
     exercise="clinic_e",
     cases=_cases,
@@ -32,6 +41,8 @@ ANSWER = Answer(
         ).mean(),
         lambda logits, targets: torch.nn.CrossEntropyLoss()(logits, targets),
         lambda logits, targets: sum(map(F.cross_entropy, logits, targets)) / len(targets),
+        _with_vmap,
+        _with_a_distribution,
     ),
     misconceptions=(
         wrong(

@@ -50,6 +50,18 @@ def _like(model, x):
     return model(x.to(model.weight if hasattr(model, "weight") else next(model.parameters())))
 
 
+def _unpacked(model, x):
+    first, *_ = model.parameters()
+    return model(torch.empty_like(x, device=first.device).copy_(x))
+
+
+def _moved_if_elsewhere(model, x):
+    match next(model.named_parameters()):
+        case _, p if p.device != x.device:
+            x = x.to(p.device)
+    return model(x)
+
+
 ANSWER = Answer(
     exercise="clinic_g",
     cases=_cases,
@@ -59,6 +71,8 @@ ANSWER = Answer(
         _with_loop,
         _typed,
         _like,
+        _unpacked,
+        _moved_if_elsewhere,
     ),
     equivalent={
         "return model(x.to(device)) -> return model(x.to(device)).detach()": (

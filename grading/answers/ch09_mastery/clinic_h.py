@@ -55,6 +55,24 @@ def _with_numpy(x, y):
     return torch.from_numpy(best).float()
 
 
+def _solved(x, y):
+    return torch.linalg.lstsq(x, y.unsqueeze(1)).solution.squeeze(1)
+
+
+def _with_lbfgs(x, y):
+    layer = torch.nn.Linear(x.shape[1], 1, bias=False)
+    optimizer = torch.optim.LBFGS(layer.parameters(), max_iter=100)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = torch.dist(layer(x).flatten(), y) ** 2 / len(y)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return layer.weight.detach()[0]
+
+
 ANSWER = Answer(
     exercise="clinic_h",
     cases=_cases,
@@ -72,6 +90,8 @@ ANSWER = Answer(
         edit(ADAM, "torch.optim.SGD([w], lr=0.1)"),
         _updated_by_hand,
         _with_numpy,
+        _solved,
+        _with_lbfgs,
     ),
     misconceptions=(
         wrong(

@@ -4,7 +4,9 @@ import contextlib
 import copy
 import io
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -473,6 +475,51 @@ class _Training:
         return rows.mean().item()
 
 
+def _with_a_defaultdict(
+    model, train_loader, val_loader, *, epochs=100, lr=3e-4, weight_decay=0.01, max_norm=1.0,
+    patience=None, device=None, amp=False,
+):  # fmt: skip
+    """A dataclass remembers the best; validation on the inputs of all batches at once."""
+    device = torch.device(device or next(model.parameters()).device)
+    optimizer = torch.optim.AdamW(model.to(device).parameters(), lr, weight_decay=weight_decay)
+    history, best = defaultdict(list), _Best(copy.deepcopy(model.state_dict()))
+
+    def batches(loader):
+        return ((x.to(device), y.to(device)) for x, y in loader)
+
+    for epoch in range(epochs):
+        history["lr"].append(lr * (1 + math.cos(math.pi * epoch / epochs)) / 2)
+        optimizer.param_groups[0]["lr"] = history["lr"][-1]
+        model.train()
+        sums = torch.zeros(2, dtype=torch.float64)
+        for x, y in batches(train_loader):
+            optimizer.zero_grad()
+            with torch.autocast(device.type, torch.bfloat16, enabled=amp):
+                loss = F.cross_entropy(model(x), y, reduction="sum")
+            (loss / len(y)).backward()
+            nn.utils.clip_grad_norm_(model.parameters(), max_norm)
+            optimizer.step()
+            sums += torch.tensor([loss.item(), len(y)])
+        history["train_loss"].append(float(sums[0] / sums[1]))
+        x, y = map(torch.cat, zip(*batches(val_loader), strict=True))
+        with torch.no_grad():
+            history["val_loss"].append(F.cross_entropy(model.eval()(x), y).item())
+        if history["val_loss"][-1] < best.loss:
+            best = _Best(copy.deepcopy(model.state_dict()), history["val_loss"][-1], epoch)
+        elif patience is not None and epoch - best.epoch >= patience:
+            break
+    model.load_state_dict(best.state)
+    history["best_epoch"] = max(best.epoch, 0)
+    return history
+
+
+@dataclass(frozen=True)
+class _Best:
+    state: dict[str, Tensor]
+    loss: float = math.inf
+    epoch: int = -1
+
+
 TRAIN_MODE = "        model.train()\n"
 CLEAR = "            optimizer.zero_grad()\n"
 BACKWARD = "            loss.backward()\n"
@@ -540,7 +587,14 @@ ANSWER = Answer(
     },
     tolerance=TOLERANCE,
     tolerances={"amp_loss": (0.05, 0.01)},
-    variants=(_by_hand, _with_lambda_schedule, _float16, _with_closures, _Training()),
+    variants=(
+        _by_hand,
+        _with_lambda_schedule,
+        _float16,
+        _with_closures,
+        _Training(),
+        _with_a_defaultdict,
+    ),
     misconceptions=(
         wrong(
             "last weights instead of best",

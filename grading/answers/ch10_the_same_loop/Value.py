@@ -3,9 +3,13 @@
 import heapq
 import itertools
 import math
+from collections import Counter
+from dataclasses import dataclass, field
 from functools import partial
 from graphlib import TopologicalSorter
+from typing import ClassVar
 
+import numpy as np
 import torch
 
 from course_lib.exercises.ch10_the_same_loop.Value import (
@@ -244,6 +248,107 @@ class _DepthFirstValue:
                 here[id(parent)] += slope * here[id(node)]
 
 
+class _ClosureValue:
+    """As in micrograd: each result knows how to pass its gradient on; a fresh one for each call."""
+
+    def __init__(self, data, inputs=()):
+        self.data, self.grad, self._inputs = data, 0.0, inputs
+        self._pass_on = lambda: None
+
+    def __add__(self, other):
+        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
+        out = _ClosureValue(self.data + other.data, (self, other))
+
+        def pass_on():
+            self._fresh += out._fresh
+            other._fresh += out._fresh
+
+        out._pass_on = pass_on
+        return out
+
+    def __mul__(self, other):
+        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
+        out = _ClosureValue(self.data * other.data, (self, other))
+
+        def pass_on():
+            self._fresh += other.data * out._fresh
+            other._fresh += self.data * out._fresh
+
+        out._pass_on = pass_on
+        return out
+
+    def __radd__(self, other):
+        return self + other
+
+    def __rmul__(self, other):
+        return self * other
+
+    def tanh(self):
+        t = math.tanh(self.data)
+        out = _ClosureValue(t, (self,))
+
+        def pass_on():
+            self._fresh += (1 - t**2) * out._fresh
+
+        out._pass_on = pass_on
+        return out
+
+    def backward(self):
+        order, seen, path = [], {self}, [(self, iter(self._inputs))]
+        while path:
+            node, left = path[-1]
+            if (found := next((each for each in left if each not in seen), None)) is not None:
+                seen.add(found)
+                path.append((found, iter(found._inputs)))
+            else:
+                order.append(path.pop()[0])
+        for node in order:
+            node._fresh = float(node is self)
+        for node in reversed(order):
+            node._pass_on()
+            node.grad += node._fresh
+
+
+@dataclass(eq=False)
+class _TapeValue:
+    """A tape of all operations, which backward() reads from its place back."""
+
+    data: float
+    edges: tuple[tuple["_TapeValue", float], ...] = ()
+    grad: float = field(default=0.0, init=False)
+    tape: ClassVar[list["_TapeValue"]] = []
+
+    def __post_init__(self) -> None:
+        self.place = len(self.tape)
+        self.tape.append(self)
+
+    def __add__(self, other: "_TapeValue | float") -> "_TapeValue":
+        match other:
+            case _TapeValue(data=number):
+                return _TapeValue(self.data + number, ((self, 1.0), (other, 1.0)))
+        return _TapeValue(self.data + other, ((self, 1.0),))
+
+    def __mul__(self, other: "_TapeValue | float") -> "_TapeValue":
+        match other:
+            case _TapeValue(data=number):
+                return _TapeValue(self.data * number, ((self, number), (other, self.data)))
+        return _TapeValue(self.data * other, ((self, other),))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def tanh(self) -> "_TapeValue":
+        t = np.tanh(self.data)
+        return _TapeValue(t, ((self, (1 - t) * (1 + t)),))
+
+    def backward(self) -> None:
+        flow = Counter({self.place: 1.0})
+        for node in self.tape[self.place :: -1]:
+            if node.place in flow:
+                node.grad += flow[node.place]
+                for source, slope in node.edges:
+                    flow[source.place] += slope * flow[node.place]
+
+
 class _MicroValue:
     """The famous hundred lines: a recursive sort, and gradients that travel through ``.grad``."""
 
@@ -417,7 +522,7 @@ ANSWER = Answer(
         "0 -> -1": "Nothing in its graph is computed from the result, so its uses are never asked for.",
         "self.grad -> type(self).grad": "+= on an instance makes it the instance's own.",
     },
-    variants=(_NumberedValue, _SortedValue, _DepthFirstValue),
+    variants=(_NumberedValue, _SortedValue, _DepthFirstValue, _ClosureValue, _TapeValue),
     misconceptions=(
         _mistake(
             "only one part of the gradient kept",

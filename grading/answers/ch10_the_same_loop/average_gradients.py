@@ -1,6 +1,10 @@
 """``average_gradients``, secret half."""
 
+import functools
+
+import numpy as np
 import torch
+from torch import nn
 
 from course_lib.exercises.ch10_the_same_loop.average_gradients import replicas_case
 from course_lib.exercises.checking.model import Case, Observation
@@ -94,6 +98,26 @@ def _as_one_vector(models):
             start += count
 
 
+def _by_name(models):
+    for name, _ in models[0].named_parameters():
+        replicas = [model.get_parameter(name) for model in models]
+        if present := [p.grad for p in replicas if p.grad is not None]:
+            total = functools.reduce(torch.add, present)
+            for p in replicas:
+                p.grad = total / len(models)
+
+
+def _through_numpy(models):
+    for replicas in zip(*map(nn.Module.parameters, models), strict=True):
+        match [p.grad.numpy() for p in replicas if p.grad is not None]:
+            case []:
+                continue
+            case arrays:
+                mean = np.sum(arrays, axis=0) / len(models)
+        for p in replicas:
+            p.grad = torch.tensor(mean, dtype=p.dtype)
+
+
 #: What every known mistake has to have in common with a solution that is named after it.
 RAW = ("gradients", "parameters")
 
@@ -116,7 +140,7 @@ ANSWER = Answer(
     equivalent={
         "replicas -> models #3": "There are as many replicas of a parameter as models.",
     },
-    variants=(_stacked, _in_place, _as_one_vector),
+    variants=(_stacked, _in_place, _as_one_vector, _by_name, _through_numpy),
     misconceptions=(
         _mistake(
             "sum",

@@ -91,6 +91,29 @@ def _attend_and_keep_a_mask(q, k, v):
     return _WithBias()(q, k, v)
 
 
+def _with_vmap(q, k, v):
+    def of_one(q, k, v):
+        scores, time = q @ k.T / math.sqrt(q.shape[-1]), torch.arange(len(q))
+        return scores.where(time[:, None] >= time, -torch.inf).softmax(-1) @ v
+
+    return torch.vmap(torch.vmap(of_one))(q, k, v)
+
+
+def _key_by_key(q, k, v):
+    """As fused kernels do it: a running maximum, a running sum, and a running result."""
+    time = torch.arange(q.shape[2])
+    highest, total = torch.full_like(q[..., :1], -math.inf), torch.zeros_like(q[..., :1])
+    result = torch.zeros_like(v)
+    for s in time.tolist():
+        score = (q * k[:, :, s, None]).sum(-1, keepdim=True) / math.sqrt(q.size(-1))
+        score = score.masked_fill((time < s)[:, None], -math.inf)
+        new = torch.maximum(highest, score.detach())
+        shrink, power = (highest - new).exp(), (score - new).exp()
+        highest, total = new, total * shrink + power
+        result = result * shrink + power * v[:, :, s, None]
+    return result / total
+
+
 #: What every known mistake has to have in common with a solution that is named after it.
 RAW = ("result", "shares")
 
@@ -116,6 +139,8 @@ ANSWER = Answer(
         _position_by_position,
         _exponentials,
         _attend_and_keep_a_mask,
+        _with_vmap,
+        _key_by_key,
     ),
     misconceptions=(
         _mistake(

@@ -1,5 +1,8 @@
 """``generate``, secret half."""
 
+import copy
+from collections import deque
+
 import torch
 
 from course_lib.exercises.ch10_the_same_loop.generate import generation_case
@@ -91,6 +94,28 @@ def _by_topk(model, tokens, n_new, context):
     return tokens
 
 
+def _recursive(model, tokens, n_new, context):
+    if not n_new:
+        return tokens
+    mode = model.training
+    with torch.inference_mode():
+        logits = model.eval()(tokens[:, -context:])
+        first = logits[:, -1].sort(dim=-1, descending=True, stable=True).indices[:, 0]
+    model.train(mode)
+    return _recursive(model, torch.column_stack([tokens, first]), n_new - 1, context)
+
+
+def _on_a_copy(model, tokens, n_new, context):
+    """The columns of the last tokens in a short memory."""
+    twin = copy.deepcopy(model).eval().requires_grad_(False)
+    columns = list(tokens.T)
+    window = deque(columns, maxlen=context)
+    for _ in range(n_new):
+        columns.append(twin(torch.stack([*window], dim=1)).softmax(-1)[:, -1].argmax(-1))
+        window.append(columns[-1])
+    return torch.vstack(columns).T
+
+
 #: What every known mistake has to have in common with a solution that is named after it.
 RAW = ("returned", "shown")
 
@@ -107,7 +132,7 @@ ANSWER = Answer(
         "return tokens -> return tokens.detach()": "Whole numbers have no graph.",
         "-1 -> 1": "The vocabulary is the last of two dimensions there.",
     },
-    variants=(_collected, _written_into_place, _row_by_row, _by_topk),
+    variants=(_collected, _written_into_place, _row_by_row, _by_topk, _recursive, _on_a_copy),
     misconceptions=(
         _mistake(
             "the first position's logits",

@@ -1,5 +1,6 @@
 """``policy_gradient_loss``, secret half."""
 
+import functools
 from functools import partial
 
 import torch
@@ -63,6 +64,24 @@ def _two_parts(log_probs, rewards, baseline=None):
     return loss / log_probs.shape[0]
 
 
+def _matched(log_probs, rewards, baseline=None):
+    match baseline:
+        case None:
+            lower = rewards
+        case torch.Tensor():
+            lower = rewards - baseline
+        case number:
+            lower = rewards.sub(float(number))
+    return (-log_probs @ lower.detach()).div(lower.numel())
+
+
+def _with_vmap(log_probs, rewards, baseline=None):
+    with torch.inference_mode():
+        usual = torch.zeros_like(rewards) + (0 if baseline is None else baseline)
+    terms = torch.vmap(lambda p, r, b: p * (b - r))(log_probs, rewards.data, usual.clone())
+    return functools.reduce(torch.add, terms.unbind()) / len(terms)
+
+
 #: What every known mistake has to have in common with a solution that is named after it.
 RAW = ("loss", "gradient")
 
@@ -85,7 +104,7 @@ ANSWER = Answer(
         "return -(log_probs * advantages.detach()).mean() -> return torch.as_tensor(-(log_probs * "
         "advantages.detach()).mean())": "It is a tensor already.",
     },
-    variants=(_weighed, _dot_product, _one_by_one, _two_parts),
+    variants=(_weighed, _dot_product, _one_by_one, _two_parts, _matched, _with_vmap),
     misconceptions=(
         _mistake(
             "sign",

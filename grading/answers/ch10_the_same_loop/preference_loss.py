@@ -1,6 +1,8 @@
 """``preference_loss``, secret half."""
 
+import functools
 import math
+import operator
 
 import torch
 from torch.nn import functional as F
@@ -64,6 +66,30 @@ def _log_of_a_sum(chosen, rejected, margin=0.0):
     return torch.mean(torch.logaddexp(torch.zeros_like(chosen), rejected + margin - chosen))
 
 
+class _Loss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, ahead):
+        ctx.save_for_backward(ahead)
+        return (-ahead).clamp(min=0) + torch.log1p((-ahead.abs()).exp())
+
+    @staticmethod
+    def backward(ctx, upstream):
+        (ahead,) = ctx.saved_tensors
+        return -upstream * torch.sigmoid(-ahead)
+
+
+def _with_a_slope_of_its_own(chosen, rejected, margin=0.0):
+    return _Loss.apply(chosen - rejected - margin).mean()
+
+
+def _with_reduce(chosen, rejected, margin=0.0):
+    def cost(pair):
+        return torch.stack([pair[0] - pair[0], pair[1] - pair[0] + margin]).logsumexp(0)
+
+    costs = map(cost, zip(chosen, rejected, strict=True))
+    return functools.reduce(operator.add, costs) / chosen.numel()
+
+
 #: What every known mistake has to have in common with a solution that is named after it.
 RAW = ("loss", "gradients")
 
@@ -91,7 +117,14 @@ ANSWER = Answer(
         "torch.as_tensor(-torch.nn.functional.logsigmoid(chosen - rejected - margin).mean())": "It is "
         "a tensor already.",
     },
-    variants=(_softplus, _two_classes, _binary, _log_of_a_sum),
+    variants=(
+        _softplus,
+        _two_classes,
+        _binary,
+        _log_of_a_sum,
+        _with_a_slope_of_its_own,
+        _with_reduce,
+    ),
     misconceptions=(
         _mistake(
             "swapped",

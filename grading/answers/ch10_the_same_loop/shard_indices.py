@@ -1,5 +1,7 @@
 """``shard_indices``, secret half. Long because it has 25 named mistakes."""
 
+import hashlib
+import itertools
 import math
 import random
 from functools import partial
@@ -76,6 +78,25 @@ def _with_numpy(n, rank, world_size, epoch, seed, drop_last=False):
     return [int(i) for i in order.reshape(-1, world_size)[:, rank]]
 
 
+def _by_digest(n, rank, world_size, epoch, seed, drop_last=False):
+    """Neither a generator nor a shuffle: the examples in the order of their digests."""
+
+    def digest(i: int) -> bytes:
+        return hashlib.sha256(f"{seed} {epoch} {i}".encode()).digest()
+
+    order, (share, rest) = sorted(range(n), key=digest), divmod(n, world_size)
+    own = itertools.islice(itertools.cycle(order), rank, None, world_size)
+    return [*itertools.islice(own, share + bool(rest and not drop_last))]
+
+
+def _like_distributed_sampler(n, rank, world_size, epoch, seed, drop_last=False):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed + epoch)
+        order = torch.randperm(n).numpy()
+    share = n // world_size if drop_last else (n - 1) // world_size + 1
+    return np.resize(order, (share, world_size)).T[rank].tolist()
+
+
 def _asks_torch(n, rank, world_size, epoch, seed, drop_last=False):
     class Sized:
         def __len__(self):
@@ -138,7 +159,7 @@ ANSWER = Answer(
         "1000 -> 1001": _SEED,
         "1000 -> 999": _SEED,
     },
-    variants=(_in_blocks, _with_modulo, _with_numpy),
+    variants=(_in_blocks, _with_modulo, _with_numpy, _by_digest, _like_distributed_sampler),
     misconceptions=(
         wrong(
             "every worker reads everything",
