@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -228,6 +229,10 @@ def private_lab(private: Path, folder: Path) -> tuple[list[str], dict[str, str]]
         "IPYTHONDIR": str(private / "ipython"),
     }
     command = [sys.executable, "-m", "course_lib", "lab", "--no-browser", "--folder", str(folder)]
+    # Two that start at the same moment both find the first port free, and one of them ends.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        command += ["--port", str(free.getsockname()[1])]
     return command, environment
 
 
