@@ -1,6 +1,6 @@
 """``python -m course_lib lab``: JupyterLab on the learner's copies, without pop-ups.
 
-The server runs in this process, so that the address can be printed once the port is known.
+The server runs in this process, so that the address can be printed once the port is its own.
 """
 
 import json
@@ -77,10 +77,15 @@ def open_lab(folder: Path = workspace.MY_COURSE, browser: bool = True, port: int
             f"--ServerApp.jpserver_extensions={_NO_INSTRUCTORS_TOOLS}",
         ]
     )
-    print(_announcement(f"http://localhost:{server.port}/lab?token={token}"))
-    if browser:
-        print("Your browser opens it now.")
-    print("To stop: Ctrl+C, twice. Your work is saved in", folder, flush=True)
+
+    def announce() -> None:
+        print(_announcement(f"http://localhost:{server.port}/lab?token={token}"))
+        if browser:
+            print("Your browser opens it now.")
+        print("To stop: Ctrl+C, twice. Your work is saved in", folder, flush=True)
+
+    # After the server has taken the port that it found free: another program may have been faster.
+    server.io_loop.add_callback(announce)
     server.start()
     return 0
 

@@ -261,6 +261,31 @@ def test_lab_takes_the_next_port_and_says_nothing_of_instructors_tools(tmp_path)
     assert "nbgrader" not in complaints.lower()
 
 
+_TOO_LATE = """
+import sys
+from pathlib import Path
+from jupyter_server.serverapp import ServerApp
+from course_lib.app.lab import open_lab
+ServerApp._find_http_port = lambda self: None  # another program takes the port after it was found free
+sys.exit(open_lab(Path(sys.argv[1]), browser=False, port=int(sys.argv[2])))
+"""
+
+
+def test_lab_names_no_address_that_another_program_has_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run(
+            [sys.executable, "-c", _TOO_LATE, str(tmp_path / "mine"), port],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert done.returncode == 1
+    assert "http://" not in done.stdout
+    assert "could not be started" in done.stderr
+
+
 def test_what_is_started_from_the_lab_runs_in_its_own_environment(monkeypatch):
     monkeypatch.setenv("PATH", os.pathsep.join(["/somewhere/else", os.environ["PATH"]]))
     lab._put_this_python_first()
