@@ -263,15 +263,15 @@ CLAIMS = (
     ),
     Claim(
         "dashboard",
-        "It leaps above 100, a hundred times too high, and stays finite.",
-        (r"SGD, lr 10, .*epoch 50 ", r"largest batch loss 1\d\d"),
+        "It leaps far above 50, where guessing costs 0.69, and stays finite.",
+        (r"SGD, lr 10, .*epoch 50 ", r"largest batch loss (9\d|1\d\d)"),
         preset="SGD at 10",
         frame=500,
     ),
     Claim(
         "dashboard",
         "*Explode* does it to Adam",
-        (r"Adam, lr 10, .*epoch 50 ", r"largest batch loss 1\d\d"),
+        (r"Adam, lr 10, .*epoch 50 ", r"largest batch loss (9\d|1\d\d)"),
         preset="Explode",
         frame=500,
     ),

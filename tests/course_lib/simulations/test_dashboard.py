@@ -57,9 +57,10 @@ def test_adam_at_001_fits_by_epoch_30_to_50_and_its_loss_never_rises() -> None:
 
 
 @pytest.mark.parametrize("label", ["SGD at 10", "Explode"])
-def test_at_rate_10_cross_entropy_leaps_above_100_and_stays_finite(label: str) -> None:
+def test_at_rate_10_cross_entropy_leaps_far_above_50_and_stays_finite(label: str) -> None:
     (run,) = played(label).runs
-    assert 100 < run.worst_batch < 200
+    # How high hangs on the last bit: 98 to 198 under noise and at rates that differ by 1e-7.
+    assert 75 < run.worst_batch < 300
     assert run.first_bad is None
     assert np.isfinite(run.losses).all()
     # It leaps, so where it ends hangs on the last bit: between 0.84 and 0.88 under noise.
