@@ -55,6 +55,15 @@ def _progress_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_shell() -> None:
+    """A test begins outside of IPython, whatever an earlier one of the same worker has begun."""
+    if "IPython.core.interactiveshell" in sys.modules:
+        from IPython.core.interactiveshell import InteractiveShell
+
+        InteractiveShell.clear_instance()
+
+
+@pytest.fixture(autouse=True)
 def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """What runs a set-up cell in a test's own process opens the answers pack for that test alone."""
     from course_lib import answers
