@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from course_lib.exercises.ch06_dataloader.what_came import described, parts_described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import as_tuple
 
 
 def dataset_case(
@@ -149,9 +150,7 @@ def _length(dataset: Any) -> int | None:
 def _items(dataset: Any, n: int) -> Any:
     if not _defines(dataset, "__getitem__"):
         return None
-    items = [dataset[i] for i in range(n)]
-    # A named tuple is as good as a tuple, and only here it is known for one.
-    return [tuple(item) if isinstance(item, tuple) else item for item in items]
+    return [as_tuple(dataset[i]) for i in range(n)]
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:

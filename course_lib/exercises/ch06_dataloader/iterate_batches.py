@@ -9,7 +9,7 @@ import torch
 
 from course_lib.exercises.ch06_dataloader.what_came import described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.checking.wire import a_type, as_tuple
 
 #: Every pass that is made: how, and with which generator. Runs with the same letter share one.
 PASSES: dict[str, dict[str, Any]] = {
@@ -94,9 +94,7 @@ def _collect(result: Any) -> Any:
     """The batches as a list, or what came when it is not iterable."""
     if not isinstance(result, Iterable):
         return result
-    batches = islice(result, _MOST_BATCHES)
-    # A named tuple is as good as a tuple, and only here it is known for one.
-    return [tuple(batch) if isinstance(batch, tuple) else batch for batch in batches]
+    return list(map(as_tuple, islice(result, _MOST_BATCHES)))
 
 
 def _rows_of(case: Case, batches: Any) -> list[list[int]] | None:

@@ -7,6 +7,7 @@ import torch
 
 from course_lib.exercises.ch06_dataloader.what_came import parts_described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import as_tuple
 
 #: Splits that are asked for: "continued" by the generator of "first", which has moved on by then.
 SPLITS = (
@@ -42,8 +43,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         else:
             torch.manual_seed(other_seed if label == "other_global" else global_seed)
             split = function(case["n"], case["val_fraction"])
-        # A named tuple is as good as a tuple, and only here it is known for one.
-        splits[label] = tuple(split) if isinstance(split, tuple) else split
+        splits[label] = as_tuple(split)
     notes["drew_from_global"] = drew
 
 

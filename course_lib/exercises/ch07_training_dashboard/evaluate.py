@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type, type_name
+from course_lib.exercises.checking.wire import a_type, as_tuple, type_name
 from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, gradients_of
 from course_lib.exercises.support.small_network import small_network
 from course_lib.training import evaluate as evaluate_whole
@@ -104,8 +104,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     with torch.set_grad_enabled(recording):
         returned = function(model, loader, loss_fn)
         grad_mode_kept = torch.is_grad_enabled() == recording
-    # A named tuple is as good as a tuple, and only here it is known for one.
-    notes["returned"] = tuple(returned) if isinstance(returned, tuple) else returned
+    notes["returned"] = as_tuple(returned)
     notes["evaluated_in_train_mode"] = any(modes) if modes else None
     if "mode" in case["asks"]:
         notes["training"] = model.training

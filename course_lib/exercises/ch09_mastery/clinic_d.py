@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import kind_of
+from course_lib.exercises.checking.wire import as_tuple, kind_of
 
 
 def line_case(generator: torch.Generator, n: int) -> Case:
@@ -26,9 +26,7 @@ def _best_line(case: Case) -> tuple[float, float]:
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    returned = function(case["x"], case["y"])
-    # A named tuple is as good as a tuple, and only here it is known for one.
-    notes["returned"] = tuple(returned) if isinstance(returned, tuple) else returned
+    notes["returned"] = as_tuple(function(case["x"], case["y"]))
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, bool]:

@@ -45,6 +45,12 @@ def type_name(value: Any) -> str:
     return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
+def as_tuple(value: Any) -> Any:
+    """A named tuple as the tuple that it is, before it leaves the process: elsewhere a type that is not known
+    by name is a note. Anything else as it came."""
+    return tuple(value) if isinstance(value, tuple) else value
+
+
 def a_type(value: Any) -> str:
     """The type with its article, for sentences: ``a Tensor``, ``an int``, ``None``."""
     name = type_name(value)
