@@ -26,11 +26,10 @@ from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
 from grading.authoring.solutions import (
-    SECONDS,
     TooSlow,
     elsewhere,
     known_solutions,
-    stopped_after,
+    stopped_if_endless,
 )
 from grading.chapter_text.reference import reference_source, run_source, solved_namespace
 from grading.errors import Problem
@@ -107,7 +106,7 @@ def _verdict(
     for secret in secrets:
         cases = case_set(name, secret)
         try:
-            with stopped_after(SECONDS):
+            with stopped_if_endless(exercise, secret):
                 observed = [observe(exercise, subjects, case) for case in cases.cases]
         except TooSlow:  # it came between two cases
             return verdict(False, 0.0, None, "it did not end")

@@ -5,10 +5,11 @@ mutants of the reference. Called by ``mutation_matrix``, ``messages`` and ``fair
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -27,8 +28,10 @@ from grading.judging.cases import case_set
 from grading.judging.judge import judge_exercise
 from grading.judging.outcomes import ItemOutcome
 
-#: What is not done with all cases after this much CPU time never ends.
-SECONDS = 10.0
+#: What is not done with all cases after this much CPU time, and this many times as much as the
+#: reference takes on this machine, never ends.
+_SECONDS, _TIMES_REFERENCE = 10.0, 10.0
+_TICK_SECONDS = 0.5
 
 
 def exercises_called(chapters: list[str], only: list[str]) -> list[str]:
@@ -73,7 +76,7 @@ class Solution:
         """What it does on each case of the set of ``seed``; as ``graded``."""
         watched = replace(self.exercise, forbidden=()) if free else self.exercise
         cases = case_set(self.exercise.name, seed)
-        with stopped_after(SECONDS):
+        with stopped_if_endless(self.exercise, seed):
             return [observe(watched, self.subjects, case) for case in cases.cases]
 
     def checked(self) -> CheckResult:
@@ -123,19 +126,40 @@ class TooSlow(BaseException):
 
 @contextmanager
 def stopped_after(seconds: float) -> Iterator[None]:
-    """Raise ``TooSlow`` inside what computes too long, and again every second: a case may catch it.
-    CPU time counts, so that a busy machine stops nothing."""
+    """Raise ``TooSlow`` inside what computes too long, and again at every tick: a case may catch it.
+    CPU time counts, so that a busy machine stops nothing; it is counted in ticks, for a machine that
+    stands still for a while charges all of that to the code at hand, in one tick."""
+    ticks = 0
 
-    def stop(*_: object) -> None:
-        raise TooSlow("it did not end")
+    def tick(*_: object) -> None:
+        nonlocal ticks
+        ticks += 1
+        if ticks * _TICK_SECONDS >= seconds:
+            raise TooSlow("it did not end")
 
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    before = signal.signal(signal.SIGPROF, tick)
+    signal.setitimer(signal.ITIMER_PROF, _TICK_SECONDS, _TICK_SECONDS)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def stopped_if_endless(exercise: Exercise, seed: int) -> AbstractContextManager[None]:
+    """``stopped_after`` what only code takes that does not end on the cases of ``seed``. It is measured
+    by the reference: a slow machine stops nothing."""
+    return stopped_after(_SECONDS + _TIMES_REFERENCE * _seconds_of_reference(exercise, seed))
+
+
+@lru_cache
+def _seconds_of_reference(exercise: Exercise, seed: int) -> float:
+    subjects = as_subjects(reference(exercise.name), exercise.name)
+    cases = case_set(exercise.name, seed).cases
+    before = time.process_time()
+    for case in cases:
+        observe(exercise, subjects, case)
+    return time.process_time() - before
 
 
 @contextmanager

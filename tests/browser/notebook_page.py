@@ -265,10 +265,6 @@ class NotebookPage:
             code,
         )
 
-    def kernel_seconds(self) -> float:
-        """How long the kernel has computed since it was started."""
-        return float(self.in_kernel("import time; print(time.process_time())"))
-
     def leave(self) -> None:
         """Save the notebook, and shut down its kernel."""
         self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")

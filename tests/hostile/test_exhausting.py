@@ -1,10 +1,11 @@
-"""Taking more than its share of memory, processes, disk, output or time. Payloads are bounded in
-themselves, well above the limits that they have to meet."""
+"""Taking more than its share of memory, processes, disk or output. Payloads are bounded in themselves,
+well above the limits that they have to meet."""
 
 from dataclasses import replace
 
 import pytest
 
+from grading.runner.limits import MIB
 from tests.hostile.handing_in import FULL, RIGHT, SHORT, Batch, Case
 from tests.hostile.judging import assert_holds, assert_honest_unchanged
 
@@ -21,15 +22,15 @@ def _beats(body: str) -> str:
     return "def order_the_beats():\n    " + body.strip().replace("\n", "\n    ")
 
 
-LIMITS = replace(SHORT, cell_seconds=5.0)
+#: Little, for memory may be slow at first touch: no case is to meet the time limit first.
+LIMITS = replace(SHORT, memory_bytes=1000 * MIB)
 HOLD = "import time; time.sleep(8)"
 
 CASES = (
     # --- memory -------------------------------------------------------------------------------------
     Case(
         "memory in a cell",
-        # Written once and not much more than the limit, or slow memory meets the time limit first.
-        {"<order_the_beats": "pieces = [bytes([i]) * 2**26 for i in range(40)]"},
+        {"<order_the_beats": "pieces = [bytes([i]) * 2**26 for i in range(30)]"},
         says="MB of memory",
         alone=True,
     ),
@@ -320,42 +321,6 @@ return nest
             )
         },
         ORDER,
-    ),
-    # --- time ---------------------------------------------------------------------------------------
-    Case(
-        "a cell that never ends",
-        {"<first_bad_step": "while True: pass"},
-        says="interrupted: it was not done after 5 s",
-        alone=True,
-    ),
-    Case(
-        "a cell that does not listen",
-        {
-            "<order_the_beats": """
-                import signal
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
-                while True: pass
-                """,
-            "first_bad_step": _step("while True: pass"),
-        },
-        ZERO,
-        says="was left out: it was not done after 5 s",
-        alone=True,
-    ),
-    Case(
-        "one step of C that takes hours",
-        {"<q00_1": "x = 3 ** (10 ** 9)"},
-        says="was left out: it was not done after 5 s",
-        alone=True,
-    ),
-    Case(
-        "stops itself",
-        {"<q00_3": "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"},
-        says="was left out: it was not done after 5 s",
-    ),
-    Case(
-        "asks a question and waits",
-        {"<q00_1": "name = input('Your name? ')", "<q00_2": "breakpoint()"},
     ),
 )
 

@@ -8,10 +8,6 @@ from grading.paths import text_source
 WRITTEN = [chapter for chapter in CHAPTERS if text_source(chapter).exists()]
 
 
-#: What a released chapter may take to run, as the kernel's own computing: a busy machine does not count.
-MOST_KERNEL_SECONDS = 20
-
-
 @pytest.fixture(params=WRITTEN, ids=[chapter.number for chapter in WRITTEN])
 def chapter(request: pytest.FixtureRequest) -> Chapter:
     """Each chapter whose text source is written."""

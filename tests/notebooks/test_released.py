@@ -5,7 +5,6 @@ Where there is a browser, ``tests/browser`` runs each chapter as learners do, wi
 
 import json
 import re
-import resource
 import shutil
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from grading.authoring.execute import execute_notebook
 from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import cut_solutions, solution_lines
 from grading.paths import REPOSITORY, released_notebook, text_source
-from tests.notebooks.conftest import MOST_KERNEL_SECONDS, WRITTEN
+from tests.notebooks.conftest import WRITTEN
 
 pytestmark = pytest.mark.apart("chapter")
 
@@ -56,14 +55,10 @@ def squeezed(text: str) -> str:
 @pytest.mark.skipif(
     shutil.which("chromium") is not None, reason="tests/browser/test_chapters.py runs it"
 )
-def test_it_runs_from_top_to_bottom_unsolved_and_quickly(chapter, tmp_path):
+def test_it_runs_from_top_to_bottom_unsolved(chapter, tmp_path):
     notebook = nbformat.read(released_notebook(chapter), as_version=4)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     execute_notebook(notebook, tmp_path, chapter.id)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert all(cell.execution_count for cell in notebook.cells if cell.cell_type == "code")
-    assert seconds < MOST_KERNEL_SECONDS
 
 
 def solution_secrets(chapter: Chapter) -> set[str]:
