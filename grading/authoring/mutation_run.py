@@ -27,12 +27,13 @@ from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
 from grading.authoring.solutions import (
     TooSlow,
+    as_graded,
     elsewhere,
     known_solutions,
     stopped_if_endless,
 )
 from grading.chapter_text.reference import reference_source, run_source, solved_namespace
-from grading.errors import Problem
+from grading.errors import Failure, Problem
 from grading.judging.cases import case_set
 from grading.judging.judge import has_full_marks, judge_exercise
 
@@ -107,7 +108,7 @@ def _verdict(
         cases = case_set(name, secret)
         try:
             with stopped_if_endless(exercise, secret):
-                observed = [observe(exercise, subjects, case) for case in cases.cases]
+                observed = [as_graded(observe(exercise, subjects, case)) for case in cases.cases]
         except TooSlow:  # it came between two cases
             return verdict(False, 0.0, None, "it did not end")
         if has_full_marks(name, secret, observed):
@@ -136,8 +137,9 @@ def known_verdicts(name: str) -> list[MutantVerdict]:
     return found
 
 
-def _raises_mostly(observed: Sequence[Observation]) -> bool:
-    return 3 * sum(each.error is not None for each in observed) > 2 * len(observed)
+def _raises_mostly(observed: Sequence[Observation | Failure]) -> bool:
+    raised = [isinstance(each, Failure) or each.error is not None for each in observed]
+    return 3 * sum(raised) > 2 * len(raised)
 
 
 def _all_verdicts(name: str, secrets: int) -> list[MutantVerdict]:

@@ -17,15 +17,16 @@ from unittest.mock import patch
 from course_lib.exercises import chapter_exercises, chapter_of
 from course_lib.exercises.checking.check import CheckResult, run_check
 from course_lib.exercises.checking.model import Exercise, Observation
-from course_lib.exercises.checking.observe import observe
+from course_lib.exercises.checking.observe import as_data, observe
+from course_lib.exercises.checking.wire import WireError, pack
 from grading.answers import find_answer
 from grading.answers.model import as_subjects
 from grading.authoring.mutants import mutants_of
 from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
 from grading.chapter_text.reference import stub as stub_of
-from grading.errors import Problem, chapters_called
+from grading.errors import Failure, Problem, chapters_called
 from grading.judging.cases import case_set
-from grading.judging.judge import judge_exercise
+from grading.judging.judge import failure_from, judge_exercise, observation_from
 from grading.judging.outcomes import ItemOutcome
 
 #: What is not done with all cases after this much CPU time, and this many times as much as the
@@ -72,12 +73,12 @@ class Solution:
         not, for a mistake may be written with that. Raises ``TooSlow`` for what does not end."""
         return judge_exercise(self.exercise.name, seed, self.observed(seed, free))
 
-    def observed(self, seed: int, free: bool = False) -> list[Observation]:
+    def observed(self, seed: int, free: bool = False) -> list[Observation | Failure]:
         """What it does on each case of the set of ``seed``; as ``graded``."""
         watched = replace(self.exercise, forbidden=()) if free else self.exercise
         cases = case_set(self.exercise.name, seed)
         with stopped_if_endless(self.exercise, seed):
-            return [observe(watched, self.subjects, case) for case in cases.cases]
+            return [as_graded(observe(watched, self.subjects, case)) for case in cases.cases]
 
     def checked(self) -> CheckResult:
         """What the instant check says of it; nothing of it goes into anybody's progress."""
@@ -118,6 +119,14 @@ def _does_nothing(exercise: Exercise) -> tuple:
         return None
 
     return (nothing,) * len(exercise.subjects)
+
+
+def as_graded(observation: Observation) -> Observation | Failure:
+    """An observation as it comes out of a learner's process: packed there, and unpacked by the judge."""
+    try:
+        return observation_from(pack(as_data(observation)))
+    except WireError:
+        return failure_from("too large", "")
 
 
 class TooSlow(BaseException):

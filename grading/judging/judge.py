@@ -84,10 +84,7 @@ def judge_exercise(
     if isinstance(observed, Failure) or len(observed) != len(cases.cases):
         failure = observed if isinstance(observed, Failure) else _no_evidence()
         observed = [failure] * len(cases.cases)
-    observed = [
-        got if isinstance(got, Failure) else cases.exercise.read(case, got)
-        for case, got in zip(cases.cases, observed, strict=True)
-    ]
+    observed = [_read(cases, case, got) for case, got in zip(cases.cases, observed, strict=True)]
     outcomes, first = _judge_aspects(cases, observed)
     score = sum(outcome.score for outcome in outcomes)
     maximum = float(cases.exercise.points)
@@ -111,10 +108,14 @@ def judge_exercise(
     return _item(name, score, maximum, status, None, message, outcomes)
 
 
-def has_full_marks(name: str, seed: int, observed: Sequence[Observation]) -> bool:
+def _read(cases: CaseSet, case: Case, got: Observation | Failure) -> Observation | Failure:
+    return got if isinstance(got, Failure) else cases.exercise.read(case, got)
+
+
+def has_full_marks(name: str, seed: int, observed: Sequence[Observation | Failure]) -> bool:
     """Whether ``judge_exercise`` gives all points, without looking for words."""
     cases = case_set(name, seed)
-    read = [cases.exercise.read(case, got) for case, got in zip(cases.cases, observed, strict=True)]
+    read = [_read(cases, case, got) for case, got in zip(cases.cases, observed, strict=True)]
     return all(_fault(cases, aspect, read) is None for aspect in cases.exercise.aspects)
 
 

@@ -229,7 +229,8 @@ def _answer(nonce: str, name: str, parts: list[bytes]) -> str:
     return base64.b64encode(b"".join(data)).decode()
 
 
-def _plain(observation: Observation) -> dict[str, Any]:
+def as_data(observation: Observation) -> dict[str, Any]:
+    """An observation as it is packed for the grader."""
     error = observation.error
     note = None if error is None else [error.type, error.message, error.line]
     return {"values": dict(observation.values), "events": list(observation.events), "error": note}
@@ -237,7 +238,7 @@ def _plain(observation: Observation) -> dict[str, Any]:
 
 def _observe_in_child(exercise: Exercise, subjects: tuple, cases: list[Case]) -> list[bytes]:
     if not hasattr(os, "fork"):
-        return [_part(_plain(observe(exercise, subjects, case))) for case in cases]
+        return [_part(as_data(observe(exercise, subjects, case))) for case in cases]
     try:
         _hold_standard_streams()
         read_end, write_end = os.pipe()
@@ -291,11 +292,11 @@ def _child_main(exercise: Exercise, subjects: tuple, cases: list[Case], write_en
             with refusing(exercise.forbidden, subjects) as later:
                 seen = _with_refusals(observe(exercise, subjects, case), refused)
                 try:
-                    data = _part(_plain(seen))
+                    data = _part(as_data(seen))
                 except ForbiddenCall:  # then it is among the later ones
                     data = b""
             if later:
-                data = _part(_plain(_with_refusals(Observation({}), later)))
+                data = _part(as_data(_with_refusals(Observation({}), later)))
             _write_all(write_end, struct.pack("<I", len(data)) + data)
     finally:
         os._exit(0)
