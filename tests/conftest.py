@@ -48,6 +48,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         work_units.group(items)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: many tests wait, for a browser, a kernel or a time limit."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _progress_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Checks that run in tests, and in kernels that tests start, do not count as anyone's."""

@@ -3,7 +3,7 @@
 Called by ``python -m grading verify`` and by the tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from course_lib.exercises.checking.model import Exercise
@@ -28,15 +28,18 @@ class MatrixRow:
     detail: str = ""
 
 
-def exercise_rows(exercise: Exercise) -> Iterator[MatrixRow]:
-    """The rows of one exercise: the stub, the reference, the variants, the misconceptions."""
+def exercise_rows(
+    exercise: Exercise, seeds: Sequence[int] = SEEDS, of_mistakes: Sequence[int] = ()
+) -> Iterator[MatrixRow]:
+    """The rows of one exercise: the stub, the reference, the variants, the misconceptions. These meet the
+    case sets ``of_mistakes``, where there are any, and everything else those of ``seeds``."""
     for solution in known_solutions(exercise):
-        yield _row(solution)
+        yield _row(solution, (solution.kind == "misconception" and of_mistakes) or seeds)
 
 
-def _row(solution: Solution) -> MatrixRow:
+def _row(solution: Solution, seeds: Sequence[int]) -> MatrixRow:
     exercise = solution.exercise
-    for seed in SEEDS:
+    for seed in seeds:
         outcome = solution.graded(seed, free=solution.kind == "misconception")
         ok = _is_as_expected(solution, outcome)
         if not ok:

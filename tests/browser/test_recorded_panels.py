@@ -210,8 +210,9 @@ def test_quizzes_and_predictions_answer_by_keyboard(offline, site):
     assert offline.complaints == []
 
 
-@pytest.mark.parametrize("look", _LIGHT_AND_DARK)
-@pytest.mark.parametrize("size", [_WIDE, _NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize(
+    ("look", "size"), [("light", _WIDE), ("dark", _NARROW)], ids=["wide, light", "narrow, dark"]
+)
 def test_pages_with_panels_are_accessible(chromium, site, look, size):
     """A telephone's width is also what 400 % zoom leaves of a usual window."""
     context = chromium.new_context(viewport=size, color_scheme=look)

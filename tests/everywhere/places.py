@@ -12,13 +12,12 @@ from functools import cache
 @dataclass(frozen=True)
 class Place:
     """``python`` is a version such as "3.13", "" for the one that runs; ``torch`` is "oldest" or
-    "newest", "" for the one that is installed. ``often``: on each push, not only weekly."""
+    "newest", "" for the one that is installed."""
 
     name: str
     variables: Mapping[str, str] = field(default_factory=dict)
     python: str = ""
     torch: str = ""
-    often: bool = False
 
 
 #: PyTorch takes these kernels where it is asked to; the processor must have them.
@@ -42,8 +41,8 @@ def _locale() -> str:
 
 PLACES = (
     Place("as it is"),
-    *(Place(name, {"ATEN_CPU_CAPABILITY": name}, often=True) for name in CAPABILITIES),
-    Place("4 threads", {"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "4"}, often=True),
+    *(Place(name, {"ATEN_CPU_CAPABILITY": name}) for name in CAPABILITIES),
+    Place("4 threads", {"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "4"}),
     Place("oneDNN avx2", {"ONEDNN_MAX_CPU_ISA": "AVX2"}),
     Place("MKL avx2", {"MKL_ENABLE_INSTRUCTIONS": "AVX2"}),
     Place("MKL compatible", {"MKL_CBWR": "COMPATIBLE"}),

@@ -4,7 +4,7 @@ The solved notebooks strictly, as ``make nbval`` does, and those that learners o
 nothing may fail or warn. The client is this environment's; the kernels run elsewhere. Environments with
 another Python or PyTorch are made under ``.cache`` at the first time.
 
-``python -m tests.everywhere.replay [--often] [PLACE ...] [--chapters 05 08b]``; ``--ready "Python
+``python -m tests.everywhere.replay [PLACE ...] [--chapters 05 08b]``; ``--ready "Python
 3.13=PATH"`` takes an interpreter that has all that a kernel needs.
 """
 
@@ -154,7 +154,6 @@ def _short(node: str) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("places", nargs="*", help="names; all when there are none")
-    parser.add_argument("--often", action="store_true", help="capabilities and threads alone")
     parser.add_argument("--chapters", nargs="*", default=[], help="numbers, such as 05 08b")
     parser.add_argument(
         "--ready", action="append", default=[], help="PLACE=PATH of an interpreter, several times"
@@ -166,8 +165,7 @@ def main() -> int:
     ready = dict(each.split("=", 1) for each in options.ready)
     results: dict[str, dict[str, str] | str] = {}
     for place in PLACES:
-        asked = place.name in options.places if options.places else not options.often or place.often
-        if not asked:
+        if options.places and place.name not in options.places:
             continue
         start = time.monotonic()
         try:

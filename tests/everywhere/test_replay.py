@@ -1,6 +1,6 @@
 """All chapters replay under each kind of kernels and with four threads: under ``CI=true``, or with
-``COURSE_EVERYWHERE=1``, for each costs about a minute. With this processor's own kernels,
-``tests/notebooks`` does it."""
+``COURSE_EVERYWHERE=1``, for each replay costs minutes. With this processor's own kernels and one
+thread, ``tests/notebooks`` does it."""
 
 import os
 
@@ -9,27 +9,40 @@ import pytest
 from tests.everywhere import replay
 from tests.everywhere.places import CAPABILITIES, PLACES, Place, capabilities, own_capability
 
-OFTEN = [place for place in PLACES if place.often]
+
+def on_each_push() -> list[Place]:
+    """The kernels that are not this processor's own, the last of them with four threads: each kind and
+    each number of threads once, in few replays."""
+    by_name = {place.name: place for place in PLACES}
+    others = [name for name in capabilities() if name != own_capability()]
+    threads = by_name["4 threads"]
+    if not others:
+        return [threads]
+    *single, last = [by_name[name] for name in others]
+    both = Place(f"{last.name}, {threads.name}", {**last.variables, **threads.variables})
+    return [*single, both]
 
 
 @pytest.mark.slow
 @pytest.mark.apart
-@pytest.mark.parametrize("place", OFTEN, ids=lambda place: place.name)
-def test_no_cell_differs(place: Place) -> None:
+@pytest.mark.parametrize("number", range(len(CAPABILITIES) - 1))
+def test_no_cell_differs(number: int) -> None:
     if "COURSE_EVERYWHERE" not in os.environ and os.environ.get("CI") != "true":
         pytest.skip("set COURSE_EVERYWHERE=1, or run make nbval-everywhere")
-    if place.name in CAPABILITIES and place.name not in capabilities():
-        pytest.skip(f"this processor has no {place.name}")
-    if place.name == own_capability():
-        pytest.skip("tests/notebooks/test_nbval.py replays with these")
+    if number >= len(on_each_push()):
+        pytest.skip(f"this processor has only {', '.join(capabilities())}")
+    place = on_each_push()[number]
     cells = replay.replay(place, [], replay.interpreter(place), unsolved=False, workers="0")
     assert "passed" in cells.values()
-    assert [node for node, end in cells.items() if end == "failed"] == []
+    differing = [node for node, end in cells.items() if end == "failed"]
+    assert differing == [], place.name
 
 
-def test_the_capabilities_and_threads_are_replayed_on_each_push() -> None:
-    assert {place.name for place in OFTEN} == {*CAPABILITIES, "4 threads"}
-    assert "default" in capabilities()
+def test_all_kernels_and_four_threads_are_replayed_on_each_push() -> None:
+    names = ", ".join(place.name for place in on_each_push())
+    assert {*capabilities(), own_capability()} == {*capabilities()}
+    assert all(name in names for name in capabilities() if name != own_capability())
+    assert "4 threads" in names
 
 
 def test_the_table_names_each_cell_that_differs_and_where() -> None:

@@ -14,22 +14,17 @@ from collections.abc import Iterator
 from course_lib.chapters import CHAPTERS
 from course_lib.exercises import chapter_exercises
 from course_lib.exercises.checking.model import Exercise
-from grading.authoring import mutation_matrix as matrix
+from grading.authoring.mutation_matrix import MatrixRow, exercise_rows
 
 EXERCISES = [exercise for chapter in CHAPTERS for exercise in chapter_exercises(chapter)]
 
 
-def verdicts(exercises: list[Exercise], seeds: list[int]) -> Iterator[tuple[int, matrix.MatrixRow]]:
+def verdicts(exercises: list[Exercise], seeds: list[int]) -> Iterator[tuple[int, MatrixRow]]:
     """Each row of the matrix on each seed alone."""
-    usual = matrix.SEEDS
-    try:
-        for exercise in exercises:
-            for seed in seeds:
-                matrix.SEEDS = (seed,)
-                for row in matrix.exercise_rows(exercise):
-                    yield seed, row
-    finally:
-        matrix.SEEDS = usual
+    for exercise in exercises:
+        for seed in seeds:
+            for row in exercise_rows(exercise, (seed,)):
+                yield seed, row
 
 
 def main() -> int:

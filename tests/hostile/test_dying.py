@@ -21,6 +21,8 @@ def _beats(body: str) -> str:
     return "def order_the_beats():\n    " + body.strip().replace("\n", "\n    ")
 
 
+pytestmark = pytest.mark.slow
+
 CASES = (
     # --- when the function is called ----------------------------------------------------------------
     Case("os._exit in a call", {"first_bad_step": _step("import os; os._exit(0)")}, ZERO, CRASHED),

@@ -26,6 +26,8 @@ def _beats(body: str) -> str:
 LIMITS = replace(SHORT, memory_bytes=1000 * MIB)
 HOLD = "import time; time.sleep(8)"
 
+pytestmark = pytest.mark.slow
+
 CASES = (
     # --- memory -------------------------------------------------------------------------------------
     Case(

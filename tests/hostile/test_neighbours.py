@@ -22,6 +22,8 @@ from grading.runner.run import Job, RunRecord, run
 from grading.runner.zygote import Zygote, can_fork, close_idle
 from tests.hostile.handing_in import CHAPTER, FULL, SHORT, Case, fresh_course, hand_in, left_by
 
+pytestmark = pytest.mark.slow
+
 #: What the honest leave: never in one piece in a source, so that whoever looks finds no own words.
 TREASURE = 'f"honest-work-{271828}"'
 MARK = b"honest-work-271828"

@@ -177,6 +177,38 @@ def test_observing_restores_the_state_of_pytorch():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_observing_leaves_a_default_device_as_it_was():
+    case = TRAIN_ONE_EPOCH.public_cases()[0]
+    torch.set_default_device("meta")
+    try:
+        seen = observe(TRAIN_ONE_EPOCH, (right,), case)
+        assert torch.get_default_device().type == "meta"
+    finally:
+        torch.set_default_device(None)
+    assert seen.error is None
+
+
+def test_a_default_device_that_the_observed_code_sets_goes_with_it():
+    def sets_a_device(model, loader, loss_fn, optimizer):
+        torch.set_default_device("meta")
+
+    try:
+        observe(TRAIN_ONE_EPOCH, (sets_a_device,), TRAIN_ONE_EPOCH.public_cases()[0])
+        assert torch.get_default_device().type == "cpu"
+    finally:
+        torch.set_default_device(None)
+
+
+def test_observing_puts_no_detour_before_each_call_of_pytorch():
+    def is_watched(model, loader, loss_fn, optimizer):
+        modes.append(torch.overrides._len_torch_function_stack())
+        return right(model, loader, loss_fn, optimizer)
+
+    modes = []
+    observe(TRAIN_ONE_EPOCH, (is_watched,), TRAIN_ONE_EPOCH.public_cases()[0])
+    assert modes == [0]
+
+
 def test_a_refused_operator_is_refused_under_every_name():
     x = torch.randn(3, 4)
     spellings = (

@@ -1,5 +1,6 @@
 """A run without demonstrations counts where nothing raised; else every cell is run."""
 
+import os
 from dataclasses import replace
 
 import nbformat
@@ -82,9 +83,11 @@ def test_what_takes_long_is_run_with_every_cell(solved, release, kernels, monkey
 
 
 def test_the_sample_class_has_the_same_verdicts_with_every_cell():
-    compared = compare([work for chapter in CHAPTERS for work in samples(chapter)])
+    """In three chapters; with ``COURSE_EVERYWHERE=1``, as in the weekly workflow, in all."""
+    chosen = CHAPTERS if "COURSE_EVERYWHERE" in os.environ else CHAPTERS[2::4]
+    compared = compare([work for chapter in chosen for work in samples(chapter)])
     assert compared.different == []
-    assert compared.shortened > 15
+    assert compared.shortened > len(chosen)
 
 
 def test_a_verdict_that_differs_is_seen(solved, monkeypatch):
