@@ -431,6 +431,8 @@ def _public_cases() -> list[Case]:
         case(epochs=3, lr=1e-5),
         case(epochs=3, lr=0.01, confidence=300.0),
         case(epochs=4, lr=0.1, noise=0.5, nan_epochs=(0, 3), device="cpu"),
+        # No epoch is the best one until the second.
+        case(epochs=4, lr=NO_RATE, patience=2, nan_epochs=(0,)),
     ]
 
 

@@ -87,6 +87,8 @@ def _cases(g: torch.Generator) -> list[Case]:
         ),
         case(("best_epoch",), "best_epoch", epochs=5, lr=0.1, nan_epochs=(0, 4)),
         case(("patience",), "best_epoch", epochs=6, lr=NO_RATE, patience=2),
+        # No epoch is the best one until the second.
+        case(("patience",), epochs=4, lr=NO_RATE, patience=2, nan_epochs=(0,)),
         case(
             ("patience",), "best_epoch", epochs=24, lr=NO_RATE, n_train=9, n_val=6, batch_size=9,
             left_out=("patience",),
@@ -97,7 +99,7 @@ def _cases(g: torch.Generator) -> list[Case]:
             device="cpu", device_object=True,
         ),
         # In float16 the scaled gradients overflow at first, and the scaler leaves steps out.
-        case(("amp",), epochs=2, lr=0.02, amp=True, n_train=19, large=300.0),
+        case(("amp",), epochs=2, lr=0.02, amp=True, n_train=19, confidence=40.0, noise=0.8),
     ]  # fmt: skip
 
 
