@@ -585,6 +585,16 @@ ANSWER = Answer(
         "torch.autocast(device_type, enabled=amp)": "bfloat16 is autocast's default on the CPU.",
         "0 -> 1": "It is overwritten with the first best epoch, and where there is none it is free.",
         "0 -> -1": "It is overwritten with the first best epoch, and where there is none it is free.",
+        **dict.fromkeys(
+            (
+                "if best_state is not None: -> always",
+                "best_state -> best_loss",
+                "best_state -> waited",
+                "best_state -> epoch",
+                "0 -> -1 #2",
+            ),
+            "It shows where no epoch ever is the best one, and of that nothing is asked.",
+        ),
         "0 -> -1 #6": "There is one group of parameters, so the first is the last.",
     },
     tolerance=TOLERANCE,
