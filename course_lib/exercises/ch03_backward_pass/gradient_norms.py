@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.ch03_backward_pass.in_words import seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import a_type
 
 
 class _TwoHeads(nn.Module):
@@ -95,7 +96,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     try:
         returned = function(model, loss)
         # A defaultdict is as good as a dict, and only here it is known for one.
-        notes["returned"] = dict(returned) if isinstance(returned, dict) else returned
+        notes["returned"] = _with_names(returned) if isinstance(returned, dict) else returned
     finally:
         gradients = {}
         for name, parameter in model.named_parameters():
@@ -104,6 +105,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             clear = gradient is None or not (in_graph(case, name) or bool(gradient.any()))
             gradients[name] = None if clear else gradient.detach().clone()
         notes["gradients"] = gradients
+
+
+def _with_names(returned: dict) -> dict:
+    """What came, also where its keys are no names: a dict of tensors cannot be passed on."""
+    return {
+        key if isinstance(key, str) else f"entry {number} ({a_type(key)})": value
+        for number, (key, value) in enumerate(returned.items(), 1)
+    }
 
 
 def _lengths(case: Case) -> dict[str, float]:
