@@ -66,8 +66,8 @@ def release(
         check_up_to_date(chapter, source_folder)
     for chapter in chapters:
         solved = solved_notebook(chapter, source_folder)
-        _copy_source(chapter, solved, course, edition)
-        notebook, config = nbformat.read(solved, as_version=4), load_course(course)
+        notebook = nbformat.read(_copy_source(chapter, solved, course, edition), as_version=4)
+        config = load_course(course)
         found = changes(config, chapter.id, notebook)
         if found is not None:
             generate_assignment(chapter, course, trial=True)
@@ -117,14 +117,16 @@ def _record_edition(course: Path, graded: bool, own_questions: bool) -> set[str]
     return edition
 
 
-def _copy_source(chapter: Chapter, solved: Path, course: Path, edition: set[str]) -> None:
-    """nbgrader reads a course's own ``source`` folder; it holds the notebook and nothing else."""
+def _copy_source(chapter: Chapter, solved: Path, course: Path, edition: set[str]) -> Path:
+    """nbgrader reads a course's own ``source`` folder; it holds the notebook of the course's edition and
+    nothing else."""
     folder = CourseFolder(course).source / solved.stem
     folder.mkdir(exist_ok=True)
     text = solved.read_text(encoding="utf-8")
     if GRADED in edition:
         text = graded_edition(chapter, text, OWN_QUESTIONS in edition)
     write_if_changed(folder / solved.name, text)
+    return folder / solved.name
 
 
 def graded_edition(chapter: Chapter, text: str, own_question: bool = False) -> str:

@@ -60,7 +60,15 @@ def test_each_ones_answer_is_right_for_them_alone(course):
     }
     for learner, answer in answers.items():
         handed_in(course, learner, answer)
-    results = grade_submissions(CHAPTER, course.root, submissions(course.submitted, CHAPTER))
+    results = list(grade_submissions(CHAPTER, course.root, submissions(course.submitted, CHAPTER)))
+    changed = []
+    release(
+        [CHAPTER.id],
+        course.root,
+        notebooks_folder=None,
+        changing=lambda *what: changed.append(what),
+    )
+    assert not changed  # the question is the course's own, and nobody's score for it goes
     items = {
         result.learner: item
         for result in results
