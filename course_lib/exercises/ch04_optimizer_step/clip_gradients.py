@@ -66,7 +66,7 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
     are too large have not become smaller. And whether what should stay has stayed."""
     before, after = case["gradients"], observation["gradients"]
     length, large = _common_norm(after), case["norm"] > case["max_norm"]
-    shrunk = 0 < length < case["norm"]
+    shrunk = 0 < length < 0.999 * case["norm"]  # by more than rounding
     there = [g.double().flatten() for g in after if g is not None]
     same_ones = [g is None for g in before] == [g is None for g in after]
     return {

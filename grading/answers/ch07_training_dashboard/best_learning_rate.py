@@ -24,10 +24,15 @@ def _history(generator: torch.Generator, final: float, epochs: int) -> list[floa
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def draw(*finals: float) -> dict[float, list[float]]:
-        """Rates in a mixed order, one history for each final loss."""
+    def draw(*finals: float, best: int = -1, lost: tuple[int, ...] = ()) -> dict:
+        """Rates in a mixed order, one history for each final loss. Of the runs that are not ``lost`` the
+        ``best`` one has not the largest rate."""
         rates = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
-        order = torch.randperm(len(rates), generator=generator).tolist()
+        kept = [number for number in range(len(finals)) if number not in lost]
+        while True:
+            order = torch.randperm(len(rates), generator=generator).tolist()
+            if best < 0 or best != min(kept, key=lambda number: order[number]):
+                break
         epochs = 4 + int(torch.randint(4, (1,), generator=generator))
         return {
             rates[place]: _history(generator, final, epochs)
@@ -35,20 +40,20 @@ def _cases(generator: torch.Generator) -> list[Case]:
         }
 
     # The lowest value ever and the lowest mean belong to other rates than the lowest final loss.
-    finite = draw(0.41, 0.22, 0.37, 0.3)
+    finite = draw(0.41, 0.22, 0.37, 0.3, best=1)
     rates = list(finite)
     finite[rates[0]][-2] = 0.05
     finite[rates[0]][0] = finite[rates[1]][0] = finite[rates[1]][1] = 9.0
-    plain = draw(0.33, 0.35, 0.21, 0.52, 0.44)
+    plain = draw(0.33, 0.35, 0.21, 0.52, 0.44, best=2)
 
-    nan_first = draw(0.9, 0.25, 0.31, 0.6)
+    nan_first = draw(0.9, 0.25, 0.31, 0.6, best=1, lost=(0,))
     nan_first[next(iter(nan_first))][-1] = math.nan
-    inside = draw(0.35, 0.01, 0.28, 0.02, 0.5)
+    inside = draw(0.35, 0.01, 0.28, 0.02, 0.5, best=2, lost=(1, 3))
     keys = list(inside)
     inside[keys[1]][1] = math.inf
     inside[keys[3]][2] = math.nan
     inside[keys[2]][:2] = [9.0, 9.0]  # the best one has not the lowest mean
-    falling = draw(0.4, 0.3, 0.6)
+    falling = draw(0.4, 0.3, 0.6, best=1, lost=(2,))
     falling[list(falling)[2]][-1] = -math.inf
 
     hopeless = draw(0.3, 0.2, 0.4)
@@ -58,7 +63,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
     for history in lost.values():
         history[-1] = math.nan
     # Large is not infinite, 0 is a loss, and one run is a choice too.
-    huge = {rate: [1e30, *losses] for rate, losses in draw(0.3, 0.0, 0.4).items()}
+    huge = {rate: [1e30, *losses] for rate, losses in draw(0.3, 0.0, 0.4, best=1).items()}
     alone = draw(4e18)
     drawn = (finite, plain, huge, alone, nan_first, inside, falling, hopeless, lost)
     return [rates_case(results) for results in drawn]
