@@ -29,7 +29,6 @@ _STEP = 50
 _SEVERE = ("serious", "critical")
 _WIDE = {"width": 1400, "height": 900}
 _NARROW = {"width": 360, "height": 740}
-_LIGHT_AND_DARK = ("light", "dark")
 _CHAPTERS = {
     name: chapter
     for chapter in CHAPTERS

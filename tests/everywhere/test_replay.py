@@ -40,7 +40,7 @@ def test_no_cell_differs(number: int) -> None:
 
 def test_all_kernels_and_four_threads_are_replayed_on_each_push() -> None:
     names = ", ".join(place.name for place in on_each_push())
-    assert {*capabilities(), own_capability()} == {*capabilities()}
+    assert {"default", own_capability()} <= {*capabilities()}
     assert all(name in names for name in capabilities() if name != own_capability())
     assert "4 threads" in names
 

@@ -108,7 +108,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _with_names(returned: dict) -> dict:
-    """What came, also where its keys are no names: a dict of tensors cannot be passed on."""
+    """The returned dict, with each key that is not a string described in words: a dict whose keys are
+    tensors cannot be sent to the grader."""
     return {
         key if isinstance(key, str) else f"entry {number} ({a_type(key)})": value
         for number, (key, value) in enumerate(returned.items(), 1)

@@ -102,8 +102,9 @@ def neutral_state() -> Iterator[None]:
             torch.use_deterministic_algorithms(False)
         stack.callback(torch.set_flush_denormal, smallest / 2 == 0)  # it has no getter
         stack.enter_context(torch.random.fork_rng(devices=[]))
-        stack.callback(_leave_device, torch.get_default_device())
-        if torch.get_default_device().type != "cpu":  # each call of PyTorch then takes a detour
+        device = torch.get_default_device()
+        stack.callback(_leave_device, device)
+        if device.type != "cpu":  # each call of PyTorch then takes a detour
             stack.enter_context(torch.device("cpu"))
         # Not a `with torch.autocast(enabled=False)`: inside another one, the learner's own would
         # keep the weights that it has cast, and go on with them after the optimizer's step.
@@ -128,7 +129,7 @@ def neutral_state() -> Iterator[None]:
 
 
 def _leave_device(before: torch.device) -> None:
-    """The default device that the learner's code has set, if it has."""
+    """Put back the default device, where the learner's code has set another."""
     if torch.get_default_device() != before:
         torch.set_default_device(None if before.type == "cpu" else before)
 

@@ -24,7 +24,9 @@ def _history(generator: torch.Generator, final: float, epochs: int) -> list[floa
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def draw(*finals: float, best: int = -1, lost: tuple[int, ...] = ()) -> dict:
+    def draw(
+        *finals: float, best: int = -1, lost: tuple[int, ...] = ()
+    ) -> dict[float, list[float]]:
         """Rates in a mixed order, one history for each final loss. Of the runs that are not ``lost`` the
         ``best`` one has not the largest rate."""
         rates = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
