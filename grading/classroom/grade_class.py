@@ -9,6 +9,7 @@ and writes the rest takes seconds to import, torch for one: so it is imported wh
 while the workers start.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -204,10 +205,24 @@ class _Grading:
 
     def attempts(self, handed_in: list[HandedIn]) -> "Iterator[tuple[_Attempt, Job | None]]":
         """Each submission with the job to run; without one when its record is known."""
+        waited = False
         for one in handed_in:
             attempt = self._begin(one)
             runs = attempt.result is None and attempt.record is None
-            yield attempt, attempt.prepared.job if runs and attempt.prepared else None
+            job = attempt.prepared.job if runs and attempt.prepared else None
+            yield attempt, job
+            if job is not None and not waited:
+                waited = True
+                self._use_the_wait(attempt)
+
+    def _use_the_wait(self, attempt: _Attempt) -> None:
+        """While the first one runs, do what is done once for a class. What goes wrong is said where it is needed."""
+        from grading.classroom.pipeline import foresee
+
+        with contextlib.suppress(Exception):
+            if attempt.prepared is not None:
+                foresee(attempt.prepared)
+            self.writer.get_ready(self.release)
 
     def look(self, one: HandedIn) -> _Attempt:
         """The attempt with its result where none is to be found: it is unchanged, or cannot be graded.

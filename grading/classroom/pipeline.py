@@ -110,6 +110,12 @@ def prepare(
     return Prepared(repaired, job, seeds, _untouched(repaired.notebook, release))
 
 
+def foresee(prepared: Prepared) -> None:
+    """Work out what ``conclude`` will compare with: once for a case set."""
+    for grade_id, seed in prepared.seeds.items():
+        case_set(prepared.job.queries[grade_id].name, seed).expected  # noqa: B018 - it is kept
+
+
 def conclude(
     chapter: Chapter, prepared: Prepared, record: RunRecord, learner: str | None = None
 ) -> Graded:

@@ -7,8 +7,9 @@ values are computed once per set, and regrading is reproducible.
 import hmac
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha256
+from typing import Any
 
 import torch
 
@@ -28,25 +29,40 @@ SETS = 4
 
 @dataclass(frozen=True)
 class CaseSet:
-    """``expected[i]`` is what the reference makes of ``cases[i]``; ``told_apart`` is the judge's memory
-    of which misconceptions show in which fields."""
+    """``told_apart`` is the judge's memory of which misconceptions show in which fields."""
 
     exercise: Exercise
     answer: Answer
     cases: tuple[Case, ...]
-    expected: tuple[Observation, ...]
     told_apart: dict[tuple[int, tuple[str, ...]], bool] = field(default_factory=dict, compare=False)
     _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
     _true: dict[int, frozenset[str]] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def expected(self) -> tuple[Observation, ...]:
+        """What the reference makes of each case. Only judging needs it: not what runs, nor where it is drawn."""
+        if self.answer.oracle is None:
+            observed = _observe_all(self.exercise, reference(self.exercise.name), self.cases)
+        else:
+            observed = self._observed(self.answer.oracle)
+        for observation in observed:
+            if observation.error is not None:
+                raise ValueError(
+                    f"{self.exercise.name}: the reference itself fails: {observation.error}"
+                )
+        return observed
 
     def wrong(self, index: int) -> tuple[Observation, ...]:
         """What the misconception number ``index`` makes of the cases. Computed when first asked:
         most submissions are right, and then they are not needed."""
         if index not in self._wrong:
-            solution = as_subjects(self.answer.misconceptions[index].solution, self.exercise.name)
-            free = replace(self.exercise, forbidden=())
-            self._wrong[index] = _observe_all(free, solution, self.cases)
+            self._wrong[index] = self._observed(self.answer.misconceptions[index].solution)
         return self._wrong[index]
+
+    def _observed(self, solution: Any) -> tuple[Observation, ...]:
+        """Of the oracle or a misconception: they may use what a learner may not."""
+        free = replace(self.exercise, forbidden=())
+        return _observe_all(free, as_subjects(solution, self.exercise.name), self.cases)
 
     def true_lines(self, index: int) -> frozenset[str]:
         """The lines of the check that hold for the reference on case number ``index``. Several are
@@ -70,19 +86,9 @@ def choose_seed(secret: bytes, exercise: str, submission: bytes) -> int:
 
 @lru_cache(maxsize=512)
 def case_set(name: str, seed: int) -> CaseSet:
-    """Cases drawn from ``seed``, observed with the reference."""
+    """Cases drawn from ``seed``."""
     exercise, answer = find_exercise(name), find_answer(name)
-    # The oracle and the misconceptions may use what a learner may not.
-    free = replace(exercise, forbidden=())
-    cases = tuple(answer.cases(torch.Generator().manual_seed(seed)))
-    if answer.oracle is None:
-        expected = _observe_all(exercise, reference(name), cases)
-    else:
-        expected = _observe_all(free, as_subjects(answer.oracle, name), cases)
-    for observation in expected:
-        if observation.error is not None:
-            raise ValueError(f"{name}: the reference itself fails: {observation.error}")
-    return CaseSet(exercise, answer, cases, expected)
+    return CaseSet(exercise, answer, tuple(answer.cases(torch.Generator().manual_seed(seed))))
 
 
 def _observe_all(exercise: Exercise, subjects: tuple, cases: tuple) -> tuple[Observation, ...]:

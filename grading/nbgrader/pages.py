@@ -31,17 +31,32 @@ class PageExporter(HTMLExporter):
         self._coloured: dict[str, Any] = {}
         self._rendered = lru_cache(_REMEMBERED)(partial(super().markdown2html, {}))
 
+    def get_ready(self, nb: NotebookNode) -> None:
+        """Do beforehand what the first page would wait for: templates, and the cells that all pages share."""
+        colour = self._colouring(nb)
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                colour(cell.source, metadata=cell.metadata)
+            elif cell.cell_type == "markdown":
+                self._rendered(cell.source)
+        resources = self._init_resources(None)
+        self._register_filters_for(nb, resources)
+        next(self.template.generate(nb=nb, resources=resources), "")  # begun, it reads what it extends
+
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **more: Any
     ) -> tuple[str, dict[str, Any]]:
         resources = self._init_resources(resources)
+        self._register_filters_for(nb, resources)
+        page, resources = TemplateExporter.from_notebook_node(self, nb, resources, **more)
+        return _UNDESCRIBED.sub(_DESCRIPTION, page), resources
+
+    def _register_filters_for(self, nb: NotebookNode, resources: dict[str, Any]) -> None:
         self.register_filter("highlight_code", self._colouring(nb))
         shown = WidgetsDataTypeFilter(
             notebook_metadata=self._nb_metadata, parent=self, resources=resources
         )
         self.register_filter("filter_data_type", shown)
-        page, resources = TemplateExporter.from_notebook_node(self, nb, resources, **more)
-        return _UNDESCRIBED.sub(_DESCRIPTION, page), resources
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:

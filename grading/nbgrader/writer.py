@@ -136,6 +136,10 @@ class Writer:
         self.log.setLevel(logging.ERROR)
         self.log.propagate = False
 
+    def get_ready(self, release: NotebookNode) -> None:
+        """Do beforehand what the first page would wait for."""
+        self._pages.exporter.get_ready(release)
+
     def begin(self, learner: str, timestamp: str | None) -> None:
         """Before an attempt: the automatic scores and the pages of an earlier one are gone, whatever
         happens next. Manual scores and comments stay."""

@@ -264,14 +264,17 @@ def _packs() -> list[Path]:
 @cache
 def _font_lists() -> list[Path]:
     """Matplotlib's lists of fonts, made once here where there is none: that would cost every kernel seconds."""
-    try:
-        import matplotlib
-    except ImportError:
-        return []
-    cache_folder = Path(matplotlib.get_cachedir())
+    # Where Matplotlib looks first: to import it in order to ask takes as long as all else before a kernel starts.
+    usual = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    cache_folder = Path(os.environ.get("MPLCONFIGDIR") or os.path.join(usual, "matplotlib"))
     # One for each version of the list; only matplotlib.font_manager knows which is its own, and is slow to import.
     if not list(cache_folder.glob("fontlist-v*.json")):
-        from matplotlib import font_manager  # noqa: F401
+        try:
+            import matplotlib
+            from matplotlib import font_manager  # noqa: F401
+        except ImportError:
+            return []
+        cache_folder = Path(matplotlib.get_cachedir())
     return sorted(cache_folder.glob("fontlist-v*.json"))
 
 
