@@ -96,6 +96,10 @@ bench-marks: $(EVERYONE)  ## maintainer: are marks the same with every cell run 
 bench-grading: $(EVERYONE)  ## maintainer: how fast a class is graded, beside nbgrader autograde, into the handbook (LEARNERS=40)
 	$(IN_VENV) -m benchmarks.grading --write --learners $(or $(LEARNERS),40)
 
+.PHONY: bench-judging
+bench-judging: $(EVERYONE)  ## maintainer: what checks and judging take (BESIDE=../older-checkout)
+	$(IN_VENV) -m benchmarks.judging $(if $(BESIDE),--beside $(BESIDE))
+
 .PHONY: bench-watching
 bench-watching: $(EVERYONE)  ## maintainer: how soon after hand-in a page is there (LEARNERS=40)
 	$(IN_VENV) -m benchmarks.watching --learners $(or $(LEARNERS),40)

@@ -38,7 +38,7 @@ class Canvas:
         with known_state(), house_style():
             self.artists: Artists = simulation.layout(self.figure)
             simulation.update(self.artists, state)
-            self._agg.draw()
+            self.figure.draw_without_rendering()  # only the layout
         self.figure.set_layout_engine("none")
         for axes in self.figure.axes:
             # Otherwise each full draw would place the titles again, and lose the hidden ones.

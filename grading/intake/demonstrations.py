@@ -11,6 +11,7 @@ import builtins
 import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from nbformat import NotebookNode
 
@@ -105,6 +106,7 @@ def _needed(found: Mapping[int, _Names], kept: Iterable[_Names]) -> set[int]:
             values |= found[index].values
 
 
+@cache
 def _of_released(source: str) -> _Names | None:
     """The names of a cell of the course; None where they cannot be told."""
     try:
@@ -154,6 +156,7 @@ def _of_words(source: str) -> _Names:
     return _Names(words, words, words)
 
 
+@cache
 def _imports(source: str) -> str:
     """The imports of a released cell: its names of modules and functions cost little, and a learner uses them."""
     body = ast.parse(source).body

@@ -96,6 +96,7 @@ class _WriteOutcomes(Autograde):
         self.assignments = {folder: [str(Path(folder) / f"{self.outcome.notebook}.ipynb")]}
 
     def convert_single_notebook(self, notebook_filename: str) -> None:
+        self.exporter.optimistic_validation = True  # once, and not after each step
         self.exporter._preprocessors = []
         self.exporter.register_preprocessor(ApplyOutcomes(self.outcome))
         for step in (LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata):
@@ -109,7 +110,9 @@ class _WriteFeedback(GenerateFeedback):
     def __init__(self, **settings) -> None:
         super().__init__(**settings)
         self.force = True
-        self.exporter = PageExporter(parent=self, config=self.config)
+        self.exporter = PageExporter(
+            parent=self, config=self.config, optimistic_validation=True
+        )
         for step in self.preprocessors:
             self.exporter.register_preprocessor(step)
 

@@ -95,6 +95,12 @@ def test_judging():
 
 
 @pytest.mark.slow
+def test_judging_beside_another_checkout():
+    said = _runs("judging", "00", "--beside", str(REPOSITORY))
+    assert "| order_the_beats |" in said and "checked:" in said
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_watching_one_learner():
     assert "All 1 pages" in _runs(

@@ -99,6 +99,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         losses.append(result)
         scales.append(float(scaler.get_scale()))
         after.append(parameters_of(model))
+        if "scaler" in case["asks"]:
+            model.zero_grad()  # leftovers have a case of their own
     notes["losses"] = losses
     notes["scales"] = scales
     # Where the precision does not matter, it costs nothing.

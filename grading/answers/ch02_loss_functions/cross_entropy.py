@@ -25,10 +25,17 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     def large(n, classes, level, *, right, dtype=torch.float64):
         """One logit of each row at +level, all others at -level; the targets are it, or are not."""
-        winner = torch.randint(classes, (n,), generator=generator)
+        while True:
+            winner = torch.randint(classes, (n,), generator=generator)
+            targets = winner if right else (winner + 1) % classes
+            # Two rows share a winner; where targets are others, one of them wins nowhere; and one is no
+            # row's number, if it can be: so normalising down a column and picking rows always miss.
+            shared = len(winner.unique()) < n
+            apart = right or not bool(torch.isin(targets, winner).all())
+            if shared and apart and (classes <= n or int(targets.max()) >= n):
+                break
         logits = torch.full((n, classes), -level, dtype=dtype)
         logits[torch.arange(n), winner] = level
-        targets = winner if right else (winner + 1) % classes
         noise = _normal(generator, n, classes, dtype=dtype)
         return cross_entropy_case("large", logits + noise, targets)
 

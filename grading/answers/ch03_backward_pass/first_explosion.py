@@ -49,8 +49,11 @@ class _Run:
         return torch.randn((), generator=self.generator, dtype=torch.float64).item()
 
     def grow(self, layer: int, step: int, factor: float) -> "_Run":
-        """Multiply one norm; ``factor`` gets a few percent of noise."""
-        self.history[self.names[layer]][step] *= factor * (1 + 0.05 * self.uniform())
+        """Put one norm at ``factor`` times the layer's level, with a few percent of noise: how far it lies
+        from a threshold is the same in every set."""
+        self.history[self.names[layer]][step] = (
+            self.levels[layer] * factor * (1 + 0.05 * self.uniform())
+        )
         return self
 
     def put(self, layer: int, step: int, value: float) -> "_Run":
@@ -94,7 +97,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
         _between_the_middles(run(16)).grow(1, 11, 90).case("found"),
         _just_above_the_median(run(18)).grow(2, 13, 90).case("found"),
         # A spike among the first steps lifts the mean, not the median.
-        run(20).grow(2, 2, 100).grow(2, 8, 12.5).grow(1, 15, 300).case("found"),
+        run(20).grow(2, 2, 100).grow(2, 8, 14).grow(1, 15, 300).case("found"),
         _median_with_itself(run(17)).grow(1, 12, 70).case("found"),
         tail.case("found"),
         _exactly_the_factor(run(14)).grow(2, 11, 40).case("found", 4.0),
@@ -135,9 +138,10 @@ def _between_the_middles(run: _Run) -> _Run:
 
 def _nan_among_the_first(run: _Run) -> _Run:
     """Step 5 is 8 times the median of the finite norms. A NaN before them spoils the sorting: in
-    the middle of what comes out lies a norm that step 5 exceeds 12 times."""
+    the middle of what comes out lies a norm that step 5 exceeds 12 times, as it does that of the run."""
     level = run.levels[0]
-    for step, norm in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0)):
+    calm = [1.0] * (run.steps - 6)
+    for step, norm in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0, *calm)):
         run.put(0, step, norm * level)
     return run
 
@@ -182,6 +186,7 @@ def _several_at_once(run: _Run, step: int, factors: tuple, exponents: tuple) -> 
     for layer, (factor, exponent) in enumerate(zip(factors, exponents, strict=True)):
         name = run.names[layer]
         run.history[name] = [norm * 10.0**exponent for norm in run.history[name]]
+        run.levels[layer] *= 10.0**exponent
         run.grow(layer, step, factor)
     return run
 

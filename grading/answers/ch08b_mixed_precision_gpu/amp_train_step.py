@@ -32,7 +32,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(("update", "loss"), "bfloat16", lr=0.3, init_scale=None, training=False, steps=1),
         case(("update", "loss"), "float16", lr=0.1, init_scale=16.0, classes=False, steps=1),
         case(("stale",), "float16", lr=0.2, init_scale=4.0, stale=True, steps=1),
-        case(("stale",), "bfloat16", lr=0.3, init_scale=None, stale=True, steps=1),
+        # Two steps: is what was there before still there in the second?
+        case(("stale",), "bfloat16", lr=0.3, init_scale=None, stale=True, steps=2),
         case(("clip",), "float16", lr=0.5, init_scale=256.0, max_norm=0.15, steps=1),
         case(("clip",), "bfloat16", lr=0.5, init_scale=None, max_norm=0.05, steps=1),
         case(
@@ -224,7 +225,8 @@ ANSWER = Answer(
     # Gradients in 16 bits: another legitimate order of the same operations differs by a few ulps.
     tolerance=(2e-3, 2e-4),
     # After several steps; stale gradients move them by more.
-    tolerances={"parameters_roughly": (0.03, 0.01)},
+    # Losses are compared with scaled ones, and the smallest scale is 4: a loss in float32 is near enough.
+    tolerances={"parameters_roughly": (0.03, 0.01), "losses": (0.02, 0.01)},
     equivalent={
         "return loss.item() -> return float(loss.item())": "It is a float.",
         "x -> y #2": "Only the device is asked for, and both are on the same one.",
