@@ -9,6 +9,7 @@ import torch
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case
 from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.support.small_network import small_network
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -23,7 +24,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
     def case(asks: tuple[str, ...], low: str, **settings: Any) -> Case:
         sizes = (size(generator, 3, 5), size(generator, 6, 9), size(generator, 10, 12))
         n = size(generator, 7, 11)
-        return amp_case(generator, *asks, n=n, sizes=sizes, dtype=low, **settings)
+        while True:
+            drawn = amp_case(generator, *asks, n=n, sizes=sizes, dtype=low, **settings)
+            if not _hangs_on_rounding(drawn):
+                return drawn
 
     # Leftovers from before the call are never scaled: at a large scale they would vanish unseen.
     return [
@@ -43,6 +47,24 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(("scaler",), "float16", lr=0.2, init_scale=4.0, growth_interval=2),
         case(("scaler",), "float16", lr=0.2, init_scale=2.0**20, factor=40.0, steps=2),
     ]  # fmt: skip
+
+
+def _hangs_on_rounding(case: Case) -> bool:
+    """Whether a hidden unit comes so near 0 that it may be on in 32 bits and off in 16. What is asked of
+    the scaler shows all the same."""
+    if "scaler" in case["asks"]:
+        return False
+    model = small_network(case["weights"], torch.nn.ReLU())
+    optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"])
+    loss_fn = torch.nn.CrossEntropyLoss() if case["classes"] else torch.nn.MSELoss()
+    for x, y in zip(case["x"], case["y"], strict=True):
+        hidden = model[0](x)
+        if (hidden.abs() < 0.03 * hidden.abs().mean()).any():
+            return True
+        optimizer.zero_grad()
+        loss_fn(model[1:](hidden), y).backward()
+        optimizer.step()
+    return False
 
 
 def _past_the_scaler(case: Case, got: Observation) -> bool:
