@@ -148,8 +148,10 @@ def _judge_aspects(
     problems: dict[str, str] = {}
     faults: list[Fault] = []
     for aspect in cases.exercise.aspects:
-        if any(map(problems.get, aspect.after)):
-            problems[aspect.name] = "not counted before the main part is right"
+        first = next(filter(problems.get, aspect.after), None)
+        if first is not None:
+            text = next(each.text for each in cases.exercise.aspects if each.name == first)
+            problems[aspect.name] = f'not counted until this is right: "{text}"'
             continue
         fault = _fault(cases, aspect, observed)
         problems[aspect.name] = fault.problem if fault else ""

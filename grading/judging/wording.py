@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from course_lib.exercises.checking.forbid import ForbiddenCall
 from course_lib.exercises.checking.model import Aspect, ErrorNote, Finding, Observation
 from grading.answers.compare import SAYS_NOTHING, Difference, difference
 from grading.errors import Failure
@@ -45,6 +46,7 @@ def in_words(
     has said already is taken only where no other is left."""
     said: dict[str, Words] = {}
     used: set[str] = set()
+    errors: set[str] = set()
     faults = list(faults)
     for fault in faults:
         text, problem = fault.aspect.text, str(fault.problem)
@@ -54,13 +56,19 @@ def in_words(
             if line is not None:
                 again = "as above, " if line.text in used else ""
                 used.add(line.text)
-                problem = f"{again}expected: {line.text}{'; ' if line.got else ''}{line.got}"
+                alone = f"{again}expected: {line.text}{'; ' if line.got else ''}{line.got}"
+                # The same words twice in one line would hide what is said behind them.
+                problem = alone if line.text != text else line.got or "not so for your code"
             elif cases.answer.given is not None:
                 problem = f"{cases.answer.given(cases.cases[fault.index])}, {problem}"
-            alone = problem if line else f"{text}: {problem}"
-        elif _raised(observed[fault.index]) and not all(map(_raised, observed)):
-            problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
-            alone = f"asked: {text}; {problem}"
+            alone = alone if line else f"{text}: {problem}"
+        elif _raised(observed[fault.index]):
+            if not all(map(_raised, observed)):
+                problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
+                alone = f"asked: {text}; {problem}"
+            if problem in errors:
+                problem = "the same error as above"
+            errors.add(problem)
         said[fault.aspect.name] = Words(problem, alone)
     return said
 
@@ -71,8 +79,9 @@ def _raised(entry: Observation | Failure) -> bool:
 
 def error_text(error: ErrorNote) -> str:
     """An exception of the learner's code in one line."""
-    where = f" (your line: {error.line})" if error.line else ""
-    return f"your code raised {error.type}: {error.message}{where}"
+    where = f" (your line: `{error.line}`)" if error.line else ""
+    raised = "" if error.type == ForbiddenCall.__name__ else f"your code raised {error.type}: "
+    return f"{raised}{error.message}{where}"
 
 
 def _line(

@@ -23,5 +23,11 @@ def seen(value: Any) -> str:
 def row(value: Any) -> str:
     if not isinstance(value, Tensor):
         return seen(value)
-    numbers = ", ".join(f"{number:.3g}" for number in value.flatten().tolist())
-    return f"yours gives [{numbers}]"
+    return f"yours gives {_nested(value.tolist())}"
+
+
+def _nested(numbers: Any) -> str:
+    """Numbers as a list shows them, in short: ``[[1, 12]]``."""
+    if isinstance(numbers, list):
+        return f"[{', '.join(map(_nested, numbers))}]"
+    return f"{numbers + 0.0:.3g}"

@@ -79,7 +79,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the loss back to the logits")
         if flows:
-            text = "that gradient is the slope of the loss: no part of the graph is cut off"
+            text = "the gradient is the slope of the loss: no part of the graph is cut off"
             yield Finding(observation["slope_agrees"], text)
         return
     if case["kind"] == "large":

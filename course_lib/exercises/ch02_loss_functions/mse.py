@@ -91,10 +91,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             # Where the prediction is too high, a higher one costs more: equal signs.
             signs = torch.equal(gradient.sign(), (prediction - target).sign())
             text = (
-                "that gradient is positive where the prediction is too high, negative where too low"
+                "the gradient is positive where the prediction is too high, negative where too low"
             )
             yield Finding(signs, text)
-        yield Finding(observation["slope_agrees"], "that gradient is the slope of the loss")
+            yield Finding(observation["slope_agrees"], "the gradient is the slope of the loss")
         yield _unchanged(case, observation)
         return
     if "values" not in case["asks"]:
@@ -142,7 +142,7 @@ EXERCISE = Exercise(
         Aspect("values", "the loss is the mean squared error", 0.5, ("returned",)),
         Aspect(
             "graph",
-            "backward() works on the result, and the inputs stay unchanged",
+            "gradients flow back to the prediction, and the inputs stay unchanged",
             0.5,
             ("slope_agrees", "inputs_afterwards"),
         ),

@@ -88,9 +88,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         flows = gradient is not None and bool(gradient.any())
         yield Finding(flows, "a gradient flows from the probabilities back to the logits")
         if flows:
-            text = (
-                "that gradient is the slope of the probabilities: no part of the graph is cut off"
-            )
+            text = "the gradient is the slope of the probabilities: no part of the graph is cut off"
             yield Finding(observation["slope_agrees"], text)
         unchanged = torch.equal(observation["logits_afterwards"], logits)
         yield Finding(unchanged, "the logits you were given are unchanged")
@@ -98,7 +96,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     large = case["large"]
     result = observation["returned_for_large" if large else "returned"]
     same = isinstance(result, Tensor) and result.shape == logits.shape
-    got = f"the logits are {list(logits.shape)}, {seen(result)}"
+    got = f"the logits have shape {list(logits.shape)}, {seen(result)}"
     yield Finding(same, "the result is a tensor of the logits' shape", got)
     if not same:
         return
@@ -111,37 +109,53 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     else:
         ok, got = has_dtype(result, logits)
         yield Finding(ok, "the result has the logits' dtype", got)
-        between = bool(((result >= 0) & (result <= 1)).all())
-        got = f"yours range from {result.min():.3g} to {result.max():.3g}"
-        yield Finding(between, "every entry lies between 0 and 1", got)
     if logits.shape == (3,):
         known = near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
         text = "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]"
         yield Finding(known, text, f"yours become {_numbers(result)}")
+    # The first line that is wrong is said of the first aspect: the ratios come before the sums.
+    yield _about_the_ratios(logits, result)
     sums = result.sum(-1)
     got = f"one of yours sums to {sums.flatten()[(sums - 1).abs().argmax()]:.3g}"
     # float32 holds a log-sum-exp of 1000 to 6e-5 only: a right way through it is that far off.
     near_1 = near(sums, 1.0, 1e-3 if large else 1e-5)
     yield Finding(near_1, "the entries along the last dimension sum to 1", got)
+    if not large:
+        between = bool(((result >= 0) & (result <= 1)).all())
+        got = f"yours range from {result.min():.3g} to {result.max():.3g}"
+        if not result.isfinite().all():
+            got = "some of yours are nan or inf"
+        yield Finding(between, "every entry lies between 0 and 1", got)
+    unchanged = torch.equal(observation["logits_afterwards"], logits)
+    yield Finding(unchanged, "the logits you were given are unchanged")
+
+
+def _about_the_ratios(logits: Tensor, result: Tensor) -> Finding:
     spread = logits.max(-1).values - logits.min(-1).values
     if bool((spread > 80).any()):  # the smaller probabilities are 0 in any float
         lost = ((result > 0.5) != (logits == logits.max(-1, True).values)).any(-1)
         got = f"a row became {_numbers(result[lost][0])}" if lost.any() else ""
         text = "a logit that is larger by 1000 takes the whole row, like [1, 0, 0]"
-        yield Finding(not lost.any(), text, got)
-    else:
-        top, low = result.max(-1).values, result.min(-1).values
-        text = "a logit that is larger by 1 has 2.718 times the probability, in every row"
-        off = ~((torch.log(top / low) - spread).abs() <= 1e-3)
-        times = (top / low)[off] ** (1 / spread[off])
-        got = f"in a row of yours it has {times[0]:.4g} times the probability" if off.any() else ""
-        yield Finding(not off.any(), text, got)
-    unchanged = torch.equal(observation["logits_afterwards"], logits)
-    yield Finding(unchanged, "the logits you were given are unchanged")
+        return Finding(not lost.any(), text, got)
+    top, low = result.max(-1).values, result.min(-1).values
+    text = "a logit that is larger by 1 has 2.718 times the probability, in every row"
+    off = ~((torch.log(top / low) - spread).abs() <= 1e-3)
+    return Finding(not off.any(), text, _odd_ratio(result[off], spread[off]))
+
+
+def _odd_ratio(rows: Tensor, spread: Tensor) -> str:
+    """What is wrong with the first of these rows: its ratio, or an entry that can have none."""
+    if not len(rows):
+        return ""
+    odd = rows[0][~((rows[0] > 0) & rows[0].isfinite())]
+    if len(odd):
+        return f"in a row of yours a probability is {odd[0] + 0.0:.3g}"
+    times = (rows[0].max() / rows[0].min()) ** (1 / spread[0])
+    return f"in a row of yours it has {times:.4g} times the probability"
 
 
 def _numbers(row: Tensor) -> str:
-    return "[" + ", ".join(f"{value:.3f}" for value in row.tolist()) + "]"
+    return "[" + ", ".join(f"{value + 0.0:.3f}" for value in row.tolist()) + "]"
 
 
 def _worst_row(table: Tensor) -> str:

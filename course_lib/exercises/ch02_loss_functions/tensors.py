@@ -85,7 +85,9 @@ def seen(value: Any) -> str:
     if not isinstance(value, Tensor):
         return f"yours is {a_type(value)}"
     number = _scalar(value)
-    return f"yours has shape {list(value.shape)}" if number is None else f"yours is {number:.4g}"
+    return (
+        f"yours has shape {list(value.shape)}" if number is None else f"yours is {number + 0.0:.4g}"
+    )
 
 
 def has_dtype(result: Tensor, given: Tensor) -> tuple[bool, str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.checking.wire import a_type
 
 
 def history_case(
@@ -43,7 +44,16 @@ def in_words(got: Any) -> str:
     match got:
         case (int(), str()):
             return f'step {got[0]} of "{got[1]:.30}"'
-    return "that nothing explodes (None)" if got is None else f"{got!r:.60}"
+        case None:
+            return "that nothing explodes (None)"
+        case tuple():
+            return f"({', '.join(map(_part, got[:4]))}{', ...' if len(got) > 4 else ''})"
+    return _part(got)
+
+
+def _part(value: Any) -> str:
+    plain = value is None or isinstance(value, int | float | str)
+    return f"{value!r:.30}" if plain else a_type(value)
 
 
 def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:
@@ -77,7 +87,7 @@ def _public_cases() -> list[Case]:
             "found",
             _calm(fc1={1: 90.0, 6: 30.0}),
             (6, "fc1"),
-            "usual means the median of the steps before, which one early spike does not move",
+            'what is "usual" is the median of the steps before, which one early spike does not move',
         ),
         case("found", two_sides, (5, "fc1"), "a step is judged only by the steps before it"),
         case("found", {"fc1": [1.0, 3.0, 1.0, 3.0, 1.0, 3.0, 15.0]}, None, middles),

@@ -184,7 +184,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(not odd, "the values are Python floats", got)
     lengths = _lengths(case)
     off = [name for name in observation["off"] if type(returned[name]) is float]
-    text = "a norm is the length of all entries of this loss's gradient, with nothing older added"
+    text = "a norm is the length of this loss's whole gradient, with nothing older added"
     got = (
         f"{off[0]}: the length is {lengths[off[0]]:.4f}, yours is {returned[off[0]]:.4f}"
         if off

@@ -151,9 +151,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation.get("points_asked") is True, text, got)
     if fits:
         yield from _about_the_slopes(case, result, w, eps)
+        yield from _beside_a_plain_w(case, observation)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
-        yield Finding(kept, "w is unchanged, bit for bit", "yours has changed")
+        yield Finding(kept, "w is unchanged, bit for bit", "your code has changed it")
 
 
 def _about_the_slopes(
@@ -170,13 +171,27 @@ def _about_the_slopes(
         got = beside("for this f that gives", exact, result)
     else:
         kind = _kind_of_w(case)
-        text = f"it is right for {kind}" if kind else "for a parabola it agrees with autograd"
+        text = f"the result is right for {kind}"
+        if not kind:
+            text = "for a parabola the result agrees with autograd"
         got = beside("autograd says", exact, result)
     right = torch.allclose(exact, result.detach(), rtol=1e-5, atol=1e-7)
     yield Finding(right, text, got)
 
 
+def _beside_a_plain_w(case: Case, observation: Observation) -> Iterator[Finding]:
+    """The plain w is a copy of the one that the first call has left."""
+    special, plain = observation["gradient"], observation.get("gradient_of_plain_w")
+    if isinstance(plain, Tensor) and (plain.shape, plain.dtype) == (special.shape, special.dtype):
+        same = torch.allclose(special.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
+        text = f"for {_kind_of_w(case)} the slopes are those for the same numbers in a plain w"
+        moved = observation.get("drift") != 0
+        got = "yours differ, for the first call has changed w" if moved else "yours differ"
+        yield Finding(same, text, got)
+
+
 def _kind_of_w(case: Case) -> str:
+    """What is special about the w of a case, in words; "" for a plain one."""
     if case["transposed"]:
         return "a transposed w"
     if case["leaf"]:
@@ -207,7 +222,7 @@ EXERCISE = Exercise(
             0.5,
             ("points_asked",),
         ),
-        Aspect("central", "the slopes are right: central differences", 0.5, ("gradient",)),
+        Aspect("central", "the slopes are right, as central differences", 0.5, ("gradient",)),
         Aspect(
             "any_w",
             "it works for any shape and layout of w, and the result is detached",

@@ -96,18 +96,18 @@ EXERCISE = Exercise(
     task="One step of Adam.",
     aspects=(
         Aspect(
-            "first", "the first step is right: both moments are corrected", 0.5, ("parameters",)
+            "first", "the first step is right, with both moments corrected", 0.5, ("parameters",)
         ),
         Aspect(
             "first_moment",
-            "over many steps the first moment is right: it gives a step its direction where all "
-            "gradients have one size",
+            "the first moment stays right over many steps (tried with gradients that are all of one "
+            "size)",
             1,
             ("directions", "parameters"),
         ),
         Aspect(
             "second_moment",
-            "over many steps the second moment is right: tried with betas that begin with 0",
+            "the second moment stays right over many steps (tried with a beta1 of 0)",
             1,
             ("parameters",),
         ),

@@ -101,14 +101,15 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     generator = case["through"] == "generator"
     how = " (params is a generator here, like model.parameters())" if generator else ""
+    # The first line that is wrong is said of the first aspect, which is the direction.
+    yield Finding(
+        _same_direction(case["gradients"], gradients),
+        "large gradients keep their direction: all entries shrink by the same factor",
+    )
     yield Finding(
         math.isclose(after, max_norm, rel_tol=1e-4),
         "large gradients have the common norm max_norm afterwards",
         f"max_norm is {max_norm:g}, the norm of yours is {after:.4f}{how}",
-    )
-    yield Finding(
-        _same_direction(case["gradients"], gradients),
-        "they keep their direction: all entries shrink by the same factor",
     )
     yield Finding(observation["in_place"], "the gradients are scaled in place")
 

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type, type_name
+from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.classifier import build, classifier_case
 from course_lib.exercises.support.loop_watch import parameters_of
 
@@ -95,9 +95,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             f"with epochs={epochs} the list has {epochs} entries",
             f"yours has {len(returned)}",
         )
-        strange = [type_name(value) for value in returned if type(value) is not float]
+        strange = [a_type(value) for value in returned if type(value) is not float]
         text = "the entries are floats"
-        yield Finding(not strange, text, f"yours has {', '.join(strange[:1])}")
+        yield Finding(not strange, text, f"one of yours is {', '.join(strange[:1])}")
     trained = observation["epochs_trained"]
     text = f"with epochs={epochs} it trains for {epochs} epochs"
     yield Finding(trained == epochs, text, f"yours trains for {trained}")
@@ -108,8 +108,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             yield Finding(observation["optimizer_used"], text, "yours are made without it")
     if is_list and observation["stand_in_used"]:
         yield Finding(
-            returned == case["scripted"][: len(returned)],
-            "the entries are what train_one_epoch returned, first epoch first",
+            returned == case["scripted"][:trained],
+            "the entries are what each call of train_one_epoch returned, first call first, none "
+            "left out",
         )
 
 

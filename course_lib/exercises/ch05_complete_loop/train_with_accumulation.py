@@ -55,9 +55,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         f"{batches} batches in groups of {steps} make {groups} optimizer step{'s' * (groups > 1)}"
     )
     yield Finding(made == groups, text, f"yours made {made}")
-    yield Finding(
-        observation.events.count("B") >= groups, "backward() runs before each optimizer step"
-    )
+    if made:
+        text = "backward() runs before each optimizer step"
+        yield Finding(observation.events.count("B") >= groups, text)
     returned = observation["returned"]
     yield Finding(
         type(returned) is int and returned == made,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.numbers import number_in
 
 
@@ -23,14 +23,15 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
-    kinds = [type_name(value) for value in returned if type(value) is not int]
+    kinds = [a_type(value) for value in returned if type(value) is not int]
     yield Finding(not kinds, "the result is an int", f"yours is {', '.join(kinds[:1])}")
     for (n, batch_size, drop_last), right, value in zip(
         case["questions"], case["right"], observation["numbers"], strict=True
     ):
-        dropping = "" if drop_last is None else f", drop_last={drop_last}"
-        words = f"{n:,} examples, batch size {batch_size}{dropping}: {right}"
-        got = "yours is not a number" if value is None else f"yours is {value:g}"
+        dropping = "" if drop_last is None else f", with drop_last={drop_last},"
+        updates = f"{right} update{'s' * (right != 1)}"
+        words = f"{n:,} examples at batch size {batch_size}{dropping} make {updates}"
+        got = "yours gives no number" if value is None else f"yours gives {value:g}"
         yield Finding(value == right, words, got)
 
 

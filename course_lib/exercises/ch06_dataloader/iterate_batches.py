@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.ch06_dataloader.what_came import described
+from course_lib.exercises.ch06_dataloader.what_came import parts_described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, as_tuple
 
@@ -201,24 +201,22 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     in_order = list(range(n))
     yield Finding(orders["plain"] == in_order, "shuffle=False gives every example, in order")
     sizes = [len(batch) for batch in rows["plain"]]
-    yield Finding(
-        sizes == [size] * (n // size) + [n % size] * (n % size > 0),
-        "without shuffling, all batches but the last have batch_size examples",
-        f"{n} examples at batch size {size} came as {_shortened(sizes)}",
-    )
+    right = [size] * (n // size) + [n % size] * (n % size > 0)
+    text = f"without shuffling, {n} examples at batch size {size} come as {_shortened(right)}"
+    yield Finding(sizes == right, text, sizes_that_came(sizes))
     kept, come = None, _what_came(case, observation["plain_drop"])
     if rows["plain_drop"] is not None:
         kept = [len(batch) for batch in rows["plain_drop"]]
-        come = f"yours {_shortened(kept)}"
+        come = sizes_that_came(kept)
     yield Finding(
         kept == [size] * (n // size),
         "drop_last=True leaves out the last batch when it is smaller, and only then",
-        f"{n} examples at batch size {size} make {n // size} batches of {size}, {come}",
+        f"{n} examples at batch size {size} make {n // size} batches of {size}; {come}",
     )
     yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
     yield Finding(
-        all(observation["pairs_fit"][label] for label in PASSES if PASSES[label]["shuffle"]),
-        "after shuffling, every x still has its own y, and the dtypes are kept",
+        False not in observation["pairs_fit"].values(),
+        "every x comes with its own y, and the dtypes are kept",
     )
     first = orders["first"]
     yield Finding(
@@ -235,8 +233,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         orders["global"] == orders["global_repeated"],
         "without a generator, torch.manual_seed determines the order",
     )
-    text = "shuffle, drop_last and generator have the defaults True, False and None"
-    yield Finding(orders["default"] == orders["global"], text)
+    # Else the same call gives another order, whatever the defaults are.
+    if orders["global"] == orders["global_repeated"] and observation["inputs_unchanged"]:
+        text = "shuffle, drop_last and generator have the defaults True, False and None"
+        yield Finding(orders["default"] == orders["global"], text)
     text = "a shuffled example can land in any batch: shuffle the examples, then cut"
     yield Finding(observation["neighbours_part"], text)
     yield Finding(observation["inputs_unchanged"], "X and y are left as they were")
@@ -261,16 +261,23 @@ def _what_came(case: Case, batches: Any) -> str:
     which = "the first item" if number == 0 else f"item {number + 1}"
     if not isinstance(batch, tuple | list):
         return f"{which} that yours gives is {a_type(batch)}"
-    things = [described(part) for part in batch[:3]] + ["more"] * (len(batch) > 3)
-    what = f"{which} that yours gives is {a_type(batch)} of {' and '.join(things)}"
+    what = f"{which} that yours gives is {parts_described(batch)}"
     tensors = len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)
     if tensors and batch[1].ndim == 1 and batch[0].shape[:1] == batch[1].shape:
         return f"{what}, and the labels are not all from y"
     return what
 
 
+def sizes_that_came(sizes: list[int]) -> str:
+    return f"yours came as {_shortened(sizes)}" if sizes else "yours gave none"
+
+
 def _shortened(sizes: list[int]) -> str:
-    return str(sizes) if len(sizes) <= 8 else f"[{', '.join(map(str, sizes[:8]))}, ...]"
+    """All sizes where they are few, else the first ones and the last, and how many there are."""
+    if len(sizes) <= 8:
+        return str(sizes)
+    many = f"{len(sizes)}{' or more' * (len(sizes) == _MOST_BATCHES)} batches"
+    return f"[{', '.join(map(str, sizes[:6]))}, ..., {sizes[-1]}] ({many})"
 
 
 def _public_batches() -> list[Case]:

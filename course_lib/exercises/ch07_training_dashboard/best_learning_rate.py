@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def rates_case(results: dict[float, list[float]], best: float | None = None) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         try:
             returned = function(results)
             is_error = isinstance(returned, BaseException)
-            notes["returned"] = f"a {type_name(returned)} object" if is_error else returned
+            notes["returned"] = f"{a_type(returned)} object" if is_error else returned
         except ValueError:
             notes["refused"] = True
     else:
@@ -48,9 +48,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         words = "a run with a NaN or an infinity anywhere in it is never chosen, any other may be"
         if not case["diverged"]:
             words = "the rate with the lowest final loss is chosen"
-            yield Finding(type(got) is float, "the result is a learning rate, a float")
+            text, yours = "the result is a learning rate, a float", f"yours is {a_type(got)}"
+            yield Finding(type(got) is float, text, yours)
         right = type(got) is float and got == case["best"]
-        yield Finding(right, words, f"expected {case['best']:g}, yours is {got!r:.20}")
+        yield Finding(right, words, f"the best rate here is {case['best']:g}; yours is {got!r:.20}")
     unchanged = _same_results(case["results"], observation["results"])
     yield Finding(unchanged, "results is left as it was")
 

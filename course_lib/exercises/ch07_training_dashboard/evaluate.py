@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type, as_tuple, type_name
-from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, gradients_of
+from course_lib.exercises.checking.wire import a_type, as_tuple
+from course_lib.exercises.support.loop_watch import Loader, buffers_of, gradients_of
 from course_lib.exercises.support.small_network import small_network
 from course_lib.training import evaluate as evaluate_whole
 
@@ -71,7 +71,7 @@ def evaluate_case(
     }
 
 
-def _build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module]:
+def _build(case: Case) -> tuple[nn.Module, Loader, nn.Module]:
     """Model, loader and loss function of a case, all fresh."""
     middle: list[nn.Module] = [nn.Tanh()]
     if case["layers"]:
@@ -86,7 +86,7 @@ def _build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module]:
         model[0].bias.requires_grad_(False)
     model.train(case["training"])
     x = case["x"].t().contiguous().t() if case["strided"] else case["x"]
-    loader = ListLoader(x, case["y"], case["batch_size"], case["dataset"])
+    loader = Loader(x, case["y"], case["batch_size"], case["dataset"])
     return model, loader, _LOSSES[case["loss"]]()
 
 
@@ -139,8 +139,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         and len(returned) == 2
         and all(type(value) is float for value in returned)
     )
-    shown = [type_name(value) for value in returned] if isinstance(returned, tuple) else None
-    got = f"yours is {a_type(returned)}" + (f" of {', '.join(shown)}" if shown else "")
+    shown = [a_type(value) for value in returned] if isinstance(returned, tuple) else None
+    got = f"yours is {a_type(returned)}" + (f" of {' and '.join(shown)}" if shown else "")
     got = got if returned is not None else "yours returns None"
     yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy", got)
     if returned is None:

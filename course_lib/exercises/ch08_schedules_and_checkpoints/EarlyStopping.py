@@ -85,6 +85,7 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
     other.step(-1e9, _build(case["sizes"]))
     best_state = getattr(stopper, "best_state", None)
     notes["is_dict"] = isinstance(best_state, dict)
+    notes["nothing_kept"] = best_state is None
     if "state" in case["asks"]:
         notes["state"] = _loaded(case, best_state)
     if "best" in case["asks"]:
@@ -150,22 +151,27 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "best" in case["asks"]:
         got, wanted = _shown(observation["best_losses"]), _shown(case["best_after"])
         losses = _shown(case["losses"])
-        how = f"losses {losses}: best_loss goes {wanted}, and yours {got}"
+        settings = f"min_delta={case['min_delta']:g} and " if case["min_delta"] else ""
+        how = f"with {settings}losses {losses}, best_loss goes {wanted}, and yours {got}"
         yield Finding(got == wanted, case["rule"], how)
         if case["min_delta"]:
             text = "best_state changes only together with best_loss"
             yield Finding(observation["kept_the_best"], text)
         return
     made, due = observation["epochs_made"], case["stops_after"]
-    own = "yours never stops" if made == "never" else f"yours stops after {made}"
-    yield Finding(made == due, case["rule"], f"that is after {due} epochs here; {own}")
+    own = f"yours stops after {made}"
+    if made == "never":
+        own = f"yours has not stopped when the losses end, after {len(observation['stops'])} epochs"
+    if not others:  # True alone says stop; of anything else nobody knows what it would
+        yield Finding(made == due, case["rule"], f"that is after {due} epochs here; {own}")
     if "state" in case["asks"]:
         text = "step leaves the model as it is; the caller puts the best weights back"
         yield Finding(observation["model"], text)
         text = "step leaves train or eval mode as it finds it"
         yield Finding(observation["mode"], text)
         loaded = observation["state"]
-        yield Finding(loaded is not None, "best_state loads with model.load_state_dict")
+        got = "yours is still None" if observation["nothing_kept"] else ""
+        yield Finding(loaded is not None, "best_state loads with model.load_state_dict", got)
         # Whoever stops at another epoch has met other best ones: that says nothing about copies.
         if loaded is not None and made == due:
             text = "best_state stays as it was at the best epoch while training goes on"
@@ -271,7 +277,17 @@ EXERCISE = Exercise(
         "dict of tensors all the way down: training cannot change the copy.",
     ),
     observe=_observe,
-    fields=("stops", "before", "best_losses", "mode", "model", "is_dict", "state", "kept"),
+    fields=(
+        "stops",
+        "before",
+        "best_losses",
+        "mode",
+        "model",
+        "is_dict",
+        "nothing_kept",
+        "state",
+        "kept",
+    ),
     facts=_facts,
     derived=("not_bools", "epochs_made", "kept_the_best"),
     public_cases=_public_cases,

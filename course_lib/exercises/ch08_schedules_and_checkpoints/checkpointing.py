@@ -90,7 +90,14 @@ def _names_object(refused: str) -> bool:
 
 
 def _what_stops(refused: str) -> str:
-    return f"it {'refuses' if _names_object(refused) else 'raises'} {refused}"
+    return f"it refuses {_named(refused)}" if _names_object(refused) else f"it raises {refused}"
+
+
+def _named(refused: str) -> str:
+    """An object of the file in words, where its own name says nothing to a learner."""
+    if not refused.startswith("numpy."):
+        return refused
+    return "a NumPy number" if refused.endswith(".scalar") else "a NumPy array"
 
 
 def _refusal(refused: str) -> str:
@@ -100,7 +107,7 @@ def _refusal(refused: str) -> str:
             "and put only tensors and plain data in it."
         )
     return (
-        f"torch.load with weights_only=True refuses {refused} in the file: it reads tensors and "
+        f"torch.load with weights_only=True refuses {_named(refused)} in the file: it reads tensors and "
         "plain data only. Save what state_dict() returns, not the object itself."
     )
 
@@ -142,7 +149,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(
             _same(straight["rates"], observation["rates"]),
             "after loading, the learning rate continues on its schedule",
-            f"the rates are {', '.join(rates)}; yours {', '.join(own)}",
+            f"the rates are {', '.join(rates)}; yours are {', '.join(own)}",
         )
         return
     parameters, buffers = observation["loaded"]

@@ -40,10 +40,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:
-    """Rates that change, and all of them floats: one number for all steps earns nothing."""
-    rates = observation["rates"]
-    changing = len(set(observation["numbers"])) > 1
-    return {"all_floats": changing and all(type(rate) is float for rate in rates)}
+    """All of them floats; where nothing but the type is asked for, they have to change as well, for
+    one number for all steps earns nothing."""
+    changing = case["asks"] != ("float",) or len(set(observation["numbers"])) > 1
+    return {"all_floats": changing and all(type(rate) is float for rate in observation["rates"])}
 
 
 def _public_case(asks: str, *known: tuple[int, float, str], **settings: Any) -> Case:

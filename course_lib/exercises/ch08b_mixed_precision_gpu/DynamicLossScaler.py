@@ -110,11 +110,36 @@ def _scale_of(scaler: Any) -> Any:
     )
 
 
+def wrong_step(due: list[list[bool]], taken: list[list[Any]]) -> str:
+    """The first step that returns something else than is ``due``, in words; "" where none does."""
+    for number, (wanted, own) in enumerate(zip(due, taken, strict=True), 1):
+        for place, (right, got) in enumerate(zip(wanted, own, strict=True)):
+            if got is not right:
+                whose = whose_in(wanted, place)
+                shown = got if got is None or type(got) is bool else a_type(got)
+                return (
+                    f"in round {number} {whose}step should return {right}; yours returned {shown}"
+                )
+    return ""
+
+
+def whose_in(optimizers: list[Any], place: int) -> str:
+    """ "the second optimizer's ", where there are several."""
+    return f"the {('first', 'second')[place]} optimizer's " if len(optimizers) > 1 else ""
+
+
+def _shown(scales: list[Any]) -> str:
+    shown = (f"{scale:.10g}" if type(scale) is float else str(scale) for scale in scales)
+    return f"[{', '.join(shown)}]"[:80]
+
+
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     options, parameters = case["options"], observation["parameters"]
     scales = observation["scales"]
     first = options.get("init_scale", 2.0**16)
-    got = f"with init_scale={first:g} yours is {scales[0]!r:.30}"
+    given = "init_scale" in options
+    got = f"with init_scale={first:g}" if given else f"without init_scale it is {first:g};"
+    got += f" yours is {_shown(scales[:1])[1:-1]}"
     yield Finding(scales[0] == first, "scale(1.0) is init_scale at first", got)
     taken = observation["taken"]
     booleans = all(type(result) is bool for results in taken for result in results)
@@ -128,20 +153,24 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a step with an infinite gradient is skipped, and the weights stay finite"
         yield Finding(finite and False in [r for results in taken for r in results], text)
         factor = options.get("backoff_factor", 0.5)
-        text = f"after that, update multiplies the scale by backoff_factor = {factor:g}"
-        yield Finding(factor * first in scales, text, f"your scales are {scales!r:.60}")
+        text = f"after a step with inf or NaN, update() multiplies the scale by backoff_factor = {factor:g}"
+        for number, (before, now) in enumerate(itertools.pairwise(scales), 1):
+            if not math.isfinite(sum(map(sum, case["slopes"][number - 1]))):
+                got = f"update {number} follows such a step; your scales are {_shown(scales)}"
+                good = type(before) is float and now == factor * before
+                yield Finding(good, text, got)
         same = observation["scales_after_steps"] == scales[:-1]
         yield Finding(same, "step leaves the scale as it is")
     if case["groups"]:
         text = "with two optimizers, each is stepped or skipped on its own"
         wanted = [[all(map(math.isfinite, own)) for own in each] for each in case["slopes"]]
-        yield Finding(taken == wanted, text, f"step should return {wanted}, yours returns {taken}")
+        yield Finding(taken == wanted, text, wrong_step(wanted, taken))
         moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
         good = torch.allclose(parameters[1], moved, atol=1e-5)
         text = "after one optimizer's overflow the other's step has the right length"
         yield Finding(good, text)
         text = "an inf in any optimizer's step backs the scale off at the next update()"
-        yield Finding(scales[1] == first / 2, text, f"your scales are {scales!r:.60}")
+        yield Finding(scales[1] == first / 2, text, f"your scales are {_shown(scales)}")
     if "growth" in case["asks"]:
         interval = observation["default_interval"]
         text = "growth_interval is 2000 where none is given"
@@ -150,18 +179,21 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "growth" in case["asks"] and any(overflows):
         wanted = [first, first, first / 2, first / 2, first]
         text = "after an overflow the count of good updates starts over"
-        yield Finding(scales == wanted, text, f"the scales are {wanted} then, yours {scales!r:.60}")
+        got = f"the scales should be {_shown(wanted)}; yours are {_shown(scales)}"
+        yield Finding(scales == wanted, text, got)
     elif "growth" in case["asks"]:
         interval = options["growth_interval"]
         grown = first * options.get("growth_factor", 2.0)
-        text = f"after {interval} good steps in a row, and not before, the scale is {grown:g}"
+        text = f"after {interval} good updates in a row, and not before, the scale is {grown:g}"
         good = scales[interval - 1] == first and scales[interval] == grown
-        yield Finding(good, text, f"your scales are {scales!r:.60}")
+        yield Finding(good, text, f"your scales are {_shown(scales)}")
         if good and len(scales) > 2 * interval:
             again = grown * options.get("growth_factor", 2.0)
-            text = f"after {interval} more good steps, and not before, it grows again, to {again:g}"
+            text = (
+                f"after {interval} more good updates, and not before, it grows again, to {again:g}"
+            )
             good = scales[2 * interval - 1] == grown and scales[2 * interval] == again
-            yield Finding(good, text, f"your scales are {scales!r:.60}")
+            yield Finding(good, text, f"your scales are {_shown(scales)}")
 
 
 EXERCISE = Exercise(
@@ -189,7 +221,7 @@ EXERCISE = Exercise(
         ),
         Aspect(
             "growth",
-            "a row of growth_interval good steps raises the scale",
+            "growth_interval good updates in a row raise the scale",
             1,
             ("scales", "default_interval"),
         ),

@@ -48,8 +48,19 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
-    if not observation.get("unchanged", True):
-        yield Finding(False, "the gradients that were passed in are left unchanged")
+    if case["scale"] is not None:
+        yield Finding(
+            observation["unchanged"],
+            "the gradients that were passed in are left unchanged",
+            "they were changed",
+        )
+        names = ("returned", "scaled_before", "unscaled")
+        share, before, unscaled = (number_in(observation[name]) for name in names)
+        if share is not None and before is not None:
+            got = f"yours is {share:.4g}, and {before:.4g} for grads * scale"
+            got = "in yours scale makes no difference" if share == unscaled else got
+            text = "with scale, the share is that of grads * scale"
+            yield Finding(observation["scale_used"], text, got)
     yield Finding(
         type(returned) is float, "the result is a Python float", f"yours is {a_type(returned)}"
     )

@@ -42,7 +42,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if good:
         kinds = [type_name(loss) for loss in returned if type(loss) is not float]
         text = "the losses are Python floats"
-        yield Finding(not kinds, text, f"yours has a {kinds[0]}" if kinds else "")
+        yield Finding(not kinds, text, f"your list has a {kinds[0]}" if kinds else "")
         if not kinds:
             model, loader, loss_fn, _ = build(case)
             x, y = next(iter(loader))

@@ -50,7 +50,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     text = "the result is a tuple of two Python floats"
     yield Finding(observation["pair"], text, f"yours is {kind_of(returned)}")
     if observation["pair"]:
-        yield Finding(observation["finite"], "both are finite", f"yours is {returned!r:.40}")
+        yield Finding(observation["finite"], "both are finite", f"yours are {returned!r:.40}")
         slope, shift = _best_line(case)
         text = "slope and intercept are those of the least-squares line, within 2 %"
         own = f"({returned[0]:.3g}, {returned[1]:.3g})"

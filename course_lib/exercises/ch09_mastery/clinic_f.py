@@ -60,7 +60,7 @@ EXERCISE = Exercise(
     aspects=(
         Aspect(
             "repaired",
-            "a plain number, and no graph is recorded",
+            "the mean loss as a plain number; no graph is recorded",
             1,
             ("returned", "records_graph", "trainable", "grad_mode", "eval_mode"),
         ),

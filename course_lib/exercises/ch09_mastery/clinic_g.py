@@ -8,7 +8,7 @@ from torch import Tensor
 
 from course_lib.exercises.ch09_mastery.linear_layer import linear
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.checking.wire import a_type
 
 
 def device_case(
@@ -27,7 +27,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     model = linear(case["weight"], case["bias"]).to(case["device"])
     result = function(model, case["x"])
     if not isinstance(result, Tensor):
-        notes["device"] = type_name(result)
+        notes["device"] = a_type(result)
         return
     notes["device"] = result.device.type
     notes["shape"] = list(result.shape)
@@ -38,13 +38,13 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     device, got = case["device"], observation["device"]
     text = f'with a model on the device "{device}" the result is there too'
-    where = f"yours is on {got}" if "shape" in observation.values else f"yours is of type {got}"
+    where = f"yours is on {got}" if "shape" in observation.values else f"yours is {got}"
     yield Finding(got == device, text, where)
     values = observation.get("values")
     if device == "cpu" and values is not None:
         wanted = linear(case["weight"], case["bias"])(case["x"]).detach()
         same = values.shape == wanted.shape and torch.allclose(values, wanted, atol=1e-5)
-        yield Finding(same, "the result is what the model makes of x, not of other numbers")
+        yield Finding(same, "the result is the model's output for x, not for other numbers")
 
 
 EXERCISE = Exercise(

@@ -1,5 +1,6 @@
 """``clinic_h``, public half: weights by gradient descent."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,7 +47,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     error = observation["error"]
     if error is not None:
         text = "every weight is within 0.05 of the best one"
-        yield Finding(observation["found"], text, f"the worst is off by {error:.2f}")
+        finite = math.isfinite(error)
+        got = f"the worst is off by {error:.2f}" if finite else "yours are NaN or infinite"
+        yield Finding(observation["found"], text, got)
 
 
 EXERCISE = Exercise(

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import kind_of, type_name
-from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, parameters_of
+from course_lib.exercises.checking.wire import a_type, kind_of
+from course_lib.exercises.support.loop_watch import Loader, buffers_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
 LISTS = ("train_loss", "val_loss", "lr")
@@ -81,21 +81,28 @@ def capstone_case(
     }
 
 
-class _Validation(ListLoader):
-    """Validation data in which a NaN turns up while the epochs ``nan_epochs`` are running."""
+class _Validation(Loader):
+    """Validation data in which a NaN turns up while the epochs ``nan_epochs`` are running.
 
-    def __init__(self, *arguments: Any, training: ListLoader, nan_epochs: list[int]) -> None:
+    An epoch begins with the first validation after the model has trained again: it does not matter how
+    often an epoch reads either loader.
+    """
+
+    def __init__(self, *arguments: Any, training: Loader, nan_epochs: list[int]) -> None:
         super().__init__(*arguments)
         self.training, self.nan_epochs = training, nan_epochs
+        self.epoch, self.training_passes = -1, 0
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         batches = super().__iter__()
-        if self.training.passes - 1 not in self.nan_epochs:
+        if self.training.passes > self.training_passes:
+            self.epoch, self.training_passes = self.epoch + 1, self.training.passes
+        if self.epoch not in self.nan_epochs:
             return batches
         return ((x * math.nan, y) for x, y in batches)
 
 
-def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
+def build_capstone(case: Case) -> tuple[nn.Module, Loader, Loader]:
     """The model and the two loaders of a case, fresh."""
     norm = [nn.BatchNorm1d(len(case["weights"][0]))] if case["batch_norm"] else []
     model = small_network(case["weights"], *norm, nn.Tanh())
@@ -103,7 +110,7 @@ def build_capstone(case: Case) -> tuple[nn.Module, ListLoader, ListLoader]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)
     n, size = case["n_train"], case["batch_size"]
-    train_loader = ListLoader(case["x"][:n], case["y"][:n], size, case["dataset"])
+    train_loader = Loader(case["x"][:n], case["y"][:n], size, case["dataset"])
     val_loader = _Validation(
         case["x"][n:],
         case["y"][n:],
@@ -157,7 +164,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     finally:
         for handle in handles:
             handle.remove()
-    notes["returned_type"] = "dict" if isinstance(history, dict) else type_name(history)
+    notes["returned_type"] = "dict" if isinstance(history, dict) else a_type(history)
     notes["run"] = {
         **{key: history.get(key) if isinstance(history, dict) else None for key in KEYS},
         "parameters": parameters_of(model),
@@ -280,7 +287,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     else:
         n = options.get("epochs", 100)
         text = f"without patience it trains all {n} epochs"
-        yield Finding(len(val_loss) == n, text, f"yours has {len(val_loss)} entries")
+        yield Finding(len(val_loss) == n, text, f"yours trained {len(val_loss)}")
     yield from _schedule_findings(options, run["lr"])
     if len(run["lr"]) == len(val_loss):
         steps = len(build_capstone(case)[1])
@@ -299,7 +306,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         norms, limit = [norm for norm in observation["norms"] if norm], options.get("max_norm", 1.0)
         if limit < 1 and norms:
             text = "milestone 4: in mixed precision, too, gradients are clipped at their true size"
-            got = f"max_norm is {limit:g}, and the norms of your steps reach {max(norms):.2g}"
+            reached = f"the norms of the gradients your steps use reach {max(norms):.2g}"
+            got = f"max_norm is {limit:g}, and {reached}"
             yield Finding(0.2 * limit < max(norms) < 1.01 * limit, text, got)
         return
     if case["x"].dtype == torch.float32:
@@ -313,7 +321,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         largest = max(observation["norms"])
         text = "milestone 2: no step uses a gradient longer than max_norm"
         limit = options.get("max_norm", 1.0)
-        yield Finding(largest <= limit * 1.001, text, f"one has {largest:.3g}")
+        got = f"max_norm is {limit:g}, and one gradient has norm {largest:.3g}"
+        yield Finding(largest <= limit * 1.001, text, got)
 
 
 def _mean_finding(case: Case, train_loss: list[float]) -> Finding:
@@ -341,14 +350,21 @@ def _first_step_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding
     ok = bool(train_loss) and math.isclose(train_loss[0], loss.item(), rel_tol=1e-4)
     yield Finding(ok, text, got)
     lr, decay = case["options"]["lr"], case["options"]["weight_decay"]
-    text = "milestone 1: the first step is AdamW's: shrink by 1 - lr * weight_decay, move by lr"
-    same = []
+    text = (
+        "milestone 1: the first step is AdamW's: it multiplies each weight by 1 - lr * weight_decay, "
+        "then moves it by lr against its gradient"
+    )
+    same, stepped = [], []
     for p, after in zip(model.parameters(), run["parameters"], strict=True):
         # Adam's first step is lr * g / (|g| + eps): the whole lr wherever there is a gradient.
         asked = p.grad.abs() > 1e-4
-        wanted = p.detach() * (1 - lr * decay) - lr * p.grad.sign()
+        wanted = p.detach() * (1 - lr * decay) - lr * p.grad / (p.grad.abs() + 1e-8)
+        stepped.append(wanted)
         same.append(torch.allclose(after[asked], wanted[asked], rtol=0, atol=1e-3 * lr))
-    yield Finding(all(same), text)
+    # Where the step was right and other weights were put into the model later, val_loss shows it.
+    due = validation_loss(case, {**run, "parameters": stepped})
+    measured = run["val_loss"][0] if run["val_loss"] else math.nan
+    yield Finding(all(same) or math.isclose(measured, due, rel_tol=1e-6), text)
 
 
 def _patience_finding(options: Mapping[str, Any], val_loss: list[float]) -> Finding:
@@ -370,7 +386,7 @@ def _schedule_findings(options: Mapping[str, Any], lr: list[float]) -> Iterator[
         yield Finding(falls, "milestone 2: the rate falls from epoch to epoch")
         middle = full * (1 + math.cos(math.pi / epochs)) / 2
         text = "milestone 2: the rate follows the cosine, one step per epoch"
-        got = f"the second epoch has {lr[1]:.3g}, expected {middle:.3g}"
+        got = f"the second epoch's rate should be {middle:.3g}; yours is {lr[1]:.3g}"
         yield Finding(math.isclose(lr[1], middle, rel_tol=1e-6), text, got)
 
 
@@ -382,7 +398,10 @@ def _best_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
     expected = val_loss.index(min(numbers))
     text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
     if case["nan_epochs"]:
-        text = "milestone 3: an epoch whose val_loss is NaN is never the best one"
+        text = (
+            "milestone 3: best_epoch is the epoch of the smallest val_loss that is not NaN, counted "
+            "from 0"
+        )
     came = "it is missing" if best is None else f"yours is {best!r:.20}"
     got = f"that is {expected} here, and {came}"
     yield Finding(type(best) is int and best == expected, text, got)
@@ -451,7 +470,7 @@ EXERCISE = Exercise(
         Aspect("clipping", "gradients are clipped to max_norm", 1, ("clipped",)),
         Aspect(
             "validation",
-            "validation in eval mode, per example, without gradients",
+            "validation in eval mode, per example, without gradients; training in train mode",
             1,
             ("val_loss", "records_graph"),
         ),

@@ -141,7 +141,7 @@ _VALUES = {
     "numbers": "a plain number on either side of + and * gives the right .data",
 }
 _TEXTS = {
-    "tree": "gradients of sums and products: L = w * x + b gives every value in it dL/d(value)",
+    "tree": "after backward(), every value in sums and products holds dL/d(value) in .grad",
     "tanh": "gradients of tanh: t = tanh(a) gives a the gradient 1 - t**2 times its own",
     "numbers": "a plain number has the same effect on gradients as a Value of it",
     "twice": "a value that is used twice gets the sum of both gradients",
@@ -181,7 +181,7 @@ def _is_about(got: Any, wanted: Any) -> bool:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if case["task"] == "chain":
         text = f"a chain of {case['chain']['links']:,} operations gets its gradient, too"
-        got = f"expected 1, yours is {_shown(observation['start_gains'])}"
+        got = f"that is 1 here, yours is {_shown(observation['start_gains'])}"
         yield Finding(observation["reaches_start"], text, got)
         return
     data, before, asks = observation["data"], observation["before"], case["asks"]

@@ -175,7 +175,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "the first position looks at itself alone: its output is v[0]"
         yield Finding(first, text)
         if not case["q"].any():
-            text = "queries of zero look at all positions up to their own alike: the mean of v[0] to v[t]"
+            text = (
+                "with queries of zero, each position weights all positions up to its own equally: the "
+                "mean of v[0] to v[t]"
+            )
             good = bool((result - running_means(v)).abs().max() < tolerance)
             yield Finding(good, text)
             return
@@ -192,14 +195,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 _NOT_AHEAD = "no position looks at a later one"
-_SEVERAL = "outputs are made of several values, not of one each"
+_SEVERAL = "each output but the first mixes several values"
 _WEIGHTS = {
     "causal": "each position looks at itself and at all that come before it",
     "weights": "the weights of each position add up to 1, and none is negative",
     "scores": "the weights of the last position are in the proportions of a softmax of its scaled scores",
 }
 #: What is said of weights that do not show.
-_UNSEEN = {"causal": (_NOT_AHEAD, _WEIGHTS["causal"]), "weights": (_SEVERAL, _WEIGHTS["weights"])}
+_UNSEEN = {"causal": (_WEIGHTS["causal"], _NOT_AHEAD), "weights": (_SEVERAL, _WEIGHTS["weights"])}
 
 
 def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Finding]:
@@ -218,8 +221,11 @@ def _findings_on_weights(case: Case, observation: Observation) -> Iterator[Findi
             yield from (Finding(False, line, got) for line in lines)
         return
     if "causal" in asks:
-        yield Finding(not observation["looks_ahead"], _NOT_AHEAD)
-        yield Finding(observation["looks_back"], _WEIGHTS["causal"])
+        finite = bool(shares.isfinite().all())
+        got = "" if finite else "some of your weights are NaN or infinite"
+        yield Finding(observation["looks_back"], _WEIGHTS["causal"], got)
+        if finite:
+            yield Finding(not observation["looks_ahead"], _NOT_AHEAD)
     if "weights" in asks:
         yield Finding(observation["weighs"], _SEVERAL)
         sums = shares[0, 0].sum(dim=-1)

@@ -106,10 +106,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "value" in asks and known:
         wanted = true_loss(case)
         if torch.equal(case["chosen"], case["rejected"]):
-            text = "equal scores cost log(2) = 0.693 a pair, whatever the number of pairs"
+            text = "with equal scores the loss is log(2) = 0.693, however many pairs there are"
+            got = seen(loss)
         else:
             text = "the loss is the mean of -log(sigmoid(chosen - rejected))"
-        got = f"that is {wanted:.4g} here, {seen(loss)}"
+            got = f"that is {wanted:.4g} here, {seen(loss)}"
         yield Finding(is_about(loss, wanted, 1e-4), text, got)
     gradients = observation["gradients"]
     flows = gradients is not None and all(g is not None for g in gradients)

@@ -21,6 +21,7 @@ from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, as_html, frame, show
 from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
+from course_lib.exercises.checking.forbid import ForbiddenCall
 from course_lib.exercises.checking.likeness import alike, likeness, same_beats
 from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.checking.observe import describe_error, observe
@@ -276,9 +277,11 @@ def _how_to_start(exercise: Exercise, error: ErrorNote) -> str:
 
 def _error_text(observation: Observation) -> str:
     error = observation.error
-    where = f" at your line: {error.line}" if error.line else ""
-    message = textwrap.shorten(error.message, 240, placeholder=" ...")
-    return f"it raised {error.type}: {message}{where}"
+    where = f" (your line: `{error.line}`)" if error.line else ""
+    message = error.message.partition("Hint:")[0]  # PyTorch's, and about what is not needed here
+    message = textwrap.shorten(message, 240, placeholder=" ...")
+    raised = "" if error.type == ForbiddenCall.__name__ else f"it raised {error.type}: "
+    return f"{raised}{message}{where}"
 
 
 def _worst_of_each(findings: list[Finding]) -> list[Finding]:

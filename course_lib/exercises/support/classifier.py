@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from course_lib.exercises.checking.model import Case, Finding, Observation
-from course_lib.exercises.support.loop_watch import ListLoader, gradients_of, parameters_of
+from course_lib.exercises.support.loop_watch import Loader, gradients_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
 #: A mean over the batch each. The targets of "squared" are numbers, one per example.
@@ -62,7 +62,7 @@ def classifier_case(
     }
 
 
-def build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module, torch.optim.Optimizer]:
+def build(case: Case) -> tuple[nn.Module, Loader, nn.Module, torch.optim.Optimizer]:
     """Model, loader, loss function and optimizer of a case, all fresh."""
     hidden = len(case["weights"][0])
     norm = [nn.BatchNorm1d(hidden)] if case["batch_norm"] else []
@@ -72,7 +72,7 @@ def build(case: Case) -> tuple[nn.Module, ListLoader, nn.Module, torch.optim.Opt
     if case["stale"]:
         for parameter in model.parameters():
             parameter.grad = torch.ones_like(parameter)
-    loader = ListLoader(case["x"], case["y"], case["batch_size"], case["dataset"])
+    loader = Loader(case["x"], case["y"], case["batch_size"], case["dataset"])
     params: Any = model.parameters()
     if case["groups"]:
         layers = [layer for layer in model if list(layer.parameters())]
@@ -105,7 +105,7 @@ def record_steps(
 
 def own_gradient_findings(case: Case, observation: Observation) -> Iterator[Finding]:
     """One finding, from the observation's ``steps``; chapter 09's clinic asks the same."""
-    text = "each step uses the gradient of its own batch alone"
+    text = "each step uses the gradient of loss_fn(model(x), y) for its own batch alone"
     wrong = _steps_with_another_gradient(case, observation)
     steps = observation["steps"]
     got = ""

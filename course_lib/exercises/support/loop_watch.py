@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 from course_lib.exercises.checking.model import Notes
 
 
-class ListLoader:
+class Loader:
     """A re-iterable of ``(x, y)`` batches with ``len()``: the simplest loader there is.
 
     The last batch may be smaller. ``passes`` counts how often the reading was started. Most loaders

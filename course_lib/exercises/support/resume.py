@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.exercises.checking.model import Case
 from course_lib.exercises.checking.observe import neutral_state
-from course_lib.exercises.support.loop_watch import ListLoader, buffers_of, parameters_of
+from course_lib.exercises.support.loop_watch import Loader, buffers_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
 EPOCHS = 6
@@ -74,7 +74,7 @@ class Run:
         self.orders: list[list[int]] = []
         rows = torch.arange(len(case["x"]))
         self.x, self.y = case["x"], case["y"]
-        self.loader: Any = ListLoader(rows, rows, case["batch_size"])
+        self.loader: Any = Loader(rows, rows, case["batch_size"])
         if "random" in case["asks"]:
             data = TensorDataset(rows, rows)
             self.loader = DataLoader(data, batch_size=case["batch_size"], shuffle=True)

@@ -156,11 +156,17 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     right, returned = expected["returned"], got.get("returned")
     if returned is None if right is None else got.get("number") == right:
         return None
-    factor = case["factor"] or 3.0
-    run = f"in a run of {len(case['losses'])} losses, with factor={factor:.2g},"
+    given = "the default factor, 3" if case["factor"] is None else f"factor={case['factor']:.2g}"
+    run = f"in a run of {len(case['losses'])} losses, with {given},"
     if right is None:
-        return f"{run} no step is bad, and yours says {returned!r:.30}"
-    return f"{run} step {right} is the first bad one (loss {case['losses'][right]:.3g}), and yours says {returned!r:.30}"
+        return f"{run} no step is bad, and yours says {_said(returned)}"
+    loss = f"loss {case['losses'][right]:.3g}"
+    return f"{run} step {right} is the first bad one ({loss}), and yours says {_said(returned)}"
+
+
+def _said(returned: object) -> str:
+    plain = returned is None or isinstance(returned, int | float | str)
+    return f"{returned!r:.30}" if plain else a_type(returned)
 
 
 def _clean_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -430,8 +436,8 @@ ANSWER = Answer(
         Symptom(
             "good steps taken for bad ones",
             edit("min(smallest, loss)", "min(step, loss)"),
-            "Where you are wrong, your step comes before the first bad one, or there is none. A finite loss "
-            "is good as long as it is not larger than factor times the smallest one before it.",
+            "Where you are wrong, you name a step before the first bad one, or a step of a run that has no bad "
+            "step. A finite loss is good if it is at most factor times the smallest one before it.",
             lambda wrong, trials: not any(map(_late, trials)),
         ),
         Symptom(
@@ -442,10 +448,10 @@ ANSWER = Answer(
             lambda wrong, trials: not any(map(_early, trials)),
         ),
         Symptom(
-            "good and bad steps mistaken",
+            "good and bad steps confused",
             edit(LIMIT, "factor + step"),
-            "In some runs you take a good step for a bad one, in others you pass over a bad one. Print "
-            "factor times the smallest loss so far beside each loss, and what you compare.",
+            "In some runs you take a good step for a bad one, in others you pass over a bad one. Print each "
+            "loss, the limit that you compare it with, and factor times the smallest loss so far.",
             lambda wrong, trials: any(map(_early, trials)) and any(map(_late, trials)),
         ),
     ),

@@ -318,8 +318,7 @@ ANSWER = Answer(
         wrong(
             "model not returned",
             edit("return torch", "torch"),
-            "Your function makes a model but returns nothing. Its last line should be `return "
-            "model`.",
+            "Your function returns nothing. Make the model, and let its last line be `return model`.",
             recognise=_returned("None"),
         ),
         wrong(

@@ -235,8 +235,8 @@ ANSWER = Answer(
         wrong(
             "examples left in columns",
             edit(LOGITS, f"({LOGITS}).T"),
-            "You compute with one example per column, and the result stays that way: [out, N]. "
-            "Transpose it back with .T at the end.",
+            "Your result has one example per column, [out, N]. It should have one per row, [N, out]: "
+            "transpose once more, or once less.",
         ),
         wrong(
             "entries multiplied one by one",

@@ -58,14 +58,29 @@ def _trace_problem(case: Case, expected: Observation, got: Observation) -> str |
         return f"the result should be a list of (name, shape) pairs; yours is {a_type(trace)}"
     for number, (due, entry) in enumerate(zip(right, trace, strict=False), 1):
         if difference(due, entry, 0.0, 0.0) is not None:
-            return f"{model}, entry {number} of the list should be {due}; yours is {entry!r:.60}"
+            return f"{model}, entry {number} of the list should be {due}; yours is {_shown(entry)}"
     if not trace:
         return f"{model}, the list should begin with {right[0]}; yours is empty"
     if len(trace) < len(right):
         return f"{model}, the list should go on with {right[len(trace)]}; yours ends there"
     if len(trace) > len(right):
-        return f"{model}, your list goes on after the last entry that is due, with {trace[len(right)]!r:.60}"
+        more = _shown(trace[len(right)])
+        return f"{model}, your list goes on after the last entry that is due, with {more}"
     return None
+
+
+def _shown(entry: object) -> str:
+    """An entry of the list in words, and not too many of them."""
+    words = _in_words(entry)
+    return words if len(words) <= 80 else f"{words[:77]}..."
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_in_words, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_words, value))}]"
+    return repr(value) if isinstance(value, str | int | float) else a_type(value)
 
 
 def _stays_empty(trials: Sequence[Trial]) -> bool:
@@ -336,9 +351,9 @@ shapes = dict(trace)
                 "        lambda m: None if list(m.children()) else add_hook(names[m], m)\n"
                 "    )\n",
             ),
-            "model.apply comes to a module that sits in two places once for each place, so it gets "
-            "two hooks, and each of its runs is listed twice. Every run is listed once: "
-            "named_modules() gives each module once.",
+            "model.apply visits a module once for each place where it sits, so a module in two places "
+            "gets two hooks, and each of its runs is listed twice. named_modules() gives each module "
+            "once.",
         ),
         wrong(
             "the weights' shapes",
@@ -368,8 +383,7 @@ shapes = dict(trace)
         wrong(
             "only the last handle removed",
             edit(REMOVE, "        handles[-1].remove()\n"),
-            "Each round of your loop overwrites the handle of the one before, so only the last "
-            "hook is removed. Keep all handles in a list.",
+            "Only the last hook is removed. Keep all handles in a list, and call remove() on every one.",
         ),
         wrong(
             "run twice",
@@ -414,14 +428,14 @@ shapes = dict(trace)
         Symptom(
             "not pairs of a name and a shape",
             edit("append((name", "append((module"),
-            'Your list holds something else than pairs of a name and a shape, like ("fc1", (32, 128)): a '
+            'Your list holds something other than pairs of a name and a shape, like ("fc1", (32, 128)): a '
             "string, and a tuple of ints.",
             lambda wrong, trials: _other_things(trials),
         ),
         Symptom(
             "names of other modules",
             edit(LEAF, "list(module.children())"),
-            "Your list has names that are not those of leaves which run. A leaf has no children, and "
+            "Some names in your list do not belong to leaves that run. A leaf has no children, and "
             "named_modules() says what it is called.",
             lambda wrong, trials: any(
                 set(t.got["names"]) - set(t.expected["names"]) for t in trials
@@ -430,8 +444,8 @@ shapes = dict(trace)
         Symptom(
             "right names, other shapes",
             edit("tuple(output.shape)", "tuple()"),
-            "The names are right, the shapes are not. Beside a leaf's name stands the shape of what it gives, "
-            "output.shape, with the batch in front.",
+            "The names are right, the shapes are not. Next to each leaf's name goes the shape of its output, "
+            "output.shape, batch dimension first.",
             lambda wrong, trials: all(t.got["names"] == t.expected["names"] for t in trials),
         ),
     ),

@@ -125,6 +125,8 @@ def _gradient_problem(case: Case, expected: Observation, got: Observation) -> st
     if difference(expected[name], got.get(name), 2e-5, 1e-6):
         return None
     name = "gradient_for_large_logits"
+    if got.get(name) is None:
+        return Difference("no gradient reaches the logits")
     problem = difference(expected[name], got.get(name), 1e-2, 1e-3)
     return problem and Difference(f"in the gradient {problem}")
 
@@ -255,8 +257,8 @@ ANSWER = Answer(
             "log of zero hidden by an epsilon",
             edit(LOG_P, "(torch.softmax(logits, dim=1) + 1e-9).log()"),
             "The small number inside the log keeps inf away, but caps the loss: a confident "
-            "mistake costs about 20 instead of its real cost, and its gradient is gone. Use logit "
-            "minus log-sum-exp.",
+            "mistake costs about 20 instead of its real cost, and for that example no gradient is left. "
+            "Use logit minus log-sum-exp.",
             recognise=_hidden_by_epsilon,
         ),
         wrong(

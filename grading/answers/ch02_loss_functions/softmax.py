@@ -345,7 +345,7 @@ ANSWER = Answer(
         wrong(
             "no exponential above the line",
             edit("return exp /", "return logits /"),
-            "You divide the logits themselves by the sum of the exponentials. Divide the exponential.",
+            "You divide the logits themselves by the sum of the exponentials. Divide the exponentials by it.",
         ),
         wrong(
             "no exponential below the line",

@@ -409,6 +409,13 @@ ANSWER = Answer(
     ),
     misconceptions=(
         wrong(
+            "None for every run",
+            edit("return t, ", "_ = t, "),
+            "Your function returns None for every run. Return (step, layer) as soon as a step has an "
+            "explosion.",
+            recognise=lambda case, got: got.error is None and got["returned"] is None,
+        ),
+        wrong(
             "mean for median",
             edit("statistics.median", "statistics.mean"),
             "You compare with the mean. One early spike lifts the mean for the rest of the run and "
@@ -529,8 +536,8 @@ ANSWER = Answer(
         wrong(
             "non-finite norms kept in the median",
             edit(FINITE, ""),
-            "Infinite and NaN norms from the first steps stay in your medians, and a list with a "
-            "NaN in it cannot be sorted. Leave non-finite norms out of the median.",
+            "Infinite and NaN norms from the first steps stay in your medians, and with a NaN in it a "
+            "list has no reliable order. Leave non-finite norms out of the median.",
         ),
         wrong(
             "last instead of first",
@@ -596,35 +603,35 @@ ANSWER = Answer(
             "not a step and a layer",
             edit("return t, ", "return n_steps, "),
             "What you return is not (step, layer): the number of a step of the run, then the name of a "
-            "layer. Only where nothing explodes it is None.",
+            "layer. Only where nothing explodes is it None.",
             lambda wrong, trials: not all(map(_is_a_place, trials)),
         ),
         Symptom(
             "calm steps taken for explosions",
             edit("> factor * median", "> median"),
-            "Where the step is wrong, yours comes before the first explosion, or nothing explodes. A finite "
-            "norm has to be above factor times the median of its own layer, from step 5 on.",
+            "Where you are wrong, you name a step before the first explosion, or a step of a run that has no "
+            "explosion. A finite norm must exceed factor times the median of its own layer, from step 5 on.",
             lambda wrong, trials: any(map(_early, trials)) and not any(map(_late, trials)),
         ),
         Symptom(
             "explosions passed over",
             edit("> factor * median", "> 2 * factor * median"),
-            "Where the step is wrong, you pass over the first explosion. One layer is enough, and a norm "
-            "that is infinite or NaN always is one.",
+            "Where the step is wrong, you pass over the first explosion. A step counts as soon as one "
+            "layer explodes, and a norm that is infinite or NaN is always an explosion.",
             lambda wrong, trials: any(map(_late, trials)) and not any(map(_early, trials)),
         ),
         Symptom(
-            "calm steps and explosions mistaken",
+            "calm steps and explosions confused",
             edit("> factor * median", "> t * median"),
-            "In some runs you take a calm step for an explosion, in others you pass over one. Print norm, "
-            "median and what you compare for one layer, step by step.",
+            "In some runs you take a calm step for an explosion, in others you pass over one. Print the "
+            "norm, the median and the limit that you compare with, for one layer, step by step.",
             lambda wrong, trials: any(map(_late, trials)),
         ),
         Symptom(
             "the right step, another layer",
             edit("norms[t] / median", "norms[t] * median"),
-            "The steps are right, the layers are not. Among those that explode at that step the one with the "
-            "largest ratio norm / median counts, and of equal ones the first.",
+            "The steps are right, the layers are not. Of the layers that explode at that step, name the one "
+            "with the largest ratio, norm / median; if ratios are equal, the first.",
             lambda wrong, trials: True,
         ),
     ),

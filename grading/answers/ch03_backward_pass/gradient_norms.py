@@ -8,7 +8,7 @@ import torch
 
 from course_lib.exercises.ch03_backward_pass.gradient_norms import in_graph, norms_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.compare import difference
+from grading.answers.compare import Difference, difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -36,8 +36,19 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
 
 def _given(case: Case) -> str:
-    before = "old gradients" if case["stale"] else "no gradients"
-    return f"with a model that has {before} from before"
+    return (
+        f"with a model that {'already had gradients' if case['stale'] else 'had no gradients yet'}"
+    )
+
+
+def _gradient_off(case: Case, expected: Observation, got: Observation) -> str | None:
+    """The first parameter whose gradient is another one afterwards."""
+    left = got.get("gradients")
+    for name, gradient in expected["gradients"].items() if isinstance(left, dict) else ():
+        problem = difference(gradient, left.get(name), 1e-5, 1e-7)
+        if problem:
+            return Difference(f"{name}.grad afterwards: {problem}")
+    return None
 
 
 def _norms_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -168,7 +179,11 @@ ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
     given=_given,
-    compare={"norms": _norms_problem},
+    compare={
+        "norms": _norms_problem,
+        "gradients": in_own_words(_gradient_off, "gradients"),
+        "fresh": in_own_words(_gradient_off, "gradients", "listed_outside"),
+    },
     variants=(
         _with_autograd_grad,
         _with_squares_and_none,

@@ -148,7 +148,7 @@ ANSWER = Answer(
         wrong(
             "inputs left out of the prediction",
             edit(ERROR, "error = b - y\n"),
-            "Your prediction is the bias alone. It is x @ w + b.",
+            "Your prediction is the bias alone. It should be x @ w + b.",
         ),
         wrong(
             "prediction left out of the error",
@@ -164,8 +164,8 @@ ANSWER = Answer(
         wrong(
             "prediction left out of the error",
             edit("error.mean()", "y.mean()"),
-            "The gradient of b is twice the mean of y. It is twice the mean of the error, the prediction "
-            "minus y.",
+            "Your gradient of b is twice the mean of y. It should be twice the mean of the error, the "
+            "prediction minus y.",
         ),
         wrong(
             "multiplied by N",
@@ -209,7 +209,7 @@ ANSWER = Answer(
             "multiplied by the parameter",
             edit(W_GRADIENT, f"{B_GRADIENT} * w"),
             "You multiply by the weight itself. A weight's influence on the prediction is its "
-            "*input*: multiply each error by its x.",
+            "input: multiply each error by its x.",
         ),
         wrong(
             "one gradient per example",
@@ -219,7 +219,7 @@ ANSWER = Answer(
         wrong(
             "weights moved",
             edit(W_GRADIENT, f"w - {W_GRADIENT}").edit(B_GRADIENT, f"b - {B_GRADIENT}"),
-            "You return new weights. Return the gradients themselves; moving along them is the "
+            "You return new weights. Return the gradients themselves; moving against them is the "
             "next beat.",
         ),
         wrong(

@@ -293,8 +293,8 @@ ANSWER = Answer(
         wrong(
             "slopes never measured",
             edit("    return", "    slopes = torch.zeros_like(slopes)\n    return"),
-            "All your slopes are 0, although f differs at the two points: nothing of it gets into the "
-            "result.",
+            "All your slopes are 0, although f differs at the two points: the differences never reach the "
+            "tensor that you return. Write each slope into its entry.",
         ),
         wrong(
             "another default for eps",
@@ -408,7 +408,7 @@ ANSWER = Answer(
                 "            result",
                 of=_restored_by_arithmetic,
             ),
-            "Afterwards the caller's w is a different one: you write into w itself, or into a view of it, "
+            "Afterwards the caller's w holds other numbers: you write into w itself, or into a view of it, "
             "and do not undo it. Work on a copy.",
             recognise=_w_has_moved,
         ),

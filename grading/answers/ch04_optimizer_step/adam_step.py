@@ -306,9 +306,9 @@ ANSWER = Answer(
         wrong(
             "every weight nan at once",
             edit("            t = t + 1\n", "").edit("(t, m, v)", "(t + 1, m, v)"),
-            "Every weight becomes nan in the first step. So it is where t is 0 there: 1 - beta**0 is 0, "
-            "and you divide by zero. Raise t first, so that it begins at 1. The root of a negative "
-            "number is nan, too.",
+            "Every weight becomes nan in the first step. That happens when t is still 0: 1 - beta**0 is "
+            "0, and you divide by zero. Raise t before you use it. (The root of a negative number is "
+            "nan, too.)",
         ),
         wrong(
             "corrected moments kept",
@@ -475,8 +475,8 @@ ANSWER = Answer(
         Symptom(
             "astray in some settings",
             edit("v_hat.sqrt() + eps", "v_hat.sqrt() - eps"),
-            "The first step is right, and so are later ones with a beta1 of 0, as long as eps is nothing "
-            "beside the gradients. Look at how eps, lr and betas come in, and at the correction of m in "
+            "The first step is right, and so are later ones with a beta1 of 0, as long as eps is tiny "
+            "compared with the gradients. Look at how eps, lr and betas come in, and at the correction of m in "
             "later steps.",
             right_but("settings"),
         ),

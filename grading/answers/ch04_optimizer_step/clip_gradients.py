@@ -297,7 +297,7 @@ ANSWER = Answer(
     ),
     symptoms=(
         Symptom(
-            "norm returned off",
+            "wrong norm returned",
             edit("return float(norm)", "return float(max_norm)"),
             "The gradients are scaled as they should be, but the result is not what was asked for: their "
             "common norm before clipping, as a float.",
@@ -318,7 +318,7 @@ ANSWER = Answer(
             ),
         ),
         Symptom(
-            "another length than max_norm",
+            "a length other than max_norm",
             edit("mul_(max_norm / norm)", "mul_(max_norm / norm / 2)"),
             "Gradients that are too large do not have the common norm max_norm afterwards. Multiply each by "
             "max_norm / norm, where norm is the length of all of them together.",

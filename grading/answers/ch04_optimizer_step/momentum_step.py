@@ -284,12 +284,13 @@ ANSWER = Answer(
         wrong(
             "lr and momentum mixed up",
             edit("= momentum * ", "= lr * "),
-            "The old velocity is multiplied by lr. What is left of it is momentum.",
+            "You multiply the old velocity by lr. Multiply it by momentum.",
         ),
         wrong(
             "lr and momentum mixed up",
             edit("p -= lr * ", "p -= momentum * "),
-            "The parameter moves by momentum times the velocity. It moves by lr times the velocity.",
+            "Your parameter moves by momentum times the velocity. It should move by lr times the "
+            "velocity.",
         ),
         wrong(
             "momentum ignored",

@@ -170,7 +170,7 @@ ANSWER = Answer(
         wrong(
             "gradient mode switched on afterwards",
             MODE_OFF.edit(MOVE, MOVE + "    torch.set_grad_enabled(True)\n"),
-            "You switch gradient mode off, and at the end on, even if it was off before. `with "
+            "You switch gradient mode off, and on again at the end, even if it was off before. `with "
             "torch.no_grad():` restores what was there.",
         ),
         wrong(

@@ -107,8 +107,8 @@ RECORDED = wrong(
 REBINDING = wrong(
     "no parameter has moved",
     edit("p -= ", "p = p - "),
-    "No parameter has moved. Is there a line like p = p - ...? It makes a new tensor and gives it "
-    "the name p; the model still holds the old one. Change it in place: p -= ... or p.sub_(...).",
+    "All parameters are where they were. Is there a line like p = p - ...? It makes a new tensor and "
+    "gives it the name p; the model still holds the old one. Change it in place: p -= ... or p.sub_(...).",
 )
 NEW_MEMORY = wrong(
     "new memory for the parameters",

@@ -60,11 +60,17 @@ def _stale_gradients_tell(case: Case, expected: Observation, got: Observation) -
     )
 
 
-def _steps_too_early(case: Case, got: Observation) -> bool:
+def _steps_too_early(got: Observation) -> bool:
     order = "".join(got.events)
-    raised = got.error is not None and "inplace" in got.error.message
-    stands_still = got.error is None and not got["moved"]
-    return (raised or stands_still) and "S" in order and order.find("S") < order.find("B")
+    return "S" in order and order.find("S") < order.find("B")
+
+
+def _steps_by_nothing(case: Case, got: Observation) -> bool:
+    return got.error is None and not got["moved"] and _steps_too_early(got)
+
+
+def _steps_inside_the_graph(case: Case, got: Observation) -> bool:
+    return got.error is not None and "inplace" in got.error.message and _steps_too_early(got)
 
 
 def _clears_too_late(case: Case, got: Observation) -> bool:
@@ -235,14 +241,14 @@ ANSWER = Answer(
             edit(STEP, "").edit(BACKWARD, STEP + BACKWARD),
             "step() runs before backward() has computed this batch's gradients. Right after "
             "clearing there is nothing to move by, so the weights never move.",
-            recognise=_steps_too_early,
+            recognise=_steps_by_nothing,
         ),
         wrong(
             "step before backward",
             edit(STEP, "").edit(CLEAR, STEP + CLEAR),
             "step() changes the weights while the graph of this batch still needs their old "
             "values, so the backward() that follows raises. Put step() after backward().",
-            recognise=_steps_too_early,
+            recognise=_steps_inside_the_graph,
         ),
         wrong(
             "step before backward",
@@ -364,7 +370,8 @@ ANSWER = Answer(
             "train mode not set",
             edit("model.train()", "pass"),
             "The loop trains in whatever mode it finds. After an evaluation that is eval mode, "
-            "where dropout and batch norm do not learn: call model.train() first.",
+            "where dropout is off and batch norm neither uses nor updates batch statistics: call "
+            "model.train() first.",
         ),
         wrong(
             "loss measured after the step",

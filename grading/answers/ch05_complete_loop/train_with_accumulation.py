@@ -306,7 +306,7 @@ ANSWER = Answer(
             lambda wrong, trials: len(_more_steps(trials)) > 1,
         ),
         Symptom(
-            "another gradient than the group's mean",
+            "a different gradient from the group's mean",
             edit("loss / group_length", "loss * group_length"),
             "There are as many steps as groups, but their gradients are not the means over the groups. "
             "Divide each loss by the number of batches in its group, and clear between groups.",

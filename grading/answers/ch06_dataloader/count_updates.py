@@ -85,9 +85,11 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
         case["questions"], expected["numbers"], got["numbers"], strict=True
     ):
         if count != right:
-            dropping = "" if drop_last is None else f", drop_last={drop_last}"
-            yours = "yours is not a number" if count is None else f"yours gives {count:g}"
-            return f"{n} examples in batches of {size}{dropping} make {right:g} updates; {yours}"
+            dropping = "" if drop_last is None else f", with drop_last={drop_last},"
+            examples = "1 example" if n == 1 else f"{n} examples"
+            verb, updates = "makes" if n == 1 else "make", "update" if right == 1 else "updates"
+            yours = "yours gives no number" if count is None else f"yours gives {count:g}"
+            return f"{examples} in batches of {size}{dropping} {verb} {right:g} {updates}; {yours}"
     return None
 
 
@@ -124,10 +126,10 @@ ANSWER = Answer(
             "and nothing is left over.",
         ),
         wrong(
-            "one update added always",
+            "one update always added",
             edit(ONE_MORE, "True"),
-            "You add one update whatever is left over. Add it only when n_examples % batch_size is "
-            "not 0, and drop_last is False.",
+            "You add one update whether or not anything is left over. Add it only when n_examples % "
+            "batch_size is not 0, and drop_last is False.",
         ),
         wrong(
             "drop_last reversed",
@@ -167,7 +169,7 @@ ANSWER = Answer(
             "one update too many or too few",
             edit("rest > 0", "rest > 1"),
             "Your number is off by one for some inputs. Is there a smaller last batch, and does it count? Try "
-            "one example more than full batches hold, with drop_last and without.",
+            "one example more than fits into full batches, with drop_last and without.",
             lambda wrong, trials: all(
                 abs(a - b) <= 1
                 for t in trials
@@ -175,7 +177,7 @@ ANSWER = Answer(
             ),
         ),
         Symptom(
-            "another number than that of the batches",
+            "not the number of batches",
             edit("return full + 1", "return full + rest"),
             "Your number is far from that of the batches for some inputs. One epoch makes n_examples // "
             "batch_size updates, and one more if a smaller last batch is kept.",

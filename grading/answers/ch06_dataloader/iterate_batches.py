@@ -21,6 +21,7 @@ from course_lib.exercises.ch06_dataloader.iterate_batches import (
     blocks_stay,
     flat,
     shuffled_are,
+    sizes_that_came,
 )
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.ch06_dataloader.draws import whole_number
@@ -62,7 +63,7 @@ def _compare_pairs(case: Case, expected: Observation, got: Observation) -> str |
         if size not in map(len, rows) and not PASSES[label]["drop_last"]:
             return f"no batch of a shuffled pass has {size} examples, as batch_size says"
         if not got["pairs_fit"][label]:
-            return "after shuffling, x and y do not belong together or have a different dtype"
+            return "after shuffling, x and y do not belong together, or a dtype has changed"
     return None if got["inputs_unchanged"] else "X or y was changed in place"
 
 
@@ -83,9 +84,28 @@ def _compare_once(case: Case, expected: Observation, got: Observation) -> str | 
     return None
 
 
-def _no_pairs(case: Case, expected: Observation, got: Observation) -> str | None:
-    if got["rows"]["plain_drop"] is None or got["rows"]["shuffled_drop"] is None:
+def _dropping_problem(case: Case, expected: Observation, got: Observation) -> str | None:
+    rows, n, size = got["rows"], len(case["X"]), case["batch_size"]
+    if rows["plain_drop"] is None or rows["shuffled_drop"] is None:
         return "a pass with drop_last=True does not give pairs (x, y) of tensors"
+    for label in ("plain_drop", "shuffled_drop"):
+        sizes = [len(batch) for batch in rows[label]]
+        if sizes != [size] * (n // size):
+            return (
+                "drop_last=True leaves out the last batch when it is smaller, and only then: "
+                f"{n} examples at batch size {size} make {n // size} batches of {size}; "
+                f"{sizes_that_came(sizes)}"
+            )
+    if not _in_order(rows["plain_drop"]):
+        return (
+            f"with shuffle=False and drop_last=True, yours does not give the first {n - n % size} "
+            "examples in order"
+        )
+    if not got["pairs_fit"]["plain_drop"]:
+        return (
+            "with shuffle=False and drop_last=True, x and y do not belong together, or a dtype has "
+            "changed"
+        )
     return None
 
 
@@ -113,7 +133,10 @@ def _compare_order(case: Case, expected: Observation, got: Observation) -> str |
     if got["drew_from_global"]:
         return "a pass with a generator still draws from the global random state"
     if order["default"] != order["global"]:
-        return "called without shuffle and generator it does not shuffle by the global state"
+        return (
+            "called without shuffle and generator it does not shuffle, or not from the global random "
+            "state"
+        )
     if not got["neighbours_part"]:
         return "not every order of the examples is possible: neighbours stay together"
     return None
@@ -161,6 +184,13 @@ def _drawn_with_replacement(case, got):
     return repeats and got["complete"]["plain"] and _pairs_fit(got)
 
 
+@_well_formed
+def _drawn_for_each_batch(case, got):
+    """No batch has an example twice, a pass does."""
+    each_once = _shuffled_are(lambda rows: all(len({*rs}) == len(rs) for rs in rows), got)
+    return each_once and _drawn_with_replacement(case, got)
+
+
 def _one_pair(case: Case, got: Observation) -> bool:
     plain = got.get("plain")
     return (
@@ -196,6 +226,14 @@ def _drew_for_nothing(case, got):
 def _order_stays(case, got):
     order = got["orders"]
     return (
+        _complete(got) and order["first"] == order["other_seed"] and _order_starts_again(case, got)
+    )
+
+
+@_well_formed
+def _order_starts_again(case, got):
+    order = got["orders"]
+    return (
         _complete(got)
         and order["first"] == order["second"] == order["repeated"]
         and order["global"] == order["global_next"]
@@ -209,6 +247,9 @@ _generator_ignored = _well_formed(
         and _pairs_fit(got)
         and got["orders"]["first"] not in (got["orders"]["repeated"], got["orders"]["second"])
     )
+)
+_not_from_torch = _well_formed(
+    lambda case, got: not got["drew_from_global"] and _generator_ignored(case, got)
 )
 _changed_in_place = _well_formed(
     lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
@@ -360,7 +401,7 @@ ANSWER = Answer(
     exercise="iterate_batches",
     cases=_cases,
     compare={
-        "dropping": in_own_words(_no_pairs, "plain_drop", "shuffled_drop_sizes"),
+        "dropping": in_own_words(_dropping_problem, "plain_drop", "shuffled_drop_sizes"),
         "pairs": _compare_pairs,
         "once": _compare_once,
         "order": _compare_order,
@@ -412,17 +453,17 @@ ANSWER = Answer(
         ),
         wrong(
             "sampling with replacement",
-            edit(DRAW, "torch.randint(n, (n,), generator=generator)"),
-            "Some examples appear twice in an epoch and others never: you draw again as you go, "
-            "with torch.randint or with a new permutation for each batch. An epoch shows each "
-            "example once: draw one permutation, before the loop.",
-            recognise=_drawn_with_replacement,
-        ),
-        wrong(
-            "sampling with replacement",
             edit(ORDER, "").edit(ROWS, f"    {ORDER}{ROWS}"),
             "You draw a new permutation for each batch, so some examples appear twice in an epoch "
             "and others never. Draw one, before the loop, and cut it into batches.",
+            recognise=_drawn_for_each_batch,
+        ),
+        wrong(
+            "sampling with replacement",
+            edit(DRAW, "torch.randint(n, (n,), generator=generator)"),
+            "Some examples appear twice in an epoch, even in one batch, and others never: each row is "
+            "drawn from all rows, as torch.randint does. An epoch shows each example once: draw one "
+            "permutation, before the loop.",
             recognise=_drawn_with_replacement,
         ),
         wrong(
@@ -475,16 +516,9 @@ ANSWER = Answer(
                 "generator=generator",
                 "generator=torch.Generator().manual_seed(state.initial_seed())",
             ),
-            "Every pass has the same order: you start a new generator from the old one's seed. "
-            "Draw from the generator itself, and its state moves on.",
-            recognise=_order_stays,
-        ),
-        wrong(
-            "generator ignored",
-            edit(DRAW, "torch.randperm(n)"),
-            "The order does not come from the given generator, so it cannot be repeated. Pass it "
-            "on: torch.randperm(n, generator=generator).",
-            recognise=_generator_ignored,
+            "Every pass has the same order: you begin again at the generator's seed, with this one "
+            "or a new one. Draw from the generator itself, and its state moves on.",
+            recognise=_order_starts_again,
         ),
         wrong(
             "generator ignored",
@@ -493,6 +527,13 @@ ANSWER = Answer(
             ),
             "The order comes from a different source of randomness than the given generator. Pass "
             "it on: torch.randperm(n, generator=generator).",
+            recognise=_not_from_torch,
+        ),
+        wrong(
+            "generator ignored",
+            edit(DRAW, "torch.randperm(n)"),
+            "The order does not come from the given generator, so it cannot be repeated. Pass it "
+            "on: torch.randperm(n, generator=generator).",
             recognise=_generator_ignored,
         ),
         wrong(
@@ -563,7 +604,7 @@ ANSWER = Answer(
             lambda wrong, trials: not all(t.got["pairs_fit"]["plain"] for t in trials),
         ),
         Symptom(
-            "another default than asked for",
+            "a different default from the one asked for",
             edit("shuffle=True", "shuffle=False"),
             "With all arguments given your passes are right, without them they are not: shuffle is True where "
             "nothing is given, drop_last False, and generator None.",

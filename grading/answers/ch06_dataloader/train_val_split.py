@@ -91,7 +91,8 @@ def _compare_chance(case: Case, expected: Observation, got: Observation) -> str 
         if len(part) > 3 and part == sorted(part):
             return "a part is in sorted order"
     train, val = parts["first"]
-    if train and val and set(val) == set(parts["other_seed"][1]) == set(parts["global"][1]):
+    some = train and 0 < len({*val}) < case["n"]  # all of them can only be the same
+    if some and set(val) == set(parts["other_seed"][1]) == set(parts["global"][1]):
         return "the same examples are chosen for validation whatever the seed"
     return None
 
@@ -116,6 +117,10 @@ def _each(test: Callable[[Case, list[int], list[int]], bool]):
 _overlaps = _each(
     lambda case, train, val: case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
 )
+_still_in_training = _each(
+    lambda case, train, val: case["val_fraction"] in (0.0, 1.0) or bool(val) and {*val} <= {*train}
+)
+_cut_without_shuffling = _each(lambda case, train, val: train + val == list(range(case["n"])))
 _tail_is_validation = _each(
     lambda case, train, val: sorted(train) + sorted(val) == list(range(case["n"]))
 )
@@ -272,16 +277,16 @@ ANSWER = Answer(
     misconceptions=(
         wrong(
             "overlap",
-            edit("order[n_train:]", DRAW + "[n_train:]"),
-            "The two parts are drawn independently, so some examples are in both: the model is "
-            "validated on what it was trained on. Draw one order and cut it.",
-            recognise=_overlaps,
-        ),
-        wrong(
-            "overlap",
             edit("order[:n_train]", "order"),
             "The validation examples are still in the training part. Cut the order in two: what "
             "goes to validation leaves training.",
+            recognise=_still_in_training,
+        ),
+        wrong(
+            "overlap",
+            edit("order[n_train:]", DRAW + "[n_train:]"),
+            "The two parts are drawn independently, so some examples are in both: the model is "
+            "validated on what it was trained on. Draw one order and cut it.",
             recognise=_overlaps,
         ),
         wrong(
@@ -289,7 +294,7 @@ ANSWER = Answer(
             edit(DRAW, "torch.arange(n)"),
             "The last examples become the validation part, whatever they are. In sorted data that "
             "is one class. Shuffle all indices before you cut.",
-            recognise=_tail_is_validation,
+            recognise=_cut_without_shuffling,
         ),
         wrong(
             "unshuffled tail",

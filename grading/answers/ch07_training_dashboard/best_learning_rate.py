@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from course_lib.exercises.ch07_training_dashboard.best_learning_rate import rates_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.wire import a_type
+from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -69,6 +71,25 @@ def _cases(generator: torch.Generator) -> list[Case]:
     alone = draw(4e18)
     drawn = (finite, plain, huge, alone, nan_first, inside, falling, hopeless, lost)
     return [rates_case(results) for results in drawn]
+
+
+def _another_rate(case: Case, expected: Observation, got: Observation) -> str:
+    best, returned = expected["returned"], got.get("returned")
+    yours = f"{returned:g}" if type(returned) is float else a_type(returned)
+    if type(returned) is tuple and all(type(each) is float for each in returned):
+        yours = f"({', '.join(f'{each:g}' for each in returned)})"
+    return f"the best rate here is {best:g}; yours is {yours}"
+
+
+def _another_rate_or_results(case: Case, expected: Observation, got: Observation) -> str:
+    chosen = "choice_among_stable_runs"
+    if chosen in expected.values and (
+        chosen not in got.values or difference(expected[chosen], got[chosen], 1e-5, 1e-7)
+    ):
+        return _another_rate(case, expected, got)
+    before, after = expected["results"], got.get("results")
+    lost = [rate for rate in before if isinstance(after, dict) and rate not in after]
+    return f"results has lost its entry {lost[0]:g}" if lost else "results is not as it was"
 
 
 def _best_by_looping(results):
@@ -158,6 +179,10 @@ def _taken_out_of_a_copy(results):
 ANSWER = Answer(
     exercise="best_learning_rate",
     cases=_cases,
+    compare={
+        "final": in_own_words(_another_rate, "returned"),
+        "diverged": in_own_words(_another_rate_or_results, "choice_among_stable_runs", "results"),
+    },
     equivalent={
         **dict.fromkeys(
             (

@@ -16,7 +16,10 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.data import circles
-from course_lib.exercises.ch07_training_dashboard.run_experiment import experiment_case
+from course_lib.exercises.ch07_training_dashboard.run_experiment import (
+    experiment_case,
+    numbers_in,
+)
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, wrong
@@ -66,7 +69,11 @@ def _compare_fit(case: Case, expected: Observation, got: Observation) -> str | N
     if not got["accuracies_fit"]:
         return "an accuracy lies outside 0 to 1, or there is none"
     if not _fits(got):
-        return f"adam at 0.01 with batches of 16 reaches {got['reached']:.3f} in 50 epochs, not 0.9"
+        seed = next(run["seed"] for run in case["runs"] if run["label"] == "fit")
+        return (
+            f"adam at 0.01 with batches of 16 and seed {seed} reaches {got['reached']:.3f} in 50 "
+            "epochs, not 0.9"
+        )
     if got["well_formed"]:
         losses = got["runs"]["fit"]["loss"]
         if losses[-1] >= losses[0]:
@@ -81,14 +88,27 @@ def _compare_seed(case: Case, expected: Observation, got: Observation) -> str | 
     if not got["same"]["again"]:
         return "two runs with the same seed and settings give different numbers"
     if got["same"]["seed"]:
-        return "two runs with different seeds give the same numbers"
+        return _nothing_to_compare(got, "seed") or (
+            "two runs with different seeds give the same numbers"
+        )
+    return None
+
+
+def _nothing_to_compare(got: Observation, label: str) -> str | None:
+    """Of a run that has no other numbers than the one before it: whether it has any."""
+    result = got["runs"][label]
+    if not numbers_in(result):
+        return "there are no numbers to compare"
+    if isinstance(result, dict) and "loss" in result and not numbers_in(result["loss"]):
+        return "there are no losses to compare"
     return None
 
 
 def _compare_settings(case: Case, expected: Observation, got: Observation) -> str | None:
     for label, words in _SETTINGS.items():
-        if got["same"][label]:
-            return f"a different {words} gives the same numbers"
+        nothing = _nothing_to_compare(got, label)
+        if nothing or got["same"][label]:
+            return nothing or f"a different {words} gives the same numbers"
     if got["well_formed"]:
         losses = got["runs"]["slow"]["loss"]
         if max(losses) - min(losses) > 0.01:
@@ -449,6 +469,12 @@ ANSWER = Answer(
         "2 -> 3 #2": "The network stays inside, and a third output that no label names is unlearned.",
         "points -> labels #3": "Only the length is taken, and both have the same.",
     },
+    uneven={
+        "model reused between runs": "Each run goes on from what the runs before have learnt: how far it "
+        "still moves, and whether it fits, is chance. It loses a point or more in every set.",
+        "the circles are not learned": "With gradients that pile up the accuracy gets to 0.9 by chance, in "
+        "1 of 30 sets. The points are the same.",
+    },
     variants=(
         _with_a_dataloader,
         _generator_of_its_own,
@@ -530,7 +556,7 @@ ANSWER = Answer(
         wrong(
             "no activation",
             edit("nn.Tanh(), ", ""),
-            "The loss stays near 0.69: without the tanh between them two linear layers are one, "
+            "The loss stays near 0.69: without the tanh between them, two linear layers are one, "
             "and one straight line cannot separate two circles.",
             recognise=_one_straight_line,
         ),
@@ -600,9 +626,9 @@ ANSWER = Answer(
             lambda wrong, trials: not all(t.got["well_formed"] for t in trials),
         ),
         Symptom(
-            "accuracies that are none",
+            "not accuracies",
             edit('["accuracy"].append(accuracy)', '["accuracy"].append(mean_loss)'),
-            "The form is right, and your accuracies are not fractions of the 160 points: count the points "
+            "The form is right, but your accuracies are not fractions of the 160 points: count the points "
             "that are classified correctly, and divide by 160.",
             lambda wrong, trials: any(
                 abs(160 * share - round(160 * share)) > 1e-3
@@ -613,7 +639,7 @@ ANSWER = Answer(
         Symptom(
             "the circles are not learned",
             edit("            optimizer.zero_grad()\n", ""),
-            "The form is right, and adam at 0.01 does not reach an accuracy of 0.9 in 50 epochs. Does each "
+            "The form is right, but adam at 0.01 does not reach an accuracy of 0.9 in 50 epochs. Does each "
             "epoch go through all batches, with the four beats in order, and compare predictions with labels?",
             lambda wrong, trials: "fit" in wrong and not all(_fits(t.got) for t in trials),
         ),

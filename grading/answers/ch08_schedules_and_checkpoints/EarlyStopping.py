@@ -85,11 +85,33 @@ def _compare_stop(case: Case, expected: Observation, got: Observation) -> str | 
     if got["stops"] == expected["stops"]:
         return None
     patience = 10 if case["patience"] is None else case["patience"]
-    due, made = (
-        "never stop" if each == "never" else f"stop after {each} epoch{'s' if each != 1 else ''}"
-        for each in (expected["epochs_made"], got["epochs_made"])
-    )
-    return f"with patience={patience} one run should {due}; yours would {made}"
+    due, made = (len(each["stops"]) for each in (expected, got))
+    if got["epochs_made"] == "never":
+        yours = f"yours has not stopped when the losses end, after {made} epochs"
+    else:
+        yours = f"yours stops after {made}"
+    return f"with patience={patience} one run should stop after {due} epochs; {yours}"
+
+
+def _compare_state(case: Case, expected: Observation, got: Observation) -> str | None:
+    state, due, made = got.get("state"), len(expected["stops"]), len(got["stops"])
+    if state is None:
+        seen = (
+            "is still None" if got["nothing_kept"] else "does not load with model.load_state_dict"
+        )
+        return f"best_state {seen}"
+    for name, right in expected["state"].items():
+        problem = difference(right, state.get(name), 1e-5, 1e-7)
+        if problem and made < due:
+            return (
+                f"yours stops after {made} of {due} epochs, and best_state is not that of the best "
+                f"of the {due}"
+            )
+        if problem:
+            return f"best_state[{name!r}] is not that of the best epoch: {problem}"
+    if got.get("model") is not True:
+        return "step changed the model"
+    return None if got.get("mode") is True else "step changed train or eval mode"
 
 
 def _compare_best(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -106,9 +128,7 @@ def _compare_best(case: Case, expected: Observation, got: Observation) -> str | 
             )
     if len(losses) != len(right):
         return f"it stops after {len(losses)} of {len(right)} epochs, long before its patience is used up"
-    return (
-        None if got["kept_the_best"] else "best_state belongs to a different epoch than best_loss"
-    )
+    return None if got["kept_the_best"] else "best_state is not that of the epoch of best_loss"
 
 
 class _CountsUpwards:
@@ -295,7 +315,7 @@ def _stops_wrong(trial: Trial) -> bool:
 ANSWER = Answer(
     exercise="EarlyStopping",
     cases=_cases,
-    compare={"stop": _compare_stop, "best": _compare_best},
+    compare={"stop": _compare_stop, "best": _compare_best, "state": _compare_state},
     variants=(
         _CountsUpwards,
         _KeepsBytes,
@@ -311,8 +331,8 @@ ANSWER = Answer(
             "state by reference",
             edit(COPY, "model.state_dict()"),
             "state_dict() returns references to the live weights, so your best_state changes "
-            "along with the model and ends up as the last state. Copy it: copy.deepcopy, or clone "
-            "each tensor.",
+            "along with the model. Neither dict() nor detach().cpu() copies a tensor that is on the "
+            "CPU: use copy.deepcopy, or clone each tensor.",
         ),
         wrong(
             "state by reference",
@@ -553,8 +573,9 @@ ANSWER = Answer(
         Symptom(
             "stops at the wrong epoch",
             edit("            self.bad_epochs = 0\n", "            self.bad_epochs = 1\n"),
-            "best_loss is kept as it should be, but step says stop at the wrong epoch. It should at the "
-            "patience-th in a row without an improvement: count from 0, up by 1, and start over with each improvement.",
+            "best_loss is kept as it should be, but step says stop at the wrong epoch. It should say so at the "
+            "patience-th epoch in a row without an improvement: count from 0, and start over with each "
+            "improvement.",
             lambda wrong, trials: "stop" in wrong,
         ),
         Symptom(

@@ -27,6 +27,11 @@ LOAD_OPTIMIZER = '    optimizer.load_state_dict(checkpoint["optimizer"])\n'
 LOAD_SCHEDULER = '    scheduler.load_state_dict(checkpoint["scheduler"])\n'
 LOAD_RNG = '    torch.set_rng_state(checkpoint["rng_state"])\n'
 RETURN = '    return checkpoint["epoch"] + 1\n'
+#: Saving or loading: of the mode, only that it has changed is known.
+_EVAL = (
+    "Saving or loading calls model.eval(), so the run goes on in eval mode. That is for a model that "
+    "is only used from now on; this one goes on training: leave the mode as it is."
+)
 MODULES = ("torch.nn.", "__main__.", "collections.OrderedDict.")
 
 
@@ -294,7 +299,8 @@ ANSWER = Answer(
             "RNG forgotten",
             edit(LOAD_RNG, ""),
             "The state of PyTorch's random generator is not restored, so the batches come in a "
-            "different order than they would have: use torch.get_rng_state() and set_rng_state.",
+            "different order. DataLoader and dropout draw from it, not from Python's random module: "
+            "use torch.get_rng_state() and set_rng_state.",
         ),
         wrong(
             "seed instead of the generator's state",
@@ -435,14 +441,12 @@ ANSWER = Answer(
         wrong(
             "left in eval mode",
             edit(WRITE, "    model.eval()\n" + WRITE),
-            "Saving calls model.eval(), so the run goes on in eval mode. A checkpoint needs no "
-            "particular mode: leave the mode as it is.",
+            _EVAL,
         ),
         wrong(
             "left in eval mode",
             edit(RETURN, "    model.eval()\n" + RETURN),
-            "Loading calls model.eval(). That is for a model that will only be used from now on; "
-            "this run goes on training, so leave the mode as it is.",
+            _EVAL,
         ),
         wrong(
             "the scheduler's count only",

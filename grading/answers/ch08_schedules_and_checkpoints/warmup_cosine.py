@@ -33,7 +33,9 @@ def _cases(generator: torch.Generator) -> list[Case]:
         return size(generator, low, high)
 
     def rate(low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
+        """With three decimals, so that what is said of a rate can be computed again."""
+        share = float(torch.rand((), generator=generator, dtype=torch.float64))
+        return round(low + (high - low) * share, 3)
 
     def case(asks: str, total: int, warmup: int, steps: list[int], floor: bool = True) -> None:
         settings = {"max_lr": rate(0.3, 0.9), "min_lr": rate(0.02, 0.2)}
@@ -58,7 +60,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
     case("edges", total, total, [total, total + 1, total + 9])
     case("edges", 1, 0, [0, 1, 2])
     case("warm", total, total, [0, 1, total - 1])
-    case("float", total + 20, total, [1, total, total + 5, total + 20, total + 30])
+    # All three parts: only a rate that is the same everywhere does not change here.
+    case("float", total + 20, total, [0, 1, total, total + 5, total + 20, total + 30])
     return cases
 
 
@@ -67,11 +70,24 @@ def _begins_at_max(trials: Sequence[Trial]) -> bool:
     return all(number is not None and math.isclose(lr, number) for lr, number in first)
 
 
-def _divides_by_zero(case: Case, got: Observation) -> bool:
-    """It raises where a part has no step at all, and is right everywhere else."""
-    if got.error is not None:
-        empty = case["warmup_steps"] in (0, case["total_steps"])
-        return empty and got.error.type == "ZeroDivisionError"
+def _divides_by_no_warmup(case: Case, got: Observation) -> bool:
+    """It raises where the warm-up has no step, and is right where both parts have some. Where the
+    cosine has none, it may do either."""
+    if got.error is None:
+        return case["warmup_steps"] > 0 and _right(case, got)
+    empty = case["warmup_steps"] in (0, case["total_steps"])
+    return empty and got.error.type == "ZeroDivisionError"
+
+
+def _divides_by_no_cosine(case: Case, got: Observation) -> bool:
+    """It raises where the cosine has no step, and is right everywhere else."""
+    if got.error is None:
+        return _right(case, got)
+    empty = case["warmup_steps"] == case["total_steps"]
+    return empty and got.error.type == "ZeroDivisionError"
+
+
+def _right(case: Case, got: Observation) -> bool:
     [right] = reference("warmup_cosine")
     settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
     rates = [right(step, *settings) for step in case["steps"]]
@@ -191,16 +207,16 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     for step, right, rate in zip(case["steps"], expected["numbers"], got["numbers"], strict=True):
         if difference(right, rate, 1e-5, 1e-7):
             total, warmup = case["total_steps"], case["warmup_steps"]
-            floor = "" if case["min_lr"] is None else f", min_lr={case['min_lr']:.3g}"
+            floor = "" if case["min_lr"] is None else f", min_lr={case['min_lr']:g}"
             yours = "yours is not a number" if rate is None else f"yours is {rate:.6g}"
-            settings = f"total_steps={total}, warmup_steps={warmup}, max_lr={case['max_lr']:.3g}"
+            settings = f"total_steps={total}, warmup_steps={warmup}, max_lr={case['max_lr']:g}"
             return f"with {settings}{floor}, step {step} has the rate {right:.6g}; {yours}"
     return None
 
 
 def _always_the_same(case: Case, expected: Observation, got: Observation) -> str | None:
     if all(type(rate) is float for rate in got["rates"]):
-        return "every step asked for here gets the same rate, so its type does not count"
+        return "not counted, since the rate never changes over the steps tried"
     return None
 
 
@@ -263,7 +279,7 @@ ANSWER = Answer(
             "NumPy's float instead of Python's",
             edit(WAVE, WAVE.replace("math.cos", "__import__('numpy').cos")),
             "Your result is a NumPy number, since np.cos returns one. math.cos returns a Python "
-            "float; float(...) makes one of it.",
+            "float; float(...) turns it into one.",
             recognise=_numpy_numbers,
         ),
         wrong(
@@ -295,14 +311,14 @@ ANSWER = Answer(
             "You divide by the length of a part that can be empty: warmup_steps may be 0, or as "
             "large as total_steps. Ask which part the step is in, with < rather than <=, before "
             "you divide.",
-            recognise=_divides_by_zero,
+            recognise=_divides_by_no_warmup,
         ),
         wrong(
             "division by zero",
             edit(OVER, "").edit(PROGRESS, f"min(1.0, {PROGRESS})"),
             "You divide by the length of the cosine, which is 0 when the warm-up fills all steps. "
             "First ask whether the schedule is over, and return min_lr if it is.",
-            recognise=_divides_by_zero,
+            recognise=_divides_by_no_cosine,
         ),
         wrong(
             "min_lr added on top",
@@ -328,7 +344,7 @@ ANSWER = Answer(
             "min_lr: return that.",
         ),
         wrong(
-            "shifted and not halved",
+            "shifted but not halved",
             edit(")) / 2", "))"),
             "1 + cos goes from 2 to 0, so your rate starts at twice the height and jumps at the "
             "end of the warm-up. Halve it.",
@@ -417,6 +433,13 @@ ANSWER = Answer(
     ),
     symptoms=(
         Symptom(
+            "no rate returned",
+            edit("    if step >= total_steps", "    return None\n    if step >= total_steps"),
+            "What your function returns is not a number, at any step. Each of the three branches should "
+            "return its rate.",
+            lambda wrong, trials: all(n is None for t in trials for n in t.got["numbers"]),
+        ),
+        Symptom(
             "one rate for all steps",
             edit("if step >= total_steps", "if True"),
             "Your rate is the same at every step of a run. It rises during the warm-up and falls along "
@@ -426,8 +449,8 @@ ANSWER = Answer(
         Symptom(
             "warm-up and cosine off",
             edit("if step >= total_steps", "if step >= max_lr"),
-            "Neither the warm-up nor the cosine has the right rates. Which of your three parts does a step "
-            "meet? Print it for step 0, warmup_steps and total_steps.",
+            "Neither the warm-up nor the cosine has the right rates. Which of your three branches does each "
+            "step take? Print the rate for step 0, warmup_steps and total_steps.",
             lambda wrong, trials: {"warm", "cosine"} <= wrong,
         ),
         Symptom(
@@ -454,15 +477,15 @@ ANSWER = Answer(
         Symptom(
             "off at the ends",
             edit("        return min_lr\n", "        return max_lr\n"),
-            "Warm-up and cosine are right. What is not: the rate from total_steps on, which is min_lr, or a "
-            "run without any warm-up or with nothing else.",
+            "Warm-up and cosine are right. What is not: the rate from total_steps on, which should be min_lr, "
+            "or a run without a warm-up or with only a warm-up.",
             lambda wrong, trials: "edges" in wrong,
         ),
         Symptom(
             "not always a Python float",
             edit("        return min_lr\n", "        return torch.as_tensor(min_lr)\n"),
             "The rates are right, but not each of them is a Python float. Where a tensor or an int may "
-            "come back, float(...) makes one of it.",
+            "come back, float(...) turns it into one.",
             right_but("float"),
         ),
     ),

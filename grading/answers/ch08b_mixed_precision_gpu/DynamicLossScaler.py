@@ -12,8 +12,13 @@ from itertools import pairwise
 import numpy as np
 import torch
 
-from course_lib.exercises.ch08b_mixed_precision_gpu.DynamicLossScaler import scaler_case
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.ch08b_mixed_precision_gpu.DynamicLossScaler import (
+    scaler_case,
+    whose_in,
+    wrong_step,
+)
+from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.compare import Difference, difference, in_own_words
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
@@ -112,6 +117,32 @@ def _updates(trials: Sequence[Trial]) -> list[tuple[float, float, bool]]:
 
 def _steps(scales: list[float]) -> list[tuple[float, float, bool]]:
     return [(before, now, False) for before, now in pairwise(scales)]
+
+
+def _scale_words(case: Case, expected: Observation, got: Observation) -> str | None:
+    """Which scale is off, for where the check has no line about it."""
+    for number, (due, own) in enumerate(zip(expected["scales"], got["scales"], strict=True)):
+        if difference(due, own, 1e-5, 1e-6):
+            when = f"after update {number}" if number else "at first"
+            shown = f"{own:.10g}" if type(own) is float else own
+            return Difference(f"the scale {when} should be {due:.10g}; yours is {shown}")
+    return None
+
+
+def _step_words(case: Case, expected: Observation, got: Observation) -> str | None:
+    """Which step is off, for where the check has no line about it."""
+    pairs = zip(expected["moved"], got["moved"], case["slopes"], strict=True)
+    for number, (due, own, slopes) in enumerate(pairs, 1):
+        for place in range(len(slopes)):
+            if own[place] != due[place]:
+                whose = whose_in(slopes, place)
+                if own[place]:
+                    met = f"{whose}gradients hold inf or NaN, and its weights move all the same"
+                else:
+                    met = f"{whose}gradients are finite, and yet its weights do not move"
+                met = met if whose else f"the {met}".replace("its weights", "the weights")
+                return Difference(f"in round {number} {met}")
+    return Difference(words) if (words := wrong_step(expected["taken"], got["taken"])) else None
 
 
 class _TorchScaler:
@@ -344,6 +375,13 @@ ANSWER = Answer(
     cases=_cases,
     oracle=_TorchScaler,
     tolerance=(1e-5, 1e-6),
+    compare={
+        "skipping": in_own_words(_step_words, "taken", "moved", tolerance=(1e-5, 1e-6)),
+        "backoff": in_own_words(
+            _scale_words, "scales", "scales_after_steps", tolerance=(1e-5, 1e-6)
+        ),
+        "growth": in_own_words(_scale_words, "scales", "default_interval", tolerance=(1e-5, 1e-6)),
+    },
     equivalent={
         "return loss * self.current_scale -> return torch.as_tensor(loss * self.current_scale)": (
             "It is a tensor."
@@ -380,7 +418,7 @@ ANSWER = Answer(
         wrong(
             "count not started again after an overflow",
             edit(BACK_OFF + "            self.good_updates = 0\n", BACK_OFF),
-            "The good steps must come in a row: after an inf or NaN, counting starts again at "
+            "The good updates must come in a row: after an inf or NaN, counting starts again at "
             "zero.",
         ),
         wrong(
@@ -407,7 +445,7 @@ ANSWER = Answer(
             "update().",
         ),
         wrong(
-            "step answers nothing",
+            "step returns nothing",
             edit("        return True\n", ""),
             "A step that was taken returns nothing. Return True then, and False when it is skipped.",
         ),

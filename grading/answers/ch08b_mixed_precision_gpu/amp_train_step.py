@@ -68,9 +68,10 @@ def _hangs_on_rounding(case: Case) -> bool:
 
 
 def _past_the_scaler(case: Case, got: Observation) -> bool:
-    """The scaler itself complains, for it was never asked to take or judge the step."""
+    """The scaler itself complains, for it was never asked to take or judge the step. Where it is
+    switched off, the weights move all the same."""
     if case["init_scale"] is None:
-        return True
+        return got.error is None and got["step_length"] > 0
     return got.error is not None and "recorded prior to update" in got.error.message
 
 
@@ -278,14 +279,14 @@ ANSWER = Answer(
         wrong(
             "optimizer.step() past the scaler",
             edit(STEP, "    optimizer.step()\n"),
-            "You call optimizer.step() yourself, so an infinite gradient goes straight into the "
-            "weights. scaler.step(optimizer) checks first.",
+            "You call optimizer.step() yourself, bypassing the scaler, so an infinite gradient goes "
+            "straight into the weights. scaler.step(optimizer) checks first.",
         ),
         wrong(
             "optimizer.step() past the scaler",
             edit(UNSCALE, "").edit(STEP, "    optimizer.step()\n"),
-            "You call optimizer.step() on gradients that are still scaled, and the scaler has "
-            "nothing to go by in update(). Use scaler.step(optimizer).",
+            "You call optimizer.step() on gradients that are still scaled, bypassing the scaler, which "
+            "then has nothing to go by in update(). Use scaler.step(optimizer).",
             recognise=_past_the_scaler,
         ),
         wrong(
@@ -298,8 +299,8 @@ ANSWER = Answer(
         wrong(
             "no step",
             edit(STEP, ""),
-            "scaler.step(optimizer) is missing: gradients are computed and unscaled, but no "
-            "weight moves.",
+            "No weight moves: is scaler.step(optimizer) missing? Gradients alone, even when they are "
+            "computed and unscaled, change no weight.",
             recognise=_stands_still,
         ),
         wrong(

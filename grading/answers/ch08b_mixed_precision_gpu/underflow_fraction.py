@@ -58,6 +58,17 @@ def _stops_at_zeros(case: Case, got: Observation) -> bool:
     )
 
 
+def _given(case: Case) -> str:
+    grads = case["grads"].flatten().tolist()
+    shown = (
+        f"[{', '.join(f'{g:g}' for g in grads)}]" if len(grads) < 6 else f"{len(grads)} gradients"
+    )
+    if not any(grads):
+        shown = f"{len(grads)} gradients that are all 0,"
+    scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
+    return f"for {shown} in {case['dtype']}{scale}"
+
+
 def _with_counts(grads, dtype, scale=1.0):
     alive = torch.count_nonzero(grads).item()
     if alive == 0:
@@ -117,6 +128,7 @@ ANSWER = Answer(
     exercise="underflow_fraction",
     cases=_cases,
     tolerance=(1e-6, 1e-9),
+    given=_given,
     equivalent=dict.fromkeys(
         (
             "return lost.double().mean().item() -> return float(lost.double().mean().item())",

@@ -111,10 +111,10 @@ ANSWER = Answer(
             "need both, and neither does the other's work.",
         ),
         wrong(
-            "train() and eval() forgotten",
+            "eval() forgotten",
             edit(EVAL, ""),
             "The model is still in train mode: dropout switches units off and batch norm learns "
-            "from the data it should only predict. Call model.eval() first.",
+            "from data that it should only make predictions for. Call model.eval() first.",
             recognise=_trains,
         ),
     ),

@@ -156,17 +156,17 @@ ANSWER = Answer(
             "You return the mean of the first batch: something ends the loop before the others come.",
         ),
         wrong(
-            "started at another number than 0",
+            "started at a number other than 0",
             edit("0.0, 0", "1.0, 0"),
             "Your sum of losses does not start at 0.",
         ),
         wrong(
-            "started at another number than 0",
+            "started at a number other than 0",
             edit("0.0, 0", "0.0, 1"),
             "Your count of examples does not start at 0: it is one too high in the end.",
         ),
         wrong(
-            "started at another number than 0",
+            "started at a number other than 0",
             edit("0.0, 0", "0.0, -1"),
             "Your count of examples does not start at 0: it is one too low in the end.",
         ),

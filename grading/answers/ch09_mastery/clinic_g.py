@@ -83,7 +83,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned",
             edit("return model", "model"),
-            "Your function gives back None. Return what the model makes of x.",
+            "Your function gives back None. Return the model's output for x.",
         ),
         wrong(
             "wrong device",

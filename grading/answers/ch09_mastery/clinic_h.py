@@ -13,6 +13,11 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 ADAM = "torch.optim.Adam([w], lr=0.05)"
+#: Adam does not care how large a loss is, so a multiple of it behaves the same.
+NOT_SQUARED = (
+    "Your loss is the mean error, or a multiple of it: it has no minimum, and the weights can go on for "
+    "ever. Square the errors, with ** 2."
+)
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -26,10 +31,13 @@ def _not_found(case: Case, expected: Observation, got: Observation) -> str | Non
         )
     if got["has_graph"]:
         return "the weights still carry a graph"
-    text = (
+    if got.get("found"):
+        return None
+    if not math.isfinite(got["error"]):
+        return "the weights are NaN or infinite"
+    return (
         f"not every weight is within 0.05 of the best one; the worst is off by {got['error']:.2f}"
     )
-    return None if got.get("found") else text
 
 
 def _seen(value: object) -> str:
@@ -122,14 +130,13 @@ ANSWER = Answer(
         wrong(
             "error not squared",
             edit(") ** 2)", "))"),
-            "Your loss is the mean error. It has no minimum: the weights can go on for ever. Square "
-            "the errors.",
+            NOT_SQUARED,
             also=("returned",),
         ),
         wrong(
             "error not squared",
             edit(") ** 2)", ") * 2)"),
-            "You double the errors. Squaring them is ** 2; doubled, they have no minimum.",
+            NOT_SQUARED,
             also=("returned",),
         ),
         wrong(

@@ -25,7 +25,7 @@ from course_lib.exercises.checking.wire import a_type
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, wrong
+from grading.answers.model import Answer, Symptom, Trial, wrong
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -169,7 +169,7 @@ def _numbers_problem(name: str, wanted: Sequence[float], got: Any) -> str | None
         return None
     if got is None:
         return f'"{name}" is missing from the result'
-    if not (isinstance(got, list) and all(type(value) is float for value in got)):
+    if not _is_list_of_floats(got):
         return f'"{name}" should be a list of Python floats; yours is {a_type(got)}'
     if len(got) != len(wanted):
         return (
@@ -177,8 +177,12 @@ def _numbers_problem(name: str, wanted: Sequence[float], got: Any) -> str | None
         )
     for epoch, (due, value) in enumerate(zip(wanted, got, strict=True)):
         if difference(due, value, *TOLERANCE):
-            return f'epoch {epoch} (from 0) should have {due:.6g} under "{name}"; yours has {value:.6g}'
+            return f'epoch {epoch} (counted from 0) should have {due:.6g} under "{name}"; yours has {value:.6g}'
     return None
+
+
+def _is_list_of_floats(value: Any) -> bool:
+    return isinstance(value, list) and all(type(each) is float for each in value)
 
 
 def _loop_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -186,8 +190,20 @@ def _loop_problem(case: Case, expected: Observation, got: Observation) -> str | 
 
 
 def _schedule_problem(case: Case, expected: Observation, got: Observation) -> str | None:
-    problem = _numbers_problem("lr", expected["lr"], got["run"]["lr"])
-    if problem or not difference(expected["rates_used"], got["rates"], *TOLERANCE):
+    due, rates, used = expected["lr"], got["run"]["lr"], expected["rates_used"]
+    seen = got["rates"]
+    val_loss = got["run"]["val_loss"]
+    if case["options"].get("patience") is not None and _is_list_of_floats(rates):
+        # How long a run with patience is has an aspect of its own: here, it should tell of each epoch.
+        if isinstance(val_loss, list) and len(rates) != len(val_loss):
+            ran = f"{len(val_loss)} epochs; yours has {len(rates)}"
+            return f'"lr" should have one entry for each of {ran}'
+        both = min(len(rates), len(due))
+        steps = both * (len(used) // len(due))
+        if len(rates) != len(due) and both:
+            due, rates, used, seen = due[:both], rates[:both], used[:steps], seen[:steps]
+    problem = _numbers_problem("lr", due, rates)
+    if problem or not difference(used, seen, *TOLERANCE):
         return problem
     return 'your steps use other rates than those under "lr"'
 
@@ -222,7 +238,8 @@ def _best_epoch_problem(case: Case, expected: Observation, got: Observation) -> 
     numbers = [value for value in val_loss if not math.isnan(value)]
     if not numbers:
         return 'no "val_loss" is a number'
-    text = f"epoch {val_loss.index(min(numbers))} (from 0) is the first with the smallest val_loss"
+    first = val_loss.index(min(numbers))
+    text = f"epoch {first} (counted from 0) is the first with the smallest val_loss"
     return f"{text}; " + ("best_epoch is missing" if best is None else f"yours is {best!r:.20}")
 
 
@@ -268,6 +285,14 @@ def _amp_problem(case: Case, expected: Observation, got: Observation) -> str | N
     if "amp_loss" in case["reads"] and not all(0.2 * limit < norm for norm in got["norms"] if norm):
         return "with amp=True the gradients of a step were not clipped at their true size"
     return None
+
+
+def _stops_elsewhere(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
+    """Patience is off, while best_epoch is right wherever there is a number to choose."""
+    return "patience" in wrong and all(
+        t.got.get("best_is_first_minimum", True) or all(map(math.isnan, t.got["run"]["val_loss"]))
+        for t in trials
+    )
 
 
 def _clips_scaled_gradients(case: Case, got: Observation) -> bool:
@@ -632,8 +657,8 @@ ANSWER = Answer(
             .edit(STEP, STEP + "    " + SCHEDULE)
             .edit(RATE, "")
             .edit(TRAIN_MODE, RATE + TRAIN_MODE),
-            "The scheduler steps after every batch, so the cosine is used up many times too "
-            "early, and then rises again. Step it once per epoch.",
+            "The scheduler steps after every batch, so the cosine is used up far too early, "
+            "and then rises again. Step it once per epoch.",
         ),
         wrong(
             "clipping before unscaling",
@@ -652,7 +677,8 @@ ANSWER = Answer(
             "validation in train mode",
             edit("        model.eval()\n", ""),
             "The model validates in train mode: batch norm standardises with the validation batch "
-            "and even learns from it. Call model.eval() before, model.train() in each epoch.",
+            "and even learns from it. Call model.eval() before validating, and model.train() at the start of "
+            "each epoch.",
         ),
         wrong(
             "validation loss by batch means",
@@ -792,10 +818,10 @@ ANSWER = Answer(
             "validation loss: the two need not agree.",
         ),
         wrong(
-            "step past the scaler",
+            "step bypassing the scaler",
             _float16.edit("            scaler.step(optimizer)\n", STEP),
-            "You call optimizer.step() yourself, so gradients that have become infinite go straight "
-            "into the weights. scaler.step(optimizer) leaves such a step out.",
+            "You call optimizer.step() yourself, bypassing the scaler, so gradients that have become "
+            "infinite go straight into the weights. scaler.step(optimizer) leaves such a step out.",
         ),
         wrong(
             "patience compared with the epoch before",
@@ -868,7 +894,7 @@ ANSWER = Answer(
             "to the optimizer.",
         ),
         wrong(
-            "max_norm written down instead of taken",
+            "max_norm hard-coded",
             edit("model.parameters(), max_norm", "model.parameters(), 1.0"),
             "You clip to a norm of 1, whatever max_norm says: pass max_norm on.",
         ),
@@ -923,6 +949,12 @@ ANSWER = Answer(
             edit("max_norm=1.0", "max_norm=2.0"),
             "The gradients that a step uses are not clipped to the max_norm that is given, or to 1.0 where none is.",
             lambda wrong, trials: "clipping" in wrong,
+        ),
+        Symptom(
+            "patience off",
+            edit("waited == patience", "waited == 1"),
+            "Your run does not end where patience says: after that many epochs in a row without a new smallest val_loss, and never early where patience is None.",
+            _stops_elsewhere,
         ),
         Symptom(
             "best epoch off",

@@ -603,7 +603,7 @@ ANSWER = Answer(
             "The slope of tanh is 1 - t**2; the square is missing.",
         ),
         _mistake(
-            "recursion and .grad as the way",
+            "recursion, and gradients through .grad",
             _MicroValue,
             "Two things remain to be fixed. Gradients travel through .grad, so a second backward() sends what "
             "the first one left there on its way again: keep what arrives in this call apart. And "
@@ -655,7 +655,7 @@ ANSWER = Answer(
             "You subtract slope times gradient from what a parent has. Add it.",
         ),
         _mistake(
-            "gradient divided by",
+            "divided by the gradient",
             edit("slope * gradients[node]", "slope / gradients[node]"),
             "You divide the slope by the gradient that arrives. Multiply: that is the chain rule.",
         ),
@@ -737,13 +737,13 @@ ANSWER = Answer(
         wrong(
             "wrong sums",
             edit("self.data + other.data", "self.data - other.data"),
-            "a + b does not have the right .data: it is the sum of a.data and b.data.",
+            "a + b does not have the right .data: it should be the sum of a.data and b.data.",
             recognise=partial(_computes_wrongly, "+"),
         ),
         wrong(
             "wrong products",
             edit("self.data * other.data", "self.data / other.data"),
-            "a * b does not have the right .data: it is the product of a.data and b.data.",
+            "a * b does not have the right .data: it should be the product of a.data and b.data.",
             recognise=partial(_computes_wrongly, "*"),
         ),
         wrong(

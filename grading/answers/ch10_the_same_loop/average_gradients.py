@@ -269,7 +269,7 @@ ANSWER = Answer(
             "round.",
         ),
         wrong(
-            "what nobody has is divided all the same",
+            "a missing gradient averaged",
             edit(IF_ANY, "        if True:\n"),
             "Where no replica has a gradient your code fails: the sum of nothing is the number 0, and not "
             "a tensor. Leave such a parameter alone; its gradient stays None.",

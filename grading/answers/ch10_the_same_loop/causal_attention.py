@@ -236,7 +236,7 @@ ANSWER = Answer(
         _mistake(
             "nothing returned",
             edit("return weights", "weights"),
-            "Nothing is returned: return the weighted values.",
+            "Return the weighted values; without a return, your function gives back None.",
         ),
         _mistake(
             "a list returned",
@@ -295,7 +295,7 @@ ANSWER = Answer(
             "You weight the queries. The values are what is passed on: weights @ v.",
         ),
         _mistake(
-            "scores weighed",
+            "scores weighted",
             edit("weights @ v", "weights @ scores"),
             "You weight the scores. The values are what is passed on: weights @ v.",
         ),
@@ -308,13 +308,13 @@ ANSWER = Answer(
         _mistake(
             "keys with themselves",
             edit("q @ k.transpose", "k @ k.transpose"),
-            "You compare the keys with themselves, so the queries have no influence: q @ "
+            "You compare the keys with themselves, so the queries have no influence. Use q @ "
             "k.transpose(-2, -1).",
         ),
         _mistake(
             "queries with themselves",
             edit("q @ k.transpose", "q @ q.transpose"),
-            "You compare the queries with themselves, so the keys have no influence: q @ "
+            "You compare the queries with themselves, so the keys have no influence. Use q @ "
             "k.transpose(-2, -1).",
         ),
         _mistake(
@@ -342,15 +342,15 @@ ANSWER = Answer(
             "k.transpose(-2, -1).",
         ),
         _mistake(
-            "multiplied number by number",
+            "multiplied element by element",
             edit("q @ k.tr", "q * k.tr"),
-            "`*` multiplies number by number. The scores are dot products, one for each pair of "
-            "positions: `@`.",
+            "`*` multiplies element by element. The scores are dot products, one for each pair of "
+            "positions: use `@`.",
         ),
         _mistake(
-            "weighed number by number",
+            "weighted element by element",
             edit("weights @ v", "weights * v"),
-            "`*` multiplies number by number. Each output is a sum over the positions: `@`.",
+            "`*` multiplies element by element. Each output is a sum over the positions: use `@`.",
         ),
         _mistake(
             "mask of the wrong size",

@@ -160,7 +160,7 @@ ANSWER = Answer(
         _mistake(
             "context ignored",
             edit(SEEN, "tokens"),
-            "You show the model all tokens so far, and it takes no more than `context` of them. "
+            "You show the model all tokens so far, but it takes no more than `context` of them. "
             "Show it the last ones.",
         ),
         _mistake(
@@ -251,13 +251,14 @@ ANSWER = Answer(
             "the second position's logits",
             edit("logits[:, -1]", "logits[:, 1]"),
             "You take the logits of the second position: they say what follows the second token, and a "
-            "single token has none. What comes next is in the logits of the last position.",
+            "prompt of one token has no such position. What comes next is in the logits of the last position.",
         ),
         _mistake(
             "the last position but one",
             edit("logits[:, -1]", "logits[:, -2]"),
             "You take the logits of the second-to-last position: they say what follows the second-to-last "
-            "token, and a single token has none. What comes next is in the logits of the last position.",
+            "token, and a prompt of one token has no such position. What comes next is in the logits of the "
+            "last position.",
         ),
         _mistake(
             "n_new for the context",

@@ -168,7 +168,7 @@ ANSWER = Answer(
             "You add the baseline. Subtract it: what counts is how far a reward is above it.",
         ),
         _mistake(
-            "baseline asked for its truth",
+            "truth value of the baseline",
             edit(ADVANTAGES, "rewards - baseline if baseline else rewards"),
             "`if baseline` fails for a tensor of several numbers, which has no truth value. Test "
             "`baseline is None`.",
@@ -203,7 +203,7 @@ ANSWER = Answer(
         _mistake(
             "nothing returned",
             edit("return -", "-"),
-            "Nothing is returned: return the loss.",
+            "Return the loss; without a return, your function gives back None.",
         ),
         _mistake(
             "mean forgotten",
@@ -269,20 +269,21 @@ ANSWER = Answer(
             recognise=partial(_raises, "TypeError", False),
         ),
         wrong(
-            "without a baseline it stops",
+            "error without a baseline",
             edit("rewards if baseline is None", "baseline.detach() if baseline is None"),
             "Called without a baseline, your code raises an error. Take the rewards as they are "
             "then.",
             recognise=lambda case, got: (got.error is None) == (case["baseline"] is not None),
         ),
         wrong(
-            "with a baseline it stops",
+            "error with a baseline",
             edit("rewards - baseline", "rewards - baselines"),
-            "Called with a baseline, your code raises an error. Subtract it from the rewards.",
+            "Only a call with a baseline raises an error: look at the line that uses it, which should be "
+            "rewards - baseline.",
             recognise=lambda case, got: (got.error is None) == (case["baseline"] is None),
         ),
         wrong(
-            "a number as baseline stops it",
+            "error with a number as baseline",
             edit("rewards - baseline", "rewards - baseline.detach()"),
             "A baseline that is a plain number raises an error: it has no detach(). Detach the "
             "difference, which is always a tensor.",

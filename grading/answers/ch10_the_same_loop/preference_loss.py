@@ -159,8 +159,8 @@ ANSWER = Answer(
         _mistake(
             "small number inside the log",
             edit(LOSS, f"-torch.log(torch.sigmoid({DIFFERENCE}) + 1e-8).mean()"),
-            "A small number inside the log keeps it finite, and wrong: no loss can exceed 18.4, and where "
-            "the model is most wrong the gradient is 0. Use torch.nn.functional.logsigmoid.",
+            "A small number inside the log keeps it finite, but wrong: no loss can exceed -log of that number "
+            "(18.4 for 1e-8), and where the model is most wrong the gradient is 0. Use torch.nn.functional.logsigmoid.",
         ),
         _mistake(
             "difference clamped",
@@ -216,7 +216,7 @@ ANSWER = Answer(
         _mistake(
             "nothing returned",
             edit("return -", "-"),
-            "Nothing is returned: return the loss.",
+            "Return the loss; without a return, your function gives back None.",
         ),
         _mistake(
             "loss detached",

@@ -200,7 +200,7 @@ ANSWER = Answer(
             "should be left out. Round down.",
         ),
         wrong(
-            "examples dropped always",
+            "examples always dropped",
             edit(SHARE, "n // world_size"),
             "You leave out what does not divide evenly although drop_last is False. Round up, and fill "
             "the order up from its beginning.",
@@ -262,7 +262,7 @@ ANSWER = Answer(
         wrong(
             "nothing returned",
             edit("return order", "order"),
-            "Nothing is returned: return the worker's part of the order.",
+            "Return the worker's part of the order; without a return, your function gives back None.",
         ),
         wrong(
             "dropped without being asked",
@@ -274,16 +274,16 @@ ANSWER = Answer(
             ),
         ),
         wrong(
-            "with drop_last it stops",
+            "error with drop_last",
             edit("n // world_size if", "n / world_size if"),
-            "With drop_last=True your code raises an error, and without it it does not. A share is a whole "
+            "Your code raises an error only with drop_last=True. A share is a whole "
             "number: n // world_size.",
             recognise=partial(_stops, True),
         ),
         wrong(
-            "without drop_last it stops",
+            "error without drop_last",
             edit("math.ceil(n / world_size)", "math.ceil()"),
-            "Without drop_last your code raises an error, and with it it does not. A share is a whole "
+            "Your code raises an error only without drop_last. A share is a whole "
             "number: math.ceil(n / world_size).",
             recognise=partial(_stops, False),
         ),
@@ -300,21 +300,20 @@ ANSWER = Answer(
         wrong(
             "most examples read by nobody",
             edit("torch.randperm(n,", "torch.randperm(world_size,"),
-            "Most examples are read by nobody. Does the order hold all n of them, and does each worker's "
-            "part reach to its end?",
+            "Does your order hold all n examples, and does each worker's part reach to the end of the order?",
             recognise=_most_unread,
         ),
         wrong(
             "wrong share with drop_last",
             edit("n // world_size if", "n if"),
-            "Without drop_last the shares are right; with drop_last=True they are not: each worker then "
-            "gets n // world_size examples.",
+            "Without drop_last the shares are right; with drop_last=True they are not: each worker should "
+            "get n // world_size examples.",
             recognise=partial(_lengths_wrong, True),
         ),
         wrong(
             "wrong share without drop_last",
             edit("math.ceil(n / world_size)", "n"),
-            "With drop_last=True the shares are right; without it they are not: each worker then gets "
+            "With drop_last=True the shares are right; without it they are not: each worker should get "
             "math.ceil(n / world_size) examples.",
             recognise=partial(_lengths_wrong, False),
         ),
@@ -327,7 +326,7 @@ ANSWER = Answer(
             recognise=lambda case, got: not _tells(case) or not _has_right_lengths(case, got),
         ),
         wrong(
-            "as many as asked, and the wrong ones",
+            "as many as asked, but the wrong ones",
             edit("1000 * epoch", "1000 * rank"),
             "Each worker gets the right number of examples, but together they leave some out "
             "and read others several times. All have to cut up the same order, each from its own place.",

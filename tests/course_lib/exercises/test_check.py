@@ -274,7 +274,7 @@ def test_a_fit_that_trains_nothing_is_not_right():
     def makes_numbers_up(model, loader, loss_fn, optimizer, epochs):
         return [0.5 for _ in range(epochs)]
 
-    assert "floats; yours has function" in in_one_line(run_check("fit", keeps_the_function))
+    assert "floats; one of yours is a function" in in_one_line(run_check("fit", keeps_the_function))
     shown = in_one_line(run_check("fit", makes_numbers_up))
     assert "it trains for 3 epochs; yours trains for 0" in shown
 
@@ -320,7 +320,7 @@ def test_a_loader_hears_which_pass_did_not_give_pairs():
         return [(X[:batch_size], y[:batch_size])]
 
     shown = in_one_line(run_check("iterate_batches", single_examples))
-    assert "yours gives is a tuple of [2] float32 and [] int64" in shown
+    assert "tuple of a float32 tensor of shape [2] and an int64 number (no dimensions)" in shown
     shown = in_one_line(run_check("iterate_batches", nothing_when_dropping))
     assert "with shuffle=True, drop_last=True yours gives back None" in shown
 
@@ -340,7 +340,7 @@ def test_a_dataset_that_forgets_what_its_task_names_is_not_right():
 
     shown = in_one_line(run_check("StandardizedDataset", Forgetful))
     assert "with 9 of them yours is None" in shown
-    assert "with 3 features yours is [3] float32" in shown
+    assert "with 3 features yours is a float32 tensor of shape [3]" in shown
     assert "numpy.ndarray" in shown, "X may be a NumPy array"
 
 
@@ -648,7 +648,7 @@ def test_a_scale_that_grows_only_once_is_not_right():
             self.bad = False
 
     wrong = [f.text for f in run_check("DynamicLossScaler", DynamicLossScaler).findings if not f.ok]
-    assert wrong == ["after 3 more good steps, and not before, it grows again, to 8"]
+    assert wrong == ["after 3 more good updates, and not before, it grows again, to 8"]
 
 
 def test_the_capstone_says_first_what_its_first_milestone_lacks():
@@ -803,6 +803,21 @@ def test_an_error_about_shapes_names_the_sizes_of_the_check():
 def test_means_over_the_wrong_things_are_seen_at_once(name, wrong):
     with torch.no_grad():
         assert run_check(name, wrong).state == "Not right yet"
+
+
+def test_a_call_that_is_not_allowed_is_said_without_the_checker_s_own_names():
+    text = in_one_line(run_check("softmax", lambda logits: logits.softmax(-1)))
+    assert "softmax is not allowed in this exercise" in text
+    assert "ForbiddenCall" not in text
+
+
+def test_pytorch_s_hints_are_left_out():
+    def twice(model, loader, loss_fn, optimizer):
+        raise RuntimeError("a leaf was changed. Hint: enable anomaly detection to find out where.")
+
+    text = in_one_line(run_check("train_one_epoch", twice))
+    assert "it raised RuntimeError: a leaf was changed." in text
+    assert "anomaly" not in text
 
 
 def test_code_that_fails_on_some_inputs_alone_is_told_so():

@@ -296,6 +296,36 @@ def test_an_error_on_some_inputs_says_on_how_many():
     assert "inputs your code raised KeyError" in outcome.aspects[0].problem
 
 
+def test_the_same_error_is_told_once():
+    def broken(prediction, target):
+        raise KeyError("always")
+
+    said = [each.problem for each in verdict_on("mse", broken).aspects]
+    assert [each for each in said if "KeyError: 'always'" in each] == said[:1]
+    assert set(said[1:]) == {"the same error as above"}
+
+
+def test_words_of_the_aspect_are_not_said_again_behind_it():
+    outcome = verdict_on("warmup_cosine", lambda *schedule: str(schedule))
+    twice = [each for each in outcome.aspects if each.problem.startswith(f"expected: {each.text}")]
+    assert outcome.message
+    assert not twice
+
+
+def test_an_aspect_that_waits_for_another_names_it():
+    outcome = verdict_on("count_updates", lambda *numbers, **options: 0.5)
+    first, second, *_ = outcome.aspects
+    assert second.problem == f'not counted until this is right: "{first.text}"'
+
+
+def test_a_call_that_is_not_allowed_is_no_error_of_theirs():
+    """What it is called inside means nothing to them."""
+    outcome = verdict_on("softmax", lambda logits: logits.softmax(-1))
+    said = f"{outcome.message} {[each.problem for each in outcome.aspects]}"
+    assert "is not allowed in this exercise" in said
+    assert "ForbiddenCall" not in said
+
+
 def test_a_line_about_another_aspect_is_not_said():
     """The mean alone is wrong: it is told, and the steps are not blamed."""
 
