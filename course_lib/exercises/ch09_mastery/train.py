@@ -37,7 +37,6 @@ def capstone_case(
     nan_epochs: tuple[int, ...] = (),
     float32: bool = False,
     confidence: float = 1.0,
-    large: float = 1.0,
     dataset: bool = True,
     left_out: tuple[str, ...] = (),
     **options: Any,
@@ -48,8 +47,8 @@ def capstone_case(
     again. ``device`` is handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``,
     counted from 0, the validation data hold a NaN. With ``float32``, as with ``amp``, autocast would
     show; without, it leaves float64 alone. The last layer's weights are multiplied by
-    ``confidence``: a network that is sure of its mistakes has a large loss. Inputs are ``large`` times
-    as large, so that scaled gradients in float16 overflow. ``dataset``: the training loader has one.
+    ``confidence``: a network that is sure of its mistakes has a large loss. and
+    its scaled gradients overflow in float16. ``dataset``: the training loader has one.
     """
     options = {"weight_decay": 0.05, "max_norm": 1e6, "patience": None, "amp": False} | options
     features, _, classes = sizes
@@ -66,7 +65,7 @@ def capstone_case(
     weights = draw_weights(sizes, normal)
     weights[2] = confidence * weights[2]
     return {
-        "x": large * x,
+        "x": x,
         "y": y,
         "n_train": n_train,
         "batch_size": batch_size,
@@ -439,7 +438,7 @@ def _public_cases() -> list[Case]:
         case(epochs=1, lr=0.02, weight_decay=0.6, stale=True, batch_size=26),
         case(epochs=2, lr=0.02, amp=True, device="cpu", device_object=True),
         case(epochs=1, lr=0.02, amp=True, max_norm=0.1),
-        case(epochs=2, lr=0.02, amp=True, large=300.0),
+        case(epochs=2, lr=0.02, amp=True, n_train=19, confidence=40.0, noise=0.8),
         case(epochs=1, lr=0.02, float32=True, left_out=("amp",)),
         # All epochs are equal: none of them is a new best.
         case(epochs=6, lr=NO_RATE, patience=2),

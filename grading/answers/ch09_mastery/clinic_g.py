@@ -78,6 +78,7 @@ ANSWER = Answer(
         "return model(x.to(device)) -> return model(x.to(device)).detach()": (
             "The contract does not ask for a graph: the output is the same."
         ),
+        "return model(x.to(device)) -> return torch.as_tensor(model(x.to(device)))": "It is a tensor.",
     },
     misconceptions=(
         wrong(

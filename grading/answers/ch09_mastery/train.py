@@ -587,6 +587,12 @@ ANSWER = Answer(
         "patience": _patience_problem,
         "amp": _amp_problem,
     },
+    uneven={
+        "validation in train mode": "With batch norm in train mode val_loss is another one, and whether the "
+        "run then ends at the same epoch is chance. It loses two points or more in every set.",
+        "best epoch by the accuracy": "Accuracy and loss may agree about the best epoch: how much shows of the "
+        "mistake is drawn. It loses two points or more in every set.",
+    },
     equivalent={
         **dict.fromkeys(
             (
