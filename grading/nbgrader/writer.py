@@ -110,9 +110,7 @@ class _WriteFeedback(GenerateFeedback):
     def __init__(self, **settings) -> None:
         super().__init__(**settings)
         self.force = True
-        self.exporter = PageExporter(
-            parent=self, config=self.config, optimistic_validation=True
-        )
+        self.exporter = PageExporter(parent=self, config=self.config, optimistic_validation=True)
         for step in self.preprocessors:
             self.exporter.register_preprocessor(step)
 
