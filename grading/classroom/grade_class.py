@@ -147,7 +147,7 @@ def grade_submissions(
                 yield done
         if new:
             workers.get_ready(len(new), sandbox, grading.limits if warm else None)
-        for attempt, answer in run_all(grading.attempts(new), workers):
+        for attempt, answer in run_all(grading.attempts(new, workers), workers):
             yield attempt.result or grading.finish(attempt, answer)
 
 
@@ -203,25 +203,32 @@ class _Grading:
 
         return ResultStore(self.folder.runs)
 
-    def attempts(self, handed_in: list[HandedIn]) -> "Iterator[tuple[_Attempt, Job | None]]":
+    def attempts(
+        self, handed_in: list[HandedIn], workers: Workers
+    ) -> "Iterator[tuple[_Attempt, Job | None]]":
         """Each submission with the job to run; without one when its record is known."""
-        waited = False
+        busy: list[Prepared] = []
+        slots = workers.slots()
         for one in handed_in:
             attempt = self._begin(one)
             runs = attempt.result is None and attempt.record is None
-            job = attempt.prepared.job if runs and attempt.prepared else None
-            yield attempt, job
-            if job is not None and not waited:
-                waited = True
-                self._use_the_wait(attempt)
+            prepared = attempt.prepared if runs else None
+            yield attempt, prepared.job if prepared else None
+            if prepared and len(busy) < slots:
+                busy.append(prepared)
+                if len(busy) == slots:
+                    self._use_the_wait(busy)
+        if 0 < len(busy) < slots:
+            self._use_the_wait(busy)
 
-    def _use_the_wait(self, attempt: _Attempt) -> None:
-        """While the first one runs, do what is done once for a class. What goes wrong is said where it is needed."""
+    def _use_the_wait(self, busy: "list[Prepared]") -> None:
+        """Do what is done once for a class, now that all workers have something to do. What goes wrong is said
+        where it is needed."""
         from grading.classroom.pipeline import foresee
 
         with contextlib.suppress(Exception):
-            if attempt.prepared is not None:
-                foresee(attempt.prepared)
+            for prepared in busy:
+                foresee(prepared)
             self.writer.get_ready(self.release)
 
     def look(self, one: HandedIn) -> _Attempt:

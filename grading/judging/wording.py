@@ -63,7 +63,8 @@ def in_words(
                 problem = f"{cases.answer.given(cases.cases[fault.index])}, {problem}"
             alone = alone if line else f"{text}: {problem}"
         elif _raised(observed[fault.index]):
-            if not all(map(_raised, observed)):
+            # What is not allowed is allowed with no input.
+            if not (_is_refused(observed[fault.index]) or all(map(_raised, observed))):
                 problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
                 alone = f"asked: {text}; {problem}"
             if problem in errors:
@@ -75,6 +76,10 @@ def in_words(
 
 def _raised(entry: Observation | Failure) -> bool:
     return isinstance(entry, Observation) and entry.error is not None
+
+
+def _is_refused(entry: Observation) -> bool:
+    return entry.error is not None and entry.error.type == ForbiddenCall.__name__
 
 
 def error_text(error: ErrorNote) -> str:

@@ -684,8 +684,8 @@ FAULTS = (
         "judge",
         "side conditions earn points for doing nothing",
         "grading/judging/judge.py",
-        "if any(map(problems.get, aspect.after)):",
-        "if not all(name in problems for name in aspect.after):",
+        "first = next(filter(problems.get, aspect.after), None)",
+        "first = None",
     ),
     Fault(
         "compare",

@@ -202,8 +202,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(orders["plain"] == in_order, "shuffle=False gives every example, in order")
     sizes = [len(batch) for batch in rows["plain"]]
     right = [size] * (n // size) + [n % size] * (n % size > 0)
-    text = f"without shuffling, {n} examples at batch size {size} come as {_shortened(right)}"
-    yield Finding(sizes == right, text, sizes_that_came(sizes))
+    given = f"{n} example{'s' * (n != 1)} at batch size {size}"
+    text = "without shuffling, each batch has batch_size examples, and the last has what is left"
+    due = f"{given} should come as {_shortened(right)}"
+    yield Finding(sizes == right, text, f"{due}; {sizes_that_came(sizes)}")
     kept, come = None, _what_came(case, observation["plain_drop"])
     if rows["plain_drop"] is not None:
         kept = [len(batch) for batch in rows["plain_drop"]]
@@ -211,7 +213,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         kept == [size] * (n // size),
         "drop_last=True leaves out the last batch when it is smaller, and only then",
-        f"{n} examples at batch size {size} make {n // size} batches of {size}; {come}",
+        f"{given} should come as {n // size} batches of {size}; {come}",
     )
     yield Finding(not observation["drew_for_nothing"], "shuffle=False draws no random numbers")
     yield Finding(

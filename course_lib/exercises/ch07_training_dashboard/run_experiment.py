@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 import torch
@@ -118,15 +119,25 @@ def _what_is_odd(result: Any, epochs: int) -> str:
     return ""
 
 
+#: More numbers than any right result has; a forged one may unfold to any number of them.
+_MOST_NUMBERS = 1_000
+
+
 def numbers_in(result: Any) -> list[float]:
-    """All numbers of a result, whatever its form: that has an aspect of its own."""
+    """The numbers of a result, whatever its form: that has an aspect of its own."""
+    return list(islice(_numbers(result), _MOST_NUMBERS))
+
+
+def _numbers(result: Any) -> Iterator[float]:
     if isinstance(result, Mapping):
         result = list(result.values())
     if isinstance(result, tuple | list):
-        return [number for part in result for number in numbers_in(part)]
-    if isinstance(result, torch.Tensor):
-        return [float(number) for number in result.flatten()]
-    return [float(result)] if isinstance(result, int | float) else []
+        for part in result:
+            yield from _numbers(part)
+    elif isinstance(result, torch.Tensor):
+        yield from map(float, result.flatten()[:_MOST_NUMBERS].tolist())
+    elif isinstance(result, int | float):
+        yield float(result)
 
 
 def _same_numbers(one: Any, other: Any) -> bool:

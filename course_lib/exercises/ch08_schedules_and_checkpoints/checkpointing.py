@@ -97,7 +97,12 @@ def _named(refused: str) -> str:
     """An object of the file in words, where its own name says nothing to a learner."""
     if not refused.startswith("numpy."):
         return refused
-    return "a NumPy number" if refused.endswith(".scalar") else "a NumPy array"
+    kinds = {
+        "scalar": "a NumPy number",
+        "_reconstruct": "a NumPy array",
+        "ndarray": "a NumPy array",
+    }
+    return kinds.get(refused.rpartition(".")[2], "a NumPy object")
 
 
 def _refusal(refused: str) -> str:

@@ -128,9 +128,12 @@ def whose_in(optimizers: list[Any], place: int) -> str:
     return f"the {('first', 'second')[place]} optimizer's " if len(optimizers) > 1 else ""
 
 
+def shown_scale(scale: Any) -> str:
+    return f"{scale:.10g}" if type(scale) is float else a_type(scale)
+
+
 def _shown(scales: list[Any]) -> str:
-    shown = (f"{scale:.10g}" if type(scale) is float else str(scale) for scale in scales)
-    return f"[{', '.join(shown)}]"[:80]
+    return f"[{', '.join(map(shown_scale, scales[:16]))}]"[:80]
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:

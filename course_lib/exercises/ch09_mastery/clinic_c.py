@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import kind_of, type_name
+from course_lib.exercises.checking.wire import a_type, kind_of
 from course_lib.exercises.support.classifier import (
     build,
     classifier_case,
@@ -40,9 +40,9 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     text = f"the result is a list with one loss per batch, {batches} here"
     yield Finding(good, text, got)
     if good:
-        kinds = [type_name(loss) for loss in returned if type(loss) is not float]
+        kinds = [a_type(loss) for loss in returned if type(loss) is not float]
         text = "the losses are Python floats"
-        yield Finding(not kinds, text, f"your list has a {kinds[0]}" if kinds else "")
+        yield Finding(not kinds, text, f"your list has {kinds[0]}" if kinds else "")
         if not kinds:
             model, loader, loss_fn, _ = build(case)
             x, y = next(iter(loader))

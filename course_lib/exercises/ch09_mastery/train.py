@@ -47,7 +47,7 @@ def capstone_case(
     again. ``device`` is handed over as a ``torch.device`` with ``device_object``. In ``nan_epochs``,
     counted from 0, the validation data hold a NaN. With ``float32``, as with ``amp``, autocast would
     show; without, it leaves float64 alone. The last layer's weights are multiplied by
-    ``confidence``: a network that is sure of its mistakes has a large loss. and
+    ``confidence``: a network that is sure of its mistakes has a large loss, and
     its scaled gradients overflow in float16. ``dataset``: the training loader has one.
     """
     options = {"weight_decay": 0.05, "max_norm": 1e6, "patience": None, "amp": False} | options

@@ -223,7 +223,7 @@ def _known_mistake(exercise: Exercise, observations: list[Observation]) -> str:
 
 def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[Finding]:
     """Where the code raised on some inputs alone, its finding says on how many it raised that."""
-    if not 0 < raised.total() < cases:
+    if not 0 < raised.total() < cases or next(iter(raised)) == ForbiddenCall.__name__:
         return findings
     times = next(iter(raised.values()))  # the first error is the one that the finding tells of
     return [
@@ -278,7 +278,8 @@ def _how_to_start(exercise: Exercise, error: ErrorNote) -> str:
 def _error_text(observation: Observation) -> str:
     error = observation.error
     where = f" (your line: `{error.line}`)" if error.line else ""
-    message = error.message.partition("Hint:")[0]  # PyTorch's, and about what is not needed here
+    hint = error.message.find("Hint: enable anomaly detection")  # PyTorch's, and no use here
+    message = error.message[:hint] if hint > 0 else error.message
     message = textwrap.shorten(message, 240, placeholder=" ...")
     raised = "" if error.type == ForbiddenCall.__name__ else f"it raised {error.type}: "
     return f"{raised}{message}{where}"

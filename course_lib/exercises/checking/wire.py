@@ -56,6 +56,7 @@ def a_type(value: Any) -> str:
     name = type_name(value)
     if name == "None":
         return name
+    name = name or "object"  # a forged one may have no name
     return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 

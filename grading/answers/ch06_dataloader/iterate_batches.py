@@ -93,7 +93,7 @@ def _dropping_problem(case: Case, expected: Observation, got: Observation) -> st
         if sizes != [size] * (n // size):
             return (
                 "drop_last=True leaves out the last batch when it is smaller, and only then: "
-                f"{n} examples at batch size {size} make {n // size} batches of {size}; "
+                f"{n} example{'s' * (n != 1)} at batch size {size} should come as {n // size} batches of {size}; "
                 f"{sizes_that_came(sizes)}"
             )
     if not _in_order(rows["plain_drop"]):

@@ -95,11 +95,11 @@ def _compare_seed(case: Case, expected: Observation, got: Observation) -> str | 
 
 
 def _nothing_to_compare(got: Observation, label: str) -> str | None:
-    """Of a run that has no other numbers than the one before it: whether it has any."""
+    """Whether a run has numbers that another run's can be compared with, and losses among them."""
     result = got["runs"][label]
     if not numbers_in(result):
         return "there are no numbers to compare"
-    if isinstance(result, dict) and "loss" in result and not numbers_in(result["loss"]):
+    if isinstance(result, dict) and result.get("loss") == []:
         return "there are no losses to compare"
     return None
 

@@ -14,6 +14,7 @@ import torch
 
 from course_lib.exercises.ch08b_mixed_precision_gpu.DynamicLossScaler import (
     scaler_case,
+    shown_scale,
     whose_in,
     wrong_step,
 )
@@ -124,8 +125,7 @@ def _scale_words(case: Case, expected: Observation, got: Observation) -> str | N
     for number, (due, own) in enumerate(zip(expected["scales"], got["scales"], strict=True)):
         if difference(due, own, 1e-5, 1e-6):
             when = f"after update {number}" if number else "at first"
-            shown = f"{own:.10g}" if type(own) is float else own
-            return Difference(f"the scale {when} should be {due:.10g}; yours is {shown}")
+            return Difference(f"the scale {when} should be {due:.10g}; yours is {shown_scale(own)}")
     return None
 
 

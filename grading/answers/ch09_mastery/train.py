@@ -195,7 +195,7 @@ def _schedule_problem(case: Case, expected: Observation, got: Observation) -> st
     val_loss = got["run"]["val_loss"]
     if case["options"].get("patience") is not None and _is_list_of_floats(rates):
         # How long a run with patience is has an aspect of its own: here, it should tell of each epoch.
-        if isinstance(val_loss, list) and len(rates) != len(val_loss):
+        if isinstance(val_loss, list) and val_loss and len(rates) != len(val_loss):
             ran = f"{len(val_loss)} epochs; yours has {len(rates)}"
             return f'"lr" should have one entry for each of {ran}'
         both = min(len(rates), len(due))

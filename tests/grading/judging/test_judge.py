@@ -296,6 +296,22 @@ def test_an_error_on_some_inputs_says_on_how_many():
     assert "inputs your code raised KeyError" in outcome.aspects[0].problem
 
 
+def test_a_call_refused_on_some_inputs_is_not_called_right_on_others():
+    def only_large(logits):
+        if logits.abs().max() > 80:
+            return logits.softmax(-1)
+        return logits.exp() / logits.exp().sum(-1, keepdim=True)
+
+    outcome = verdict_on("softmax", only_large)
+    said = " ".join([outcome.message, *(each.problem for each in outcome.aspects)])
+    assert "is not allowed in this exercise" in said
+    assert "inputs" not in said
+
+
+def test_a_type_without_a_name_is_an_object():
+    assert difference(1.0, Foreign("", ""), 0.0, 0.0) == "expected 1, yours is an object"
+
+
 def test_the_same_error_is_told_once():
     def broken(prediction, target):
         raise KeyError("always")
