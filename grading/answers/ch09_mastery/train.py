@@ -588,6 +588,8 @@ ANSWER = Answer(
         "amp": _amp_problem,
     },
     uneven={
+        "patience off": "It ends a run early, also one without patience: whether that shows where the schedule "
+        "is asked for hangs on whether a loss rises there. It loses two points or more in every set.",
         "validation in train mode": "With batch norm in train mode val_loss is another one, and whether the "
         "run then ends at the same epoch is chance. It loses two points or more in every set.",
         "best epoch by the accuracy": "Accuracy and loss may agree about the best epoch: how much shows of the "
