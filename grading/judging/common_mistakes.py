@@ -145,7 +145,7 @@ def _error(observed: Sequence[Observation]) -> Misconception | None:
     if not raised:
         return None
     name, meaning = _named(raised[0])
-    some = len(raised) < len(observed) and raised[0].type != "ForbiddenCall"
+    some = len(raised) < len(observed) and not raised[0].is_refusal
     where = f"with {len(raised)} of {len(observed)} inputs " if some else ""
     text = f"{where}{error_text(raised[0])}"
     return Misconception(name, None, f"{meaning} {text[:1].upper()}{text[1:]}.".strip())

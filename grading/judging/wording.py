@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from course_lib.exercises.checking.forbid import ForbiddenCall
 from course_lib.exercises.checking.model import Aspect, ErrorNote, Finding, Observation
 from grading.answers.compare import SAYS_NOTHING, Difference, difference
 from grading.errors import Failure
@@ -79,13 +78,13 @@ def _raised(entry: Observation | Failure) -> bool:
 
 
 def _is_refused(entry: Observation) -> bool:
-    return entry.error is not None and entry.error.type == ForbiddenCall.__name__
+    return entry.error is not None and entry.error.is_refusal
 
 
 def error_text(error: ErrorNote) -> str:
     """An exception of the learner's code in one line."""
     where = f" (your line: `{error.line}`)" if error.line else ""
-    raised = "" if error.type == ForbiddenCall.__name__ else f"your code raised {error.type}: "
+    raised = "" if error.is_refusal else f"your code raised {error.type}: "
     return f"{raised}{error.message}{where}"
 
 

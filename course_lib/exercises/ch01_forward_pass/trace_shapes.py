@@ -6,7 +6,7 @@ from typing import Any
 from course_lib.exercises.ch01_forward_pass.leaf_models import LEAF_MODELS, hooks_on
 from course_lib.exercises.ch01_forward_pass.results import seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.checking.wire import in_short
 
 
 def trace_case(model: str, sizes: list[int], n: int, training: bool = True) -> dict[str, Any]:
@@ -129,16 +129,10 @@ def _entries(trace: list[Any]) -> str:
 
 def _entry(entry: Any) -> str:
     if not isinstance(entry, tuple):
-        return _part(entry)
+        return in_short(entry)
     if len(entry) == 2 and isinstance(entry[1], tuple):
-        return f"{_part(entry[0])} [{', '.join(map(_part, entry[1]))}]"
-    return f"({', '.join(map(_part, entry))})"
-
-
-def _part(part: Any) -> str:
-    if isinstance(part, str):
-        return f'"{part:.30}"'
-    return f"{part!r:.30}" if isinstance(part, int | float) else a_type(part)
+        return f"{in_short(entry[0])} [{', '.join(map(in_short, entry[1]))}]"
+    return f"({', '.join(map(in_short, entry))})"
 
 
 EXERCISE = Exercise(

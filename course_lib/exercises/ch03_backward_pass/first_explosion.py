@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.checking.wire import in_short
 
 
 def history_case(
@@ -47,13 +47,8 @@ def in_words(got: Any) -> str:
         case None:
             return "that nothing explodes (None)"
         case tuple():
-            return f"({', '.join(map(_part, got[:4]))}{', ...' if len(got) > 4 else ''})"
-    return _part(got)
-
-
-def _part(value: Any) -> str:
-    plain = value is None or isinstance(value, int | float | str)
-    return f"{value!r:.30}" if plain else a_type(value)
+            return f"({', '.join(map(in_short, got[:4]))}{', ...' if len(got) > 4 else ''})"
+    return in_short(got)
 
 
 def _calm(**changed: dict[int, float]) -> dict[str, list[float]]:

@@ -10,7 +10,6 @@ import re
 import sys
 import textwrap
 import time
-from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,6 @@ from course_lib.display import GREEN, GREY, HEIGHT, ORANGE, as_html, frame, show
 from course_lib.errors import fail_validation
 from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.advice import advice_on
-from course_lib.exercises.checking.forbid import ForbiddenCall
 from course_lib.exercises.checking.likeness import alike, likeness, same_beats
 from course_lib.exercises.checking.model import Case, ErrorNote, Exercise, Finding, Observation
 from course_lib.exercises.checking.observe import describe_error, observe
@@ -174,7 +172,7 @@ def _not_right(exercise: Exercise, findings: list[Finding], **more: Any) -> Chec
 def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
     findings: list[Finding] = []
     sequence, missing = None, ""
-    cases, raised, observations = exercise.public_cases(), Counter(), []
+    cases, raised, observations = exercise.public_cases(), [], []
     for case in cases:
         observation = observe(exercise, subjects, case)
         observations.append(exercise.read(case, observation))
@@ -182,7 +180,7 @@ def _run(exercise: Exercise, subjects: tuple[Any, ...]) -> CheckResult:
         if error is not None and error.is_stub:
             return CheckResult(exercise.name, NOT_ATTEMPTED, advice=_how_to_start(exercise, error))
         if error is not None:
-            raised[error.type] += 1
+            raised.append(error)
             findings.append(Finding(False, _TO_ITS_END, _error_text(observation)))
             missing = missing or _advice_on_missing(error)
         else:
@@ -221,11 +219,12 @@ def _known_mistake(exercise: Exercise, observations: list[Observation]) -> str:
     return found[0].sentence if len({mistake.name for mistake in found}) == 1 else ""
 
 
-def _counted(findings: list[Finding], raised: Counter[str], cases: int) -> list[Finding]:
+def _counted(findings: list[Finding], raised: list[ErrorNote], cases: int) -> list[Finding]:
     """Where the code raised on some inputs alone, its finding says on how many it raised that."""
-    if not 0 < raised.total() < cases or next(iter(raised)) == ForbiddenCall.__name__:
+    if not 0 < len(raised) < cases or raised[0].is_refusal:
         return findings
-    times = next(iter(raised.values()))  # the first error is the one that the finding tells of
+    # The first error is the one that the finding tells of.
+    times = sum(error.type == raised[0].type for error in raised)
     return [
         replace(each, got=f"with {times} of {cases} inputs {each.got}")
         if each.text == _TO_ITS_END
@@ -281,7 +280,7 @@ def _error_text(observation: Observation) -> str:
     hint = error.message.find("Hint: enable anomaly detection")  # PyTorch's, and no use here
     message = error.message[:hint] if hint > 0 else error.message
     message = textwrap.shorten(message, 240, placeholder=" ...")
-    raised = "" if error.type == ForbiddenCall.__name__ else f"it raised {error.type}: "
+    raised = "" if error.is_refusal else f"it raised {error.type}: "
     return f"{raised}{message}{where}"
 
 

@@ -50,6 +50,11 @@ class ErrorNote:
             not self.message or self.message.lower().startswith("write ")
         )
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the code called what its exercise bans: the checker raised, and not the code."""
+        return self.type == "ForbiddenCall"
+
 
 @dataclass(frozen=True)
 class Observation:

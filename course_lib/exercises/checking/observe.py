@@ -77,7 +77,7 @@ def observe(exercise: Exercise, subjects: tuple[Any, ...], case: Case) -> Observ
 def _with_refusals(observation: Observation, refused: list[str]) -> Observation:
     """A refusal that the learner's code swallowed still counts."""
     error = observation.error
-    if not refused or (error is not None and error.type == "ForbiddenCall"):
+    if not refused or (error is not None and error.is_refusal):
         return observation
     error = ErrorNote("ForbiddenCall", f"{refused[0]} is not allowed in this exercise")
     return replace(observation, error=error)

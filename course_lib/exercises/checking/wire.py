@@ -60,6 +60,12 @@ def a_type(value: Any) -> str:
     return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
+def in_short(value: Any) -> str:
+    """A plain value as Python writes it, the start of it if it is long; of anything else its type."""
+    plain = value is None or isinstance(value, int | float | str)
+    return f"{value!r:.30}" if plain else a_type(value)
+
+
 def kind_of(value: Any) -> str:
     """The type, and what is inside: of a tuple one by one (``tuple of float, Tensor``), of a list each
     type once (``list of float, Tensor``), and three at the most."""
@@ -211,6 +217,6 @@ class _Decoder:
         return key
 
     def _tensor(self, name: str, requires_grad: Any) -> torch.Tensor:
-        tensor = self.tensors[name]
+        tensor = self.tensors.pop(name)  # ``pack`` names each once; a writer of its own may not
         differentiable = tensor.is_floating_point() or tensor.is_complex()
         return tensor.requires_grad_(bool(requires_grad) and differentiable)

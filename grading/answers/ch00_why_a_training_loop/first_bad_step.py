@@ -10,7 +10,7 @@ import torch
 
 from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case
 from course_lib.exercises.checking.model import Case, Observation
-from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.checking.wire import a_type, in_short
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -159,14 +159,9 @@ def _problem(case: Case, expected: Observation, got: Observation) -> str | None:
     given = "the default factor, 3" if case["factor"] is None else f"factor={case['factor']:.2g}"
     run = f"in a run of {len(case['losses'])} losses, with {given},"
     if right is None:
-        return f"{run} no step is bad, and yours says {_said(returned)}"
+        return f"{run} no step is bad, and yours says {in_short(returned)}"
     loss = f"loss {case['losses'][right]:.3g}"
-    return f"{run} step {right} is the first bad one ({loss}), and yours says {_said(returned)}"
-
-
-def _said(returned: object) -> str:
-    plain = returned is None or isinstance(returned, int | float | str)
-    return f"{returned!r:.30}" if plain else a_type(returned)
+    return f"{run} step {right} is the first bad one ({loss}), and yours says {in_short(returned)}"
 
 
 def _clean_problem(case: Case, expected: Observation, got: Observation) -> str | None:

@@ -11,7 +11,7 @@ from torch import nn
 
 from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
 from course_lib.exercises.checking.model import Case, Observation
-from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.checking.wire import a_type, in_short
 from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
@@ -80,7 +80,7 @@ def _in_words(value: object) -> str:
         return f"({', '.join(map(_in_words, value))}{',' if len(value) == 1 else ''})"
     if isinstance(value, list):
         return f"[{', '.join(map(_in_words, value))}]"
-    return repr(value) if isinstance(value, str | int | float) else a_type(value)
+    return in_short(value)
 
 
 def _stays_empty(trials: Sequence[Trial]) -> bool:

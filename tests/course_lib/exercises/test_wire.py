@@ -7,7 +7,15 @@ import struct
 import pytest
 import torch
 
-from course_lib.exercises.checking.wire import MAGIC, MAX_BYTES, Foreign, WireError, pack, unpack
+from course_lib.exercises.checking.wire import (
+    MAGIC,
+    MAX_BYTES,
+    Foreign,
+    WireError,
+    in_short,
+    pack,
+    unpack,
+)
 
 
 def message(tree: object, blob: bytes = b"") -> bytes:
@@ -131,3 +139,23 @@ def test_the_largest_numbers_that_are_sent_come_back():
     for number in (2**63 - 1, -(2**63) + 1):
         assert unpack(pack(number)) == number
     assert unpack(pack(2**63)) == Foreign("int", "too large")
+
+
+def test_a_tensor_that_is_named_again_and_again_is_refused():
+    data = pack([torch.ones(2), 3])
+    again = data.replace(b'["x", "0", false], 3]', b'["x","0",0],["x","0",0]]', 1)
+    length = int.from_bytes(data[4:8], "little") + len(again) - len(data)
+    again = again[:4] + length.to_bytes(4, "little") + again[8:]
+    assert again != data
+    with pytest.raises(WireError, match="unexpected tag 'x'"):
+        unpack(again)
+
+
+def test_a_value_in_short_is_itself_if_plain_and_its_type_if_not():
+    assert [in_short(value) for value in (3, None, "relu", torch.ones(1))] == [
+        "3",
+        "None",
+        "'relu'",
+        "a Tensor",
+    ]
+    assert len(in_short("x" * 200)) == 30
