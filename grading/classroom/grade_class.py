@@ -433,6 +433,6 @@ def _print_results(chapter: Chapter, results: list[Result], console: Console) ->
     console.print(table)
     works = [result.work for result in results]
     console.print(
-        f"{len(works)} submissions: {works.count('run')} run, {works.count('judged')} judged again "
-        f"from stored runs, {works.count('unchanged')} unchanged."
+        f"{len(works)} submission{'' if len(works) == 1 else 's'}: {works.count('run')} run, "
+        f"{works.count('judged')} judged again from stored runs, {works.count('unchanged')} unchanged."
     )
