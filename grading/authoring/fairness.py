@@ -14,7 +14,7 @@ An exception that has a reason stands in the exercise's ``ANSWER``, by the solut
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -129,24 +129,29 @@ def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:
 
 
 def fairness(names: Sequence[str], sets: int, mutants: int, jobs: int | None = None) -> bool:
-    """Print what is unfair and not listed, and what is listed in vain, of the exercises in ``names``;
-    whether there was nothing."""
-    console, count, wrong = Console(soft_wrap=True), 0, []
+    """Print of each exercise in ``names``, as it is done, what is unfair and not listed, and what is
+    listed in vain; whether there was nothing."""
+    console, count, kinds = Console(soft_wrap=True), 0, Counter()
     workers = jobs or os.cpu_count()
     with ProcessPoolExecutor(workers, get_context("spawn"), prepare_worker) as pool:
-        arguments = [sets] * len(names), [mutants] * len(names)
-        for tried, found in pool.map(exercise_fairness, names, *arguments):
+        running = {pool.submit(exercise_fairness, name, sets, mutants): name for name in names}
+        for done in as_completed(running):
+            tried, found = done.result()
+            wrong = [each for each in found if not each.ok]
+            console.print(
+                f"{running[done]}: {tried} solutions, {len(wrong) or 'nothing'} unfair",
+                highlight=False,
+            )
+            for each in wrong:
+                console.print(
+                    f"    {each.label}\n        {each.what}: {each.detail or 'listed in vain'}",
+                    markup=False,
+                    highlight=False,
+                )
             count += tried
-            wrong += [each for each in found if not each.ok]
-    for each in wrong:
-        console.print(
-            f"{each.exercise}: {each.label}\n    {each.what}: {each.detail or 'listed in vain'}",
-            markup=False,
-            highlight=False,
-        )
-    kinds = Counter(each.what for each in wrong)
+            kinds.update(each.what for each in wrong)
     console.print(
         f"{count} solutions over {sets} case sets: {kinds['uneven']} judged unevenly, of "
         f"{kinds['secret_only']} check and grade disagree, exceptions with a reason left aside."
     )
-    return not wrong
+    return not kinds
