@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 from rich.console import Console
@@ -122,7 +122,8 @@ def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:
         for solution in [*known, *mutant_solutions(exercise, mutants)]:
             try:
                 seeds = range(FIRST_SEED, FIRST_SEED + sets)
-                outcomes = tuple(solution.graded(seed) for seed in seeds)
+                # Made anew for each set, as in a submission: a list that is shared by all calls grows.
+                outcomes = tuple(replace(solution).graded(seed) for seed in seeds)
                 yield Judged(solution, outcomes, solution.checked())
             except TooSlow:  # nor would it end in the check
                 continue

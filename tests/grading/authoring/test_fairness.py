@@ -2,9 +2,13 @@
 
 import pytest
 
+from course_lib.exercises import find_exercise
 from course_lib.exercises.checking.check import NOT_RIGHT, RIGHT, CheckResult
 from grading.answers import find_answer
-from grading.authoring.fairness import Judged, exercise_fairness
+from grading.answers.edit import edit
+from grading.authoring.fairness import FIRST_SEED, Judged, exercise_fairness
+from grading.authoring.solutions import Solution
+from grading.judging.cases import case_set
 from grading.judging.outcomes import AspectOutcome, ItemOutcome
 
 
@@ -50,6 +54,18 @@ def test_a_listed_exception_needs_to_be_one(monkeypatch):
     )
     _, found = exercise_fairness("count_updates", sets=2, mutants=0)
     assert [(each.label, each.what, each.ok) for each in found] == [("reference", "uneven", False)]
+
+
+def test_what_a_solution_keeps_from_call_to_call_ends_with_the_set(monkeypatch):
+    """A submission meets one set, in a process of its own."""
+    [case] = case_set("count_updates", FIRST_SEED).cases
+    calls = len(case["questions"])
+    tired = edit("drop_last=False):", "drop_last=False, calls=[]):").edit(
+        "    full, rest", f"    calls.append(1)\n    assert len(calls) <= {calls}\n    full, rest"
+    )
+    solution = Solution(find_exercise("count_updates"), "right", "tired after a set", tired)
+    monkeypatch.setattr("grading.authoring.fairness.known_solutions", lambda _: [solution])
+    assert exercise_fairness("count_updates", sets=4, mutants=0) == (1, [])
 
 
 @pytest.mark.parametrize("name", ["count_updates", "order_the_beats", "sgd_step"])
