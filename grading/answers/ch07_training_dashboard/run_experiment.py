@@ -470,8 +470,6 @@ ANSWER = Answer(
         "points -> labels #3": "Only the length is taken, and both have the same.",
     },
     uneven={
-        "model reused between runs": "Each run goes on from what the runs before have learnt: how far it "
-        "still moves, and whether it fits, is chance. It loses a point or more in every set.",
         "the circles are not learned": "With gradients that pile up the accuracy gets to 0.9 by chance, in "
         "1 of 30 sets. The points are the same.",
     },
