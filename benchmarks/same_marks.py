@@ -74,7 +74,8 @@ def main() -> int:
         if works:
             compared = compare(works)
             differ += len(compared.different)
-            print(*compared.different, sep="\n", end="\n" * bool(compared.different))
+            for line in compared.different:
+                print(line)
             print(
                 f"{name}: {compared.submissions} submissions, {compared.shortened} of them without "
                 f"some demonstrations: {len(compared.different)} verdicts differ.",

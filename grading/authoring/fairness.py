@@ -122,7 +122,7 @@ def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:
         for solution in [*known, *mutant_solutions(exercise, mutants)]:
             try:
                 seeds = range(FIRST_SEED, FIRST_SEED + sets)
-                # Made anew for each set, as in a submission: a list that is shared by all calls grows.
+                # Made anew for each set, like a submission: what calls share must not outlive the set.
                 outcomes = tuple(replace(solution).graded(seed) for seed in seeds)
                 yield Judged(solution, outcomes, solution.checked())
             except TooSlow:  # nor would it end in the check
