@@ -217,6 +217,6 @@ class _Decoder:
         return key
 
     def _tensor(self, name: str, requires_grad: Any) -> torch.Tensor:
-        tensor = self.tensors.pop(name)  # ``pack`` names each once; a writer of its own may not
+        tensor = self.tensors[name]  # decoded once, however often a message names it
         differentiable = tensor.is_floating_point() or tensor.is_complex()
         return tensor.requires_grad_(bool(requires_grad) and differentiable)
