@@ -48,6 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         work_units.group(items)
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores: many tests wait, for a browser, a kernel or a time limit."""
     return (os.cpu_count() or 1) + 1

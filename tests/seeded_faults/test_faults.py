@@ -71,6 +71,13 @@ def test_caught_missed_and_useless_are_told_apart(made_up, monkeypatch):
     assert (made_up / "product.py").read_text() == "def double(x):\n    return 2 * x\n"
 
 
+def test_a_fault_in_the_course_itself_is_caught():
+    """One, whose tests are quick, through all that the command does."""
+    fault = next(fault for fault in FAULTS if fault.family == "environment")
+    [result] = results([fault], warm=())
+    assert result.caught, result.reason
+
+
 @pytest.mark.parametrize("old", ["no such text", "a", ""])
 def test_a_fault_whose_place_is_not_certain_is_refused(tmp_path, old):
     (tmp_path / "file").write_text("a a")
