@@ -112,7 +112,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             spent: dict[str, list[float]] = {"right": [], "with": [], "without": []}
             for solution in known_solutions(exercise):
                 free = replace(exercise, forbidden=())
-                observed = [observe(free, solution.subjects, case) for case in cases]
+                subjects = solution.subjects
+                observed = [observe(free, subjects, case) for case in cases]
                 _seconds(exercise.name, observed)  # what is computed once per class
                 if solution.kind == "right":
                     spent["right"].append(_seconds(exercise.name, observed))

@@ -15,7 +15,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 
 from rich.console import Console
@@ -122,8 +122,7 @@ def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:
         for solution in [*known, *mutant_solutions(exercise, mutants)]:
             try:
                 seeds = range(FIRST_SEED, FIRST_SEED + sets)
-                # Made anew for each set, like a submission: what calls share must not outlive the set.
-                outcomes = tuple(replace(solution).graded(seed) for seed in seeds)
+                outcomes = tuple(solution.graded(seed) for seed in seeds)
                 yield Judged(solution, outcomes, solution.checked())
             except TooSlow:  # nor would it end in the check
                 continue

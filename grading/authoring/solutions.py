@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -59,9 +59,11 @@ class Solution:
     #: What the answers say of it, where it is a known mistake.
     sentence: str = ""
 
-    @cached_property
+    @property
     def subjects(self) -> tuple[Any, ...]:
-        """Its functions or classes. Raises whatever the source of a mutant raises."""
+        """Its functions or classes: of an edit and of a mutant made anew each time they are asked for,
+        as a submission is run anew, so that what calls share does not outlive a case set. Raises
+        whatever the source of a mutant raises."""
         if self.kind != "mutant":
             return as_subjects(self.made, self.exercise.name)
         namespace = dict(solved_namespace(chapter_of(self.exercise.name)))
@@ -78,7 +80,8 @@ class Solution:
         watched = replace(self.exercise, forbidden=()) if free else self.exercise
         cases = case_set(self.exercise.name, seed)
         with stopped_if_endless(self.exercise, seed):
-            return [as_graded(observe(watched, self.subjects, case)) for case in cases.cases]
+            subjects = self.subjects
+            return [as_graded(observe(watched, subjects, case)) for case in cases.cases]
 
     def checked(self) -> CheckResult:
         """What the instant check says of it; nothing of it goes into anybody's progress."""
