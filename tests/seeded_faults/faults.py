@@ -96,7 +96,7 @@ FAMILIES = {
     "sandbox": Family("test_run.py", "not_its_own"),
     "runner": Family("test_run.py", "another_order"),
     "forged answers": Family("test_run.py", "forged_answers"),
-    "time limits": Family("test_run.py", "whole_notebook"),
+    "time limits": Family("test_run.py", "cannot_be_interrupted"),
     "refused system calls": Family("test_exhausting.py", "shared and segments"),
     "watchdog": Family("test_zygote.py", "memory_is_counted"),
     "warm kernels": Family("test_zygote.py", "random_numbers"),

@@ -217,6 +217,8 @@ def test_a_result_that_time_cut_short_is_not_kept(course, monkeypatch):
 def test_a_case_that_took_too_long_is_not_final():
     assert RunRecord({"a__test": [Reply(packed=b"x")]}).is_final
     assert not RunRecord({"a__test": [Reply(failure="timeout", detail="2 s")]}).is_final
+    assert not RunRecord({"a__test": Failure("timeout", "It was stopped.")}).is_final
+    assert RunRecord({"a__test": Failure("error", "It raised.")}).is_final
 
 
 def test_a_record_comes_back_as_it_was(graded, tmp_path):

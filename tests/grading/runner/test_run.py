@@ -12,12 +12,13 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
-from nbformat.v4 import new_code_cell
+from nbformat.v4 import new_code_cell, new_notebook
 
 from course_lib.answers import folder as pack_folder
 from grading.errors import Problem
 from grading.runner import sandbox as sandbox_module
-from grading.runner.limits import MIB
+from grading.runner.limits import MIB, Limits
+from grading.runner.run import Job, Query, run
 from grading.runner.sandbox import check_protection
 from grading.runner.zygote import close_idle
 from tests.grading.handing_in import EXERCISES, QUESTIONS, cell_named, in_sandbox, place_of
@@ -172,11 +173,25 @@ def test_a_crash_costs_the_exercise_it_happens_in(bare, release):
     assert "was left out: it ended the Python process" in notes
 
 
+STUBBORN = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
+
+
+def test_a_cell_that_cannot_be_interrupted_cuts_the_run_short(bare):
+    """Also where every question has an answer: another run may get further."""
+    answer, question = (cell_named(bare, name) for name in ("q05_1", "q05_1__test"))
+    notebook = new_notebook(cells=[answer, new_code_cell(STUBBORN, id="stubborn"), question])
+    queries = {"q05_1__test": Query("quiz", "q05_1", ())}
+    record = run(Job(notebook, queries, limits=Limits(cell_seconds=0.5, interrupt_seconds=0.5)))
+    assert [reply.failure for reply in record.answers["q05_1__test"]] == [""]
+    assert "was left out" in " ".join(record.notes)
+    assert record.cut_short
+    assert not record.is_final
+
+
 def test_what_hangs_or_takes_too_much_is_stopped(bare, release):
     """One cell that can be interrupted, one that cannot, and one that eats memory."""
     _insert(bare, "train_one_epoch", "while True: pass", "hang")
-    stubborn = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass"
-    cell_named(bare, "fit").source = stubborn
+    cell_named(bare, "fit").source = STUBBORN
     greedy = "pieces = [bytearray(b'x') * (50 * 2**20) for _ in range(40)]"
     cell_named(bare, "train_with_accumulation").source = greedy
     items, _, record = in_sandbox(
