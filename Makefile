@@ -40,7 +40,7 @@ setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that gr
 
 .PHONY: test
 test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
-	$(IN_VENV) -m pytest $(WORKERS) tests
+	$(IN_VENV) -m pytest $(WORKERS) --remember tests
 
 .PHONY: faults
 faults: $(EVERYONE)  ## maintainer: put mistakes into a copy, one by one; the tests have to notice

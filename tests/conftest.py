@@ -41,6 +41,20 @@ SECRET_NAME, SECRET = "TRAINING_LOOP_TEST_SECRET", "c0ffee-not-for-learners"
 os.environ[SECRET_NAME] = SECRET
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = (
+        "leave out what was green with all that it depends on as it is now (tests/remembered.py)"
+    )
+    parser.addoption("--remember", action="store_true", help=words)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--remember") and os.environ.get("CI") != "true":
+        from tests.remembered import Remembered
+
+        config.pluginmanager.register(Remembered(REPOSITORY, REPOSITORY / ".cache" / "green"))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before xdist, which reads the units from the marks. Without it the order stays as written."""

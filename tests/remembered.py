@@ -1,0 +1,199 @@
+"""``make test`` does not run again what was green with all that it depends on as it is now.
+
+A test depends on every file of the repository, except documents and other modules of tests (unless it is
+named below as one that reads them), and on packages, programs and settings of this machine. Nor does a
+test depend on other chapters than that of its parameter, or those named below: no chapter knows
+another one (``make lint``), except that old questions come back in later ones.
+
+It works with ``--remember`` alone, which ``make test`` gives, and never under ``CI=true``. The tests of a
+unit (``work_units``) are remembered when none of those that ran was red, in ``.cache/green``. Without that
+folder all are run.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property, lru_cache
+from importlib.metadata import distributions
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from course_lib.chapters import CHAPTERS, find_chapter
+from course_lib.exercises import chapter_exercises, chapter_of
+from course_lib.exercises.checking.model import Exercise
+from grading.intake.whole_file import write_whole
+from tests.work_units import unit_of
+
+#: Folders and modules of tests that read documents, or run or read other modules of tests.
+READ_DOCUMENTS = (
+    *("tests/benchmarks", "tests/repository", "tests/seeded_faults", "tests/site"),
+    *("tests/browser/test_recorded_panels.py", "tests/grading/authoring/test_publish.py"),
+    *("tests/hub", "tests/compatibility"),
+)
+READ_TESTS = ("tests/compatibility", "tests/everywhere", "tests/repository", "tests/seeded_faults")
+#: Those for which some chapters stand for all, wherever they come from.
+CHAPTERS_OF = {
+    "tests/hostile": ("00", "02", "03", "04"),
+    "tests/hub": ("02",),
+    "tests/grading/classroom/test_grade_class.py": ("00", "05"),
+    "tests/grading/runner": ("00", "05"),
+}
+
+_PROGRAMS = ("bwrap", "chromium", "git", "node", "npm", "pg_ctl", "psql")
+_SETTINGS = ("COURSE_", "ATEN_", "MKL_", "OMP_", "ONEDNN_")
+_OWN_PLACE = "COURSE_HOME"  # another one for each run
+#: As in ``05_complete_loop.ipynb`` and ``ch05_complete_loop``.
+_NUMBER = re.compile(r"(?:^|^ch|_)(\d\db?)(?=[_.]|$)")
+_NUMBERS = {chapter.number for chapter in CHAPTERS}
+_CHAPTER_OF = {
+    exercise.name: chapter.number for chapter in CHAPTERS for exercise in chapter_exercises(chapter)
+}
+
+
+#: Where a test is remembered, and under which name.
+_PLACE = pytest.StashKey[tuple[Path, str]]()
+
+
+class Remembered:
+    """The plugin. ``folder`` holds a folder for each unit, with a file that is called by the state that
+    its tests were last green in, and holds their names."""
+
+    def __init__(self, repository: Path, folder: Path) -> None:
+        self.folder = folder
+        self._files = Files(repository)
+        self._waiting: dict[Path, set[str]] = defaultdict(set)
+        self._passed: dict[Path, set[str]] = defaultdict(set)
+        self._red: set[Path] = set()
+
+    @pytest.hookimpl(tryfirst=True)  # xdist then puts the unit behind each test's name
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items if self._files.digests else ():
+            module = item.path.relative_to(self._files.repository).as_posix()
+            unit = re.sub(r"[^\w.]+", "-", unit_of(item))[-150:]
+            state = self._files.state(module, chapters_of(module, item))
+            place = self.folder / unit / f"{state}.json"
+            if item.nodeid in _read(place):
+                item.add_marker(pytest.mark.skip("green before, with all of this as it is now"))
+            else:
+                item.stash[_PLACE] = (place, item.nodeid)
+                self._waiting[place].add(item.nodeid)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        report = yield
+        if _PLACE in item.stash:
+            self._note(*item.stash[_PLACE], report)
+        return report
+
+    def _note(self, place: Path, name: str, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._red.add(place)
+        elif report.when == "call" and report.passed:
+            self._passed[place].add(name)
+        if report.when == "teardown":
+            self._waiting[place].discard(name)
+            if not self._waiting[place] and place not in self._red and self._passed[place]:
+                names = sorted(_read(place) | self._passed[place])
+                write_whole(place, json.dumps(names, indent=0).encode())
+                for old in set(place.parent.iterdir()) - {place}:
+                    old.unlink(missing_ok=True)
+
+
+class Files:
+    """What git tracks in ``repository`` and what is new there; nothing where git cannot say so."""
+
+    def __init__(self, repository: Path) -> None:
+        self.repository = repository
+        self.state = lru_cache(maxsize=None)(self._state)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Of what is in each file."""
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        try:
+            done = subprocess.run(command, cwd=self.repository, capture_output=True, check=True)
+        except (OSError, subprocess.CalledProcessError):
+            return {}
+        names = sorted(filter(None, done.stdout.decode().split("\0")))
+        files = {name: self.repository / name for name in names}
+        return {name: _digest(file.read_bytes()) for name, file in files.items() if file.is_file()}
+
+    def _state(self, module: str, chapters: frozenset[str]) -> str:
+        """A digest of all that the tests of ``module`` depend on which are about ``chapters``, or
+        about all where there are none."""
+        found = [
+            f"{name} {digest}"
+            for name, digest in self.digests.items()
+            if _is_read(name, module) and (not chapters or chapter_number(name) in {"", *chapters})
+        ]
+        return _digest("\n".join([*found, *_surroundings()]).encode())
+
+
+def chapters_of(module: str, item: pytest.Item) -> frozenset[str]:
+    """The numbers of the chapters that a test depends on; none: of all."""
+    callspec = getattr(item, "callspec", None)
+    given = callspec.params if callspec is not None else {}
+    if "chapter" in given:
+        chapter = given["chapter"]
+        return frozenset({(find_chapter(chapter) if isinstance(chapter, str) else chapter).number})
+    if isinstance(given.get("exercise"), Exercise):
+        return frozenset({chapter_of(given["exercise"].name).number})
+    return frozenset(
+        number for path, some in CHAPTERS_OF.items() if _is_below(module, path) for number in some
+    )
+
+
+def chapter_number(name: str) -> str:
+    """The number of the chapter whose file this is; "" for one of all chapters, as questions are."""
+    path = PurePosixPath(name)
+    if "quiz" in path.stem or "drills" in path.parts:
+        return ""
+    if path.parent.name == "course_answers" and path.stem in _CHAPTER_OF:
+        return _CHAPTER_OF[path.stem]
+    numbers = [match[1] for part in path.parts if (match := _NUMBER.search(part))]
+    return next((number for number in numbers if number in _NUMBERS), "")
+
+
+def _is_read(name: str, module: str) -> bool:
+    """Can what is in the file ``name`` change how the tests of ``module`` end?"""
+    if name == module:
+        return True
+    if name.endswith(".md") or name.startswith("docs/"):
+        return any(_is_below(module, path) for path in READ_DOCUMENTS)
+    if name.startswith("tests/") and PurePosixPath(name).name.startswith("test_"):
+        return any(_is_below(module, path) for path in READ_TESTS)
+    return True
+
+
+def _is_below(name: str, path: str) -> bool:
+    return name == path or name.startswith(f"{path}/")
+
+
+@lru_cache
+def _surroundings() -> tuple[str, ...]:
+    """Packages, programs, the machine's kind, and settings of the course and of PyTorch."""
+    packages = sorted({f"{each.name} {each.version}" for each in distributions()})
+    programs = [shutil.which(name) for name in _PROGRAMS]
+    dates = [f"{name} {Path(name).stat().st_mtime_ns}" for name in programs if name]
+    names = sorted(n for n in os.environ if n.startswith(_SETTINGS) and n != _OWN_PLACE)
+    settings = [f"{name}={os.environ[name]}" for name in names]
+    return (sys.version, platform.platform(), *packages, *dates, *settings)
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:24]
+
+
+def _read(place: Path) -> set[str]:
+    try:
+        return set(json.loads(place.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()
