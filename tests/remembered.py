@@ -20,6 +20,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cached_property, lru_cache
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
@@ -141,11 +142,13 @@ def chapters_of(module: str, item: pytest.Item) -> frozenset[str]:
     """The numbers of the chapters that a test depends on; none: of all."""
     callspec = getattr(item, "callspec", None)
     given = callspec.params if callspec is not None else {}
-    if "chapter" in given:
-        chapter = given["chapter"]
-        return frozenset({(find_chapter(chapter) if isinstance(chapter, str) else chapter).number})
-    if isinstance(given.get("exercise"), Exercise):
-        return frozenset({chapter_of(given["exercise"].name).number})
+    for name, value in given.items():
+        if name == "chapter":
+            with suppress(LookupError):  # an id, a number, a file or the chapter itself
+                called = getattr(value, "id", None) or Path(str(value)).stem
+                return frozenset({find_chapter(called).number})
+        if isinstance(value, Exercise):
+            return frozenset({chapter_of(value.name).number})
     return frozenset(
         number for path, some in CHAPTERS_OF.items() if _is_below(module, path) for number in some
     )
