@@ -92,7 +92,8 @@ class PanelInPage:
         before, drawn_before = self.picture, self.twin.png
         self.settle(control, value)
         if self.twin.png != drawn_before:  # the sentence may be the same, and so no sign of it
-            expect(self.image).not_to_have_attribute("src", before)
+            stayed = f"{control.name}: the old picture stayed"
+            expect(self.image, stayed).not_to_have_attribute("src", before)
         return self.picture != before
 
     def settle(self, control: Control, value: Any) -> None:
