@@ -10,7 +10,6 @@ unit (``work_units``) are remembered when none of those that ran was red, in ``.
 folder all are run.
 """
 
-import hashlib
 import json
 import os
 import platform
@@ -21,7 +20,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
@@ -30,8 +29,10 @@ import pytest
 from course_lib.chapters import CHAPTERS, find_chapter
 from course_lib.exercises import chapter_exercises, chapter_of
 from course_lib.exercises.checking.model import Exercise
+from grading.classroom.versions import digest
 from grading.intake.whole_file import write_whole
 from tests.work_units import unit_of
+from tests.working_files import working_files
 
 #: Folders and modules of tests that read documents, or run or read other modules of tests.
 READ_DOCUMENTS = (
@@ -50,13 +51,11 @@ CHAPTERS_OF = {
 _PROGRAMS = ("bwrap", "chromium", "git", "node", "npm", "pg_ctl", "psql")
 _SETTINGS = ("COURSE_", "ATEN_", "MKL_", "OMP_", "ONEDNN_")
 _OWN_PLACE = "COURSE_HOME"  # another one for each run
-#: As in ``05_complete_loop.ipynb`` and ``ch05_complete_loop``.
-_NUMBER = re.compile(r"(?:^|^ch|_)(\d\db?)(?=[_.]|$)")
-_NUMBERS = {chapter.number for chapter in CHAPTERS}
-_CHAPTER_OF = {
+#: What files and folders of a chapter are called.
+_NUMBERS = {name: chapter.number for chapter in CHAPTERS for name in (chapter.id, chapter.module)}
+_NUMBERS_OF_EXERCISES = {
     exercise.name: chapter.number for chapter in CHAPTERS for exercise in chapter_exercises(chapter)
 }
-
 
 #: Where a test is remembered, and under which name.
 _PLACE = pytest.StashKey[tuple[Path, str]]()
@@ -75,12 +74,13 @@ class Remembered:
 
     @pytest.hookimpl(tryfirst=True)  # xdist then puts the unit behind each test's name
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        known = cache(_read)  # one unit holds many tests
         for item in items if self._files.digests else ():
             module = item.path.relative_to(self._files.repository).as_posix()
             unit = re.sub(r"[^\w.]+", "-", unit_of(item))[-150:]
             state = self._files.state(module, chapters_of(module, item))
             place = self.folder / unit / f"{state}.json"
-            if item.nodeid in _read(place):
+            if item.nodeid in known(place):
                 item.add_marker(pytest.mark.skip("green before, with all of this as it is now"))
             else:
                 item.stash[_PLACE] = (place, item.nodeid)
@@ -112,29 +112,26 @@ class Files:
 
     def __init__(self, repository: Path) -> None:
         self.repository = repository
-        self.state = lru_cache(maxsize=None)(self._state)
+        self.state = cache(self._state)
 
     @cached_property
     def digests(self) -> dict[str, str]:
         """Of what is in each file."""
-        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         try:
-            done = subprocess.run(command, cwd=self.repository, capture_output=True, check=True)
+            files = working_files(self.repository)
         except (OSError, subprocess.CalledProcessError):
             return {}
-        names = sorted(filter(None, done.stdout.decode().split("\0")))
-        files = {name: self.repository / name for name in names}
-        return {name: _digest(file.read_bytes()) for name, file in files.items() if file.is_file()}
+        return {name: digest((self.repository / name).read_bytes()) for name in files}
 
     def _state(self, module: str, chapters: frozenset[str]) -> str:
         """A digest of all that the tests of ``module`` depend on which are about ``chapters``, or
         about all where there are none."""
         found = [
-            f"{name} {digest}"
-            for name, digest in self.digests.items()
+            f"{name} {content}"
+            for name, content in self.digests.items()
             if _is_read(name, module) and (not chapters or chapter_number(name) in {"", *chapters})
         ]
-        return _digest("\n".join([*found, *_surroundings()]).encode())
+        return digest(*found, *_surroundings())
 
 
 def chapters_of(module: str, item: pytest.Item) -> frozenset[str]:
@@ -158,10 +155,10 @@ def chapter_number(name: str) -> str:
     path = PurePosixPath(name)
     if "quiz" in path.stem or "drills" in path.parts:
         return ""
-    if path.parent.name == "course_answers" and path.stem in _CHAPTER_OF:
-        return _CHAPTER_OF[path.stem]
-    numbers = [match[1] for part in path.parts if (match := _NUMBER.search(part))]
-    return next((number for number in numbers if number in _NUMBERS), "")
+    if path.parent.name == "course_answers":
+        return _NUMBERS_OF_EXERCISES.get(path.stem, "")
+    names = (part.partition(".")[0] for part in path.parts)
+    return next((_NUMBERS[name] for name in names if name in _NUMBERS), "")
 
 
 def _is_read(name: str, module: str) -> bool:
@@ -179,7 +176,7 @@ def _is_below(name: str, path: str) -> bool:
     return name == path or name.startswith(f"{path}/")
 
 
-@lru_cache
+@cache
 def _surroundings() -> tuple[str, ...]:
     """Packages, programs, the machine's kind, and settings of the course and of PyTorch."""
     packages = sorted({f"{each.name} {each.version}" for each in distributions()})
@@ -188,10 +185,6 @@ def _surroundings() -> tuple[str, ...]:
     names = sorted(n for n in os.environ if n.startswith(_SETTINGS) and n != _OWN_PLACE)
     settings = [f"{name}={os.environ[name]}" for name in names]
     return (sys.version, platform.platform(), *packages, *dates, *settings)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:24]
 
 
 def _read(place: Path) -> set[str]:

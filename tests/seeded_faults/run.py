@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.seeded_faults.faults import FAMILIES, Family, Fault
 from tests.seeded_faults.warm import SLOW
+from tests.working_files import working_files
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 #: Longest run of one family, on a busy machine too.
@@ -66,18 +67,11 @@ def faulty(fault: Fault, repository: Path = REPOSITORY) -> str:
 @contextmanager
 def copied(repository: Path = REPOSITORY) -> Iterator[Path]:
     """A copy of what git tracks and of what is new beside it, in a repository of its own."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=repository,
-        capture_output=True,
-        check=True,
-    ).stdout
     with tempfile.TemporaryDirectory(prefix="seeded-faults-") as folder:
         copy = Path(folder) / "course"
-        for name in filter(None, listed.decode().split("\0")):
-            if (repository / name).is_file():
-                (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(repository / name, copy / name)
+        for name in working_files(repository):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(repository / name, copy / name)
         for arguments in (["init", "--quiet"], ["add", "--all"]):
             subprocess.run(["git", *arguments], cwd=copy, check=True, capture_output=True)
         yield copy
