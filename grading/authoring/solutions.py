@@ -61,9 +61,8 @@ class Solution:
 
     @property
     def subjects(self) -> tuple[Any, ...]:
-        """Its functions or classes: of an edit and of a mutant made anew each time they are asked for,
-        as a submission is run anew, so that what calls share does not outlive a case set. Raises
-        whatever the source of a mutant raises."""
+        """Its functions or classes. An edit and a mutant make new ones at each call: what is shared
+        between calls must not reach the next case set. Raises whatever the source of a mutant raises."""
         if self.kind != "mutant":
             return as_subjects(self.made, self.exercise.name)
         namespace = dict(solved_namespace(chapter_of(self.exercise.name)))
