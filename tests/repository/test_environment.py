@@ -28,6 +28,12 @@ def _pins() -> dict[str, str]:
     return _by_name([line for line in lines if line and not line.startswith("#")])
 
 
+def test_nothing_pinned_makes_every_start_slow():
+    """``constraints.txt`` says why: jsonschema imports it if it is there."""
+    assert "jsonschema" in _pins()
+    assert "rfc3987-syntax" not in _pins()
+
+
 def test_conda_gets_what_a_learner_gets():
     environment = yaml.safe_load((REPOSITORY / "environment.yml").read_text())
     packages = [entry for entry in environment["dependencies"] if isinstance(entry, str)]

@@ -28,8 +28,13 @@ def _only(folder: Path):
     return one
 
 
-def _open_files() -> int:
-    return len(os.listdir("/proc/self/fd"))
+def _open_files() -> set[tuple[str, str]]:
+    """Each descriptor with what it is of."""
+    names = set()
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the listing itself
+            names.add((number, os.readlink(f"/proc/self/fd/{number}")))
+    return names
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
@@ -44,7 +49,8 @@ def test_no_file_stays_open_whatever_is_in_the_notebooks_place(folder, put):
     for _ in range(3):
         with contextlib.suppress(Unreadable):
             _only(folder).notebook(CHAPTER)
-    assert _open_files() == before
+    # Not equality: what an earlier test has left may be closed meanwhile.
+    assert _open_files() <= before
 
 
 def test_a_folder_in_the_notebooks_place_is_refused(folder):
