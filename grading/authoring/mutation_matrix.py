@@ -31,10 +31,10 @@ class MatrixRow:
 def exercise_rows(
     exercise: Exercise, seeds: Sequence[int] = SEEDS, of_mistakes: Sequence[int] = ()
 ) -> Iterator[MatrixRow]:
-    """The rows of one exercise: the stub, the reference, the variants, the misconceptions. These meet the
-    case sets ``of_mistakes``, where there are any, and everything else those of ``seeds``."""
+    """The rows of one exercise: the stub, the reference, the variants, the misconceptions. What is right
+    meets the case sets ``seeds``, and everything else those ``of_mistakes``, where there are any."""
     for solution in known_solutions(exercise):
-        yield _row(solution, (solution.kind == "misconception" and of_mistakes) or seeds)
+        yield _row(solution, (solution.kind != "right" and of_mistakes) or seeds)
 
 
 def _row(solution: Solution, seeds: Sequence[int]) -> MatrixRow:
