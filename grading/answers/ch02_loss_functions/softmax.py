@@ -13,7 +13,7 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Misconception
+from grading.answers.model import Answer, Misconception, raises
 
 #: Of rows that miss in the same way, only what came back tells which mistake it was.
 wrong = partial(Misconception, also=("returned",))
@@ -56,10 +56,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
 def _given(case: Case) -> str:
     return f"with {'large ' if case['large'] else ''}logits of shape {list(case['logits'].shape)}"
-
-
-def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
-    return got.error is not None and "return_types.max" in got.error.message
 
 
 def _flattens_large_logits(case: Case, got: Observation) -> bool:
@@ -304,7 +300,7 @@ ANSWER = Answer(
             edit("keepdim=True).values", "keepdim=True)"),
             "max(dim=...) returns a pair, the values and their indices. Subtract the values: "
             "logits.max(dim=-1, keepdim=True).values.",
-            recognise=_a_pair_was_subtracted,
+            recognise=raises("return_types.max"),
         ),
         wrong(
             "logits clamped",

@@ -293,7 +293,10 @@ ANSWER = Answer(
             "model.parameters() is a generator: it can be read only once. Your second loop finds "
             "nothing left, so the gradients are measured but not scaled. Make a list first.",
         ),
-        crash_without_gradient(edit(" if p.grad is not None", "")),
+        crash_without_gradient(
+            edit(" if p.grad is not None", ""),
+            lambda case: any(g is None for g in case["gradients"]),
+        ),
     ),
     symptoms=(
         Symptom(

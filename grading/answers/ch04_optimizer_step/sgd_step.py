@@ -14,11 +14,10 @@ from grading.answers.ch04_optimizer_step.step_mistakes import (
     RECORDED,
     SHAPES,
     crash_without_gradient,
-    raised,
     truth_of_a_tensor,
 )
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 MOVE = "                p -= lr * p.grad\n"
 MODE_OFF = edit(GUARD, "torch.set_grad_enabled(False)\n    if True:")
@@ -202,7 +201,7 @@ ANSWER = Answer(
             "no_grad without parentheses",
             edit("no_grad()", "no_grad"),
             "torch.no_grad is a class. `with torch.no_grad():` makes the block you want.",
-            recognise=raised("context manager"),
+            recognise=raises("context manager"),
         ),
         wrong(
             "requires_grad switched off",

@@ -1,40 +1,29 @@
 """The mistakes that a step of gradient descent, of momentum and of Adam invite alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import has_gaps
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit, edit
-from grading.answers.model import Misconception, Symptom, Trial, wrong
+from grading.answers.model import Misconception, Symptom, Trial, raises, wrong
 
 SHAPES = ((3, 2), (5,), (1,))
 ANY_GRADIENT = "if p.grad is not None:"
 GUARD = "with torch.no_grad():"
 
 
-def raised(words: str):
-    """Recognises an error of the learner's code by words of its message."""
-    return lambda case, got: got.error is not None and words in got.error.message
-
-
-def _crashes_on_none(case: Case, got: Observation) -> bool:
-    """The code fails on exactly those cases in which a gradient is missing."""
-    gradients = case["gradients"]
-    steps = [each if isinstance(each, list) else [each] for each in gradients]
-    if all(g is not None for step in steps for g in step):
-        return got.error is None
-    return got.error is not None and "None" in got.error.message
-
-
-def crash_without_gradient(solution: Edit) -> Misconception:
+def crash_without_gradient(
+    solution: Edit, where: Callable[[Case], bool] = has_gaps
+) -> Misconception:
+    """``where`` says whether a gradient is missing in a case."""
     return wrong(
         "crash on a parameter without gradient",
         solution,
         "A parameter that took no part in the loss has .grad None, and you cannot compute with "
         "None. Skip such parameters.",
-        recognise=_crashes_on_none,
+        recognise=raises("None", where),
     )
 
 
@@ -44,7 +33,7 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
         solution,
         "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if p.grad "
         "is not None`.",
-        recognise=raised("Boolean value of Tensor"),
+        recognise=raises("Boolean value of Tensor"),
     )
 
 
@@ -102,7 +91,7 @@ RECORDED = wrong(
     edit(GUARD, "if True:"),
     "You update a parameter while autograd is recording, and it refuses: a leaf that requires "
     "gradients must not be changed in place inside a graph. Put the update under torch.no_grad().",
-    recognise=raised("leaf Variable"),
+    recognise=raises("leaf Variable"),
 )
 REBINDING = wrong(
     "no parameter has moved",
