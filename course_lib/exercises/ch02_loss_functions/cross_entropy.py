@@ -15,8 +15,8 @@ from course_lib.exercises.ch02_loss_functions.tensors import (
     is_about,
     is_scalar,
     leaf_of,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -40,14 +40,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         result = function(logits, targets)
         notes["loss_for_large_logits" if kind == "large" else "returned"] = result
         notes["inputs_afterwards"] = [logits, targets]
-    if kind != "plain":
-        logits = leaf_of(case, "logits")
-        gradient = gradient_at(logits, lambda: function(logits, targets), None)
-        notes["gradient_for_large_logits" if kind == "large" else "gradient"] = gradient
+
+    def loss_of(logits: Tensor) -> Any:
+        return function(logits, targets)
+
+    if kind == "large":
+        notes["gradient_for_large_logits"] = gradient_at(leaf_of(case, "logits"), loss_of)
     if kind == "gradient":
-        notes["slope_agrees"] = slope_agrees(
-            logits, lambda given: function(given, targets), None, gradient
-        )
+        note_slope(notes, leaf_of(case, "logits"), loss_of)
 
 
 def _public_cases() -> list[Case]:
@@ -110,12 +110,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are"
         yield Finding(is_about(loss, math.log(10)), text, got)
     else:
-        unchanged = all(
-            torch.equal(after, case[name])
-            for after, name in zip(
-                observation["inputs_afterwards"], ("logits", "targets"), strict=True
-            )
-        )
+        given = logits, case["targets"]
+        unchanged = all(map(torch.equal, observation["inputs_afterwards"], given))
         yield Finding(unchanged, "logits and targets are unchanged")
 
 

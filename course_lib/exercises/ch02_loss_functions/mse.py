@@ -10,13 +10,12 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
-    gradient_at,
     has_dtype,
     is_about,
     is_scalar,
     leaf_of,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import type_name
@@ -38,11 +37,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     target = as_given(case, "target")
     if case["gradient"]:
         prediction = leaf_of(case, "prediction")
-        gradient = gradient_at(prediction, lambda: function(prediction, target), None)
-        notes["gradient"] = gradient
-        notes["slope_agrees"] = slope_agrees(
-            prediction, lambda p: function(p, target), None, gradient
-        )
+        note_slope(notes, prediction, lambda p: function(p, target))
         given = as_given(case, "prediction")
         function(given, target)
         notes["inputs_afterwards"] = [given, target]
@@ -126,11 +121,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _unchanged(case: Case, observation: Observation) -> Finding:
-    same = [case["prediction"], case["target"]]
-    unchanged = all(
-        torch.equal(after, before)
-        for after, before in zip(observation["inputs_afterwards"], same, strict=True)
-    )
+    given = case["prediction"], case["target"]
+    unchanged = all(map(torch.equal, observation["inputs_afterwards"], given))
     return Finding(unchanged, "prediction and target are unchanged")
 
 

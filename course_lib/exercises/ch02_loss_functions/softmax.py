@@ -9,12 +9,11 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
-    gradient_at,
     has_dtype,
     leaf_of,
     near,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -32,11 +31,7 @@ def softmax_case(
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["upstream"] is not None:
-        logits = leaf_of(case, "logits")
-        upstream = case["upstream"]
-        gradient = gradient_at(logits, lambda: function(logits), upstream)
-        notes["gradient"] = gradient
-        notes["slope_agrees"] = slope_agrees(logits, function, upstream, gradient)
+        note_slope(notes, leaf_of(case, "logits"), function, case["upstream"])
         given = as_given(case, "logits")
         function(given)
         notes["logits_afterwards"] = given

@@ -348,8 +348,8 @@ ANSWER = Answer(
         ),
         wrong(
             "layers in a Python list",
-            edit("(in_features, hidden)", "(in_features, hidden),", of=_AsAClass)
-            .edit("(hidden, out_features)", "(hidden, out_features),")
+            edit("nn.Linear(in_features, hidden)", "[nn.Linear(in_features, hidden)]", of=_AsAClass)
+            .edit("nn.Linear(hidden, out_features)", "[nn.Linear(hidden, out_features)]")
             .edit("self.fc2(torch.relu(self.fc1(x)))", "self.fc2[0](torch.relu(self.fc1[0](x)))"),
             "PyTorch does not look inside a plain list: model.parameters() is empty, and nothing "
             "would be trained. Give each layer its own attribute, or use nn.ModuleList.",

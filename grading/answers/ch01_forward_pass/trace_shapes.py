@@ -114,10 +114,6 @@ def _leaves_called_in_turn(model, x):
     return trace
 
 
-def _shapes_of_the_weights(model, x):
-    return [(name, tuple(p.shape)) for name, p in model.named_parameters()]
-
-
 def _global_hook(model, x):
     """One hook for all modules everywhere."""
     names = {module: name for name, module in model.named_modules()}
@@ -357,7 +353,7 @@ shapes = dict(trace)
         ),
         wrong(
             "the weights' shapes",
-            _shapes_of_the_weights,
+            lambda model, x: [(name, tuple(p.shape)) for name, p in model.named_parameters()],
             "These are the shapes of the parameters, which do not depend on x. Run the model, and "
             "let hooks record the shapes of the outputs.",
         ),

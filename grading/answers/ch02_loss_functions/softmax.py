@@ -71,12 +71,16 @@ def _flattens_large_logits(case: Case, got: Observation) -> bool:
     return not 1e-3 < off < 0.03 and torch.allclose(sums, torch.ones_like(sums), atol=1e-4)
 
 
-def _hides_nan(case: Case, got: Observation) -> bool:
-    """Right for small logits; for large ones finite, with rows that do not add up to 1."""
-    if not case["large"]:
-        return _softmax_is_right(case, got)
-    result = got.get("returned_for_large")
-    return isinstance(result, Tensor) and bool(result.isfinite().all())
+def _large_rows_are(finite: bool):
+    """Recognises what is right for small logits, and for large ones all finite, or not."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if not case["large"]:
+            return _softmax_is_right(case, got)
+        result = got.get("returned_for_large")
+        return isinstance(result, Tensor) and bool(result.isfinite().all()) == finite
+
+    return recognise
 
 
 def _softmax_is_right(case: Case, got: Observation) -> bool:
@@ -84,7 +88,7 @@ def _softmax_is_right(case: Case, got: Observation) -> bool:
         return False
     if case["upstream"] is not None:
         logits = case["logits"].clone().requires_grad_()
-        expected = gradient_at(logits, lambda: torch.softmax(logits, dim=-1), case["upstream"])
+        expected = gradient_at(logits, partial(torch.softmax, dim=-1), case["upstream"])
         return difference(expected, got.get("gradient"), 1e-4, 1e-6) is None
     name = "returned_for_large" if case["large"] else "returned"
     expected = torch.softmax(case["logits"], dim=-1)
@@ -95,13 +99,6 @@ def _softmax_is_right(case: Case, got: Observation) -> bool:
 
 def _logits_left_alone(case: Case, got: Observation) -> bool:
     return difference(case["logits"], got.get("logits_afterwards"), 0.0, 0.0) is None
-
-
-def _overflows(case: Case, got: Observation) -> bool:
-    if not case["large"]:
-        return _softmax_is_right(case, got)
-    result = got.get("returned_for_large")
-    return isinstance(result, Tensor) and not bool(result.isfinite().all())
 
 
 def _sum_lost_its_dimension(case: Case, got: Observation) -> bool:
@@ -264,7 +261,7 @@ ANSWER = Answer(
             edit(SHIFTED, "logits.exp()"),
             "exp of a large logit is inf, and inf / inf is nan. Subtract the row's largest logit "
             "first: the probabilities stay the same, and exp sees nothing above 0.",
-            recognise=_overflows,
+            recognise=_large_rows_are(finite=False),
         ),
         wrong(
             "wrong dimension",
@@ -314,7 +311,7 @@ ANSWER = Answer(
             edit(SHIFTED, "logits.exp()").edit(RESULT, f"torch.nan_to_num({RESULT})"),
             "You replace nan with a number after it has appeared. The probabilities are lost by "
             "then: subtract the row's largest logit before exp, and no nan appears.",
-            recognise=_hides_nan,
+            recognise=_large_rows_are(finite=True),
         ),
         wrong(
             "not divided by the sum",
