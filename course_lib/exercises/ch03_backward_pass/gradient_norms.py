@@ -129,13 +129,11 @@ def _lengths(case: Case) -> dict[str, float]:
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """The dict that came back, entry by entry: which are too many, missing, or off."""
     returned, lengths = observation["returned"], _lengths(case)
-    outside = {name for name in case["parameters"] if not in_graph(case, name)}
     if not isinstance(returned, dict):
         return {"listed_outside": False}
-    surplus, missing = set(returned) - set(lengths), set(lengths) - set(returned)
     return {
-        "named_right": not surplus and not missing,
-        "listed_outside": bool(outside & set(returned)),
+        "named_right": returned.keys() == lengths.keys(),
+        "listed_outside": any(n in returned and not in_graph(case, n) for n in case["parameters"]),
         "surplus": [name for name in returned if name not in lengths],
         "missing": [name for name in lengths if name not in returned],
         "off": [

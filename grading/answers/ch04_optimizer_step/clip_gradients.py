@@ -46,16 +46,6 @@ def _torch_clip(params, max_norm):
     return float(torch.nn.utils.clip_grad_norm_(list(params), max_norm))
 
 
-def _by_running_total(params, max_norm):
-    total = 0.0
-    for p in params:
-        if p.grad is not None:
-            total = math.hypot(total, p.grad.norm().item())
-            if total > max_norm:
-                p.grad.mul_(max_norm / total)
-    return total
-
-
 def _one_long_vector(params, max_norm):
     gradients = [p.grad for p in params if p.grad is not None]
     if not gradients:
@@ -264,7 +254,14 @@ ANSWER = Answer(
         ),
         wrong(
             "scaled before all are measured",
-            _by_running_total,
+            edit(
+                f"    norm = {NORM}\n{CLIP}",
+                "    norm = 0.0\n"
+                "    for g in gradients:\n"
+                "        norm = (norm**2 + (g**2).sum().item()) ** 0.5\n"
+                "        if norm > max_norm:\n"
+                "            g.mul_(max_norm / norm)\n",
+            ),
             "You scale each gradient as soon as it is added, so each gets a different factor. "
             "Measure all of them first, then scale all by one factor.",
         ),

@@ -1,13 +1,13 @@
 """The mistakes that a step of gradient descent, of momentum and of Adam invite alike."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import has_gaps
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit, edit
-from grading.answers.model import Misconception, Symptom, Trial, raises, wrong
+from grading.answers.model import Misconception, Symptom, raises, wrong
 
 SHAPES = ((3, 2), (5,), (1,))
 ANY_GRADIENT = "if p.grad is not None:"
@@ -50,18 +50,6 @@ def another_default(*changes: tuple[str, str]) -> list[Misconception]:
     ]
 
 
-def _some_do_not_end_finite(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    return any(not p.isfinite().all() for trial in trials for p in _ends(trial.got))
-
-
-def _only_the_first_moves(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    return all(
-        all(map(torch.equal, trial.case["parameters"][1:], _ends(trial.got)[1:]))
-        for trial in trials
-        if not has_gaps(trial.case)
-    )
-
-
 def _ends(got: Observation) -> list[torch.Tensor]:
     return got.get("parameters", got.get("single_parameters"))
 
@@ -72,7 +60,7 @@ def not_finite(solution: Edit) -> Symptom:
         solution,
         "Some parameters end as inf or NaN: something is divided by zero or by next to nothing, or a "
         "root is taken of a negative number. Print each part of the update for one parameter.",
-        _some_do_not_end_finite,
+        lambda wrong, trials: any(not p.isfinite().all() for t in trials for p in _ends(t.got)),
     )
 
 
@@ -82,7 +70,11 @@ def only_the_first(solution: Edit) -> Symptom:
         solution,
         "The first parameter moves and the others stay where they are: something ends the loop after "
         "one round.",
-        _only_the_first_moves,
+        lambda wrong, trials: all(
+            all(map(torch.equal, t.case["parameters"][1:], _ends(t.got)[1:]))
+            for t in trials
+            if not has_gaps(t.case)
+        ),
     )
 
 
