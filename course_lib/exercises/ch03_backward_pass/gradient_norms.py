@@ -157,25 +157,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         not surplus and not lacking,
         "afterwards the loss's parameters hold a gradient, and no others do",
-        "; ".join(
-            f"{fault} on {_names(names)}"
-            for fault, names in (("there is none", lacking), ("there is still one", surplus))
-            if names
-        ),
+        _listed({"there is none on": lacking, "there is still one on": surplus}),
     )
     if not is_dict:
         return
     yield Finding(
         not observation["surplus"] and not observation["missing"],
         "the keys are the names of the parameters that got a gradient",
-        "; ".join(
-            f"{fault} {_names(names)}"
-            for fault, names in (
-                ("yours lack", observation["missing"]),
-                ("yours also have", observation["surplus"]),
-            )
-            if names
-        ),
+        _listed({"yours lack": observation["missing"], "yours also have": observation["surplus"]}),
     )
     odd = [value for value in returned.values() if type(value) is not float]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
@@ -189,6 +178,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         else ""
     )
     yield Finding(not off, text, got)
+
+
+def _listed(faults: dict[str, list]) -> str:
+    return "; ".join(f"{fault} {_names(names)}" for fault, names in faults.items() if names)
 
 
 def _names(names: Iterable) -> str:

@@ -1,5 +1,7 @@
 """``manual_forward``, secret half. Long: many of its right solutions compute in ways of their own."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
@@ -13,17 +15,15 @@ LOGITS = "hidden @ W2.T + b2"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(n, *sizes, **settings):
-        return forward_case(generator, n, sizes, **settings)
-
+    case = partial(forward_case, generator)
     return [
-        case(6, 4, 5, 3),
-        case(4, 3, 7, 2, dtype=torch.float32, strided=True),
-        case(5, 4, 4, 4),  # square: a missing transpose raises nothing
-        case(1, 2, 6, 3, strided=True),
-        case(3, 1, 1, 1),
-        case(5, 3, 6, 4, asks="gradients"),
-        case(4, 5, 2, 3, strided=True, asks="gradients"),
+        case(6, (4, 5, 3)),
+        case(4, (3, 7, 2), dtype=torch.float32, strided=True),
+        case(5, (4, 4, 4)),  # square: a missing transpose raises nothing
+        case(1, (2, 6, 3), strided=True),
+        case(3, (1, 1, 1)),
+        case(5, (3, 6, 4), asks="gradients"),
+        case(4, (5, 2, 3), strided=True, asks="gradients"),
     ]
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections import OrderedDict, defaultdict
+from functools import partial
 
 import torch
 
@@ -20,9 +21,7 @@ NAMED = edit("return {", "norms = {")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(n, sizes, **settings):
-        return norms_case(generator, n, sizes, **settings)
-
+    case = partial(norms_case, generator)
     return [
         case(5, (3, 4, 2)),
         case(4, (4, 2, 3), dtype="float32"),

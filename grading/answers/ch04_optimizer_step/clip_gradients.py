@@ -23,9 +23,7 @@ PARAMETERS = edit(COLLECT, f"    params = [p for p in params if p.grad is not No
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, shapes=SHAPES, **settings):
-        return clip_case(generator, shapes, asks=asks, **settings)
-
+    case = functools.partial(clip_case, generator, shapes=SHAPES)
     shapes, scaled = ((3,), (2, 2), (4,), (1,)), ("direction", "length")
     return [
         case(*scaled, "norm", norm=12.0, max_norm=3.0),

@@ -1,6 +1,7 @@
 """``sgd_step``, secret half."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 
@@ -24,9 +25,7 @@ MODE_OFF = edit(GUARD, "torch.set_grad_enabled(False)\n    if True:")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(steps, *asks, shapes=SHAPES, **settings):
-        return steps_case(generator, shapes, steps, asks=asks, **settings)
-
+    case = partial(steps_case, generator, shapes=SHAPES)
     rates = (0.3, 0.05, 0.2, 0.1)
     shapes = ((2, 4), (3,), (2, 2, 3))
     gaps = ((0, 1), (1, 0), (2, 2))

@@ -3,7 +3,7 @@
 import copy
 import itertools
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
@@ -19,9 +19,7 @@ from grading.chapter_text.reference import reference
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(epochs: int, **settings) -> Case:
-        return fit_case(generator, epochs, **settings)
-
+    case = partial(fit_case, generator)
     return [
         # Momentum: a new optimizer in each epoch forgets its velocities.
         case(3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2, momentum=0.9),

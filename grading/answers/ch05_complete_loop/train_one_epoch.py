@@ -28,9 +28,7 @@ STEP = "        optimizer.step()\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(**settings):
-        return epoch_case(generator, **settings)
-
+    case = functools.partial(epoch_case, generator)
     return [
         case(n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, momentum=0.5),
         case(n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2, loss="smoothed", groups=True),
