@@ -10,8 +10,8 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
+    dtype_finding,
     gradient_at,
-    has_dtype,
     is_about,
     is_scalar,
     leaf_of,
@@ -95,8 +95,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = seen(loss)
     yield Finding(is_scalar(loss), "the result is a tensor with no dimensions: one number", got)
     if is_scalar(loss):
-        ok, dtypes = has_dtype(loss, logits)
-        yield Finding(ok, "the result has the logits' dtype", dtypes)
+        yield dtype_finding(loss, logits, "the logits'")
     if logits.shape == (1, 3):
         first = logits[0, 0].item()
         shown, known = ("[2, 1, 0.1]", 0.417) if first == 2.0 else ("[5, 0, 0]", 0.0134)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking.model import Case, Notes
+from course_lib.exercises.checking.model import Case, Finding, Notes
 from course_lib.exercises.checking.wire import a_type
 
 #: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
@@ -100,9 +100,10 @@ def seen(value: Any) -> str:
     )
 
 
-def has_dtype(result: Tensor, given: Tensor) -> tuple[bool, str]:
-    """Whether the dtype is the given one, and what is said when it is not."""
-    return result.dtype == given.dtype, f"{given.dtype} came in, {result.dtype} came out"
+def dtype_finding(result: Tensor, given: Tensor, whose: str) -> Finding:
+    """Whether the dtype is that of the given tensor, which ``whose`` names: "the logits'"."""
+    dtypes = f"{given.dtype} came in, {result.dtype} came out"
+    return Finding(result.dtype == given.dtype, f"the result has {whose} dtype", dtypes)
 
 
 def is_about(value: Any, expected: float, digits: int = 4) -> bool:
