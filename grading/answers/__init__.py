@@ -9,11 +9,6 @@ from course_lib.exercises import chapter_exercises, chapter_of
 from grading.answers.model import Answer, QuizKey
 
 
-def _module(chapter: Chapter):
-    name = f"grading.answers.{chapter.module}"
-    return import_module(name) if find_spec(name) else None
-
-
 def chapter_answers(chapter: Chapter) -> tuple[Answer, ...]:
     """The answers of a chapter's exercises; empty while it is not written."""
     return tuple(find_answer(exercise.name) for exercise in chapter_exercises(chapter))
@@ -21,8 +16,8 @@ def chapter_answers(chapter: Chapter) -> tuple[Answer, ...]:
 
 def chapter_keys(chapter: Chapter) -> tuple[QuizKey, ...]:
     """The keys of a chapter's quiz; empty while it is not written."""
-    module = _module(chapter)
-    return module.QUIZ if module else ()
+    name = f"grading.answers.{chapter.module}"
+    return import_module(name).QUIZ if find_spec(name) else ()
 
 
 @cache

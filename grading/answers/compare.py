@@ -89,13 +89,10 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     if got.requires_grad != expected.requires_grad:
         return _graph_difference(expected)
     a, b = expected.detach(), got.detach()
-    if torch.equal(a, b):
-        return None
-    if not a.is_floating_point():
-        equal = a == b
+    if a.is_floating_point():
+        equal = torch.isclose(b.double(), a.double(), rtol, atol, equal_nan=True)
     else:
-        a, b = a.double(), b.double()
-        equal = ((a - b).abs() <= atol + rtol * a.abs()) | (a == b) | (a.isnan() & b.isnan())
+        equal = a == b
     if bool(equal.all()):
         return None
     bad = int((~equal).sum())
@@ -124,7 +121,8 @@ def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> s
     if len(expected) != len(got):
         if _is_short(expected) and _is_short(got):
             return _values(expected, got)
-        return f"expected {_number_of(expected)}, yours has {len(got) or 'none'}"
+        values = "1 value" if len(expected) == 1 else f"{len(expected)} values"
+        return f"expected {values}, yours has {len(got) or 'none'}"
     for number, (a, b) in enumerate(zip(expected, got, strict=True), 1):
         problem = _difference(a, b, rtol, atol)
         if problem:
@@ -134,10 +132,6 @@ def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> s
             place = f"{kind} {number} of {len(expected)}: "
             return problem if len(expected) == 1 else f"{place}{problem}"
     return None
-
-
-def _number_of(values: Any) -> str:
-    return f"{len(values)} {'value' if len(values) == 1 else 'values'}"
 
 
 def _dict_difference(expected: dict, got: dict, rtol: float, atol: float) -> str | None:

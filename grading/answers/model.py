@@ -38,6 +38,20 @@ class Misconception:
 wrong = Misconception
 
 
+def raises(
+    words: str, where: Callable[[Case], bool] = lambda case: True
+) -> Callable[[Case, Observation], bool]:
+    """Recognises code that raises an error with ``words`` on the cases ``where`` it must, and runs to its
+    end on all others."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if not where(case):
+            return got.error is None
+        return got.error is not None and words in got.error.message
+
+    return recognise
+
+
 @dataclass(frozen=True)
 class Trial:
     """What a submission did on one case, beside what the reference does."""

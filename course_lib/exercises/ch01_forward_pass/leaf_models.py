@@ -1,20 +1,10 @@
 """Small models on which ``trace_shapes`` (chapter 01) is tried: nested, repeated, out of order."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
-
-
-@dataclass(frozen=True)
-class LeafModel:
-    """``build(sizes, n)`` gives the model and a batch of ``n`` examples. ``plain``: modules run in
-    the order in which they were registered, each once."""
-
-    build: Callable[[list[int], int], tuple[nn.Module, Tensor]]
-    plain: bool
 
 
 class _Backwards(nn.Module):
@@ -71,43 +61,34 @@ class _Shared(nn.Module):
         return self.head(x)
 
 
-def _nested(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    a, b, c, d = sizes
+def _nested(a: int, b: int, c: int, d: int) -> nn.Module:
     inner = nn.Sequential(nn.ReLU(), nn.Linear(b, c))
-    return nn.Sequential(nn.Linear(a, b), inner, nn.Linear(c, d)), torch.zeros(n, a)
+    return nn.Sequential(nn.Linear(a, b), inner, nn.Linear(c, d))
 
 
-def _pictures(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    channels, width, classes = sizes
+def _pictures(channels: int, width: int, classes: int) -> nn.Module:
     features = nn.Sequential(nn.Conv2d(1, channels, 3), nn.ReLU(), nn.Dropout(0.5))
-    head = nn.Linear(channels * (width - 2) ** 2, classes)
-    return nn.Sequential(features, nn.Flatten(), head), torch.zeros(n, 1, width, width)
+    return nn.Sequential(features, nn.Flatten(), nn.Linear(channels * (width - 2) ** 2, classes))
 
 
-def _backwards(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    return _Backwards(*sizes), torch.zeros(n, sizes[0])
-
-
-def _repeated(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    return _Repeated(*sizes), torch.zeros(n, sizes[0])
-
-
-def _shared(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    return _Shared(*sizes), torch.zeros(n, sizes[0])
-
-
-def _leaf(sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
-    return nn.Linear(*sizes), torch.zeros(n, sizes[0])
-
-
-LEAF_MODELS: dict[str, LeafModel] = {
-    "nested": LeafModel(_nested, plain=True),
-    "pictures": LeafModel(_pictures, plain=True),
-    "backwards": LeafModel(_backwards, plain=False),
-    "repeated": LeafModel(_repeated, plain=False),
-    "shared": LeafModel(_shared, plain=False),
-    "leaf": LeafModel(_leaf, plain=False),
+_MODELS: dict[str, Callable[..., nn.Module]] = {
+    "nested": _nested,
+    "pictures": _pictures,
+    "backwards": _Backwards,
+    "repeated": _Repeated,
+    "shared": _Shared,
+    "leaf": nn.Linear,
 }
+#: Those whose modules run in the order in which they were registered, each once.
+PLAIN = ("nested", "pictures")
+
+
+def leaf_model(name: str, sizes: list[int], n: int) -> tuple[nn.Module, Tensor]:
+    """The model called ``name``, and a batch of ``n`` examples for it: pictures ``[n, 1, width, width]``
+    or rows ``[n, sizes[0]]``."""
+    shape = (1, sizes[1], sizes[1]) if name == "pictures" else sizes[:1]
+    return _MODELS[name](*sizes), torch.zeros(n, *shape)
+
 
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 

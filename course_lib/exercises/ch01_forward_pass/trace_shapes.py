@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from course_lib.exercises.ch01_forward_pass.leaf_models import LEAF_MODELS, hooks_on
+from course_lib.exercises.ch01_forward_pass.leaf_models import PLAIN, hooks_on, leaf_model
 from course_lib.exercises.ch01_forward_pass.results import seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import in_short
 
 
 def trace_case(model: str, sizes: list[int], n: int, training: bool = True) -> dict[str, Any]:
-    """A case: a model of ``LEAF_MODELS`` built with ``sizes``, and a batch of ``n`` examples."""
-    listed = ("names", "shapes") if LEAF_MODELS[model].plain else ("order",)
+    """A case: a model that ``leaf_model`` builds with ``sizes``, and a batch of ``n`` examples."""
+    listed = ("names", "shapes") if model in PLAIN else ("order",)
     return {
         "model": model,
         "sizes": sizes,
@@ -23,7 +23,7 @@ def trace_case(model: str, sizes: list[int], n: int, training: bool = True) -> d
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model, x = LEAF_MODELS[case["model"]].build(case["sizes"], case["n"])
+    model, x = leaf_model(case["model"], case["sizes"], case["n"])
     model.train(case["training"])
     calls: list[int] = []
     # A hook that was there before: it must still be there afterwards.

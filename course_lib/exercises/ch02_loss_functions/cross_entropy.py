@@ -10,13 +10,13 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
+    dtype_finding,
     gradient_at,
-    has_dtype,
     is_about,
     is_scalar,
     leaf_of,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -40,14 +40,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         result = function(logits, targets)
         notes["loss_for_large_logits" if kind == "large" else "returned"] = result
         notes["inputs_afterwards"] = [logits, targets]
-    if kind != "plain":
-        logits = leaf_of(case, "logits")
-        gradient = gradient_at(logits, lambda: function(logits, targets), None)
-        notes["gradient_for_large_logits" if kind == "large" else "gradient"] = gradient
+
+    def loss_of(logits: Tensor) -> Any:
+        return function(logits, targets)
+
+    if kind == "large":
+        notes["gradient_for_large_logits"] = gradient_at(leaf_of(case, "logits"), loss_of)
     if kind == "gradient":
-        notes["slope_agrees"] = slope_agrees(
-            logits, lambda given: function(given, targets), None, gradient
-        )
+        note_slope(notes, leaf_of(case, "logits"), loss_of)
 
 
 def _public_cases() -> list[Case]:
@@ -95,8 +95,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = seen(loss)
     yield Finding(is_scalar(loss), "the result is a tensor with no dimensions: one number", got)
     if is_scalar(loss):
-        ok, dtypes = has_dtype(loss, logits)
-        yield Finding(ok, "the result has the logits' dtype", dtypes)
+        yield dtype_finding(loss, logits, "the logits'")
     if logits.shape == (1, 3):
         first = logits[0, 0].item()
         shown, known = ("[2, 1, 0.1]", 0.417) if first == 2.0 else ("[5, 0, 0]", 0.0134)
@@ -110,12 +109,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are"
         yield Finding(is_about(loss, math.log(10)), text, got)
     else:
-        unchanged = all(
-            torch.equal(after, case[name])
-            for after, name in zip(
-                observation["inputs_afterwards"], ("logits", "targets"), strict=True
-            )
-        )
+        given = logits, case["targets"]
+        unchanged = all(map(torch.equal, observation["inputs_afterwards"], given))
         yield Finding(unchanged, "logits and targets are unchanged")
 
 

@@ -10,13 +10,12 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
-    gradient_at,
-    has_dtype,
+    dtype_finding,
     is_about,
     is_scalar,
     leaf_of,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import type_name
@@ -38,11 +37,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     target = as_given(case, "target")
     if case["gradient"]:
         prediction = leaf_of(case, "prediction")
-        gradient = gradient_at(prediction, lambda: function(prediction, target), None)
-        notes["gradient"] = gradient
-        notes["slope_agrees"] = slope_agrees(
-            prediction, lambda p: function(p, target), None, gradient
-        )
+        note_slope(notes, prediction, lambda p: function(p, target))
         given = as_given(case, "prediction")
         function(given, target)
         notes["inputs_afterwards"] = [given, target]
@@ -83,6 +78,19 @@ def _public_cases() -> list[Case]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     prediction, target = case["prediction"], case["target"]
+    if prediction.shape != target.shape:
+        text = (
+            f"prediction {list(prediction.shape)} with target {list(target.shape)} "
+            "raises a ValueError"
+        )
+        raised = observation["raised"]
+        got = f"yours raised {raised or 'nothing'}"
+        if observation.get("message"):
+            got += f": {textwrap.shorten(observation['message'], 120, placeholder=' ...')}"
+        yield Finding(raised == "ValueError", text, got)
+        return
+    kept = all(map(torch.equal, observation["inputs_afterwards"], (prediction, target)))
+    unchanged = Finding(kept, "prediction and target are unchanged")
     if case["gradient"]:
         gradient = observation["gradient"]
         flows = gradient is not None
@@ -95,25 +103,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             )
             yield Finding(signs, text)
             yield Finding(observation["slope_agrees"], "the gradient is the slope of the loss")
-        yield _unchanged(case, observation)
-        return
-    if "values" not in case["asks"]:
-        text = (
-            f"prediction {list(prediction.shape)} with target {list(target.shape)} "
-            "raises a ValueError"
-        )
-        raised = observation["raised"]
-        got = f"yours raised {raised or 'nothing'}"
-        if observation.get("message"):
-            got += f": {textwrap.shorten(observation['message'], 120, placeholder=' ...')}"
-        yield Finding(raised == "ValueError", text, got)
+        yield unchanged
         return
     loss = observation["returned"]
     got = seen(loss)
     yield Finding(is_scalar(loss), "the result is a tensor with no dimensions: one number", got)
     if is_scalar(loss):
-        ok, dtypes = has_dtype(loss, prediction)
-        yield Finding(ok, "the result has the prediction's dtype", dtypes)
+        yield dtype_finding(loss, prediction, "the prediction's")
     if prediction.shape == (3,):
         text = "[2.5, 3.1, 4.0] against [3.0, 3.0, 4.0] costs 0.0867"
         yield Finding(is_about(loss, 0.0867), text, got)
@@ -122,16 +118,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     else:
         text = "errors of 1 and -1 do not cancel: the loss is 1"
         yield Finding(is_about(loss, 1.0), text, got)
-    yield _unchanged(case, observation)
-
-
-def _unchanged(case: Case, observation: Observation) -> Finding:
-    same = [case["prediction"], case["target"]]
-    unchanged = all(
-        torch.equal(after, before)
-        for after, before in zip(observation["inputs_afterwards"], same, strict=True)
-    )
-    return Finding(unchanged, "prediction and target are unchanged")
+    yield unchanged
 
 
 EXERCISE = Exercise(

@@ -9,12 +9,11 @@ from torch import Tensor
 from course_lib.exercises.ch02_loss_functions.tensors import (
     FORBIDDEN,
     as_given,
-    gradient_at,
-    has_dtype,
+    dtype_finding,
     leaf_of,
     near,
+    note_slope,
     seen,
-    slope_agrees,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -32,11 +31,7 @@ def softmax_case(
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["upstream"] is not None:
-        logits = leaf_of(case, "logits")
-        upstream = case["upstream"]
-        gradient = gradient_at(logits, lambda: function(logits), upstream)
-        notes["gradient"] = gradient
-        notes["slope_agrees"] = slope_agrees(logits, function, upstream, gradient)
+        note_slope(notes, leaf_of(case, "logits"), function, case["upstream"])
         given = as_given(case, "logits")
         function(given)
         notes["logits_afterwards"] = given
@@ -83,6 +78,8 @@ def _public_cases() -> list[Case]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     logits = case["logits"]
+    kept = torch.equal(observation["logits_afterwards"], logits)
+    unchanged = Finding(kept, "the logits you were given are unchanged")
     if case["upstream"] is not None:
         gradient = observation["gradient"]
         flows = gradient is not None and bool(gradient.any())
@@ -90,8 +87,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if flows:
             text = "the gradient is the slope of the probabilities: no part of the graph is cut off"
             yield Finding(observation["slope_agrees"], text)
-        unchanged = torch.equal(observation["logits_afterwards"], logits)
-        yield Finding(unchanged, "the logits you were given are unchanged")
+        yield unchanged
         return
     large = case["large"]
     result = observation["returned_for_large" if large else "returned"]
@@ -107,8 +103,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if not finite:  # what follows from it would only hide the cause
             return
     else:
-        ok, got = has_dtype(result, logits)
-        yield Finding(ok, "the result has the logits' dtype", got)
+        yield dtype_finding(result, logits, "the logits'")
     if logits.shape == (3,):
         known = near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
         text = "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]"
@@ -126,8 +121,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if not result.isfinite().all():
             got = "some of yours are nan or inf"
         yield Finding(between, "every entry lies between 0 and 1", got)
-    unchanged = torch.equal(observation["logits_afterwards"], logits)
-    yield Finding(unchanged, "the logits you were given are unchanged")
+    yield unchanged
 
 
 def _about_the_ratios(logits: Tensor, result: Tensor) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking.model import Case
+from course_lib.exercises.checking.model import Case, Finding, Notes
 from course_lib.exercises.checking.wire import a_type
 
 #: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
@@ -32,9 +32,19 @@ def as_given(case: Case, name: str) -> Tensor:
     return strided(case[name]) if case["strided"] else case[name].clone()
 
 
-def gradient_at(leaf: Tensor, call: Callable[[], Any], upstream: Tensor | None) -> Tensor | None:
-    """The gradient that reaches ``leaf`` from what ``call()`` returns; None when none does."""
-    result = call()
+def note_slope(
+    notes: Notes, leaf: Tensor, function: Callable[[Tensor], Any], upstream: Tensor | None = None
+) -> None:
+    """Write down the gradient that reaches ``leaf``, and whether it is the slope of the function."""
+    notes["gradient"] = gradient = gradient_at(leaf, function, upstream)
+    notes["slope_agrees"] = _slope_agrees(leaf, function, upstream, gradient)
+
+
+def gradient_at(
+    leaf: Tensor, function: Callable[[Tensor], Any], upstream: Tensor | None = None
+) -> Tensor | None:
+    """The gradient that reaches ``leaf`` from ``function(leaf)``; None when none does."""
+    result = function(leaf)
     if not isinstance(result, Tensor) or not result.requires_grad:
         return None
     if upstream is None:
@@ -45,7 +55,7 @@ def gradient_at(leaf: Tensor, call: Callable[[], Any], upstream: Tensor | None) 
     return gradient
 
 
-def slope_agrees(
+def _slope_agrees(
     leaf: Tensor, function: Callable[[Tensor], Any], upstream: Tensor | None, gradient: Any
 ) -> bool:
     """Whether ``gradient`` is the slope of what ``function`` really computes, along one direction.
@@ -90,9 +100,10 @@ def seen(value: Any) -> str:
     )
 
 
-def has_dtype(result: Tensor, given: Tensor) -> tuple[bool, str]:
-    """Whether the dtype is the given one, and what is said when it is not."""
-    return result.dtype == given.dtype, f"{given.dtype} came in, {result.dtype} came out"
+def dtype_finding(result: Tensor, given: Tensor, whose: str) -> Finding:
+    """Whether the dtype is that of the given tensor, which ``whose`` names: "the logits'"."""
+    dtypes = f"{given.dtype} came in, {result.dtype} came out"
+    return Finding(result.dtype == given.dtype, f"the result has {whose} dtype", dtypes)
 
 
 def is_about(value: Any, expected: float, digits: int = 4) -> bool:

@@ -129,13 +129,11 @@ def _lengths(case: Case) -> dict[str, float]:
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """The dict that came back, entry by entry: which are too many, missing, or off."""
     returned, lengths = observation["returned"], _lengths(case)
-    outside = {name for name in case["parameters"] if not in_graph(case, name)}
     if not isinstance(returned, dict):
         return {"listed_outside": False}
-    surplus, missing = set(returned) - set(lengths), set(lengths) - set(returned)
     return {
-        "named_right": not surplus and not missing,
-        "listed_outside": bool(outside & set(returned)),
+        "named_right": returned.keys() == lengths.keys(),
+        "listed_outside": any(n in returned and not in_graph(case, n) for n in case["parameters"]),
         "surplus": [name for name in returned if name not in lengths],
         "missing": [name for name in lengths if name not in returned],
         "off": [
@@ -159,25 +157,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(
         not surplus and not lacking,
         "afterwards the loss's parameters hold a gradient, and no others do",
-        "; ".join(
-            f"{fault} on {_names(names)}"
-            for fault, names in (("there is none", lacking), ("there is still one", surplus))
-            if names
-        ),
+        _listed({"there is none on": lacking, "there is still one on": surplus}),
     )
     if not is_dict:
         return
     yield Finding(
         not observation["surplus"] and not observation["missing"],
         "the keys are the names of the parameters that got a gradient",
-        "; ".join(
-            f"{fault} {_names(names)}"
-            for fault, names in (
-                ("yours lack", observation["missing"]),
-                ("yours also have", observation["surplus"]),
-            )
-            if names
-        ),
+        _listed({"yours lack": observation["missing"], "yours also have": observation["surplus"]}),
     )
     odd = [value for value in returned.values() if type(value) is not float]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
@@ -191,6 +178,10 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         else ""
     )
     yield Finding(not off, text, got)
+
+
+def _listed(faults: dict[str, list]) -> str:
+    return "; ".join(f"{fault} {_names(names)}" for fault, names in faults.items() if names)
 
 
 def _names(names: Iterable) -> str:

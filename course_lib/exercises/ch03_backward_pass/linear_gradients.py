@@ -55,18 +55,18 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     with nullcontext() if case["grad_mode"] else torch.no_grad():
         returned = function(x, y, w, b)
     notes["unchanged"] = all(map(torch.equal, (x, y, w, b), given))
-    pair = isinstance(returned, tuple | list) and len(returned) == 2
-    notes["pair"] = pair
-    parts = returned if pair else (returned, None)
+    pair = _detached(returned)
+    notes["pair"] = pair is not None
+    parts = pair or _detached((returned, None))
     for field, part in zip(_gradient_fields(case), parts, strict=True):
-        # Whether the tensors carry a graph is left free.
-        notes[field] = part.detach() if isinstance(part, Tensor) else part
+        notes[field] = part
     if "any_input" in case["asks"]:
         notes["pair_as_usual"] = _detached(function(*(case[name].double() for name in "xywb")))
         notes["pair_for_other_y"] = _detached(function(x, y + 1, w, b))
 
 
 def _detached(returned: Any) -> list[Any] | None:
+    """The two parts of a pair; whether the tensors carry a graph is left free."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         return None
     return [part.detach() if isinstance(part, Tensor) else part for part in returned]

@@ -140,29 +140,26 @@ def _same(case: Case, special: Any, plain: Any) -> bool:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    result, w, eps = observation["gradient"], _argument(case), case["eps"]
+    result, w = observation["gradient"], _argument(case)
     fits = isinstance(result, Tensor) and result.shape == w.shape and result.dtype == w.dtype
     text = "the result is a tensor with w's shape and dtype"
     yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
     if "points" in case["asks"]:
-        eps = _eps(case)
         text = "f is called at w + eps and at w - eps, for one entry of w at a time"
         got = _missing_point(case, observation["points"])
         yield Finding(observation.get("points_asked") is True, text, got)
     if fits:
-        yield from _about_the_slopes(case, result, w, eps)
+        yield from _about_the_slopes(case, result)
         yield from _beside_a_plain_w(case, observation)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
         yield Finding(kept, "w is unchanged, bit for bit", "your code has changed it")
 
 
-def _about_the_slopes(
-    case: Case, result: Tensor, w: Tensor, eps: float | None
-) -> Iterator[Finding]:
+def _about_the_slopes(case: Case, result: Tensor) -> Iterator[Finding]:
     text = "the result is detached: it is not part of a graph"
     yield Finding(not result.requires_grad, text, "yours requires gradients")
-    w = w.detach().requires_grad_()
+    w, eps = case["w"].clone().requires_grad_(), _eps(case)
     (exact,) = torch.autograd.grad(_scalar_function(case | {"returns": "tensor"})(w), w)
     if case["a"].any():
         # A cube's slope, measured over a distance, is off by a known amount: the eps that was used.

@@ -1,6 +1,7 @@
 """``adam_step``, public half."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -46,10 +47,7 @@ def _directions(places: tuple[Tensor, ...]) -> Tensor:
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(43)
-
-    def case(n: int, *asks: str, shapes: tuple = steps.PUBLIC_SHAPES, **settings: Any) -> Case:
-        return steps.steps_case(generator, shapes, n, asks=asks, **settings)
-
+    case = partial(steps.steps_case, generator)
     return [
         case(1, "first", lr=0.1),
         case(1, "settings", lr=0.1, eps=0.1),

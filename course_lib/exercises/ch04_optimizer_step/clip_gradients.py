@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -19,9 +20,8 @@ from course_lib.exercises.checking.wire import a_type
 
 def clip_case(
     generator: torch.Generator,
-    shapes: tuple[tuple[int, ...], ...],
-    *,
-    asks: tuple[str, ...],
+    *asks: str,
+    shapes: tuple[tuple[int, ...], ...] = PUBLIC_SHAPES,
     norm: float,
     max_norm: float,
     without: tuple[int, ...] = (),
@@ -126,10 +126,7 @@ def _same_direction(before: list[Tensor | None], after: list[Tensor | None]) -> 
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(44)
-
-    def case(*asks: str, **settings: Any) -> Case:
-        return clip_case(generator, PUBLIC_SHAPES, asks=asks, **settings)
-
+    case = partial(clip_case, generator)
     return [
         case("direction", "length", "norm", norm=8.0, max_norm=2.0),
         case("careful", "norm", norm=0.5, max_norm=2.0),

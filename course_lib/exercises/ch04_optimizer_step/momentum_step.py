@@ -1,6 +1,7 @@
 """``momentum_step``, public half."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -39,10 +40,7 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(42)
-
-    def case(n: int, *asks: str, **settings: Any) -> Case:
-        return steps.steps_case(generator, steps.PUBLIC_SHAPES, n, asks=asks, **settings)
-
+    case = partial(steps.steps_case, generator)
     return [
         case(1, "gather", "move", lr=0.1),
         case(4, "gather", "move", "changing", lr=0.1, momentum=0.5),

@@ -1,6 +1,7 @@
 """``sgd_step``, public half."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,24 +16,13 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(41)
-
-    def case(shapes: tuple, n: int, **settings: Any) -> dict[str, Any]:
-        return steps.steps_case(generator, shapes, n, **settings)
-
+    case = partial(steps.steps_case, generator)
     numbers = {"parameters": [torch.tensor([1.0])], "gradients": [[torch.tensor([2.0])]]}
     gaps = ((0, 1), (1, 0))
     return [
-        case(((1,),), 1, asks=("update", "side"), lr=0.1) | numbers,
-        case(steps.PUBLIC_SHAPES, 3, asks=("update", "side"), lr=0.05),
-        case(
-            steps.PUBLIC_SHAPES,
-            2,
-            asks=("any",),
-            lr=0.2,
-            skip=gaps,
-            through="generator",
-            transposed=True,
-        ),
+        case(1, "update", "side", lr=0.1, shapes=((1,),)) | numbers,
+        case(3, "update", "side", lr=0.05),
+        case(2, "any", lr=0.2, skip=gaps, through="generator", transposed=True),
     ]
 
 

@@ -23,10 +23,9 @@ PUBLIC_SHAPES = ((3, 2), (4,), (1,))
 
 def steps_case(
     generator: torch.Generator,
-    shapes: tuple[tuple[int, ...], ...],
     steps: int,
-    *,
-    asks: tuple[str, ...],
+    *asks: str,
+    shapes: tuple[tuple[int, ...], ...] = PUBLIC_SHAPES,
     lr: float | tuple[float, ...] | None,
     dtype: str = "float64",
     skip: tuple[tuple[int, int], ...] = (),

@@ -19,7 +19,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     weights that it leaves in the model, and by whose steps these are."""
     parts = build(case)
     scripted = case["scripted"]
-    calls = steps = 0
+    calls, steps = 0, []
     before = parameters_of(parts[0])
 
     def train_one_epoch(model: Any, loader: Any, loss_fn: Any, optimizer: Any) -> float:
@@ -33,11 +33,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             raise RuntimeError(f"train_one_epoch was called more than {len(scripted)} times")
         return scripted[calls - 1]
 
-    def count_step(*_: Any) -> None:
-        nonlocal steps
-        steps += 1
-
-    parts[3].register_step_post_hook(count_step)
+    parts[3].register_step_post_hook(lambda *_: steps.append(True))
     train_one_epoch.__qualname__ = "train_one_epoch"  # what an error message calls it
     # Of a decorated function, those of the one inside.
     scope = getattr(inspect.unwrap(function), "__globals__", {})
@@ -45,7 +41,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         returned = function(*parts, case["epochs"])
     notes["stand_in_used"] = calls > 0
     notes["returned"] = returned
-    notes["optimizer_used"] = steps > 0
+    notes["optimizer_used"] = bool(steps)
     notes["epochs_trained"] = calls or parts[1].passes
     after = parameters_of(parts[0])
     notes["parameters"] = after

@@ -295,15 +295,13 @@ ANSWER = Answer(
             "You ask for a loss that is not finite and, at once, too large. One of the two is enough: "
             "or.",
         ),
-        wrong(
-            "another default for factor",
-            edit("factor=3.0", "factor=6.0"),
-            "Without an argument, factor is 3.0. Yours has a different default.",
-        ),
-        wrong(
-            "another default for factor",
-            edit("factor=3.0", "factor=0.0"),
-            "Without an argument, factor is 3.0. Yours has a different default.",
+        *(
+            wrong(
+                "another default for factor",
+                edit("factor=3.0", default),
+                "Without an argument, factor is 3.0. Yours has a different default.",
+            )
+            for default in ("factor=6.0", "factor=0.0")
         ),
         wrong(
             "factor left out",

@@ -11,7 +11,7 @@ from course_lib.exercises.ch01_forward_pass.build_mlp import mlp_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, wrong
+from grading.answers.model import Answer, Symptom, raises, wrong
 
 FIRST = "        torch.nn.Linear(in_features, hidden),\n"
 RELU = "        torch.nn.ReLU(),\n"
@@ -21,17 +21,12 @@ LAST_UNBIASED = LAST.replace("),", ", bias=False),")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    return [
-        mlp_case(generator, 7, (5, 6, 4)),
-        mlp_case(generator, 3, (4, 9, 2)),
-        mlp_case(generator, 6, (3, 2, 1)),
-        # Large inputs: hidden values have no upper limit.
-        _fourfold(mlp_case(generator, 5, (8, 3, 6))),
+    *cases, large = [
+        mlp_case(generator, n, sizes)
+        for n, sizes in ((7, (5, 6, 4)), (3, (4, 9, 2)), (6, (3, 2, 1)), (5, (8, 3, 6)))
     ]
-
-
-def _fourfold(case: Case) -> Case:
-    return {**case, "x": 4 * case["x"]}
+    # Large inputs: hidden values have no upper limit.
+    return [*cases, large | {"x": 4 * large["x"]}]
 
 
 class _AsAClass(nn.Module):
@@ -46,26 +41,6 @@ class _AsAClass(nn.Module):
         return self.fc2(torch.relu(self.fc1(x)))
 
 
-class _InAList(nn.Module):
-    def __init__(self, in_features, hidden, out_features):
-        super().__init__()
-        self.layers = [nn.Linear(in_features, hidden), nn.Linear(hidden, out_features)]
-
-    def forward(self, x):
-        return self.layers[1](torch.relu(self.layers[0](x)))
-
-
-class _NewLayersInForward(nn.Module):
-    def __init__(self, in_features, hidden, out_features):
-        super().__init__()
-        self.sizes = in_features, hidden, out_features
-
-    def forward(self, x):
-        in_features, hidden, out_features = self.sizes
-        h = torch.relu(nn.Linear(in_features, hidden)(x))
-        return nn.Linear(hidden, out_features)(h)
-
-
 class _OwnWeights(nn.Module):
     def __init__(self, in_features, hidden, out_features):
         super().__init__()
@@ -78,16 +53,8 @@ class _OwnWeights(nn.Module):
         return torch.relu(x @ self.W1.T + self.b1) @ self.W2.T + self.b2
 
 
-def _class_itself(in_features, hidden, out_features):
-    return _AsAClass
-
-
 def _returned(kind: str):
     return lambda case, got: got.error is None and got.get("type") == kind
-
-
-def _raised(words: str):
-    return lambda case, got: got.error is not None and words in got.error.message
 
 
 def _layers_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -287,20 +254,20 @@ ANSWER = Answer(
             edit("        super().__init__()\n", "", of=_AsAClass),
             "Before a layer can be stored, nn.Module needs its own set-up: the first line of "
             "__init__ is super().__init__().",
-            recognise=_raised("before Module.__init__() call"),
+            recognise=raises("before Module.__init__() call"),
         ),
         wrong(
             "ReLU without parentheses",
             edit("ReLU()", "ReLU"),
             "nn.ReLU is a class. nn.ReLU() makes the module that nn.Sequential can run.",
-            recognise=_raised("is not a Module subclass"),
+            recognise=raises("is not a Module subclass"),
         ),
         wrong(
             "data given to nn.ReLU",
             edit("torch.relu", "nn.ReLU", of=_AsAClass),
             "nn.ReLU(x) makes a module and takes x as an option. Make the module first and call it "
             "with the data, self.relu(x), or use torch.relu(x).",
-            recognise=_raised("must be Tensor, not ReLU"),
+            recognise=raises("must be Tensor, not ReLU"),
         ),
         wrong(
             "forward returns nothing",
@@ -323,7 +290,7 @@ ANSWER = Answer(
         ),
         wrong(
             "class instead of a model",
-            _class_itself,
+            lambda *sizes: _AsAClass,
             "You return the class. Call it with its sizes, and return the model that comes out.",
             recognise=_returned("a class"),
         ),
@@ -368,7 +335,7 @@ ANSWER = Answer(
             "nn.Linear takes the number of inputs first and the number of outputs second. The "
             "weight is stored the other way round, [out, in], but that is PyTorch's business.",
             recognise=lambda case, got: (
-                _raised("mat1 and mat2")(case, got)
+                raises("mat1 and mat2")(case, got)
                 and got.get("layers")
                 == sorted([[case["sizes"][1], case["sizes"][0]], case["sizes"][:0:-1]])
             ),
@@ -381,14 +348,19 @@ ANSWER = Answer(
         ),
         wrong(
             "layers in a Python list",
-            _InAList,
+            edit("nn.Linear(in_features, hidden)", "[nn.Linear(in_features, hidden)]", of=_AsAClass)
+            .edit("nn.Linear(hidden, out_features)", "[nn.Linear(hidden, out_features)]")
+            .edit("self.fc2(torch.relu(self.fc1(x)))", "self.fc2[0](torch.relu(self.fc1[0](x)))"),
             "PyTorch does not look inside a plain list: model.parameters() is empty, and nothing "
             "would be trained. Give each layer its own attribute, or use nn.ModuleList.",
             also=("repeatable", "weights"),
         ),
         wrong(
             "layers made in forward",
-            _NewLayersInForward,
+            edit("nn.Linear(in_features, hidden)", "in_features, hidden", of=_AsAClass)
+            .edit("nn.Linear(hidden, out_features)", "hidden, out_features")
+            .edit("self.fc2(", "nn.Linear(*self.fc2)(")
+            .edit("self.fc1(", "nn.Linear(*self.fc1)("),
             "Each call makes new layers with new random weights. Make them once, in __init__, and "
             "use them in forward.",
             also=("repeatable", "weights"),
@@ -398,7 +370,7 @@ ANSWER = Answer(
             edit("def forward", "def foward", of=_AsAClass),
             "Your class has no method called exactly `forward`, so PyTorch has nothing to run. "
             "Check the spelling and the indentation.",
-            recognise=_raised("no method called forward"),
+            recognise=raises("no method called forward"),
         ),
         wrong(
             "graph cut off",

@@ -1,29 +1,29 @@
 """``manual_forward``, secret half. Long: many of its right solutions compute in ways of their own."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from course_lib.exercises.ch01_forward_pass.manual_forward import forward_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 HIDDEN = "torch.relu(x @ W1.T + b1)"
 LOGITS = "hidden @ W2.T + b2"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(n, *sizes, **settings):
-        return forward_case(generator, n, sizes, **settings)
-
+    case = partial(forward_case, generator)
     return [
-        case(6, 4, 5, 3),
-        case(4, 3, 7, 2, dtype=torch.float32, strided=True),
-        case(5, 4, 4, 4),  # square: a missing transpose raises nothing
-        case(1, 2, 6, 3, strided=True),
-        case(3, 1, 1, 1),
-        case(5, 3, 6, 4, asks="gradients"),
-        case(4, 5, 2, 3, strided=True, asks="gradients"),
+        case(6, (4, 5, 3)),
+        case(4, (3, 7, 2), dtype=torch.float32, strided=True),
+        case(5, (4, 4, 4)),  # square: a missing transpose raises nothing
+        case(1, (2, 6, 3), strided=True),
+        case(3, (1, 1, 1)),
+        case(5, (3, 6, 4), asks="gradients"),
+        case(4, (5, 2, 3), strided=True, asks="gradients"),
     ]
 
 
@@ -37,13 +37,6 @@ def _raises_where_sizes_differ(words: str):
         return got.error is not None and words in got.error.message
 
     return recognise
-
-
-def _through_numpy(case: Case, got: Observation) -> bool:
-    """Right numbers, and an error as soon as a gradient is wanted."""
-    if "values" in case["asks"]:
-        return got.error is None
-    return got.error is not None and "Can't call numpy()" in got.error.message
 
 
 def _columns(x, W1, b1, W2, b2):
@@ -284,7 +277,7 @@ ANSWER = Answer(
             ).edit(LOGITS, f"torch.from_numpy({LOGITS})"),
             "NumPy records no graph, so no gradient can flow back. Compute with the tensors "
             "themselves: @, .T, + and torch.relu.",
-            recognise=_through_numpy,
+            recognise=raises("Can't call numpy()", lambda case: "values" not in case["asks"]),
         ),
         wrong(
             "another activation",

@@ -102,22 +102,6 @@ def _is_pair(entry: object) -> bool:
     )
 
 
-def _leaves(model):
-    return [(name, m) for name, m in model.named_modules() if not list(m.children())]
-
-
-def _leaves_called_in_turn(model, x):
-    trace = []
-    for name, module in _leaves(model):
-        x = module(x)
-        trace.append((name, tuple(x.shape)))
-    return trace
-
-
-def _shapes_of_the_weights(model, x):
-    return [(name, tuple(p.shape)) for name, p in model.named_parameters()]
-
-
 def _global_hook(model, x):
     """One hook for all modules everywhere."""
     names = {module: name for name, module in model.named_modules()}
@@ -138,7 +122,7 @@ def _global_hook(model, x):
 def _forward_replaced(model, x):
     """Each leaf's forward is replaced on the instance, and put back."""
     trace = []
-    leaves = _leaves(model)
+    leaves = [(name, m) for name, m in model.named_modules() if not list(m.children())]
     for name, module in leaves:
 
         def forward(*args, _name=name, _original=module.forward):
@@ -357,13 +341,18 @@ shapes = dict(trace)
         ),
         wrong(
             "the weights' shapes",
-            _shapes_of_the_weights,
+            lambda model, x: [(name, tuple(p.shape)) for name, p in model.named_parameters()],
             "These are the shapes of the parameters, which do not depend on x. Run the model, and "
             "let hooks record the shapes of the outputs.",
         ),
         wrong(
             "leaves called one after another",
-            _leaves_called_in_turn,
+            edit(
+                RUN,
+                "        for module in model.modules():\n"
+                "            if not list(module.children()):\n"
+                "                x = module(x)\n",
+            ),
             "You call the leaves yourself, in the order in which they are registered. Only the "
             "model's forward knows the real order: call model(x), and let hooks listen.",
         ),

@@ -11,7 +11,7 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import Difference, difference
 from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 LOG_P = "logits - logits.logsumexp(dim=1, keepdim=True)"
 RESULT = "-log_probabilities[rows, targets].mean()"
@@ -68,11 +68,9 @@ def _given(case: Case) -> str:
     return f"with {examples} and {classes} {'class' if classes == 1 else 'classes'}{size}"
 
 
-def _rows_lost_their_dimension(case: Case, got: Observation) -> bool:
+def _rows_cannot_broadcast(case: Case) -> bool:
     n, classes = case["logits"].shape
-    if n in (1, classes) or classes == 1:  # it broadcasts by accident
-        return got.error is None
-    return got.error is not None and "must match the size" in got.error.message
+    return n not in (1, classes) and classes != 1
 
 
 def _true_loss(case: Case) -> Tensor:
@@ -320,7 +318,7 @@ ANSWER = Answer(
             edit("dim=1, keepdim=True", "dim=1"),
             "logsumexp(dim=1) has shape [N] and does not fit onto the rows of [N, C]. With "
             "keepdim=True it is [N, 1].",
-            recognise=_rows_lost_their_dimension,
+            recognise=raises("must match the size", _rows_cannot_broadcast),
         ),
         wrong(
             "shift not undone",

@@ -13,7 +13,7 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference
 from grading.answers.draw import normal as _normal
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Misconception
+from grading.answers.model import Answer, Misconception, raises
 
 #: Of rows that miss in the same way, only what came back tells which mistake it was.
 wrong = partial(Misconception, also=("returned",))
@@ -58,10 +58,6 @@ def _given(case: Case) -> str:
     return f"with {'large ' if case['large'] else ''}logits of shape {list(case['logits'].shape)}"
 
 
-def _a_pair_was_subtracted(case: Case, got: Observation) -> bool:
-    return got.error is not None and "return_types.max" in got.error.message
-
-
 def _flattens_large_logits(case: Case, got: Observation) -> bool:
     """Right for small logits; for large ones finite, adding up to 1, and not right."""
     if not case["large"] or not _logits_left_alone(case, got):
@@ -75,12 +71,16 @@ def _flattens_large_logits(case: Case, got: Observation) -> bool:
     return not 1e-3 < off < 0.03 and torch.allclose(sums, torch.ones_like(sums), atol=1e-4)
 
 
-def _hides_nan(case: Case, got: Observation) -> bool:
-    """Right for small logits; for large ones finite, with rows that do not add up to 1."""
-    if not case["large"]:
-        return _softmax_is_right(case, got)
-    result = got.get("returned_for_large")
-    return isinstance(result, Tensor) and bool(result.isfinite().all())
+def _large_rows_are(finite: bool):
+    """Recognises what is right for small logits, and for large ones all finite, or not."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if not case["large"]:
+            return _softmax_is_right(case, got)
+        result = got.get("returned_for_large")
+        return isinstance(result, Tensor) and bool(result.isfinite().all()) == finite
+
+    return recognise
 
 
 def _softmax_is_right(case: Case, got: Observation) -> bool:
@@ -88,7 +88,7 @@ def _softmax_is_right(case: Case, got: Observation) -> bool:
         return False
     if case["upstream"] is not None:
         logits = case["logits"].clone().requires_grad_()
-        expected = gradient_at(logits, lambda: torch.softmax(logits, dim=-1), case["upstream"])
+        expected = gradient_at(logits, partial(torch.softmax, dim=-1), case["upstream"])
         return difference(expected, got.get("gradient"), 1e-4, 1e-6) is None
     name = "returned_for_large" if case["large"] else "returned"
     expected = torch.softmax(case["logits"], dim=-1)
@@ -99,13 +99,6 @@ def _softmax_is_right(case: Case, got: Observation) -> bool:
 
 def _logits_left_alone(case: Case, got: Observation) -> bool:
     return difference(case["logits"], got.get("logits_afterwards"), 0.0, 0.0) is None
-
-
-def _overflows(case: Case, got: Observation) -> bool:
-    if not case["large"]:
-        return _softmax_is_right(case, got)
-    result = got.get("returned_for_large")
-    return isinstance(result, Tensor) and not bool(result.isfinite().all())
 
 
 def _sum_lost_its_dimension(case: Case, got: Observation) -> bool:
@@ -268,7 +261,7 @@ ANSWER = Answer(
             edit(SHIFTED, "logits.exp()"),
             "exp of a large logit is inf, and inf / inf is nan. Subtract the row's largest logit "
             "first: the probabilities stay the same, and exp sees nothing above 0.",
-            recognise=_overflows,
+            recognise=_large_rows_are(finite=False),
         ),
         wrong(
             "wrong dimension",
@@ -304,7 +297,7 @@ ANSWER = Answer(
             edit("keepdim=True).values", "keepdim=True)"),
             "max(dim=...) returns a pair, the values and their indices. Subtract the values: "
             "logits.max(dim=-1, keepdim=True).values.",
-            recognise=_a_pair_was_subtracted,
+            recognise=raises("return_types.max"),
         ),
         wrong(
             "logits clamped",
@@ -318,7 +311,7 @@ ANSWER = Answer(
             edit(SHIFTED, "logits.exp()").edit(RESULT, f"torch.nan_to_num({RESULT})"),
             "You replace nan with a number after it has appeared. The probabilities are lost by "
             "then: subtract the row's largest logit before exp, and no nan appears.",
-            recognise=_hides_nan,
+            recognise=_large_rows_are(finite=True),
         ),
         wrong(
             "not divided by the sum",

@@ -33,7 +33,7 @@ class _Run:
     def __init__(
         self, generator: torch.Generator, steps: int, layers: int = 3, jitter: float = 0.2
     ):
-        self.generator, self.steps = generator, steps
+        self.generator = generator
         order = torch.randperm(len(_LAYERS), generator=generator)[:layers].tolist()
         self.names = [_LAYERS[i] for i in order]
         self.levels = [10 ** (2 * self.uniform() - 1) for _ in order]
@@ -51,21 +51,24 @@ class _Run:
     def grow(self, layer: int, step: int, factor: float) -> "_Run":
         """Put one norm at ``factor`` times the layer's level, with a few percent of noise: how far it lies
         from a threshold is the same in every set."""
-        self.history[self.names[layer]][step] = (
-            self.levels[layer] * factor * (1 + 0.05 * self.uniform())
-        )
+        return self.put(layer, self.levels[layer] * factor * (1 + 0.05 * self.uniform()), step)
+
+    def put(self, layer: int, value: float, *steps: int) -> "_Run":
+        for step in steps:
+            self.history[self.names[layer]][step] = value
         return self
 
-    def put(self, layer: int, step: int, value: float) -> "_Run":
-        self.history[self.names[layer]][step] = value
-        return self
+    def exactly(self, layer: int, step: int, factor: float) -> "_Run":
+        """As ``grow``, without the noise."""
+        return self.put(layer, factor * self.levels[layer], step)
 
-    def start(self, layer: int, *shape: float) -> "_Run":
-        """The first norms of a layer, as multiples of its level, in a random order."""
-        order = torch.randperm(len(shape), generator=self.generator).tolist()
-        for step, i in enumerate(order):
-            noise = 1 + 0.02 * self.uniform()
-            self.history[self.names[layer]][step] = self.levels[layer] * shape[i] * noise
+    def start(self, layer: int, *shape: float, shuffled: bool = True) -> "_Run":
+        """The first norms of a layer, as multiples of its level, in a random order if ``shuffled``."""
+        n = len(shape)
+        for step, i in enumerate(
+            torch.randperm(n, generator=self.generator) if shuffled else range(n)
+        ):
+            self.put(layer, self.levels[layer] * shape[i] * (1 + 0.02 * self.uniform()), step)
         return self
 
     def case(self, asks: str, factor: float | None = None) -> Case:
@@ -80,105 +83,54 @@ def _cases(generator: torch.Generator) -> list[Case]:
     tail = run(24).grow(0, 9, 40)
     for step in range(10, 24):  # the weights are wrecked: the norms never come down again
         tail.grow(0, step, 30).grow(1, step, 4)
-    silent = run(14)
-    for step in range(14):
-        silent.put(1, step, 0.0)
-    woken = run(15).grow(2, 12, 300)
-    tied = run(13)
-    for step in range(9):
-        woken.put(1, step, 0.0)
-        tied.put(0, step, 0.0)
-    woken.put(1, 9, 0.03)
+    silent = run(14).put(1, 0.0, *range(14))
+    woken = run(15).grow(2, 12, 300).put(1, 0.0, *range(9)).put(1, 0.03, 9)
     # The first of three infinite ratios: a positive norm over a zero median.
-    tied.put(0, 9, 0.2).put(1, 9, nan).put(2, 9, inf)
+    tied = run(13).put(0, 0.0, *range(9)).put(0, 0.2, 9).put(1, nan, 9).put(2, inf, 9)
     return [
         run(30).grow(1, 12, 40).grow(0, 20, 500).grow(2, 25, 60).case("found"),
-        # Even counts: the median lies between the two middle values.
-        _between_the_middles(run(16)).grow(1, 11, 90).case("found"),
-        _just_above_the_median(run(18)).grow(2, 13, 90).case("found"),
+        # Step 6 is 15 times the lower of the two middle values, but 7.5 times the median.
+        run(16).start(0, 1, 1, 1, 3, 3, 3).exactly(0, 6, 15).grow(1, 11, 90).case("found"),
+        # Step 8 is 12.5 times the median, but only 8.3 times the upper of the two middle values.
+        run(18).start(0, 1, 1, 1, 1, 3, 3, 3, 3).exactly(0, 8, 25.5).grow(2, 13, 90).case("found"),
         # A spike among the first steps lifts the mean, not the median.
         run(20).grow(2, 2, 100).grow(2, 8, 14).grow(1, 15, 300).case("found"),
-        _median_with_itself(run(17)).grow(1, 12, 70).case("found"),
+        # Step 5 is 20 times the median before it, and 4 times the median that includes it.
+        run(17).start(0, 1, 1, 1, 9, 9).exactly(0, 5, 20).grow(1, 12, 70).case("found"),
         tail.case("found"),
-        _exactly_the_factor(run(14)).grow(2, 11, 40).case("found", 4.0),
+        # Step 7 is 4 times the median, to the last bit: not *more* than 4 times.
+        run(14).put(0, 0.5, *range(14)).put(0, 2.0, 7).grow(2, 11, 40).case("found", 4.0),
         run(19, jitter=0.05).grow(0, 8, 5).grow(1, 14, 60).case("found", 3.0),
         run(12, layers=2).grow(1, 11, 35).case("found"),
         silent.case("found"),
         run(4).grow(0, 3, 400).case("found"),
-        _risen_of_late(run(19)).case("found"),
+        # Step 15 is 15 times the median of all steps before, and 2.5 times that of the last five.
+        run(19).start(1, *[1] * 10, *[6] * 5, shuffled=False).exactly(1, 15, 15.5).case("found"),
         run(18).grow(1, 3, 0.04).grow(0, 13, 60).case("found"),
-        _loud_at_first(run(18)).case("found"),
-        _infinite_at(run(16), 0, 1, 2, 4).grow(0, 7, 60).case("non_finite"),
-        run(20).put(0, 9, nan).grow(1, 14, 100).case("non_finite"),
-        run(18, layers=4).put(2, 7, inf).grow(0, 12, 100).case("non_finite"),
-        run(16).put(1, 5, nan).put(2, 8, inf).case("non_finite"),
-        run(17).put(2, 1, nan).put(2, 3, inf).put(2, 4, nan).grow(2, 6, 60).case("non_finite"),
+        # Step 14 is 15 times the median of all steps before, and no larger than the first five.
+        run(18).start(2, *[18] * 5, *[1] * 9, shuffled=False).exactly(2, 14, 15.5).case("found"),
+        run(16).put(0, inf, 0, 1, 2, 4).grow(0, 7, 60).case("non_finite"),
+        run(20).put(0, nan, 9).grow(1, 14, 100).case("non_finite"),
+        run(18, layers=4).put(2, inf, 7).grow(0, 12, 100).case("non_finite"),
+        run(16).put(1, nan, 5).put(2, inf, 8).case("non_finite"),
+        run(17).put(2, nan, 1, 4).put(2, inf, 3).grow(2, 6, 60).case("non_finite"),
         _nan_among_the_first(run(14)).grow(2, 11, 60).case("non_finite"),
-        _far_apart(run(17, layers=2)).put(0, 1, inf).grow(0, 9, 60).case("non_finite"),
+        _far_apart(run(17, layers=2)).put(0, inf, 1).grow(0, 9, 60).case("non_finite"),
         _several_at_once(run(15, layers=4), 8, (20, 60, 15, 1), (0, -1, 4, 0)).case("culprit"),
         _several_at_once(run(15, layers=4), 10, (25, 1, 14, 90), (3, 0, 0, -2)).case("culprit"),
-        run(13).grow(0, 8, 900).put(2, 8, nan).case("culprit"),
-        run(13).grow(2, 9, 900).put(1, 9, inf).put(0, 9, nan).case("culprit"),
+        run(13).grow(0, 8, 900).put(2, nan, 8).case("culprit"),
+        run(13).grow(2, 9, 900).put(1, inf, 9).put(0, nan, 9).case("culprit"),
         tied.case("culprit"),
         woken.case("culprit"),
     ]
 
 
-def _infinite_at(run: _Run, *steps: int) -> _Run:
-    for step in steps:
-        run.put(0, step, math.inf)
-    return run
-
-
-def _between_the_middles(run: _Run) -> _Run:
-    """Step 6 is 15 times the lower of the two middle values, but 7.5 times the median."""
-    level = run.levels[0]
-    return run.start(0, 1, 1, 1, 3, 3, 3).put(0, 6, 15 * level)
-
-
 def _nan_among_the_first(run: _Run) -> _Run:
     """Step 5 is 8 times the median of the finite norms. A NaN before them spoils the sorting: in
     the middle of what comes out lies a norm that step 5 exceeds 12 times, as it does that of the run."""
-    level = run.levels[0]
-    calm = [1.0] * (run.steps - 6)
-    for step, norm in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0, *calm)):
-        run.put(0, step, norm * level)
+    for step, factor in enumerate((math.nan, 8.0, 1.0, 1.0, 2.0, 12.0, *[1.0] * 8)):
+        run.exactly(0, step, factor)
     return run
-
-
-def _just_above_the_median(run: _Run) -> _Run:
-    """Step 8 is 12.5 times the median, but only 8.3 times the upper of the two middle values."""
-    level = run.levels[0]
-    return run.start(0, 1, 1, 1, 1, 3, 3, 3, 3).put(0, 8, 25.5 * level)
-
-
-def _median_with_itself(run: _Run) -> _Run:
-    """Step 5 is 20 times the median before it, and 4 times the median that includes it."""
-    level = run.levels[0]
-    return run.start(0, 1, 1, 1, 9, 9).put(0, 5, 20 * level)
-
-
-def _risen_of_late(run: _Run) -> _Run:
-    """Step 15 is 15 times the median of all steps before, and 2.5 times that of the last five."""
-    level = run.levels[1]
-    for step in range(15):
-        run.put(1, step, level * (1 if step < 10 else 6) * (1 + 0.02 * run.uniform()))
-    return run.put(1, 15, 15.5 * level)
-
-
-def _loud_at_first(run: _Run) -> _Run:
-    """Step 14 is 15 times the median of all steps before, and no larger than the first five."""
-    level = run.levels[2]
-    for step in range(14):
-        run.put(2, step, level * (18 if step < 5 else 1) * (1 + 0.02 * run.uniform()))
-    return run.put(2, 14, 15.5 * level)
-
-
-def _exactly_the_factor(run: _Run) -> _Run:
-    """Step 7 is 4 times the median, to the last bit: not *more* than 4 times."""
-    for step in range(run.steps):
-        run.put(0, step, 0.5)
-    return run.put(0, 7, 2.0)
 
 
 def _several_at_once(run: _Run, step: int, factors: tuple, exponents: tuple) -> _Run:
@@ -197,15 +149,6 @@ def _far_apart(run: _Run) -> _Run:
     level = max(run.history[small])
     run.history[large] = [1e4 * level * norm / run.levels[1] for norm in run.history[large]]
     return run
-
-
-def _layer_by_layer(history, factor=10.0):
-    for layer, norms in history.items():
-        for t in range(5, len(norms)):
-            usual = statistics.median(norm for norm in norms[:t] if math.isfinite(norm))
-            if not math.isfinite(norms[t]) or norms[t] > factor * usual:
-                return t, layer
-    return None
 
 
 def _ratios_first(history, factor=10.0):
@@ -487,7 +430,7 @@ ANSWER = Answer(
         ),
         wrong(
             "layers searched one after another",
-            _layer_by_layer,
+            edit("min(candidates)", "candidates[0]", of=_with_sorting),
             "You search the first layer through the whole run before you look at the second. Let "
             "the loop over steps be the outer one: the earliest step counts.",
         ),

@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections import OrderedDict, defaultdict
+from functools import partial
 
 import torch
 
@@ -10,7 +11,7 @@ from course_lib.exercises.ch03_backward_pass.gradient_norms import in_graph, nor
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import Difference, difference, in_own_words
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 CLEAR, BACKWARD = "    model.zero_grad()\n", "    loss.backward()\n"
 SKIP = " if p.grad is not None"
@@ -20,9 +21,7 @@ NAMED = edit("return {", "norms = {")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(n, sizes, **settings):
-        return norms_case(generator, n, sizes, **settings)
-
+    case = partial(norms_case, generator)
     return [
         case(5, (3, 4, 2)),
         case(4, (4, 2, 3), dtype="float32"),
@@ -62,11 +61,9 @@ def _norms_problem(case: Case, expected: Observation, got: Observation) -> str |
     return difference({name: right[name] for name in named}, named, 1e-5, 1e-7)
 
 
-def _crashed_on_none(case: Case, got: Observation) -> bool:
-    """The code fails on exactly those cases that have a parameter without a gradient."""
-    if all(in_graph(case, name) for name in case["parameters"]):
-        return got.error is None
-    return got.error is not None and "None" in got.error.message
+def _none_is_met(case: Case) -> bool:
+    """Whether some parameter has no gradient."""
+    return not all(in_graph(case, name) for name in case["parameters"])
 
 
 def _zeros_where_nothing_came(case: Case, got: Observation) -> bool:
@@ -290,16 +287,14 @@ ANSWER = Answer(
             edit(SKIP, " if p.grad"),
             "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if "
             "p.grad is not None`.",
-            recognise=lambda case, got: (
-                got.error is not None and "Boolean value of Tensor" in got.error.message
-            ),
+            recognise=raises("Boolean value of Tensor"),
         ),
         wrong(
             "crash on a parameter without gradient",
             edit(SKIP, ""),
             "A parameter that the loss does not use, or that is frozen, has .grad None, and None "
             "has no norm. Leave such parameters out.",
-            recognise=_crashed_on_none,
+            recognise=raises("None", _none_is_met),
         ),
         wrong(
             "tensors in place of numbers",

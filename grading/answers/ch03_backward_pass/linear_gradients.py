@@ -1,5 +1,7 @@
 """``linear_gradients``, secret half."""
 
+from functools import partial
+
 import torch
 
 from course_lib.exercises.ch03_backward_pass.linear_gradients import regression_case
@@ -13,9 +15,7 @@ NO_W_FACTOR, NO_B_FACTOR = ("2 * x.T", "x.T"), (B_GRADIENT, "error.mean()")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(n, d, **settings):
-        return regression_case(generator, n, d, **settings)
-
+    case = partial(regression_case, generator)
     return [
         case(7, 3),
         case(4, 6, grad_mode=False),

@@ -49,27 +49,6 @@ def _arithmetic_rounds(case: Case) -> bool:
     return once and not torch.equal(w + eps - 2 * eps + eps, w)
 
 
-def _restored_by_arithmetic(f, w, eps=1e-4):
-    result = torch.zeros(w.shape, dtype=w.dtype)
-    with torch.no_grad():
-        for place in product(*map(range, w.shape)):
-            w[place] += eps
-            above = float(f(w))
-            w[place] -= 2 * eps
-            below = float(f(w))
-            w[place] += eps
-            result[place] = (above - below) / (2 * eps)
-    return result
-
-
-def _w_has_moved(case: Case, got: Observation) -> bool:
-    return "unchanged" not in case["asks"] or got["drift"] > 1e-9
-
-
-def _w_has_rounding_errors(case: Case, got: Observation) -> bool:
-    return "unchanged" not in case["asks"] or 0 < got["drift"] <= 1e-9
-
-
 def _view_does_not_fit(case: Case, got: Observation) -> bool:
     if not case["transposed"]:
         return got.error is None and got["drift"] == 0
@@ -403,21 +382,19 @@ ANSWER = Answer(
         ),
         wrong(
             "w left changed",
-            edit(
-                "            w[place] += eps\n            result",
-                "            result",
-                of=_restored_by_arithmetic,
-            ),
+            edit("            w[place] = saved\n", "", of=_in_place_and_put_back),
             "Afterwards the caller's w holds other numbers: you write into w itself, or into a view of it, "
             "and do not undo it. Work on a copy.",
-            recognise=_w_has_moved,
+            recognise=lambda case, got: "unchanged" not in case["asks"] or got["drift"] > 1e-9,
         ),
         wrong(
             "w left changed",
-            _restored_by_arithmetic,
+            edit("w[place] = saved + eps", "w[place] += eps", of=_in_place_and_put_back)
+            .edit("w[place] = saved - eps", "w[place] -= 2 * eps")
+            .edit("w[place] = saved\n", "w[place] += eps\n"),
             "You add eps, subtract 2 * eps and add eps again. Rounding makes that a slightly "
             "different number: nudge a copy, or put the saved value back.",
-            recognise=_w_has_rounding_errors,
+            recognise=lambda case, got: "unchanged" not in case["asks"] or 0 < got["drift"] <= 1e-9,
         ),
     ),
 )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -32,9 +33,7 @@ CORRECT_FIRST, CORRECT_SECOND = "m / (1 - beta1**t)", "v / (1 - beta2**t)"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(steps, *asks, shapes=SHAPES, **settings):
-        return steps_case(generator, shapes, steps, asks=asks, **settings)
-
+    case = partial(steps_case, generator, shapes=SHAPES)
     rates = (0.1, 0.02, 0.05, 0.2, 0.01, 0.1, 0.3, 0.04, 0.1, 0.06)
     gaps = ((0, 0), (2, 1), (3, 0), (3, 2), (5, 1))
     return [

@@ -23,9 +23,7 @@ PARAMETERS = edit(COLLECT, f"    params = [p for p in params if p.grad is not No
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, shapes=SHAPES, **settings):
-        return clip_case(generator, shapes, asks=asks, **settings)
-
+    case = functools.partial(clip_case, generator, shapes=SHAPES)
     shapes, scaled = ((3,), (2, 2), (4,), (1,)), ("direction", "length")
     return [
         case(*scaled, "norm", norm=12.0, max_norm=3.0),
@@ -44,16 +42,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
 def _torch_clip(params, max_norm):
     return float(torch.nn.utils.clip_grad_norm_(list(params), max_norm))
-
-
-def _by_running_total(params, max_norm):
-    total = 0.0
-    for p in params:
-        if p.grad is not None:
-            total = math.hypot(total, p.grad.norm().item())
-            if total > max_norm:
-                p.grad.mul_(max_norm / total)
-    return total
 
 
 def _one_long_vector(params, max_norm):
@@ -264,7 +252,14 @@ ANSWER = Answer(
         ),
         wrong(
             "scaled before all are measured",
-            _by_running_total,
+            edit(
+                f"    norm = {NORM}\n{CLIP}",
+                "    norm = 0.0\n"
+                "    for g in gradients:\n"
+                "        norm = (norm**2 + (g**2).sum().item()) ** 0.5\n"
+                "        if norm > max_norm:\n"
+                "            g.mul_(max_norm / norm)\n",
+            ),
             "You scale each gradient as soon as it is added, so each gets a different factor. "
             "Measure all of them first, then scale all by one factor.",
         ),
@@ -293,7 +288,10 @@ ANSWER = Answer(
             "model.parameters() is a generator: it can be read only once. Your second loop finds "
             "nothing left, so the gradients are measured but not scaled. Make a list first.",
         ),
-        crash_without_gradient(edit(" if p.grad is not None", "")),
+        crash_without_gradient(
+            edit(" if p.grad is not None", ""),
+            lambda case: any(g is None for g in case["gradients"]),
+        ),
     ),
     symptoms=(
         Symptom(

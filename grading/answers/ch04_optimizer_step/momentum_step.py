@@ -3,6 +3,7 @@
 import collections
 import itertools
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -28,9 +29,7 @@ MOVE = "                p -= lr * velocities[i]\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(steps, *asks, shapes=SHAPES, **settings):
-        return steps_case(generator, shapes, steps, asks=asks, **settings)
-
+    case = partial(steps_case, generator, shapes=SHAPES)
     rates, others = (0.1, 0.01, 0.2, 0.05, 0.15), (0.2, 0.03, 0.1, 0.3)
     gaps = ((0, 1), (2, 0), (3, 2))
     steady = ("gather", "move")

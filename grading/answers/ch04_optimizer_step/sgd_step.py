@@ -1,6 +1,7 @@
 """``sgd_step``, secret half."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 
@@ -14,20 +15,17 @@ from grading.answers.ch04_optimizer_step.step_mistakes import (
     RECORDED,
     SHAPES,
     crash_without_gradient,
-    raised,
     truth_of_a_tensor,
 )
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 MOVE = "                p -= lr * p.grad\n"
 MODE_OFF = edit(GUARD, "torch.set_grad_enabled(False)\n    if True:")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(steps, *asks, shapes=SHAPES, **settings):
-        return steps_case(generator, shapes, steps, asks=asks, **settings)
-
+    case = partial(steps_case, generator, shapes=SHAPES)
     rates = (0.3, 0.05, 0.2, 0.1)
     shapes = ((2, 4), (3,), (2, 2, 3))
     gaps = ((0, 1), (1, 0), (2, 2))
@@ -202,7 +200,7 @@ ANSWER = Answer(
             "no_grad without parentheses",
             edit("no_grad()", "no_grad"),
             "torch.no_grad is a class. `with torch.no_grad():` makes the block you want.",
-            recognise=raised("context manager"),
+            recognise=raises("context manager"),
         ),
         wrong(
             "requires_grad switched off",

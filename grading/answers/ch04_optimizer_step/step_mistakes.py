@@ -1,40 +1,29 @@
 """The mistakes that a step of gradient descent, of momentum and of Adam invite alike."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import has_gaps
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import Edit, edit
-from grading.answers.model import Misconception, Symptom, Trial, wrong
+from grading.answers.model import Misconception, Symptom, raises, wrong
 
 SHAPES = ((3, 2), (5,), (1,))
 ANY_GRADIENT = "if p.grad is not None:"
 GUARD = "with torch.no_grad():"
 
 
-def raised(words: str):
-    """Recognises an error of the learner's code by words of its message."""
-    return lambda case, got: got.error is not None and words in got.error.message
-
-
-def _crashes_on_none(case: Case, got: Observation) -> bool:
-    """The code fails on exactly those cases in which a gradient is missing."""
-    gradients = case["gradients"]
-    steps = [each if isinstance(each, list) else [each] for each in gradients]
-    if all(g is not None for step in steps for g in step):
-        return got.error is None
-    return got.error is not None and "None" in got.error.message
-
-
-def crash_without_gradient(solution: Edit) -> Misconception:
+def crash_without_gradient(
+    solution: Edit, where: Callable[[Case], bool] = has_gaps
+) -> Misconception:
+    """``where`` says whether a gradient is missing in a case."""
     return wrong(
         "crash on a parameter without gradient",
         solution,
         "A parameter that took no part in the loss has .grad None, and you cannot compute with "
         "None. Skip such parameters.",
-        recognise=_crashes_on_none,
+        recognise=raises("None", where),
     )
 
 
@@ -44,7 +33,7 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
         solution,
         "`if p.grad` asks whether a whole tensor is true, and PyTorch cannot say. Write `if p.grad "
         "is not None`.",
-        recognise=raised("Boolean value of Tensor"),
+        recognise=raises("Boolean value of Tensor"),
     )
 
 
@@ -61,18 +50,6 @@ def another_default(*changes: tuple[str, str]) -> list[Misconception]:
     ]
 
 
-def _some_do_not_end_finite(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    return any(not p.isfinite().all() for trial in trials for p in _ends(trial.got))
-
-
-def _only_the_first_moves(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    return all(
-        all(map(torch.equal, trial.case["parameters"][1:], _ends(trial.got)[1:]))
-        for trial in trials
-        if not has_gaps(trial.case)
-    )
-
-
 def _ends(got: Observation) -> list[torch.Tensor]:
     return got.get("parameters", got.get("single_parameters"))
 
@@ -83,7 +60,7 @@ def not_finite(solution: Edit) -> Symptom:
         solution,
         "Some parameters end as inf or NaN: something is divided by zero or by next to nothing, or a "
         "root is taken of a negative number. Print each part of the update for one parameter.",
-        _some_do_not_end_finite,
+        lambda wrong, trials: any(not p.isfinite().all() for t in trials for p in _ends(t.got)),
     )
 
 
@@ -93,7 +70,11 @@ def only_the_first(solution: Edit) -> Symptom:
         solution,
         "The first parameter moves and the others stay where they are: something ends the loop after "
         "one round.",
-        _only_the_first_moves,
+        lambda wrong, trials: all(
+            all(map(torch.equal, t.case["parameters"][1:], _ends(t.got)[1:]))
+            for t in trials
+            if not has_gaps(t.case)
+        ),
     )
 
 
@@ -102,7 +83,7 @@ RECORDED = wrong(
     edit(GUARD, "if True:"),
     "You update a parameter while autograd is recording, and it refuses: a leaf that requires "
     "gradients must not be changed in place inside a graph. Put the update under torch.no_grad().",
-    recognise=raised("leaf Variable"),
+    recognise=raises("leaf Variable"),
 )
 REBINDING = wrong(
     "no parameter has moved",

@@ -3,7 +3,7 @@
 import copy
 import itertools
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
@@ -19,9 +19,7 @@ from grading.chapter_text.reference import reference
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(epochs: int, **settings) -> Case:
-        return fit_case(generator, epochs, **settings)
-
+    case = partial(fit_case, generator)
     return [
         # Momentum: a new optimizer in each epoch forgets its velocities.
         case(3, n=11, sizes=(2, 3, 4), batch_size=4, lr=0.2, momentum=0.9),
@@ -102,10 +100,6 @@ def train_one_epoch(*args):
     raise AssertionError("only ever replaced by the stand-in")
 
 
-def _one_number_repeated(model, loader, loss_fn, optimizer, epochs):
-    return [train_one_epoch(model, loader, loss_fn, optimizer)] * epochs if epochs else []
-
-
 def _comprehension(model, loader, loss_fn, optimizer, epochs):
     return [train_one_epoch(model, loader, loss_fn, optimizer) for _ in range(epochs)]
 
@@ -182,14 +176,6 @@ def _on_a_copy(model, loader, loss_fn, optimizer, epochs):
     return _own_loop(twin, loader, loss_fn, type(optimizer)(parts), epochs)
 
 
-def _new_optimizer_in_every_epoch(model, loader, loss_fn, optimizer, epochs):
-    history = []
-    for _ in range(epochs):
-        fresh = type(optimizer)(optimizer.param_groups, **optimizer.defaults)
-        history += _own_loop(model, loader, loss_fn, fresh, 1)
-    return history
-
-
 ANSWER = Answer(
     exercise="fit",
     cases=_cases,
@@ -260,7 +246,9 @@ ANSWER = Answer(
         ),
         wrong(
             "one epoch's loss repeated",
-            _one_number_repeated,
+            edit("range(epochs)", "range(min(epochs, 1))").edit(
+                "return history", "return history * epochs"
+            ),
             "You train one epoch and record its loss several times. Call train_one_epoch inside "
             "the loop, once per epoch.",
         ),
@@ -278,7 +266,12 @@ ANSWER = Answer(
         ),
         wrong(
             "a new optimizer in every epoch",
-            _new_optimizer_in_every_epoch,
+            edit(
+                "        model.train()\n",
+                "        model.train()\n"
+                "        optimizer = type(optimizer)(optimizer.param_groups, **optimizer.defaults)\n",
+                of=_own_loop,
+            ),
             "You make a new optimizer in each epoch, which starts without the velocities that the old "
             "one had gathered. Use the one that you are given.",
         ),

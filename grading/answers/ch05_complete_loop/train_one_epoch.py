@@ -10,7 +10,6 @@ import math
 import operator
 import re
 import statistics
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from course_lib.exercises.ch05_complete_loop.train_one_epoch import epoch_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, right_but, wrong
+from grading.answers.model import Answer, Symptom, raises, right_but, wrong
 
 FORWARD = "        predictions = model(x)\n"
 CLEAR = "        optimizer.zero_grad()\n"
@@ -28,9 +27,7 @@ STEP = "        optimizer.step()\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(**settings):
-        return epoch_case(generator, **settings)
-
+    case = functools.partial(epoch_case, generator)
     return [
         case(n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, momentum=0.5),
         case(n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2, loss="smoothed", groups=True),
@@ -81,13 +78,6 @@ def _clears_too_late(case: Case, got: Observation) -> bool:
 
 def _never_goes_back(case: Case, got: Observation) -> bool:
     return got.error is None and "B" not in got.events and "S" in got.events
-
-
-def _raised(words: str, where: Callable[[Case], bool]):
-    """Recognises code that fails on the cases ``where`` it must, by words of the message."""
-    return lambda case, got: (
-        words in got.error.message if got.error is not None else not where(case)
-    )
 
 
 def _never_steps(case: Case, got: Observation) -> bool:
@@ -304,14 +294,14 @@ ANSWER = Answer(
             "arguments of loss_fn swapped",
             edit("= loss_fn(predictions, y)", "= loss_fn(y, predictions)"),
             "loss_fn gets its arguments in the wrong order: predictions first, then the targets.",
-            recognise=_raised("not implemented for 'Long'", lambda case: case["loss"] != "squared"),
+            recognise=raises("not implemented for 'Long'", lambda case: case["loss"] != "squared"),
         ),
         wrong(
             "examples counted by loader.dataset",
             edit("total_loss / n_examples", "total_loss / len(loader.dataset)"),
             "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
             "not every loader has that attribute: count the examples as they come, with len(y).",
-            recognise=_raised("no attribute 'dataset'", lambda case: not case["dataset"]),
+            recognise=raises("no attribute 'dataset'", lambda case: not case["dataset"]),
         ),
         wrong(
             "mean of batch means",

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -18,9 +19,7 @@ FORWARD = "        predictions = model(x)\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(batches, steps, **settings):
-        return accumulation_case(generator, batches, steps, **settings)
-
+    case = partial(accumulation_case, generator)
     return [
         case(6, 3, sizes=(3, 5, 4), batch_size=4, lr=0.3, momentum=0.9, stale=True),
         case(8, 2, sizes=(4, 3, 1), batch_size=3, lr=0.1, loss="squared", dataset=False),

@@ -44,11 +44,12 @@ SEED = 3
         (1.0, math.nan),
         (math.inf, -math.inf),
         (torch.tensor([1.0, 2.0]), torch.tensor([1.0, math.nan])),
+        (torch.tensor([math.inf]), torch.tensor([5.0])),
         (None, 0.0),
         (1.0, Foreign("numpy.float64")),
         (torch.ones(1), torch.ones(1, requires_grad=True)),
     ],
-    ids=range(16),
+    ids=range(17),
 )
 def test_what_is_not_the_same_differs(expected, got):
     assert difference(expected, got, 1e-5, 1e-8)
