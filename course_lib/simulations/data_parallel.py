@@ -6,9 +6,10 @@ as on several machines (``course_lib.data_parallel`` starts real ones). Only the
 """
 
 import copy
-import time
+import timeit
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -219,20 +220,15 @@ def _seconds() -> tuple[tuple[float, ...], tuple[float, ...]]:
     X, y = digits(size=28)
     X, y = X[:480], y[:480]
     model = MLP(784, 128, 10, seed=0)
-    compute, averaging = [], []
-    for workers in WORKERS:
-        rows = slice(0, len(X) // workers)
-        times = []
-        for _ in range(_TIMED):
-            start = time.perf_counter()
-            gradient = _gradient(model, X[rows], y[rows])
-            times.append(time.perf_counter() - start)
-        compute.append(min(times))
-        times = []
-        for _ in range(_TIMED):
-            start = time.perf_counter()
-            for g in gradient:
-                torch.stack([g] * workers).mean(dim=0)
-            times.append(time.perf_counter() - start)
-        averaging.append(min(times) if workers > 1 else 0.0)
-    return tuple(compute), tuple(averaging)
+    gradient = _gradient(model, X, y)
+
+    def average(workers: int) -> None:
+        for g in gradient:
+            torch.stack([g] * workers).mean(dim=0)
+
+    def seconds(work: Callable[..., object], *arguments: object) -> float:
+        return min(timeit.repeat(partial(work, *arguments), repeat=_TIMED, number=1))
+
+    parts = [len(X) // workers for workers in WORKERS]
+    compute = tuple(seconds(_gradient, model, X[:part], y[:part]) for part in parts)
+    return compute, (0.0, *(seconds(average, workers) for workers in WORKERS[1:]))
