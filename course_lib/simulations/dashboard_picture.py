@@ -218,17 +218,12 @@ def _draw_curves(artists: Artists, i: int, run: TrainingRun | None) -> None:
             artists[f"loss by {by} bad"][i].set_data([run.first_bad / unit], [high])
 
 
-def _history(run: TrainingRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Updates, losses and accuracies to draw: all of the first ones, because the logarithmic axis
+def _history(run: TrainingRun) -> np.ndarray:
+    """Updates, losses and accuracies to draw, ``[3, points]``: all of the first ones, because the logarithmic axis
     shows them far apart, then every n-th, and the current one."""
-    every = -(-len(run.updates) // _MOST_POINTS)
-    chosen = [*range(min(_ALL_OF_THE_FIRST, len(run.updates)))]
-    chosen += range(_ALL_OF_THE_FIRST, len(run.updates), every)
-    return (
-        np.array([*(run.updates[i] for i in chosen), run.steps], dtype=float),
-        np.array([*(run.losses[i] for i in chosen), run.loss]),
-        np.array([*(run.accuracies[i] for i in chosen), run.accuracy]),
-    )
+    every = -(-len(run.history) // _MOST_POINTS)
+    chosen = run.history[:_ALL_OF_THE_FIRST] + run.history[_ALL_OF_THE_FIRST::every]
+    return np.array([*chosen, (run.steps, run.loss, run.accuracy)]).T
 
 
 def _fit_axes(artists: Artists, runs: Sequence[TrainingRun]) -> None:
