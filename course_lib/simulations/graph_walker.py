@@ -4,6 +4,7 @@ Nodes and edges are ``loss.grad_fn`` and what ``next_functions`` leads to. Hooks
 the order of the walk and the gradients while a real ``backward()`` runs.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -56,13 +57,8 @@ class State:
     done: int
 
 
-class _Plain(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(2, 3), nn.Linear(3, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(torch.tanh(self.fc1(x)))
+def _plain() -> nn.Module:
+    return nn.Sequential(OrderedDict(fc1=nn.Linear(2, 3), tanh=nn.Tanh(), fc2=nn.Linear(3, 1)))
 
 
 class _Shortcut(nn.Module):
@@ -75,7 +71,7 @@ class _Shortcut(nn.Module):
         return self.fc3(hidden + self.fc2(hidden))
 
 
-_NETWORKS = {"plain": _Plain, "shortcut": _Shortcut}
+_NETWORKS = {"plain": _plain, "shortcut": _Shortcut}
 _MOST_NODES, _MOST_EDGES = 15, 15
 
 
