@@ -8,7 +8,7 @@ stays an error: "Run All" stops at it, and what it says of itself is the same.
 
 import re
 from collections.abc import Callable
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
 from types import MethodType, TracebackType
 from typing import Any
 
@@ -64,13 +64,12 @@ def advice_on(name: str) -> str:
 def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offset: int | None):
     """Show the error with its advice, in the words that a kernel sends as its traceback."""
     name = getattr(value, "name", None) or ""
-    in_the_cell = _depth(tb) == 2  # IPython's own frame, and the cell's
+    in_the_cell = len(list(walk_tb(tb))) == 2  # IPython's own frame, and the cell's
     advice = advice_on(name) if name.isidentifier() else ""
     if in_the_cell and _QUIZ_ANSWER.match(extract_tb(tb)[-1].line or ""):
         advice = f'The letter stands between quotes: "{name}".'
     if not in_the_cell and not advice:
-        shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
-        return None
+        return shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
     if advice and in_the_cell:
         lines = [f"{etype.__name__}: {value}", *wrap(advice, "  ")]
     else:
@@ -78,12 +77,4 @@ def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offse
         lines = [*lines, *wrap(advice or f"Does a cell above define it? {_RESTARTED}", "")]
     # IPython asks an exception first how it wants to be shown.
     value._render_traceback_ = MethodType(lambda self: lines, value)
-    shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
-    return None
-
-
-def _depth(tb: TracebackType | None) -> int:
-    depth = 0
-    while tb is not None:
-        depth, tb = depth + 1, tb.tb_next
-    return depth
+    return shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
