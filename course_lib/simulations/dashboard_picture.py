@@ -234,13 +234,8 @@ def _fit_axes(artists: Artists, runs: Sequence[TrainingRun]) -> None:
         (f for f in _LOSS_FLOORS if f <= min(run.lowest for run in runs)), _LOSS_FLOORS[-1]
     )
     for by, limits in (("epoch", (0, epochs)), ("update", (1, updates))):
-        loss_axes = artists[f"loss by {by}"][0].axes
-        accuracy_axes = artists[f"accuracy by {by}"][0].axes
-        for axes in (loss_axes, accuracy_axes):
-            if axes.get_xlim() != limits:
-                axes.set_xlim(limits)
-        if loss_axes.get_ylim() != (floor, top):
-            loss_axes.set_ylim(floor, top)
+        artists[f"loss by {by}"][0].axes.set(xlim=limits, ylim=(floor, top))
+        artists[f"accuracy by {by}"][0].axes.set(xlim=limits)
 
 
 def _first(ladder: Sequence[float], needed: float) -> float:

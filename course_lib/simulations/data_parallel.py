@@ -54,7 +54,6 @@ class State:
     run: Run
     alone: Run  # one worker with the whole batches
     compute_seconds: tuple[float, ...]  # by number of workers: one worker's share of a step
-    average_seconds: tuple[float, ...]
 
 
 class DataParallel:
@@ -73,7 +72,7 @@ class DataParallel:
         workers, average = int(settings["workers"]), bool(settings["average"])
         shards = settings["shards"]
         run, alone = train(workers, average, shards), train(1, True, shards)
-        return State(workers, average, shards, run, alone, *_seconds())
+        return State(workers, average, shards, run, alone, _seconds()[0])
 
     def layout(self, figure: Figure) -> Artists:
         losses, apart, cost = figure.subplots(1, 3, width_ratios=(1.35, 1, 0.9))

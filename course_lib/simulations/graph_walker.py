@@ -100,20 +100,17 @@ class GraphWalker:
         axes.axis("off")
         artists: dict[str, Any] = {"title": axes.set_title(" ")}
         arrow = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 1}
+        rounded = "round,pad=0,rounding_size=0.07"
         artists["edges"] = [
             axes.add_patch(FancyArrowPatch((0, 0), (1, 1), zorder=2, **arrow))
             for _ in range(_MOST_EDGES)
         ]
         artists["boxes"] = [
             axes.add_patch(
-                FancyBboxPatch(
-                    (0, 0), 1, 1, boxstyle="round,pad=0,rounding_size=0.07", mutation_aspect=1.3
-                )
+                FancyBboxPatch((0, 0), 1, 1, boxstyle=rounded, mutation_aspect=1.3, zorder=3)
             )
             for _ in range(_MOST_NODES)
         ]
-        for box in artists["boxes"]:
-            box.set_zorder(3)
         middle = {"ha": "center", "va": "center", "zorder": 4, "fontsize": 9.5}
         for key in ("names", "notes"):
             artists[key] = [axes.text(0, 0, "", **middle) for _ in range(_MOST_NODES)]
