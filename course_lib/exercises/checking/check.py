@@ -117,7 +117,9 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         progress.record(name, passed=result.state == RIGHT)
         if result.state == NOT_RIGHT and may_be_seen(name):
             result = replace(result, advice=f'{result.advice} or solution("{name}")')
-        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
+        if names := ", ".join(used_without_grading(subjects)):
+            missing = f"Grading does not have {names}: what needs it will not work there. "
+            result = replace(result, advice=missing + result.advice)
     return _fitting(result)
 
 
@@ -136,13 +138,6 @@ def examine(name: str, *subjects: Any) -> CheckResult:
         if not callable(subject)
     ]
     return _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
-
-
-def _missing_in_grading(subjects: tuple[Any, ...]) -> str:
-    names = used_without_grading(subjects)
-    if not names:
-        return ""
-    return f"Grading does not have {', '.join(names)}: what needs it will not work there. "
 
 
 def _fitting(result: CheckResult) -> CheckResult:
@@ -317,16 +312,15 @@ def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | 
     if not exercise.allowed_orders or not observation.events:
         return None
     own = "".join(observation.events)
-    longest = -1
-    for order in exercise.allowed_orders:
-        repeated = order * (len(own) // len(order) + 1)
-        same = next(
-            (i for i, (a, b) in enumerate(zip(own, repeated, strict=False)) if a != b), None
-        )
-        length = len(own) if same is None else same
-        if length > longest:
-            longest, best, difference = length, repeated, same
-    if difference is None:
+
+    def agree(order: str) -> int:
+        """How many of the learner's beats come before the first that differs."""
+        return next((i for i, beat in enumerate(own) if beat != order[i]), len(own))
+
+    repeated = [order * (len(own) // len(order) + 1) for order in exercise.allowed_orders]
+    best = max(repeated, key=agree)
+    difference = agree(best)
+    if difference == len(own):
         return None
     shown = max(2 * len(exercise.allowed_orders[0]), difference + 2)
     start = max(0, shown - 12)
