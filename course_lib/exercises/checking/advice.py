@@ -14,7 +14,7 @@ from typing import Any
 
 from course_lib import __all__ as offered
 from course_lib.display import in_ipython, wrap
-from course_lib.exercises import all_exercises
+from course_lib.exercises import owner_of
 from course_lib.quiz import all_questions
 
 _OF_SETUP = ("torch", *offered)
@@ -51,9 +51,8 @@ def advice_on(name: str) -> str:
             f"{name} comes from the set-up cell: run the first code cell of this notebook, then "
             "this one again."
         )
-    owners = [each.name for each in all_exercises().values() if name in each.subjects]
-    if owners or name in all_questions():
-        owner = owners[0] if owners else name
+    owner = owner_of(name) or (name if name in all_questions() else "")
+    if owner:
         return (
             f'{name} is not defined yet: run the cell that starts with "# EXERCISE {owner}", then '
             f"this one again. {_RESTARTED}"
