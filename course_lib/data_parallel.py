@@ -42,8 +42,14 @@ class Outcome:
 
     def distance(self) -> float:
         """The largest difference between a weight of one worker's model and the same of another's."""
-        first, *others = [nn.utils.parameters_to_vector(m.parameters()) for m in self.models]
-        return max(((first - other).abs().max().item() for other in others), default=0.0)
+        return distance(self.models)
+
+
+@torch.no_grad()
+def distance(models: Sequence[nn.Module]) -> float:
+    """The largest difference between a weight of the first model and the same of another; 0.0 for one."""
+    first, *others = [nn.utils.parameters_to_vector(model.parameters()) for model in models]
+    return max(((first - other).abs().max().item() for other in others), default=0.0)
 
 
 @dataclass(frozen=True)

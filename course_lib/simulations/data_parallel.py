@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from course_lib.beats import BACKWARD, BROWN, FORWARD, INK, LOSS, STEP
 from course_lib.data import digits, generator_of
+from course_lib.data_parallel import distance
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
 
@@ -193,7 +194,7 @@ def train(workers: int, average: bool, shards: str) -> Run:
                 for p, g in zip(replica.parameters(), gradient, strict=True):
                     p -= LR * g
         losses.append(_losses(replicas, X, y))
-        distances.append(_distance(replicas))
+        distances.append(distance(replicas))
     return Run(np.array(losses), np.array(distances))
 
 
@@ -204,12 +205,6 @@ def _gradient(model: nn.Module, x: Tensor, y: Tensor) -> list[Tensor]:
 @torch.no_grad()
 def _losses(replicas: list[nn.Module], X: Tensor, y: Tensor) -> list[float]:
     return [F.cross_entropy(replica(X), y).item() for replica in replicas]
-
-
-@torch.no_grad()
-def _distance(replicas: list[nn.Module]) -> float:
-    first, *others = [nn.utils.parameters_to_vector(r.parameters()) for r in replicas]
-    return max(((first - other).abs().max().item() for other in others), default=0.0)
 
 
 @lru_cache
