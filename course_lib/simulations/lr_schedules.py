@@ -13,15 +13,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import (
-    ConstantLR,
-    CosineAnnealingLR,
-    LinearLR,
-    LRScheduler,
-    OneCycleLR,
-    SequentialLR,
-    StepLR,
-)
+from torch.optim import lr_scheduler as schedulers
 
 from course_lib.beats import AZURE, BROWN, GREY, INK, STEP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
@@ -166,25 +158,25 @@ def _rates(name: str, *options: float) -> np.ndarray:
     return np.array(rates)
 
 
-def _cosine(optimizer: Optimizer) -> LRScheduler:
-    return CosineAnnealingLR(optimizer, T_max=STEPS)
+def _cosine(optimizer: Optimizer) -> schedulers.LRScheduler:
+    return schedulers.CosineAnnealingLR(optimizer, T_max=STEPS)
 
 
-def _warmup_and_cosine(optimizer: Optimizer, steps: int) -> LRScheduler:
+def _warmup_and_cosine(optimizer: Optimizer, steps: int) -> schedulers.LRScheduler:
     if steps == 0:
         return _cosine(optimizer)
     # LinearLR refuses to start at exactly 0.
-    warmup = LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
-    cosine = CosineAnnealingLR(optimizer, T_max=STEPS - steps)
-    return SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
+    warmup = schedulers.LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
+    cosine = schedulers.CosineAnnealingLR(optimizer, T_max=STEPS - steps)
+    return schedulers.SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
 
 
-_SCHEDULERS: dict[str, Callable[..., LRScheduler]] = {
-    "constant": lambda optimizer: ConstantLR(optimizer, factor=1.0),
+_SCHEDULERS: dict[str, Callable[..., schedulers.LRScheduler]] = {
+    "constant": lambda optimizer: schedulers.ConstantLR(optimizer, factor=1.0),
     "cosine": _cosine,
     # One step more than needed: the scheduler raises an error when stepped past its end.
-    "one-cycle": lambda optimizer: OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1),
-    "step": StepLR,
+    "one-cycle": lambda optimizer: schedulers.OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1),
+    "step": schedulers.StepLR,
     "warm-up + cosine": _warmup_and_cosine,
 }
 #: What a control changes.
