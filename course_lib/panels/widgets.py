@@ -88,12 +88,9 @@ class Panel:
 
     def _build_box(self) -> None:
         self._heading = widgets.HTML(markup.heading(self.simulation.title))
-        self._picture = widgets.HTML()
-        self._picture.add_class("course-picture")
-        self._sentence = widgets.HTML()
-        self._sentence.add_class("course-sentence")
-        self._status = widgets.HTML()
-        self._status.add_class("course-status")
+        self._picture = widgets.HTML().add_class("course-picture")
+        self._sentence = widgets.HTML().add_class("course-sentence")
+        self._status = widgets.HTML().add_class("course-status")
         for html in (self._heading, self._picture, self._sentence, self._status):
             html.layout.width = "auto"
         rows = [self._heading]
