@@ -8,25 +8,6 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = [
-    "another",
-    "before_after",
-    "check",
-    "check_own",
-    "check_quiz",
-    "hand_in",
-    "hint",
-    "keep_progress",
-    "outcome",
-    "panel",
-    "parts",
-    "predict",
-    "recall",
-    "set_up",
-    "solution",
-    "use_answers",
-]
-
 _HOME = {
     "another": "course_lib.drills",
     "before_after": "course_lib.gain",
@@ -45,6 +26,7 @@ _HOME = {
     "solution": "course_lib.exercises.checking.solutions",
     "use_answers": "course_lib.answers",
 }
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

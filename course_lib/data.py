@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from course_lib.known_state import in_known_state
+from course_lib.known_state import known_state
 
 
 def digits(size: int = 28) -> tuple[Tensor, Tensor]:
@@ -36,7 +36,7 @@ def digits(size: int = 28) -> tuple[Tensor, Tensor]:
 
 
 @lru_cache
-@in_known_state
+@known_state()
 def _digits(size: int) -> tuple[Tensor, Tensor]:
     pictures, labels = _pictures_and_labels()
     X = torch.tensor(pictures, dtype=torch.float32) / 16
@@ -61,7 +61,7 @@ def _pictures_and_labels() -> tuple[np.ndarray, np.ndarray]:
     return load_digits(return_X_y=True)
 
 
-@in_known_state
+@known_state()
 def circles(
     n: int = 160, noise: float = 0.1, generator: torch.Generator | None = None, seed: int = 0
 ) -> tuple[Tensor, Tensor]:
@@ -79,14 +79,14 @@ def circles(
     return X + noise * torch.randn(n, 2, generator=generator), y
 
 
-@in_known_state
+@known_state()
 def sine(n: int = 128) -> tuple[Tensor, Tensor]:
     """A curve: X ``[n, 1]`` evenly from -2 to 2, y = sin(2x), ``[n, 1]``, both float32."""
     X = torch.linspace(-2, 2, n).unsqueeze(1)
     return X, torch.sin(2 * X)
 
 
-@in_known_state
+@known_state()
 def regression(
     n: int = 128,
     slope: float = 2.0,

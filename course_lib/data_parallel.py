@@ -10,13 +10,13 @@ A worker is this module, run as ``python -m course_lib.data_parallel FOLDER RANK
 
 import copy
 import os
-import queue
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +42,14 @@ class Outcome:
 
     def distance(self) -> float:
         """The largest difference between a weight of one worker's model and the same of another's."""
-        first, *others = [nn.utils.parameters_to_vector(m.parameters()) for m in self.models]
-        return max(((first - other).abs().max().item() for other in others), default=0.0)
+        return distance(self.models)
+
+
+@torch.no_grad()
+def distance(models: Sequence[nn.Module]) -> float:
+    """The largest difference between a weight of the first model and the same of another; 0.0 for one."""
+    first, *others = [nn.utils.parameters_to_vector(model.parameters()) for model in models]
+    return max(((first - other).abs().max().item() for other in others), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -163,26 +169,17 @@ def _start(folder: Path, rank: int, port: int) -> subprocess.Popen:
 
 def _wait_for(workers: list[subprocess.Popen], folder: Path, seconds: float) -> None:
     """Until all are done. Raises ``_NoProcesses`` with the first that fails, or when time is up."""
-    ended: queue.Queue[int] = queue.Queue()
-
-    def watch(rank: int) -> None:
-        workers[rank].wait()
-        ended.put(rank)
-
-    for rank in range(len(workers)):
-        threading.Thread(target=watch, args=(rank,), daemon=True).start()
-    clock = threading.Timer(seconds, ended.put, (-1,))
-    clock.daemon = True
-    clock.start()
+    pool = ThreadPoolExecutor(len(workers))
+    ends = {pool.submit(worker.wait): rank for rank, worker in enumerate(workers)}
     try:
-        for _ in workers:
-            rank = ended.get()
-            if rank < 0:
-                raise _NoProcesses(f"the workers were not done after {seconds:g} s")
-            if workers[rank].returncode != 0:
-                raise _NoProcesses(f"worker {rank} failed ({_last_words(folder / f'{rank}.err')})")
+        for end in as_completed(ends, seconds):
+            if end.result() != 0:
+                errors = folder / f"{ends[end]}.err"
+                raise _NoProcesses(f"worker {ends[end]} failed ({_last_words(errors)})")
+    except TimeoutError:
+        raise _NoProcesses(f"the workers were not done after {seconds:g} s") from None
     finally:
-        clock.cancel()
+        pool.shutdown(wait=False)
 
 
 def _end(workers: list[subprocess.Popen]) -> None:

@@ -2,19 +2,14 @@
 
 A learner's cell may have left gradients switched off, another default device or dtype, an autocast
 that was never left. Panels and the course's data do not inherit it; afterwards all is as it was.
-Used by ``simulations.load`` and by ``data``.
+Used by ``simulations.load`` and by ``data``; ``@known_state()`` runs a function so at each call.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 import torch
-
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
 
 
 @contextmanager
@@ -38,14 +33,3 @@ def known_state() -> Iterator[None]:
             stack.callback(torch.set_num_threads, threads)
             torch.set_num_threads(1)
         yield
-
-
-def in_known_state(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """``function``, run in the known state each time that it is called."""
-
-    @wraps(function)
-    def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
-        with known_state():
-            return function(*arguments, **options)
-
-    return run

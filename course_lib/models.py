@@ -4,7 +4,7 @@ Called by the chapters and the simulations. Nothing here touches the global rand
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import pairwise
 
 import torch
@@ -27,21 +27,14 @@ class MLP(nn.Module):
         super().__init__()
         if len(sizes) < 2:
             raise ValueError(f"an MLP needs at least two sizes, inputs and outputs, not {sizes}")
-        if seed is None:
-            self.layers = _stack(sizes, activation)
-        else:
-            with seeded(seed):
-                self.layers = _stack(sizes, activation)
+        layers: list[nn.Module] = []
+        with nullcontext() if seed is None else seeded(seed):
+            for inputs, outputs in pairwise(sizes):
+                layers += [nn.Linear(inputs, outputs), activation()]
+        self.layers = nn.Sequential(*layers[:-1])
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
-
-
-def _stack(sizes: tuple[int, ...], activation: Callable[[], nn.Module]) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for inputs, outputs in pairwise(sizes):
-        layers += [nn.Linear(inputs, outputs), activation()]
-    return nn.Sequential(*layers[:-1])
 
 
 @contextmanager

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-_FOLDER = "pytorch-training-loop-course"
+FOLDER = "pytorch-training-loop-course"
 _FILE = "progress.jsonl"
 #: Far more than a course's events; a file that is longer is not ours.
-_MOST_BYTES = 4 * 2**20
+MOST_BYTES = 4 * 2**20
 #: What could not be written, by the file it was meant for: it counts until the kernel ends.
 _unwritten: dict[Path, list[bytes]] = {}
 
@@ -76,7 +76,7 @@ def home() -> Path:
         base = "~/Library/Application Support"
     else:
         base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(os.path.expanduser(base)) / _FOLDER
+    return Path(os.path.expanduser(base)) / FOLDER
 
 
 def path() -> Path:
@@ -217,7 +217,7 @@ def _reviewed(before: Record, event: Mapping[str, Any]) -> Record:
 def _lines(file: Path) -> list[bytes]:
     try:
         with open(file, "rb") as journal:
-            return journal.read(_MOST_BYTES).splitlines()
+            return journal.read(MOST_BYTES).splitlines()
     except OSError:
         return []
 

@@ -13,7 +13,6 @@ by hand (``p.grad = None``) or moves weights without the optimizer.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import torch
@@ -70,22 +69,17 @@ class LoopRecorder:
         return [event for event in self.events if event.kind == kind]
 
     def __enter__(self) -> Self:
-        self._undo.append(self.model.register_forward_pre_hook(self._before_forward).remove)
+        self._undo.append(self.model.register_forward_pre_hook(self._settle).remove)
         self._undo.append(self.model.register_forward_hook(self._after_forward).remove)
         self._watch_zero_grad(self.model)
         if self.optimizer is not None:
             self._watch_zero_grad(self.optimizer)
-            before = self.optimizer.register_step_pre_hook(self._before_step)
+            before = self.optimizer.register_step_pre_hook(self._settle)
             after = self.optimizer.register_step_post_hook(self._after_step)
             self._undo += [before.remove, after.remove]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._settle()
         while self._undo:
             self._undo.pop()()
@@ -95,14 +89,11 @@ class LoopRecorder:
         self.events.append(event)
         return event
 
-    def _settle(self) -> None:
+    def _settle(self, *_: object) -> None:
         """The end of backward cannot be hooked: its norms are read at the next event."""
         if self._awaits_norms is not None:
             self._awaits_norms.grad_norms = layer_norms(self.model, "grad")
             self._awaits_norms = None
-
-    def _before_forward(self, module: nn.Module, inputs: tuple) -> None:
-        self._settle()
 
     def _after_forward(self, module: nn.Module, inputs: tuple, output: Any) -> None:
         self._note("forward", training=module.training)
@@ -136,9 +127,6 @@ class LoopRecorder:
 
         owner.zero_grad = zero_grad
         self._undo.append(lambda: delattr(owner, "zero_grad"))
-
-    def _before_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
-        self._settle()
 
     def _after_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         self._note("step", weight_norms=layer_norms(self.model, "weight"))

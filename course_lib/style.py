@@ -5,10 +5,10 @@ Colours with a meaning are not here but in ``course_lib.beats``.
 """
 
 import warnings
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
 
 import matplotlib
 
@@ -63,17 +63,17 @@ _OF_THE_SESSION = (
     "backend", "interactive", "toolbar", "timezone", "webagg", "tk.", "docstring.", "date.epoch",
     "figure.max_open_warning", "figure.raise_window", "savefig.directory",
 )  # fmt: skip
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
 
 
-def house_style() -> AbstractContextManager[None]:
+@contextmanager
+def house_style() -> Iterator[None]:
     """Matplotlib's settings as the course wants them, until the ``with`` block ends.
 
     They start from Matplotlib's own defaults: a learner's matplotlibrc may ask for LaTeX, which is
     not installed, or for a dark background.
     """
-    return matplotlib.rc_context(_defaults() | HOUSE_STYLE)
+    with matplotlib.rc_context(_defaults() | HOUSE_STYLE):
+        yield
 
 
 @cache
@@ -88,14 +88,3 @@ def _defaults() -> dict[str, Any]:
                 with suppress(matplotlib.MatplotlibDeprecationWarning):
                     found[name] = matplotlib.rcParamsDefault[name]
     return found
-
-
-def in_house_style(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
-    """``function``, run in the house style each time that it is called."""
-
-    @wraps(function)
-    def run(*arguments: _Parameters.args, **options: _Parameters.kwargs) -> _Result:
-        with house_style():
-            return function(*arguments, **options)
-
-    return run

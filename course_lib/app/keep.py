@@ -11,8 +11,6 @@ from course_lib.errors import Problem
 
 #: Where Colab shows a learner's own Drive, once it is mounted.
 DRIVE = "/content/drive/MyDrive"
-_FOLDER = "pytorch-training-loop-course"
-_MOST_BYTES = 4 * 2**20
 
 
 def export_to(file: Path) -> int:
@@ -31,7 +29,7 @@ def export_to(file: Path) -> int:
 def import_from(file: Path) -> int:
     """Add what ``file`` holds to the record; returns the exit status."""
     try:
-        if file.stat().st_size > _MOST_BYTES:
+        if file.stat().st_size > progress.MOST_BYTES:
             raise Problem(f"{file} is too large to be an exported record")
         added = progress.merge(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,7 +52,7 @@ def keep_progress(folder: str = DRIVE) -> None:
         )
         return
     here = progress.export()
-    os.environ["COURSE_HOME"] = str(Path(folder) / _FOLDER)
+    os.environ["COURSE_HOME"] = str(Path(folder) / progress.FOLDER)
     if here:
         progress.merge(here)
     show(Text(f"Your progress is kept in {progress.path()}."))

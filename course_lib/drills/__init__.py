@@ -23,13 +23,13 @@ Numbers = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Template:
-    """A kind of question. ``draw`` makes numbers, ``ask`` the question; ``by_hand`` is the answer by the
-    formula of the chapter and ``by_torch`` what PyTorch computes; ``why`` says how, once it is answered.
-    An answer is right within ``rtol`` of it."""
+    """A kind of question. ``draw`` makes numbers, which ``question`` has in braces; ``by_hand`` is the
+    answer by the formula of the chapter and ``by_torch`` what PyTorch computes; ``why`` says how, once
+    it is answered. An answer is right within ``rtol`` of it."""
 
     name: str
     draw: Callable[[random.Random], Numbers]
-    ask: Callable[[Numbers], str]
+    question: str
     by_hand: Callable[[Numbers], float]
     by_torch: Callable[[Numbers], float]
     why: Callable[[Numbers], str]
@@ -38,6 +38,10 @@ class Template:
     def numbers(self, seed: int) -> Numbers:
         """The numbers of the question with this seed."""
         return self.draw(random.Random(f"{self.name} {seed}"))
+
+    def ask(self, numbers: Numbers) -> str:
+        """The question with these numbers."""
+        return self.question.format_map(numbers)
 
     def accepts(self, answer: float, right: float) -> bool:
         """Whether ``answer`` is near enough; whole numbers have to be exact."""

@@ -41,10 +41,8 @@ TEMPLATES = (
     Template(
         "clipping",
         _draw_norm,
-        lambda n: (
-            f"A gradient is [{n['a']}, {n['b']}], and clipping allows a norm of {n['limit']}. What "
-            "is its first entry after clipping?"
-        ),
+        "A gradient is [{a}, {b}], and clipping allows a norm of {limit}. What is its first entry "
+        "after clipping?",
         lambda n: n["a"] * n["limit"] / n["length"],
         _clipped,
         lambda n: (
@@ -54,10 +52,8 @@ TEMPLATES = (
     Template(
         "first leap",
         _draw_losses,
-        lambda n: (
-            f"The losses of a run are {n['losses']}. Which step is the first with more than 3 times the "
-            "smallest loss before it? Count from 0."
-        ),
+        "The losses of a run are {losses}. Which step is the first with more than 3 times the "
+        "smallest loss before it? Count from 0.",
         _first_leap,
         _first_leap_by_torch,
         lambda n: "Compare each loss with 3 times the smallest one before it.",

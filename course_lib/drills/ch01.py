@@ -48,10 +48,8 @@ TEMPLATES = (
     Template(
         "parameters",
         _draw_sizes,
-        lambda n: (
-            f"A network is Linear({n['n_in']}, {n['hidden']}), ReLU, Linear({n['hidden']}, {n['out']}). "
-            "How many numbers does it learn?"
-        ),
+        "A network is Linear({n_in}, {hidden}), ReLU, Linear({hidden}, {out}). How many numbers "
+        "does it learn?",
         lambda n: (n["n_in"] + 1) * n["hidden"] + (n["hidden"] + 1) * n["out"],
         _count,
         lambda n: (
@@ -62,10 +60,8 @@ TEMPLATES = (
     Template(
         "one unit",
         _draw_unit,
-        lambda n: (
-            f"A unit with the weights {n['w']} and the bias {n['b']} gets the input {n['x']}. What "
-            "comes out after the ReLU?"
-        ),
+        "A unit with the weights {w} and the bias {b} gets the input {x}. What comes out after "
+        "the ReLU?",
         lambda n: max(0, _sum(n)),
         _unit,
         lambda n: (

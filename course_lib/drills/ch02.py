@@ -38,9 +38,7 @@ TEMPLATES = (
     Template(
         "squared error",
         _draw_errors,
-        lambda n: (
-            f"What is the mean squared error of the prediction {n['prediction']} for {n['target']}?"
-        ),
+        "What is the mean squared error of the prediction {prediction} for {target}?",
         lambda n: sum(_squares(n)) / 4,
         _mse,
         lambda n: f"The squared differences are {_squares(n)}; take their mean.",
@@ -48,10 +46,8 @@ TEMPLATES = (
     Template(
         "cross-entropy",
         _draw_logits,
-        lambda n: (
-            f"Of {n['classes']} classes the right one has the logit {n['logit']}, all others have 0. "
-            "What is the cross-entropy, to three decimals?"
-        ),
+        "Of {classes} classes the right one has the logit {logit}, all others have 0. What is the "
+        "cross-entropy, to three decimals?",
         lambda n: math.log(math.exp(n["logit"]) + n["classes"] - 1) - n["logit"],
         _cross_entropy,
         lambda n: (

@@ -32,10 +32,8 @@ TEMPLATES = (
     Template(
         "slope",
         _draw,
-        lambda n: (
-            f"The loss is (w * x + b - t)^2 with w = {n['w']}, b = {n['b']}, x = {n['x'][0]} and "
-            f"t = {n['t'][0]}. What is w.grad after backward()?"
-        ),
+        "The loss is (w * x + b - t)^2 with w = {w}, b = {b}, x = {x[0]} and t = {t[0]}. What is "
+        "w.grad after backward()?",
         lambda n: _slope(n, 0),
         lambda n: _gradient(n, 1),
         lambda n: "dL/dw = 2 * x * (w * x + b - t): the chain rule.",
@@ -43,11 +41,9 @@ TEMPLATES = (
     Template(
         "not cleared",
         _draw,
-        lambda n: (
-            f"The loss is (w * x + b - t)^2 with w = {n['w']} and b = {n['b']}. You call backward() for "
-            f"x = {n['x'][0]}, t = {n['t'][0]} and again for x = {n['x'][1]}, t = {n['t'][1]}, without "
-            "zero_grad(). What is w.grad?"
-        ),
+        "The loss is (w * x + b - t)^2 with w = {w} and b = {b}. You call backward() for x = "
+        "{x[0]}, t = {t[0]} and again for x = {x[1]}, t = {t[1]}, without zero_grad(). What is "
+        "w.grad?",
         lambda n: _slope(n, 0) + _slope(n, 1),
         lambda n: _gradient(n, 2),
         lambda n: f"backward() adds: {_slope(n, 0)} + {_slope(n, 1)}.",

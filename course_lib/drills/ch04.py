@@ -34,10 +34,8 @@ TEMPLATES = (
     Template(
         "sgd",
         _draw,
-        lambda n: (
-            f"A weight is {n['w']}, its gradient {n['g']}, the learning rate {n['lr']}. What is the weight "
-            "after one step of plain SGD?"
-        ),
+        "A weight is {w}, its gradient {g}, the learning rate {lr}. What is the weight after one "
+        "step of plain SGD?",
         lambda n: n["w"] - n["lr"] * n["g"],
         lambda n: _after(n, torch.optim.SGD, 1),
         lambda n: f"{n['w']} - {n['lr']} * ({n['g']}): against the gradient.",
@@ -45,10 +43,8 @@ TEMPLATES = (
     Template(
         "momentum",
         _draw,
-        lambda n: (
-            f"SGD with momentum {n['momentum']} and lr {n['lr']} starts at {n['w']} and meets the gradient "
-            f"{n['g']} twice. Where is the weight after two steps?"
-        ),
+        "SGD with momentum {momentum} and lr {lr} starts at {w} and meets the gradient {g} twice. "
+        "Where is the weight after two steps?",
         lambda n: n["w"] - n["lr"] * n["g"] * (2 + n["momentum"]),
         lambda n: _after(n, torch.optim.SGD, 2, momentum=n["momentum"]),
         lambda n: (
@@ -59,10 +55,8 @@ TEMPLATES = (
     Template(
         "adam's first step",
         _draw,
-        lambda n: (
-            f"A weight is {n['w']}, its gradient {n['g']}. Where is it after the very first step of Adam "
-            f"with lr {n['lr']}?"
-        ),
+        "A weight is {w}, its gradient {g}. Where is it after the very first step of Adam with lr "
+        "{lr}?",
         lambda n: n["w"] - n["lr"] * _sign(n["g"]),
         lambda n: _after(n, torch.optim.Adam, 1),
         lambda n: "The first step of Adam has the length lr, whatever the gradient's length is.",

@@ -25,7 +25,8 @@ def _mean(numbers: Numbers) -> float:
 
 
 def _draw_accumulation(rng: random.Random) -> Numbers:
-    return {"gradients": [rng.randint(-6, 9) for _ in range(rng.choice((2, 4)))]}
+    count = rng.choice((2, 4))
+    return {"count": count, "gradients": [rng.randint(-6, 9) for _ in range(count)]}
 
 
 def _accumulated(numbers: Numbers) -> float:
@@ -39,10 +40,8 @@ TEMPLATES = (
     Template(
         "mean loss",
         _draw_batches,
-        lambda n: (
-            f"Batches of {n['sizes']} examples have the mean losses {n['losses']}. What is the mean loss "
-            "per example of the epoch?"
-        ),
+        "Batches of {sizes} examples have the mean losses {losses}. What is the mean loss per "
+        "example of the epoch?",
         lambda n: (
             sum(s * v for s, v in zip(n["sizes"], n["losses"], strict=True)) / sum(n["sizes"])
         ),
@@ -54,14 +53,12 @@ TEMPLATES = (
     Template(
         "accumulation",
         _draw_accumulation,
-        lambda n: (
-            f"You accumulate over {len(n['gradients'])} equally large batches, whose own gradients of a "
-            f"weight are {n['gradients']}. With each loss divided as it should be, what is .grad before the step?"
-        ),
-        lambda n: sum(n["gradients"]) / len(n["gradients"]),
+        "You accumulate over {count} equally large batches, whose own gradients of a weight are "
+        "{gradients}. With each loss divided as it should be, what is .grad before the step?",
+        lambda n: sum(n["gradients"]) / n["count"],
         _accumulated,
         lambda n: (
-            f"backward() adds them; each loss is divided by {len(n['gradients'])}, so the sum is a mean."
+            f"backward() adds them; each loss is divided by {n['count']}, so the sum is a mean."
         ),
     ),
 )

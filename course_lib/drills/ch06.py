@@ -29,10 +29,8 @@ TEMPLATES = (
     Template(
         "updates",
         _draw,
-        lambda n: (
-            f"{n['n']} examples, batches of {n['batch_size']}, drop_last={n['drop_last']}. How many "
-            "updates does an epoch make?"
-        ),
+        "{n} examples, batches of {batch_size}, drop_last={drop_last}. How many updates does an "
+        "epoch make?",
         lambda n: n["n"] // n["batch_size"] + (n["n"] % n["batch_size"] > 0 and not n["drop_last"]),
         lambda n: len(_loader(n, n["drop_last"])),
         lambda n: (
@@ -43,10 +41,8 @@ TEMPLATES = (
     Template(
         "last batch",
         _draw,
-        lambda n: (
-            f"{n['n']} examples, batches of {n['batch_size']}, drop_last=False. How many examples has the "
-            "last batch?"
-        ),
+        "{n} examples, batches of {batch_size}, drop_last=False. How many examples has the last "
+        "batch?",
         _rest,
         lambda n: len(list(_loader(n, False))[-1][0]),
         lambda n: (

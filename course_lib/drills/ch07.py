@@ -43,10 +43,8 @@ TEMPLATES = (
     Template(
         "updates of a run",
         _draw_updates,
-        lambda n: (
-            f"{n['n']} examples, batch size {n['batch_size']}, {n['epochs']} epochs. How many updates does "
-            "the run make?"
-        ),
+        "{n} examples, batch size {batch_size}, {epochs} epochs. How many updates does the run "
+        "make?",
         lambda n: -(-n["n"] // n["batch_size"]) * n["epochs"],
         _updates,
         lambda n: (
@@ -57,10 +55,8 @@ TEMPLATES = (
     Template(
         "accuracy",
         _draw_accuracy,
-        lambda n: (
-            f"Five examples have the logits {n['logits']} and the labels {n['labels']}. What is the "
-            "accuracy, as a fraction?"
-        ),
+        "Five examples have the logits {logits} and the labels {labels}. What is the accuracy, as "
+        "a fraction?",
         lambda n: sum(_right(n)) / 5,
         _accuracy,
         lambda n: f"The largest logit is the right one in {sum(_right(n))} of 5 rows.",

@@ -43,10 +43,8 @@ TEMPLATES = (
     Template(
         "step schedule",
         _draw_step,
-        lambda n: (
-            f"StepLR starts at {n['lr']} and multiplies by {n['gamma']} every {n['every']} epochs. What is "
-            f"the rate after {n['epoch']} steps of the scheduler?"
-        ),
+        "StepLR starts at {lr} and multiplies by {gamma} every {every} epochs. What is the rate "
+        "after {epoch} steps of the scheduler?",
         lambda n: n["lr"] * n["gamma"] ** (n["epoch"] // n["every"]),
         lambda n: _rate(n, lr_scheduler.StepLR, n["epoch"], step_size=n["every"], gamma=n["gamma"]),
         lambda n: (
@@ -56,10 +54,8 @@ TEMPLATES = (
     Template(
         "cosine schedule",
         _draw_cosine,
-        lambda n: (
-            f"CosineAnnealingLR goes from {n['lr']} to 0 in {n['total']} steps. What is the rate after "
-            f"{n['step']} of them, to three decimals?"
-        ),
+        "CosineAnnealingLR goes from {lr} to 0 in {total} steps. What is the rate after {step} of "
+        "them, to three decimals?",
         lambda n: n["lr"] * (1 + math.cos(math.pi * n["step"] / n["total"])) / 2,
         lambda n: _rate(n, lr_scheduler.CosineAnnealingLR, n["step"], T_max=n["total"]),
         lambda n: "lr * (1 + cos(pi * step / total)) / 2.",

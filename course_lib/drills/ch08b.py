@@ -46,10 +46,8 @@ TEMPLATES = (
     Template(
         "underflow",
         _draw_power,
-        lambda n: (
-            f"A gradient is 2^-{n['power']}. The loss is scaled by 2^k. What is the smallest k with which "
-            "float16 holds the gradient exactly?"
-        ),
+        "A gradient is 2^-{power}. The loss is scaled by 2^k. What is the smallest k with which "
+        "float16 holds the gradient exactly?",
         lambda n: n["power"] - 24,
         _smallest_shift,
         lambda n: f"The smallest number of float16 is 2^-24, so k = {n['power']} - 24.",
@@ -57,10 +55,8 @@ TEMPLATES = (
     Template(
         "scale",
         _draw_scaler,
-        lambda n: (
-            f"A GradScaler starts at 2^{n['start']} with growth_interval={n['interval']}. After {n['good']} "
-            f"good steps come {n['bad']} with an inf. What is the scale then, as a number?"
-        ),
+        "A GradScaler starts at 2^{start} with growth_interval={interval}. After {good} good "
+        "steps come {bad} with an inf. What is the scale then, as a number?",
         lambda n: 2.0 ** (n["start"] + n["good"] // n["interval"] - n["bad"]),
         _scale,
         lambda n: (

@@ -41,10 +41,8 @@ TEMPLATES = (
     Template(
         "rows",
         _draw_picture,
-        lambda n: (
-            f"A batch [{n['n']}, {n['side']}, {n['side']}] goes into a linear layer without being flattened, "
-            "and the error names the shape of mat1. How many rows has it?"
-        ),
+        "A batch [{n}, {side}, {side}] goes into a linear layer without being flattened, and the "
+        "error names the shape of mat1. How many rows has it?",
         lambda n: n["n"] * n["side"],
         _rows,
         lambda n: f"Every row of pixels is taken for an example: {n['n']} * {n['side']}.",
@@ -52,10 +50,8 @@ TEMPLATES = (
     Template(
         "early stopping",
         _draw_patience,
-        lambda n: (
-            f"Validation losses would be {n['losses']}. With patience {n['patience']}, which epoch is the last "
-            "that runs? Count from 0."
-        ),
+        "Validation losses would be {losses}. With patience {patience}, which epoch is the last "
+        "that runs? Count from 0.",
         _last_epoch,
         _last_epoch_by_torch,
         lambda n: f"It stops after {n['patience']} epochs in a row without a new smallest loss.",

@@ -38,10 +38,8 @@ TEMPLATES = (
     Template(
         "shard",
         _draw_shards,
-        lambda n: (
-            f"{n['n']} examples are shared out to {n['world']} processes, drop_last={n['drop_last']}. How "
-            "many does each get?"
-        ),
+        "{n} examples are shared out to {world} processes, drop_last={drop_last}. How many does "
+        "each get?",
         lambda n: n["n"] // n["world"] if n["drop_last"] else -(-n["n"] // n["world"]),
         _shard,
         lambda n: (
@@ -52,9 +50,7 @@ TEMPLATES = (
     Template(
         "averaged gradients",
         _draw_gradients,
-        lambda n: (
-            f"Replicas have the gradients {n['gradients']} for one weight. What is it after averaging?"
-        ),
+        "Replicas have the gradients {gradients} for one weight. What is it after averaging?",
         lambda n: sum(g or 0 for g in n["gradients"]) / len(n["gradients"]),
         _averaged,
         lambda n: (

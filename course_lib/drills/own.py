@@ -73,14 +73,12 @@ def check_own(id: str, value: Any) -> None:
         fail_validation(found)
         return
     asked = own_template(id).ask(own_numbers(id, answer.name))
-    lines = [f'The question of "{answer.name}": {asked}']
-    if answer.number is None:
-        lines.append(f'Write the number behind your name: {id} = "{answer.name}: 1.5"')
-        show(Text("\n".join(lines)))
-        fail_validation(f"{id}: there is no number yet")
-    else:
-        lines.append(
+    said = f'Write the number behind your name: {id} = "{answer.name}: 1.5"'
+    if answer.number is not None:
+        said = (
             f"\u2713 {answer.number:.10g} is noted. It counts if you hand in as "
             f'"{answer.name}"; grading says whether it is right.'
         )
-        show(Text("\n".join(lines)))
+    show(Text(f'The question of "{answer.name}": {asked}\n{said}'))
+    if answer.number is None:
+        fail_validation(f"{id}: there is no number yet")

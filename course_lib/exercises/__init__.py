@@ -55,5 +55,10 @@ def name_of(given: Any) -> str:
     name = given if isinstance(given, str) else getattr(given, "__name__", None)
     if not isinstance(name, str) or not name:
         raise LookupError('Which exercise? Write its name in quotes, like hint("fit").')
-    owners = [each.name for each in all_exercises().values() if name in each.subjects]
-    return owners[0] if owners else name
+    return owner_of(name) or name
+
+
+def owner_of(subject: str) -> str:
+    """The exercise in whose cell ``subject`` is defined; "" when there is none."""
+    owners = (each.name for each in all_exercises().values() if subject in each.subjects)
+    return next(owners, "")

@@ -8,7 +8,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,7 @@ def _conclude(
         title = f"\u25cb {chapter.id}: nothing is answered yet in {looked_at}"
         done = "So no file was made. Run this cell when you are done."
         return Report(title, GREY, items, (*_not_what_ran(current.content), done))
-    notes = [*_not_what_ran(current.content), *_mentions(current.content)]
-    notes += _packages(current.content)
+    notes = [*_not_what_ran(current.content), *_concerns(current.content)]
     notes += _write(chapter, current, not open_items, record)
     if open_items:
         title = f"\u2717 {chapter.id}: {open_items} of {len(items)} need attention in {looked_at}"
@@ -129,12 +128,12 @@ def _line(item: Item) -> str:
     return f"{_SYMBOL[item.state]} {item.name}: {item.text}"
 
 
-def _not_what_ran(notebook: Mapping[str, Any]) -> list[str]:
+def _not_what_ran(notebook: Mapping[str, Any]) -> Iterator[str]:
     """Exercises whose cell ran in this kernel with another text than the notebook has. A cell is
     known by its first line: of one that has lost it, nothing is said."""
     shell = in_ipython()
     if shell is None:
-        return []
+        return
     kept = {source_of(cell).strip() for cell in notebook["cells"] if isinstance(cell, Mapping)}
     marked = {name for source in kept for name in _marked(source)}
     last_run: dict[str, str] = {}
@@ -142,36 +141,28 @@ def _not_what_ran(notebook: Mapping[str, Any]) -> list[str]:
         for name in _marked(source):
             last_run[name] = source.strip()
     names = [name for name, source in last_run.items() if name in marked and source not in kept]
-    if not names:
-        return []
-    return [
-        f"! What you last ran for {', '.join(names)} is not what is in the notebook. Save it "
-        "(Ctrl+S), then run this cell again."
-    ]
+    if names:
+        yield (
+            f"! What you last ran for {', '.join(names)} is not what is in the notebook. Save it "
+            "(Ctrl+S), then run this cell again."
+        )
 
 
 def _marked(source: str) -> list[str]:
     return _MARKER.findall("\n".join(source.split("\n")[:5]))
 
 
-def _mentions(notebook: Mapping[str, Any]) -> list[str]:
-    lines = personal_lines(notebook)
-    if not lines:
-        return []
-    return [
-        f"! Your notebook contains a folder or address that may identify you ({'; '.join(lines[:3])})."
-    ]
-
-
-def _packages(notebook: Mapping[str, Any]) -> list[str]:
+def _concerns(notebook: Mapping[str, Any]) -> Iterator[str]:
+    """What is personal in the text, and which imports grading does not have."""
+    if lines := personal_lines(notebook):
+        shown = "; ".join(lines[:3])
+        yield f"! Your notebook contains a folder or address that may identify you ({shown})."
     cells = [cell for cell in notebook["cells"] if isinstance(cell, Mapping)]
-    names = not_in_grading(source_of(c) for c in cells if c.get("cell_type") == "code")
-    if not names:
-        return []
-    return [
-        f"! Grading does not have {', '.join(names)}: the import is left out there, and what needs "
-        "it does not work. Solve the exercises without it."
-    ]
+    if names := not_in_grading(source_of(c) for c in cells if c.get("cell_type") == "code"):
+        yield (
+            f"! Grading does not have {', '.join(names)}: the import is left out there, and what needs "
+            "it does not work. Solve the exercises without it."
+        )
 
 
 # --- the copy -----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,7 @@ def take_inventory(chapter: Chapter, cells: Iterable[Cell]) -> list[Item]:
     subjects = {each.name: each.subjects for each in chapter_exercises(chapter)}
     questions = [question.id for question in chapter_questions(chapter)]
     own = chapter.own_question
-    if any(own in (*_names_given(cell), *_names_marked(cell)) for cell in cells):
+    if any(own in _names_on(cell) for cell in cells):
         questions.append(own)
     subjects |= {name: (name,) for name in questions}
     found = _sort(subjects, cells)
@@ -51,12 +51,10 @@ def take_inventory(chapter: Chapter, cells: Iterable[Cell]) -> list[Item]:
 
 def _sort(subjects: Mapping[str, tuple[str, ...]], cells: list[Cell]) -> dict[str, list[Cell]]:
     """The cells of each exercise, and under ``name__test`` those of each check."""
-    known = {name: name for name in subjects} | {name + _TEST: name + _TEST for name in subjects}
     owners = {subject: name for name, own in subjects.items() for subject in own}
-    ways: tuple[Callable[[Cell], Iterable[str]], ...] = (_names_given, _names_marked)
-    found: dict[str, list[Cell]] = {name: [] for name in known}
+    found: dict[str, list[Cell]] = {key: [] for name in subjects for key in (name, name + _TEST)}
     for cell in cells:
-        names = [name for way in ways for name in way(cell) if name in known]
+        names = [name for name in _names_on(cell) if name in found]
         if not names and cell.get("cell_type") == "code":
             names = [owners[name] for name in defined_names(source_of(cell)) if name in owners]
         if names:
@@ -64,18 +62,15 @@ def _sort(subjects: Mapping[str, tuple[str, ...]], cells: list[Cell]) -> dict[st
     return found
 
 
-def _names_given(cell: Cell) -> Iterable[str]:
-    """By the cell's own id, Colab's copy of it, and nbgrader's name for it."""
+def _names_on(cell: Cell) -> list[str]:
+    """By the cell's own id, Colab's copy of it, nbgrader's name for it, and its marker."""
     metadata = metadata_of(cell)
     nbgrader = metadata.get("nbgrader")
     given = [cell.get("id"), metadata.get("id")]
     given.append(nbgrader.get("grade_id") if isinstance(nbgrader, Mapping) else None)
-    return [name for name in given if isinstance(name, str)]
-
-
-def _names_marked(cell: Cell) -> Iterable[str]:
     first = "\n".join(source_of(cell).split("\n")[:5])
-    return [name if kind == "EXERCISE" else name + _TEST for kind, name in _MARKER.findall(first)]
+    marked = [name if kind == "EXERCISE" else name + _TEST for kind, name in _MARKER.findall(first)]
+    return [*(name for name in given if isinstance(name, str)), *marked]
 
 
 def _item(name: str, cells: list[Cell], checks: list[Cell], is_question: bool) -> Item:

@@ -60,12 +60,9 @@ class Canvas:
         """The picture of ``state`` as an opaque PNG."""
         return png.encode(self.pixels_of(state))
 
+    @known_state()
     def pixels_of(self, state: Any) -> np.ndarray:
         """The picture of ``state``, ``[height, width, 4]`` uint8; the next one overwrites it."""
-        with known_state():
-            return self._drawn(state)
-
-    def _drawn(self, state: Any) -> np.ndarray:
         self.simulation.update(self.artists, state)
         axes_now = [self._signature(axes) for axes in self.figure.axes]
         if self._background is None or axes_now != self._axes_seen:

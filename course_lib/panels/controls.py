@@ -65,32 +65,23 @@ def check(control: Control, value: Any) -> Any:
 
 def _slider(control: Slider) -> widgets.ValueWidget:
     label = f"{control.label} ({control.unit})" if control.unit else control.label
+    ends = control.low, control.high
     if control.log:
-        return widgets.FloatLogSlider(
-            value=control.default,
-            base=10,
-            min=math.log10(control.low),
-            max=math.log10(control.high),
-            step=control.step,
-            description=label,
-            readout_format=".0f" if control.integer else f".{control.digits}g",
-        )
-    if control.integer:
-        return widgets.IntSlider(
-            value=int(control.default),
-            min=int(control.low),
-            max=int(control.high),
-            step=int(control.step),
-            description=label,
-        )
-    decimals = max(0, -math.floor(math.log10(control.step) + 1e-9))
-    return widgets.FloatSlider(
+        kind, ends = widgets.FloatLogSlider, map(math.log10, ends)
+        form = ".0f" if control.integer else f".{control.digits}g"
+    elif control.integer:
+        kind, form = widgets.IntSlider, "d"
+    else:
+        decimals = max(0, -math.floor(math.log10(control.step) + 1e-9))
+        kind, form = widgets.FloatSlider, f".{decimals}f"
+    low, high = ends
+    return kind(
         value=control.default,
-        min=control.low,
-        max=control.high,
+        min=low,
+        max=high,
         step=control.step,
         description=label,
-        readout_format=f".{decimals}f",
+        readout_format=form,
     )
 
 

@@ -6,8 +6,7 @@ declared controls; nothing here knows a particular simulation. Runs that go on a
 
 import base64
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,10 @@ class Panel:
     button's label to its widget; ``settings``, ``state``, ``sentence`` and ``png`` are what is
     currently shown; ``error`` is the last callback's exception or ``None``.
     """
+
+    #: For the picture's markup: is a new sentence read out, and does the page start a clock?
+    _announce = True
+    _clock_start: int | None = None
 
     def __init__(self, simulation: Simulation, **settings: Any) -> None:
         known = {control.name: control for control in simulation.controls}
@@ -85,12 +88,9 @@ class Panel:
 
     def _build_box(self) -> None:
         self._heading = widgets.HTML(markup.heading(self.simulation.title))
-        self._picture = widgets.HTML()
-        self._picture.add_class("course-picture")
-        self._sentence = widgets.HTML()
-        self._sentence.add_class("course-sentence")
-        self._status = widgets.HTML()
-        self._status.add_class("course-status")
+        self._picture = widgets.HTML().add_class("course-picture")
+        self._sentence = widgets.HTML().add_class("course-sentence")
+        self._status = widgets.HTML().add_class("course-status")
         for html in (self._heading, self._picture, self._sentence, self._status):
             html.layout.width = "auto"
         rows = [self._heading]
@@ -135,25 +135,12 @@ class Panel:
         )
         self._sentence.value = markup.sentence(self.sentence)
 
-    @property
-    def _announce(self) -> bool:
-        return True
-
-    @property
-    def _clock_start(self) -> int | None:
-        return None
-
     def _show_settings(self, settings: Mapping[str, Any]) -> None:
-        with self._quietly():
-            for name, value in settings.items():
-                self.controls[name].value = value
-
-    @contextmanager
-    def _quietly(self) -> Iterator[None]:
-        """Let several controls change without drawing; the caller draws once afterwards."""
+        """Change several controls without drawing; the caller draws once afterwards."""
         self._quiet = True
         try:
-            yield
+            for name, value in settings.items():
+                self.controls[name].value = value
         finally:
             self._quiet = False
 

@@ -38,13 +38,13 @@ def load(name: str) -> Simulation:
     if name not in SIMULATIONS:
         known = ", ".join(SIMULATIONS)
         raise LookupError(f"no simulation called {name!r}. Known simulations: {known}.")
-    from course_lib.known_state import in_known_state, known_state  # they import torch
-    from course_lib.style import in_house_style
+    from course_lib.known_state import known_state  # it imports torch
+    from course_lib.style import house_style
 
     with known_state():  # a module may make tensors
         simulation = getattr(import_module(f"course_lib.simulations.{name}"), SIMULATIONS[name])()
     for method in ("compute", "step", "adjust", "update", "describe"):
         if hasattr(simulation, method):
-            setattr(simulation, method, in_known_state(getattr(simulation, method)))
-    simulation.layout = in_house_style(in_known_state(simulation.layout))
+            setattr(simulation, method, known_state()(getattr(simulation, method)))
+    simulation.layout = house_style()(known_state()(simulation.layout))
     return simulation

@@ -5,7 +5,6 @@ causal mask, one without. Both train on all 100 sums at once, in float64, so tha
 same on every machine. Attention, losses and generated text are kept every few steps.
 """
 
-import copy
 import math
 from dataclasses import dataclass
 from functools import lru_cache
@@ -242,4 +241,4 @@ def _snapshot(model: Transformer, attention: _Attention, tokens: Tensor) -> Snap
     model(tokens[SHOWN : SHOWN + 1, :-1])
     answer = "".join(CHARACTERS[i] for i in written[SHOWN, ANSWER:])
     right = (written == tokens).all(dim=1).double().mean().item()
-    return Snapshot(copy.deepcopy(attention.weights[0].numpy()), answer, right)
+    return Snapshot(attention.weights[0].numpy(), answer, right)

@@ -151,9 +151,7 @@ def _verdict(run: Run) -> str:
     before, after = _number(run.losses[0]), _number(run.losses[-1])
     match run.outcome:
         case "error":
-            assert run.failure is not None
-            letter = run.order[run.failure.place]
-            where = BY_LETTER[letter].name
+            where = BY_LETTER[run.order[run.failure.place]].name
             return f"Batch {run.failure.batch} stops at {where}: {run.failure.kind}"
         case "unchanged":
             return "Standing still: no weight ever moves"

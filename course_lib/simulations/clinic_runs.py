@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_lib.data import batches, circles, digits, generator_of, sine
+from course_lib.data import circles, digits, generator_of, sine
 from course_lib.models import MLP, seeded
-from course_lib.training import Trainer
+from course_lib.training import Trainer, evaluate
 
 _N_TRAIN = 600  # digits
 _N_VAL = 200
@@ -149,16 +149,14 @@ def wrong_loss() -> Run:
     X, y, _, _ = _digits(8)
     epochs, curves, accuracies = 40, [], []
     for loss_fn in (softmax_first, _cross_entropy):
-        model = MLP(
-            64, 32, 10, seed=1
-        ).double()  # from some starts the softmax loses a whole class, too
+        # From some starts the softmax loses a whole class, too.
+        model = MLP(64, 32, 10, seed=1).double()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
         trainer = Trainer(model, optimizer, loss_fn, X, y, 64)
         per_epoch = trainer.steps_per_epoch
         losses = [record.loss for record in trainer.run(epochs * per_epoch)]
         curves.append(np.array(losses).reshape(epochs, per_epoch).mean(axis=1))
-        with torch.no_grad():
-            accuracies.append((model(X).argmax(dim=1) == y).float().mean().item())
+        accuracies.append(evaluate(model, loss_fn, X, y)[1])
     sick, healthy = curves
     return Run(
         Scale("epoch", (0, 10, 20, 30, 40)),
@@ -186,19 +184,14 @@ def wrong_mode() -> Run:
     X, y, val_x, val_y = _digits(8)
     curves: dict[bool, list[float]] = {True: [], False: []}
     right: dict[bool, float] = {}
-    generator, epochs = generator_of(0), 20
     with seeded(0):  # for initialisation and dropout
         model = nn.Sequential(
             nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), _Dropout(0.5), nn.Linear(32, 10)
         ).double()
         optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        for _ in range(epochs):
-            model.train()
-            for xb, yb in batches(X, y, 32, generator):
-                loss = _cross_entropy(model(xb), yb)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
+        trainer = Trainer(model, optimizer, _cross_entropy, X, y, 32)
+        for _ in range(20):
+            trainer.run(trainer.steps_per_epoch)
             for training in (True, False):
                 judged = copy.deepcopy(model).train(training)  # batch norm would learn from it
                 with torch.no_grad():

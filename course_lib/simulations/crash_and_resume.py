@@ -20,9 +20,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from course_lib.beats import GREY, INK, LOSS, STEP
-from course_lib.data import batches, circles, generator_of
+from course_lib.data import circles
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
+from course_lib.training import Trainer
 
 EPOCHS = 60
 BATCH_SIZE = 100
@@ -31,7 +32,13 @@ LR = 0.1
 _PER_EPOCH = EXAMPLES // BATCH_SIZE
 #: A bump is looked for in this many epochs after the crash.
 NEXT = 3
-_PARTS = ("weights", "optimizer", "scheduler", "rng")
+#: Each control, and what it is called among the copies in memory.
+_PARTS = {
+    "weights": "model",
+    "optimizer": "optimizer",
+    "scheduler": "scheduler",
+    "rng": "generator",
+}
 _LOSS_LIMITS = (1e-2, 2.5)
 #: Two runs that are this close are the same: a machine that repeats itself to the last bit has 0.
 _SAME = 1e-9
@@ -182,31 +189,26 @@ class _Run:
     """Model, optimizer, scheduler and the generator of the batches' order, from ``seed``."""
 
     def __init__(self, seed: int) -> None:
-        X, self.y = circles(EXAMPLES)
-        self.X = X.double()
-        self.model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed).double()
+        X, y = circles(EXAMPLES)
+        model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed).double()
         # fused: the same Adam in one call, at half the time for networks as small as this.
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LR, fused=True)
+        self.optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
         self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, EPOCHS)
-        self.generator = generator_of(seed)
+        self.trainer = Trainer(
+            model, self.optimizer, F.cross_entropy, X.double(), y, BATCH_SIZE, seed
+        )
 
     def train(self, epochs: int) -> Curve:
         losses, rates = [], []
         for _ in range(epochs):
             rates.append(self.optimizer.param_groups[0]["lr"])
-            for x, y in batches(self.X, self.y, BATCH_SIZE, self.generator):
-                loss = F.cross_entropy(self.model(x), y)
-                self.optimizer.zero_grad()
-                loss.backward()
-                self.optimizer.step()
-                losses.append(loss.detach())
+            losses += [record.loss for record in self.trainer.run(_PER_EPOCH)]
             self.scheduler.step()
-        return Curve(torch.stack(losses).numpy(), np.array(rates))
+        return Curve(np.array(losses), np.array(rates))
 
     def memory(self) -> dict[str, Any]:
         """Copies in memory of what a checkpoint would hold."""
-        states = (self.model.state_dict(), self.optimizer.state_dict(), self.scheduler.state_dict())
-        return dict(zip(_PARTS, (*copy.deepcopy(states), self.generator.get_state()), strict=True))
+        return self.trainer.state_dict() | {"scheduler": copy.deepcopy(self.scheduler.state_dict())}
 
 
 @lru_cache
@@ -227,10 +229,8 @@ def _resumed(crash: int, kept: tuple[str, ...]) -> Curve:
     """A new process: new objects from a different seed, and what was kept of the old ones."""
     memory = _uninterrupted()[1][crash]
     run = _Run(seed=100)
-    targets = {"weights": run.model, "optimizer": run.optimizer, "scheduler": run.scheduler}
-    for part, target in targets.items():
-        if part in kept:
-            target.load_state_dict(copy.deepcopy(memory[part]))
-    if "rng" in kept:
-        run.generator.set_state(memory["rng"])
+    names = [_PARTS[part] for part in kept]
+    run.trainer.load_state_dict(run.trainer.state_dict() | {name: memory[name] for name in names})
+    if "scheduler" in kept:
+        run.scheduler.load_state_dict(copy.deepcopy(memory["scheduler"]))
     return run.train(EPOCHS - crash)

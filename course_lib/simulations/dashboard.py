@@ -164,11 +164,9 @@ def _compared(state: State) -> str:
     """Two runs with different batch sizes: their losses after the same number of updates."""
     if len(state.runs) < 2 or state.runs[0].steps == state.runs[1].steps:
         return ""
-    first, second = ({u: i for i, u in enumerate(run.updates)} for run in state.runs)
+    first, second = ({update: loss for update, loss, _ in run.history} for run in state.runs)
     shared = max(first.keys() & second.keys())
-    losses = [
-        run.losses[places[shared]] for run, places in zip(state.runs, (first, second), strict=True)
-    ]
+    losses = first[shared], second[shared]
     if shared == 0 or not all(isfinite(loss) for loss in losses):
         return ""
     return f" After {shared:,} updates each, the losses were {losses[0]:#.3g} and {losses[1]:#.3g}."

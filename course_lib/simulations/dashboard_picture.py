@@ -218,17 +218,12 @@ def _draw_curves(artists: Artists, i: int, run: TrainingRun | None) -> None:
             artists[f"loss by {by} bad"][i].set_data([run.first_bad / unit], [high])
 
 
-def _history(run: TrainingRun) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Updates, losses and accuracies to draw: all of the first ones, because the logarithmic axis
+def _history(run: TrainingRun) -> np.ndarray:
+    """Updates, losses and accuracies to draw, ``[3, points]``: all of the first ones, because the logarithmic axis
     shows them far apart, then every n-th, and the current one."""
-    every = -(-len(run.updates) // _MOST_POINTS)
-    chosen = [*range(min(_ALL_OF_THE_FIRST, len(run.updates)))]
-    chosen += range(_ALL_OF_THE_FIRST, len(run.updates), every)
-    return (
-        np.array([*(run.updates[i] for i in chosen), run.steps], dtype=float),
-        np.array([*(run.losses[i] for i in chosen), run.loss]),
-        np.array([*(run.accuracies[i] for i in chosen), run.accuracy]),
-    )
+    every = -(-len(run.history) // _MOST_POINTS)
+    chosen = run.history[:_ALL_OF_THE_FIRST] + run.history[_ALL_OF_THE_FIRST::every]
+    return np.array([*chosen, (run.steps, run.loss, run.accuracy)]).T
 
 
 def _fit_axes(artists: Artists, runs: Sequence[TrainingRun]) -> None:
@@ -239,13 +234,8 @@ def _fit_axes(artists: Artists, runs: Sequence[TrainingRun]) -> None:
         (f for f in _LOSS_FLOORS if f <= min(run.lowest for run in runs)), _LOSS_FLOORS[-1]
     )
     for by, limits in (("epoch", (0, epochs)), ("update", (1, updates))):
-        loss_axes = artists[f"loss by {by}"][0].axes
-        accuracy_axes = artists[f"accuracy by {by}"][0].axes
-        for axes in (loss_axes, accuracy_axes):
-            if axes.get_xlim() != limits:
-                axes.set_xlim(limits)
-        if loss_axes.get_ylim() != (floor, top):
-            loss_axes.set_ylim(floor, top)
+        artists[f"loss by {by}"][0].axes.set(xlim=limits, ylim=(floor, top))
+        artists[f"accuracy by {by}"][0].axes.set(xlim=limits)
 
 
 def _first(ladder: Sequence[float], needed: float) -> float:

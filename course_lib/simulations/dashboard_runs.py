@@ -41,9 +41,9 @@ LOSSES = {"cross-entropy": F.cross_entropy, "squared error": squared_error}
 class TrainingRun:
     """One network in training: 2-16-2 with tanh, on ``circles(160)``.
 
-    ``updates``, ``losses``, ``accuracies`` are the history, measured on all points; ``loss`` and
-    ``accuracy`` are the current ones. ``worst_batch`` is the largest finite batch loss so far,
-    ``first_bad`` the first update whose batch loss was infinite or NaN, counted from 1.
+    ``history`` has (update, loss, accuracy), measured on all points; ``loss`` and ``accuracy`` are
+    the current ones. ``worst_batch`` is the largest finite batch loss so far, ``first_bad`` the
+    first update whose batch loss was infinite or NaN, counted from 1.
     """
 
     def __init__(self, optimizer: str, lr: float, batch_size: int, loss: str) -> None:
@@ -62,9 +62,7 @@ class TrainingRun:
         self.lr_since: float | None = None
         self.worst_batch = 0.0
         self.first_bad: int | None = None
-        self.updates: list[int] = []
-        self.losses: list[float] = []
-        self.accuracies: list[float] = []
+        self.history: list[tuple[int, float, float]] = []
         self._every = max(1, self.trainer.steps_per_epoch // _PER_EPOCH)
         self.loss, self.accuracy = self._measure()
         self.lowest = self.highest = self.loss
@@ -134,22 +132,17 @@ class TrainingRun:
         return loss, accuracy if math.isfinite(loss) else math.nan
 
     def _remember(self) -> None:
-        self.updates.append(self.steps)
-        self.losses.append(self.loss)
-        self.accuracies.append(self.accuracy)
+        self.history.append((self.steps, self.loss, self.accuracy))
         if math.isfinite(self.loss):
             self.lowest = min(self.lowest, self.loss)
             self.highest = max(self.highest, self.loss)
-        if len(self.updates) > _LONGEST:
+        if len(self.history) > _LONGEST:
             self._every *= 2
-            kept = [
-                i
-                for i, update in enumerate(self.updates)
-                if update < _EACH_UPDATE_UNTIL or update % self._every == 0
+            self.history = [
+                entry
+                for entry in self.history
+                if entry[0] < _EACH_UPDATE_UNTIL or entry[0] % self._every == 0
             ]
-            self.updates = [self.updates[i] for i in kept]
-            self.losses = [self.losses[i] for i in kept]
-            self.accuracies = [self.accuracies[i] for i in kept]
 
 
 def number(epochs: float) -> str:

@@ -6,9 +6,10 @@ as on several machines (``course_lib.data_parallel`` starts real ones). Only the
 """
 
 import copy
-import time
+import timeit
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 
 from course_lib.beats import BACKWARD, BROWN, FORWARD, INK, LOSS, STEP
 from course_lib.data import digits, generator_of
+from course_lib.data_parallel import distance
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
 
@@ -53,7 +55,6 @@ class State:
     run: Run
     alone: Run  # one worker with the whole batches
     compute_seconds: tuple[float, ...]  # by number of workers: one worker's share of a step
-    average_seconds: tuple[float, ...]
 
 
 class DataParallel:
@@ -72,7 +73,7 @@ class DataParallel:
         workers, average = int(settings["workers"]), bool(settings["average"])
         shards = settings["shards"]
         run, alone = train(workers, average, shards), train(1, True, shards)
-        return State(workers, average, shards, run, alone, *_seconds())
+        return State(workers, average, shards, run, alone, _seconds()[0])
 
     def layout(self, figure: Figure) -> Artists:
         losses, apart, cost = figure.subplots(1, 3, width_ratios=(1.35, 1, 0.9))
@@ -193,7 +194,7 @@ def train(workers: int, average: bool, shards: str) -> Run:
                 for p, g in zip(replica.parameters(), gradient, strict=True):
                     p -= LR * g
         losses.append(_losses(replicas, X, y))
-        distances.append(_distance(replicas))
+        distances.append(distance(replicas))
     return Run(np.array(losses), np.array(distances))
 
 
@@ -206,12 +207,6 @@ def _losses(replicas: list[nn.Module], X: Tensor, y: Tensor) -> list[float]:
     return [F.cross_entropy(replica(X), y).item() for replica in replicas]
 
 
-@torch.no_grad()
-def _distance(replicas: list[nn.Module]) -> float:
-    first, *others = [nn.utils.parameters_to_vector(r.parameters()) for r in replicas]
-    return max(((first - other).abs().max().item() for other in others), default=0.0)
-
-
 @lru_cache
 def _seconds() -> tuple[tuple[float, ...], tuple[float, ...]]:
     """By number of workers: one worker's forward and backward pass on its part of a large batch, and
@@ -219,20 +214,15 @@ def _seconds() -> tuple[tuple[float, ...], tuple[float, ...]]:
     X, y = digits(size=28)
     X, y = X[:480], y[:480]
     model = MLP(784, 128, 10, seed=0)
-    compute, averaging = [], []
-    for workers in WORKERS:
-        rows = slice(0, len(X) // workers)
-        times = []
-        for _ in range(_TIMED):
-            start = time.perf_counter()
-            gradient = _gradient(model, X[rows], y[rows])
-            times.append(time.perf_counter() - start)
-        compute.append(min(times))
-        times = []
-        for _ in range(_TIMED):
-            start = time.perf_counter()
-            for g in gradient:
-                torch.stack([g] * workers).mean(dim=0)
-            times.append(time.perf_counter() - start)
-        averaging.append(min(times) if workers > 1 else 0.0)
-    return tuple(compute), tuple(averaging)
+    gradient = _gradient(model, X, y)
+
+    def average(workers: int) -> None:
+        for g in gradient:
+            torch.stack([g] * workers).mean(dim=0)
+
+    def seconds(work: Callable[..., object], *arguments: object) -> float:
+        return min(timeit.repeat(partial(work, *arguments), repeat=_TIMED, number=1))
+
+    parts = [len(X) // workers for workers in WORKERS]
+    compute = tuple(seconds(_gradient, model, X[:part], y[:part]) for part in parts)
+    return compute, (0.0, *(seconds(average, workers) for workers in WORKERS[1:]))

@@ -27,20 +27,11 @@ _MOST_EXCESS = 0.14
 _TICKS = (1, 2, 5, 10, 20, 50, 100)
 
 
-@dataclass(frozen=True)
-class Setup:
-    """How a run is made: points to train on, hidden units, learning rate, seed."""
-
-    train_points: int
-    hidden: int
-    lr: float
-    seed: int
-
-
+#: How a run is made: points to train on, hidden units, learning rate, seed.
 _SETUPS = {
-    "slow": Setup(100, 32, 0.003, 10),
-    "strong": Setup(100, 64, 0.01, 1),
-    "early": Setup(120, 32, 0.005, 2),
+    "slow": (100, 32, 0.003, 10),
+    "strong": (100, 64, 0.01, 1),
+    "early": (120, 32, 0.005, 2),
 }
 
 
@@ -177,16 +168,16 @@ def stops_of(losses: np.ndarray, most: int) -> tuple[Stop, ...]:
 
 @lru_cache
 def _run(name: str) -> tuple[np.ndarray, np.ndarray, tuple[Stop, ...]]:
-    setup = _SETUPS[name]
-    generator = generator_of(setup.seed)
-    n = setup.train_points + _VALIDATION
+    train_points, hidden, lr, seed = _SETUPS[name]
+    generator = generator_of(seed)
+    n = train_points + _VALIDATION
     X, y = circles(n, noise=0.25, generator=generator)
     flipped = torch.rand(n, generator=generator) < 0.1
     y = torch.where(flipped, 1 - y, y)
     order = torch.randperm(n, generator=generator)
-    train, held_out = order[: setup.train_points], order[setup.train_points :]
-    X, model = X.double(), MLP(2, setup.hidden, setup.hidden, 2, seed=setup.seed).double()
-    optimizer = torch.optim.Adam(model.parameters(), lr=setup.lr, fused=True)
+    train, held_out = order[:train_points], order[train_points:]
+    X, model = X.double(), MLP(2, hidden, hidden, 2, seed=seed).double()
+    optimizer = torch.optim.Adam(model.parameters(), lr=lr, fused=True)
     losses = np.empty((2, EPOCHS))
     for epoch in range(EPOCHS):
         total = 0.0
@@ -198,5 +189,5 @@ def _run(name: str) -> tuple[np.ndarray, np.ndarray, tuple[Stop, ...]]:
             total += loss.item() * len(target)
         with torch.no_grad():
             losses[1, epoch] = F.cross_entropy(model(X[held_out]), y[held_out])
-        losses[0, epoch] = total / setup.train_points
+        losses[0, epoch] = total / train_points
     return losses[0], losses[1], stops_of(losses[1], _MOST_PATIENCE)

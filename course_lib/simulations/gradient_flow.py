@@ -262,20 +262,17 @@ def _layout_plot(axes) -> dict:
 
 def _number(value: float) -> str:
     """Two decimals, one from 100 on; never minus zero."""
-    rounded = round(value, 2 if abs(value) < 100 else 1) + 0.0
-    return f"{rounded:.{2 if abs(value) < 100 else 1}f}".replace("-", "\u2212")
+    return _plain(value, 2 if abs(value) < 100 else 1).replace("-", "\u2212")
 
 
 def _factor(value: float) -> str:
     """One decimal, none from 10 on: there is little room on an edge."""
-    digits = 1 if abs(value) < 9.95 else 0
-    return f"{round(value, digits) + 0.0:.{digits}f}".replace("-", "\u2212")
+    return _plain(value, 1 if abs(value) < 9.95 else 0).replace("-", "\u2212")
 
 
 def _signed(value: float) -> str:
-    rounded = round(value, 2) + 0.0
-    return f"{rounded:+.2f}".replace("-", "\u2212")
+    return _plain(value, sign="+").replace("-", "\u2212")
 
 
-def _plain(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}"
+def _plain(value: float, digits: int = 2, sign: str = "") -> str:
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"

@@ -6,9 +6,9 @@ examples' gradients, so that hundreds of batches of any size cost little.
 """
 
 import math
-import time
+import timeit
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import torch
@@ -21,9 +21,10 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 
 from course_lib.beats import BACKWARD, INK, STEP
-from course_lib.data import batches, digits, generator_of
+from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
+from course_lib.training import Trainer
 
 SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
 DRAWS = 200  # batches drawn of each size
@@ -139,14 +140,8 @@ class GradientNoise:
         measured, place = state.measured, state.place
         cloud = measured.clouds[place]
         artists["cloud"].set_data(cloud[:, 0], cloud[:, 1])
-        (left, right), (low, high) = _CLOUD_LIMITS
-        inside = (
-            (cloud[:, 0] > left)
-            & (cloud[:, 0] < right)
-            & (cloud[:, 1] > low)
-            & (cloud[:, 1] < high)
-        )
-        outside = int((~inside).sum())
+        low, high = np.transpose(_CLOUD_LIMITS)
+        outside = int((~((cloud > low) & (cloud < high)).all(axis=1)).sum())
         artists["cloud title"].set_text(
             f"{DRAWS} gradients, {outside} off the picture"
             if outside
@@ -192,18 +187,8 @@ def _digits() -> tuple[Tensor, Tensor]:
 def _network(trained: bool) -> nn.Module:
     model = MLP(64, 32, 10, seed=0).double()
     if trained:
-        X, y = _digits()
-        optimizer, generator = torch.optim.Adam(model.parameters(), lr=0.01), generator_of(0)
-        steps = 0
-        while steps < _TRAINED_STEPS:
-            for x, labels in batches(X, y, 32, generator):
-                loss = F.cross_entropy(model(x), labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                steps += 1
-                if steps == _TRAINED_STEPS:
-                    break
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        Trainer(model, optimizer, F.cross_entropy, *_digits(), 32).run(_TRAINED_STEPS)
     return model
 
 
@@ -260,16 +245,15 @@ def _epoch_seconds() -> tuple[float, ...]:
     X, y = digits(size=8)
     model = MLP(64, 32, 10, seed=0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+
+    def update(x: Tensor, labels: Tensor) -> None:
+        loss = F.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
     seconds = []
     for size in SIZES:
-        updates = -(-len(X) // size)
-        times = []
-        for x, labels in [(X[:size], y[:size])] * _TIMED:
-            start = time.perf_counter()
-            loss = F.cross_entropy(model(x), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            times.append(time.perf_counter() - start)
-        seconds.append(updates * min(times))  # the least disturbed one
+        times = timeit.repeat(partial(update, X[:size], y[:size]), repeat=_TIMED, number=1)
+        seconds.append(-(-len(X) // size) * min(times))  # the least disturbed one
     return tuple(seconds)

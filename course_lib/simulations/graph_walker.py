@@ -4,6 +4,7 @@ Nodes and edges are ``loss.grad_fn`` and what ``next_functions`` leads to. Hooks
 the order of the walk and the gradients while a real ``backward()`` runs.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -56,13 +57,8 @@ class State:
     done: int
 
 
-class _Plain(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fc1, self.fc2 = nn.Linear(2, 3), nn.Linear(3, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(torch.tanh(self.fc1(x)))
+def _plain() -> nn.Module:
+    return nn.Sequential(OrderedDict(fc1=nn.Linear(2, 3), tanh=nn.Tanh(), fc2=nn.Linear(3, 1)))
 
 
 class _Shortcut(nn.Module):
@@ -75,7 +71,7 @@ class _Shortcut(nn.Module):
         return self.fc3(hidden + self.fc2(hidden))
 
 
-_NETWORKS = {"plain": _Plain, "shortcut": _Shortcut}
+_NETWORKS = {"plain": _plain, "shortcut": _Shortcut}
 _MOST_NODES, _MOST_EDGES = 15, 15
 
 
@@ -104,20 +100,17 @@ class GraphWalker:
         axes.axis("off")
         artists: dict[str, Any] = {"title": axes.set_title(" ")}
         arrow = {"arrowstyle": "-|>", "mutation_scale": 11, "shrinkA": 0, "shrinkB": 1}
+        rounded = "round,pad=0,rounding_size=0.07"
         artists["edges"] = [
             axes.add_patch(FancyArrowPatch((0, 0), (1, 1), zorder=2, **arrow))
             for _ in range(_MOST_EDGES)
         ]
         artists["boxes"] = [
             axes.add_patch(
-                FancyBboxPatch(
-                    (0, 0), 1, 1, boxstyle="round,pad=0,rounding_size=0.07", mutation_aspect=1.3
-                )
+                FancyBboxPatch((0, 0), 1, 1, boxstyle=rounded, mutation_aspect=1.3, zorder=3)
             )
             for _ in range(_MOST_NODES)
         ]
-        for box in artists["boxes"]:
-            box.set_zorder(3)
         middle = {"ha": "center", "va": "center", "zorder": 4, "fontsize": 9.5}
         for key in ("names", "notes"):
             artists[key] = [axes.text(0, 0, "", **middle) for _ in range(_MOST_NODES)]

@@ -107,7 +107,8 @@ class LossLandscape:
         return (
             f"P(correct) = {state.p:.2f} costs -log p = {state.log_loss:.3f} "
             f"with slope {state.log_slope:.2f}; squared error costs {state.squared:.4f} "
-            f"with slope {state.squared_slope:.2f}. Logits {_list(state.logits, 1)} "
+            f"with slope {state.squared_slope:.2f}. "
+            f"Logits [{', '.join(f'{logit:.1f}' for logit in state.logits)}] "
             f"become probabilities [{', '.join(map(_exact, state.probabilities))}], "
             f"and the loss for target 0 is {_exact(state.cross_entropy)}."
         )
@@ -197,7 +198,3 @@ def _signed(value: float, digits: int) -> str:
 def _exact(value: float) -> str:
     """Three decimals, or six where three would say 0 or 1."""
     return f"{value:.3f}" if 0.0005 <= value <= 0.9995 or value >= 1.0005 else f"{value:.6f}"
-
-
-def _list(values: tuple[float, ...], digits: int) -> str:
-    return "[" + ", ".join(f"{value:.{digits}f}" for value in values) + "]"

@@ -126,12 +126,9 @@ class LossScaling:
         for row in range(_MOST_LAYERS):
             layer = state.layers[row] if row < len(state.layers) else None
             lost, infinite = (layer.lost, layer.infinite) if layer else (0.0, 0.0)
-            artists[f"zero {row}"].set_data([0, lost] if lost else [], [row, row] if lost else [])
-            artists[f"inf {row}"].set_data(
-                [1 - infinite, 1] if infinite else [], [row, row] if infinite else []
-            )
-            words = _layer_words(layer) if layer else "-"
-            artists[f"words {row}"].set_text(words)
+            artists[f"zero {row}"].set_data([0, lost], [row, row])
+            artists[f"inf {row}"].set_data([1 - infinite, 1], [row, row])
+            artists[f"words {row}"].set_text(_layer_words(layer) if layer else "-")
             # Above a bar, or where it would start.
             artists[f"words {row}"].set_y(row - 0.4 if lost or infinite else row)
 

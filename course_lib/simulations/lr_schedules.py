@@ -13,15 +13,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import (
-    ConstantLR,
-    CosineAnnealingLR,
-    LinearLR,
-    LRScheduler,
-    OneCycleLR,
-    SequentialLR,
-    StepLR,
-)
+from torch.optim import lr_scheduler as schedulers
 
 from course_lib.beats import AZURE, BROWN, GREY, INK, STEP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
@@ -79,9 +71,11 @@ class LrSchedules:
     def compute(self, settings: Settings) -> State:
         warmup, step_size = int(settings["warmup"]), int(settings["step_size"])
         gamma = float(settings["gamma"])
-        rates = {name: record() for name, record in _FIXED.items()}
-        rates["step"] = _step(step_size * STEPS // 100, gamma)
-        rates["warm-up + cosine"] = _warmup_and_cosine(warmup * STEPS // 100)
+        options = {
+            "step": (step_size * STEPS // 100, gamma),
+            "warm-up + cosine": (warmup * STEPS // 100,),
+        }
+        rates = {name: _rates(name, *options.get(name, ())) for name in _SCHEDULERS}
         return State(rates, int(settings["at"]), warmup, step_size, gamma, bool(settings["log"]))
 
     def layout(self, figure: Figure) -> Artists:
@@ -102,10 +96,10 @@ class LrSchedules:
             look = {"color": color, "ls": style, "lw": width}
             stairs = "steps-post" if name == "step" else "default"
             (line,) = axes.plot([], [], zorder=2 + row, drawstyle=stairs, **look)
-            if name in _FIXED:
-                line.set_data(_PERCENT, _FIXED[name]())
-            else:
+            if name in _CHANGING:
                 artists[name] = line
+            else:
+                line.set_data(_PERCENT, _rates(name))
             (artists[f"{name} point"],) = axes.plot(
                 [], [], "o", ms=8, color=color, mec="white", zorder=9, clip_on=False
             )
@@ -148,10 +142,11 @@ def _verdict(state: State) -> str:
     return f"{end} of {len(state.rates)} schedules end low, {start} start low"
 
 
-def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:
-    """The rates that the scheduler writes into its optimizer, one before each step."""
+@lru_cache(maxsize=512)
+def _rates(name: str, *options: float) -> np.ndarray:
+    """The rates that this scheduler writes into its optimizer, one before each step."""
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=MAX_LR)
-    scheduler = build(optimizer)
+    scheduler = _SCHEDULERS[name](optimizer, *options)
     rates = []
     for _ in range(STEPS):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -163,43 +158,29 @@ def _record(build: Callable[[Optimizer], LRScheduler]) -> np.ndarray:
     return np.array(rates)
 
 
-@lru_cache
-def _constant() -> np.ndarray:
-    return _record(lambda optimizer: ConstantLR(optimizer, factor=1.0))
+def _cosine(optimizer: Optimizer) -> schedulers.LRScheduler:
+    return schedulers.CosineAnnealingLR(optimizer, T_max=STEPS)
 
 
-@lru_cache
-def _cosine() -> np.ndarray:
-    return _record(lambda optimizer: CosineAnnealingLR(optimizer, T_max=STEPS))
-
-
-@lru_cache
-def _one_cycle() -> np.ndarray:
-    # One step more than needed: the scheduler raises an error when stepped past its end.
-    return _record(lambda optimizer: OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1))
-
-
-#: The schedules that no control changes.
-_FIXED = {"constant": _constant, "cosine": _cosine, "one-cycle": _one_cycle}
-
-
-@lru_cache(maxsize=256)
-def _step(step_size: int, gamma: float) -> np.ndarray:
-    return _record(lambda optimizer: StepLR(optimizer, step_size, gamma))
-
-
-@lru_cache(maxsize=256)
-def _warmup_and_cosine(steps: int) -> np.ndarray:
+def _warmup_and_cosine(optimizer: Optimizer, steps: int) -> schedulers.LRScheduler:
     if steps == 0:
-        return _cosine()
+        return _cosine(optimizer)
+    # LinearLR refuses to start at exactly 0.
+    warmup = schedulers.LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
+    cosine = schedulers.CosineAnnealingLR(optimizer, T_max=STEPS - steps)
+    return schedulers.SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
 
-    def build(optimizer: Optimizer) -> LRScheduler:
-        # LinearLR refuses to start at exactly 0.
-        warmup = LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
-        cosine = CosineAnnealingLR(optimizer, T_max=STEPS - steps)
-        return SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
 
-    return _record(build)
+_SCHEDULERS: dict[str, Callable[..., schedulers.LRScheduler]] = {
+    "constant": lambda optimizer: schedulers.ConstantLR(optimizer, factor=1.0),
+    "cosine": _cosine,
+    # One step more than needed: the scheduler raises an error when stepped past its end.
+    "one-cycle": lambda optimizer: schedulers.OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1),
+    "step": schedulers.StepLR,
+    "warm-up + cosine": _warmup_and_cosine,
+}
+#: What a control changes.
+_CHANGING = ("step", "warm-up + cosine")
 
 
 def _plain(rate: float) -> str:

@@ -228,10 +228,8 @@ class OptimizerRace:
         artists["title"].set_text(_verdict(state))
         for name, path in state.paths.items():
             shown = path.until(state.step)
-            artists[f"path {name}"].set_data(path.points[:shown, 0], path.points[:shown, 1])
-            artists[f"head {name}"].set_data(
-                path.points[shown - 1 : shown, 0], path.points[shown - 1 : shown, 1]
-            )
+            artists[f"path {name}"].set_data(*path.points[:shown].T)
+            artists[f"head {name}"].set_data(*path.points[shown - 1 : shown].T)
             height = np.clip(path.height[:shown], *_LOSS_LIMITS)
             artists[f"height {name}"].set_data(np.arange(shown), height)
             artists[f"mark {name}"].set_data([shown - 1], height[-1:])
@@ -240,12 +238,9 @@ class OptimizerRace:
     def describe(self, state: State) -> str:
         parts = []
         for name, path in state.paths.items():
-            crossed = path.crossings(state.step)
-            floor = (
-                f", {crossed} crossings of the valley floor"
-                if state.surface is SURFACES["ravine"]
-                else ""
-            )
+            floor = ""
+            if state.surface is SURFACES["ravine"]:
+                floor = f", {path.crossings(state.step)} crossings of the valley floor"
             parts.append(
                 f"{_named(name)}: {_fate(path, state.step)}, path length "
                 f"{path.length(state.step):.1f}{floor}."
@@ -312,14 +307,9 @@ def _race(key: str, rates: tuple[float, ...], start: tuple[float, float]) -> lis
 
 
 def _path(surface: Surface, points: np.ndarray, height: np.ndarray) -> Path:
-    left, right, low, high = surface.limits
+    least, most = surface.limits[::2], surface.limits[1::2]
     with np.errstate(invalid="ignore", over="ignore"):
-        inside = (
-            (points[:, 0] >= left)
-            & (points[:, 0] <= right)
-            & (points[:, 1] >= low)
-            & (points[:, 1] <= high)
-        )
+        inside = ((points >= least) & (points <= most)).all(axis=1)
         distances = [np.hypot(*(points - np.array(place)).T) for place in surface.minima]
         near = np.min(distances, axis=0) < NEAR
     outside = np.flatnonzero(~inside)
@@ -349,8 +339,8 @@ def _verdict(state: State) -> str:
         for name, path in state.paths.items()
         if path.there is not None and path.there <= state.step
     }
-    if not arrivals:
-        return f"{state.surface.title.capitalize()}: none is there by step {state.step}"
-    first = min(arrivals, key=arrivals.get)
     place = state.surface.title.capitalize()
+    if not arrivals:
+        return f"{place}: none is there by step {state.step}"
+    first = min(arrivals, key=arrivals.get)
     return f"{place}: {_named(first)} is there first, at step {arrivals[first]}"

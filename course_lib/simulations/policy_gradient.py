@@ -22,7 +22,7 @@ from course_lib.simulations.base import Artists, Choice, Settings, Toggle, sweep
 REWARDS = (4.0, 4.5, 5.0, 5.5, 6.0)
 NOISE = 0.5
 PULLS = 8  # per step
-STEPS, EVERY = 150, 1
+STEPS = 150
 RUNS = 20
 RATES = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)

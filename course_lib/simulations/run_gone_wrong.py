@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from course_lib.beats import BACKWARD, FORWARD, INK, LOSS, STEP
 from course_lib.data import digits, generator_of
 from course_lib.models import seeded
+from course_lib.recorder import layer_norms
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
 
 STEPS = 80
@@ -192,31 +193,22 @@ def _train(lr: float, clip: bool, seed: int = 0) -> Run:
     with seeded(seed):
         model = DigitsAndSensor().double()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    losses: list[float] = []
-    gradients: dict[str, list[float]] = {layer: [] for layer in LAYERS}
-    weights: dict[str, list[float]] = {layer: [] for layer in LAYERS}
-    columns = []
+    losses, gradients, weights, columns = [], [], [], []
     for step, rows in zip(range(STEPS), cycle(order.split(BATCH_SIZE))):
         column = torch.full_like(side[rows], MISSING) if step == BAD_STEP else side[rows]
         loss = nn.functional.cross_entropy(model(pixels[rows], column), labels[rows])
         optimizer.zero_grad()
         loss.backward()
-        for layer in LAYERS:
-            gradients[layer].append(_norm(p.grad for p in getattr(model, layer).parameters()))
+        gradients.append(layer_norms(model, "grad"))
         if clip:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
-        for layer in LAYERS:
-            weights[layer].append(_norm(p.detach() for p in getattr(model, layer).parameters()))
+        weights.append(layer_norms(model, "weight"))
         losses.append(loss.item())
         columns.append(column[:, 0].numpy())
     return Run(
         np.array(losses),
-        {layer: np.array(values) for layer, values in gradients.items()},
-        {layer: np.array(values) for layer, values in weights.items()},
+        {layer: np.array([norms[layer] for norms in gradients]) for layer in LAYERS},
+        {layer: np.array([norms[layer] for norms in weights]) for layer in LAYERS},
         np.stack(columns),
     )
-
-
-def _norm(tensors) -> float:
-    return nn.utils.get_total_norm(list(tensors)).item()

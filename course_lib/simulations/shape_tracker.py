@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from course_lib.beats import FORWARD, GREY, INK
 from course_lib.data import digits
-from course_lib.models import seeded
+from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, sweep
 
 LAYERS = ("fc1", "relu", "fc2")
@@ -34,19 +34,6 @@ _COSTS = (
     ("kibibytes", "KiB (grows with the batch)", (1e-3, 1e6)),
     ("multiply_adds", "count (grows with the batch)", (1, 1e13)),
 )
-
-
-class DigitsMlp(nn.Module):
-    """784 pixels, ``hidden`` units, 10 logits: the chapter's network."""
-
-    def __init__(self, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(784, hidden)
-        self.relu = nn.ReLU()
-        self.fc2 = nn.Linear(hidden, 10)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.relu(self.fc1(x)))
 
 
 @dataclass(frozen=True)
@@ -150,29 +137,25 @@ def _pictures() -> Tensor:
 @lru_cache(maxsize=64)
 def _track(batch_size: int, hidden: int) -> State:
     """Run one batch and record each module's output with forward hooks."""
-    with seeded(0):
-        model = DigitsMlp(hidden)
+    model = MLP(784, hidden, 10, seed=0)  # the chapter's network
     layers: list[Layer] = []
 
-    def note(name: str, module: nn.Module) -> None:
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            # Each output of a linear layer is a sum of one product per input.
-            products = inputs[0].shape[-1] if isinstance(module, nn.Linear) else 0
-            layers.append(
-                Layer(
-                    name=name,
-                    shape=tuple(output.shape),
-                    output=output.detach().numpy(),
-                    parameters=sum(p.numel() for p in module.parameters()),
-                    kibibytes=output.numel() * output.element_size() / 1024,
-                    multiply_adds=output.numel() * products,
-                )
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        # Each output of a linear layer is a sum of one product per input.
+        products = inputs[0].shape[-1] if isinstance(module, nn.Linear) else 0
+        layers.append(
+            Layer(
+                name=LAYERS[len(layers)],
+                shape=tuple(output.shape),
+                output=output.detach().numpy(),
+                parameters=sum(p.numel() for p in module.parameters()),
+                kibibytes=output.numel() * output.element_size() / 1024,
+                multiply_adds=output.numel() * products,
             )
+        )
 
-        module.register_forward_hook(hook)
-
-    for name, module in model.named_children():
-        note(name, module)
+    for module in model.layers:
+        module.register_forward_hook(note)
     x = _pictures()[:batch_size]
     with torch.no_grad():
         model(x)

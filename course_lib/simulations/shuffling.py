@@ -126,9 +126,8 @@ class Shuffling:
                 f"{name}, the mean accuracy is {now.mean():.2f}, {now.min():.2f} on the worst "
                 f"class, and {lost} of {CLASSES} classes are below 0.1"
             )
-        return f"After step {state.step} of {STEPS} at learning rate {state.lr:g}: {parts[0]}; " + (
-            f"{parts[1]}."
-        )
+        when = f"After step {state.step} of {STEPS} at learning rate {state.lr:g}"
+        return f"{when}: {'; '.join(parts)}."
 
 
 def _layout_map(axes: Axes, key: str) -> dict[str, Artist | list[Artist]]:

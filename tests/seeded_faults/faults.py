@@ -161,7 +161,7 @@ FAULTS = (
         "known state",
         "the default dtype is not put back",
         f"{EXERCISES}/checking/observe.py",
-        "        stack.callback(torch.set_default_dtype, dtype)\n",
+        "        stack.callback(torch.set_default_dtype, torch.get_default_dtype())\n",
         "",
     ),
     Fault(

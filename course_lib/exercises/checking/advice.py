@@ -8,13 +8,13 @@ stays an error: "Run All" stops at it, and what it says of itself is the same.
 
 import re
 from collections.abc import Callable
-from traceback import extract_tb
+from traceback import extract_tb, walk_tb
 from types import MethodType, TracebackType
 from typing import Any
 
 from course_lib import __all__ as offered
 from course_lib.display import in_ipython, wrap
-from course_lib.exercises import all_exercises
+from course_lib.exercises import owner_of
 from course_lib.quiz import all_questions
 
 _OF_SETUP = ("torch", *offered)
@@ -51,9 +51,8 @@ def advice_on(name: str) -> str:
             f"{name} comes from the set-up cell: run the first code cell of this notebook, then "
             "this one again."
         )
-    owners = [each.name for each in all_exercises().values() if name in each.subjects]
-    if owners or name in all_questions():
-        owner = owners[0] if owners else name
+    owner = owner_of(name) or (name if name in all_questions() else "")
+    if owner:
         return (
             f'{name} is not defined yet: run the cell that starts with "# EXERCISE {owner}", then '
             f"this one again. {_RESTARTED}"
@@ -64,13 +63,12 @@ def advice_on(name: str) -> str:
 def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offset: int | None):
     """Show the error with its advice, in the words that a kernel sends as its traceback."""
     name = getattr(value, "name", None) or ""
-    in_the_cell = _depth(tb) == 2  # IPython's own frame, and the cell's
+    in_the_cell = len(list(walk_tb(tb))) == 2  # IPython's own frame, and the cell's
     advice = advice_on(name) if name.isidentifier() else ""
     if in_the_cell and _QUIZ_ANSWER.match(extract_tb(tb)[-1].line or ""):
         advice = f'The letter stands between quotes: "{name}".'
     if not in_the_cell and not advice:
-        shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
-        return None
+        return shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
     if advice and in_the_cell:
         lines = [f"{etype.__name__}: {value}", *wrap(advice, "  ")]
     else:
@@ -78,12 +76,4 @@ def _show(shell: Any, etype: type, value: NameError, tb: TracebackType, tb_offse
         lines = [*lines, *wrap(advice or f"Does a cell above define it? {_RESTARTED}", "")]
     # IPython asks an exception first how it wants to be shown.
     value._render_traceback_ = MethodType(lambda self: lines, value)
-    shell.showtraceback((etype, value, tb), tb_offset=tb_offset)
-    return None
-
-
-def _depth(tb: TracebackType | None) -> int:
-    depth = 0
-    while tb is not None:
-        depth, tb = depth + 1, tb.tb_next
-    return depth
+    return shell.showtraceback((etype, value, tb), tb_offset=tb_offset)

@@ -30,6 +30,7 @@ from course_lib.exercises.checking.wire import a_type
 
 NOT_ATTEMPTED, NOT_RIGHT, RIGHT = "Not attempted yet", "Not right yet", "Right"
 _SYMBOL = {NOT_ATTEMPTED: "\u25cb", NOT_RIGHT: "\u2717", RIGHT: "\u2713"}
+_COLOR = {NOT_ATTEMPTED: GREY, NOT_RIGHT: ORANGE, RIGHT: GREEN}
 _MARK = {True: "\u2713 right", False: "\u2717 not yet"}
 _MOST_WRONG, _MOST_RIGHT = 4, 8
 #: Characters of one finding: five lines.
@@ -45,11 +46,11 @@ _STUB = re.compile(r"^write (\w+) here")
 
 @dataclass(frozen=True)
 class Sequence:
-    """The learner's beats beside an allowed order; ``first_difference`` is an index or None."""
+    """The learner's beats beside an allowed order; ``first_difference`` is an index."""
 
     own: str
     allowed: str
-    first_difference: int | None
+    first_difference: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,20 @@ class CheckResult:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        return _result_html(self)
+        title = f"{_SYMBOL[self.state]} {html.escape(self.name)}: {self.state}"
+        parts = [f"<strong>{title}</strong>"]
+        if self.findings:
+            items = "".join(
+                f'<li style="list-style:none">{_MARK[finding.ok]}: {as_html(_finding_text(finding))}</li>'
+                for finding in self.findings
+            )
+            parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
+        if self.more_right:
+            parts.append(as_html(_more_text(self.more_right)))
+        if self.sequence:
+            parts.append(_sequence_html(self.sequence))
+        parts += [as_html(text) for text in (self.mistake, self.advice) if text]
+        return frame(parts, _COLOR[self.state])
 
 
 def check(name: str, *subjects: Any) -> None:
@@ -103,7 +117,9 @@ def run_check(name: str, *subjects: Any) -> CheckResult:
         progress.record(name, passed=result.state == RIGHT)
         if result.state == NOT_RIGHT and may_be_seen(name):
             result = replace(result, advice=f'{result.advice} or solution("{name}")')
-        result = replace(result, advice=f"{_missing_in_grading(subjects)}{result.advice}")
+        if names := ", ".join(used_without_grading(subjects)):
+            missing = f"Grading does not have {names}: what needs it will not work there. "
+            result = replace(result, advice=missing + result.advice)
     return _fitting(result)
 
 
@@ -122,13 +138,6 @@ def examine(name: str, *subjects: Any) -> CheckResult:
         if not callable(subject)
     ]
     return _not_right(exercise, uncallable) if uncallable else _run_to_the_end(exercise, subjects)
-
-
-def _missing_in_grading(subjects: tuple[Any, ...]) -> str:
-    names = used_without_grading(subjects)
-    if not names:
-        return ""
-    return f"Grading does not have {', '.join(names)}: what needs it will not work there. "
 
 
 def _fitting(result: CheckResult) -> CheckResult:
@@ -303,16 +312,15 @@ def _compare_orders(exercise: Exercise, observation: Observation) -> Sequence | 
     if not exercise.allowed_orders or not observation.events:
         return None
     own = "".join(observation.events)
-    longest = -1
-    for order in exercise.allowed_orders:
-        repeated = order * (len(own) // len(order) + 1)
-        same = next(
-            (i for i, (a, b) in enumerate(zip(own, repeated, strict=False)) if a != b), None
-        )
-        length = len(own) if same is None else same
-        if length > longest:
-            longest, best, difference = length, repeated, same
-    if difference is None:
+
+    def agree(order: str) -> int:
+        """How many of the learner's beats come before the first that differs."""
+        return next((i for i, beat in enumerate(own) if beat != order[i]), len(own))
+
+    repeated = [order * (len(own) // len(order) + 1) for order in exercise.allowed_orders]
+    best = max(repeated, key=agree)
+    difference = agree(best)
+    if difference == len(own):
         return None
     shown = max(2 * len(exercise.allowed_orders[0]), difference + 2)
     start = max(0, shown - 12)
@@ -326,31 +334,11 @@ def _sequence_text(sequence: Sequence) -> list[str]:
     lines = [
         "  your beats:    " + " ".join(sequence.own),
         "  allowed order: " + " ".join(sequence.allowed[: len(sequence.own)]),
+        " " * (17 + 2 * sequence.first_difference) + "^ first difference",
     ]
-    if sequence.first_difference is not None:
-        lines.append(" " * (17 + 2 * sequence.first_difference) + "^ first difference")
     letters = "".join(dict.fromkeys(sequence.own + sequence.allowed))
     names = ", ".join(f"{letter} {BY_LETTER[letter].name}" for letter in letters)
     return lines + wrap(f"({names})", "  ")
-
-
-_COLOR = {NOT_ATTEMPTED: GREY, NOT_RIGHT: ORANGE, RIGHT: GREEN}
-
-
-def _result_html(result: CheckResult) -> str:
-    parts = [f"<strong>{_SYMBOL[result.state]} {html.escape(result.name)}: {result.state}</strong>"]
-    if result.findings:
-        items = "".join(
-            f'<li style="list-style:none">{_MARK[finding.ok]}: {as_html(_finding_text(finding))}</li>'
-            for finding in result.findings
-        )
-        parts.append(f'<ul style="margin:.3em 0;padding-left:.6em">{items}</ul>')
-    if result.more_right:
-        parts.append(as_html(_more_text(result.more_right)))
-    if result.sequence:
-        parts.append(_sequence_html(result.sequence))
-    parts += [as_html(text) for text in (result.mistake, result.advice) if text]
-    return frame(parts, _COLOR[result.state])
 
 
 def _sequence_html(sequence: Sequence) -> str:
@@ -365,14 +353,9 @@ def _sequence_html(sequence: Sequence) -> str:
             ("allowed order", sequence.allowed[: len(sequence.own)]),
         )
     )
-    note = (
-        "The framed column is the first difference."
-        if sequence.first_difference is not None
-        else ""
-    )
     style = "border-collapse:separate;border-spacing:3px;color:inherit"
     table = f'<div style="overflow-x:auto"><table style="{style}">{rows}</table></div>'
-    return f"{table}<div>{note}</div>"
+    return f"{table}<div>The framed column is the first difference.</div>"
 
 
 def _beat_cell(letter: str, marked: bool) -> str:

@@ -27,6 +27,8 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from course_lib.exercises.checking.packages import functions_in
+
 #: What an instance of a refused class is good for, whatever class it is.
 _WORKING_METHODS = ("__iter__", "run", "step", "scale")
 #: Kernels stay replaced for as long as their library is kept.
@@ -110,7 +112,8 @@ def refusing(names: tuple[str, ...], subjects: tuple[Any, ...] = ()) -> Iterator
             if not name.startswith("aten:"):
                 for owner, attribute in _targets(name):
                     _replace(stack, owner, attribute, called, originals)
-        for scope in _scopes(subjects):
+        scopes = {id(each.__globals__): each.__globals__ for each in functions_in(subjects)}
+        for scope in scopes.values():
             for key, value in list(scope.items()):
                 if id(value) in originals:
                     stack.enter_context(patch.dict(scope, {key: originals[id(value)][1]}))
@@ -210,14 +213,3 @@ def _code_that_calls(refuse: Any, free_variables: tuple[str, ...]) -> CodeType:
     code = template.__code__
     constants = tuple(refuse if value == "refuse" else value for value in code.co_consts)
     return code.replace(co_consts=constants, co_freevars=free_variables)
-
-
-def _scopes(subjects: tuple[Any, ...]) -> list[dict[str, Any]]:
-    scopes: dict[int, dict[str, Any]] = {}
-    for subject in subjects:
-        members = vars(subject).values() if inspect.isclass(subject) else (subject,)
-        for member in members:
-            function = inspect.unwrap(member) if callable(member) else member
-            if isinstance(function, FunctionType):
-                scopes[id(function.__globals__)] = function.__globals__
-    return list(scopes.values())

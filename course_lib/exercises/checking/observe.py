@@ -86,21 +86,17 @@ def _with_refusals(observation: Observation, refused: list[str]) -> Observation:
 @contextlib.contextmanager
 def neutral_state() -> Iterator[None]:
     """PyTorch's defaults, fixed seeds, silent streams and warnings; everything put back after."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    dtype, grad = torch.get_default_dtype(), torch.is_grad_enabled()
-    autocast, cache = torch.is_autocast_enabled("cpu"), torch.is_autocast_cache_enabled()
-    strict = torch.are_deterministic_algorithms_enabled()
-    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    smallest = sys.float_info.min
     with contextlib.ExitStack() as stack:
-        stack.callback(random.setstate, python_state)
-        stack.callback(np.random.set_state, numpy_state)
-        stack.callback(torch.set_default_dtype, dtype)
-        stack.callback(torch.set_grad_enabled, grad)
-        if strict:  # the call imports torch's compiler, which takes seconds
+        stack.callback(random.setstate, random.getstate())
+        stack.callback(np.random.set_state, np.random.get_state())
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
+        stack.callback(torch.set_grad_enabled, torch.is_grad_enabled())
+        if torch.are_deterministic_algorithms_enabled():
+            # Asked only then: to switch it off imports torch's compiler, which takes seconds.
+            warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
             stack.callback(torch.use_deterministic_algorithms, True, warn_only=warns_only)
             torch.use_deterministic_algorithms(False)
-        stack.callback(torch.set_flush_denormal, smallest / 2 == 0)  # it has no getter
+        stack.callback(torch.set_flush_denormal, sys.float_info.min / 2 == 0)  # it has no getter
         stack.enter_context(torch.random.fork_rng(devices=[]))
         device = torch.get_default_device()
         stack.callback(_leave_device, device)
@@ -108,8 +104,8 @@ def neutral_state() -> Iterator[None]:
             stack.enter_context(torch.device("cpu"))
         # Not a `with torch.autocast(enabled=False)`: inside another one, the learner's own would
         # keep the weights that it has cast, and go on with them after the optimizer's step.
-        stack.callback(torch.set_autocast_enabled, "cpu", autocast)
-        stack.callback(torch.set_autocast_cache_enabled, cache)
+        stack.callback(torch.set_autocast_enabled, "cpu", torch.is_autocast_enabled("cpu"))
+        stack.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
         stack.callback(_leave_autocasts, _autocasts())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.autograd.set_detect_anomaly(False))

@@ -50,14 +50,15 @@ def used_without_grading(subjects: Iterable[Any]) -> list[str]:
     """Packages that the code of these functions and classes names, and that grading does not have."""
     names = (
         _package_of(function.__globals__[name])
-        for function in _functions(subjects)
+        for function in functions_in(subjects)
         for name in _names_in(function.__code__)
         if name in function.__globals__
     )
     return [name for name in dict.fromkeys(names) if name and is_not_graded_with(name)]
 
 
-def _functions(subjects: Iterable[Any]) -> Iterator[FunctionType]:
+def functions_in(subjects: Iterable[Any]) -> Iterator[FunctionType]:
+    """The functions among ``subjects``, and the methods of classes; of a wrapped one what it wraps."""
     for subject in subjects:
         members = vars(subject).values() if isclass(subject) else (subject,)
         for member in members:

@@ -9,7 +9,7 @@ from torch import nn
 
 from course_lib.exercises.checking.model import Case, Finding, Observation
 from course_lib.exercises.support.loop_watch import Loader, gradients_of, parameters_of
-from course_lib.exercises.support.small_network import draw_weights, small_network
+from course_lib.exercises.support.small_network import draw_weights, load_parameters, small_network
 
 #: A mean over the batch each. The targets of "squared" are numbers, one per example.
 _LOSSES = {
@@ -141,13 +141,6 @@ def _steps_with_another_gradient(case: Case, observation: Observation) -> list[i
         ):
             wrong.append(step)
     return wrong
-
-
-def load_parameters(model: nn.Module, parameters: list[torch.Tensor]) -> None:
-    """Write values into the model's parameters, in order."""
-    with torch.no_grad():
-        for parameter, value in zip(model.parameters(), parameters, strict=True):
-            parameter.copy_(value)
 
 
 def same_tensors(expected: list[torch.Tensor], got: list[torch.Tensor]) -> bool:

@@ -45,30 +45,23 @@ def watching(
     Yields a function that makes a loss module watched too (L when it is called, B when a gradient
     flows through its result).
     """
-    handles: list[Any] = []
-
-    def note(letter: str) -> None:
-        notes.events.append(letter)
-
-    def loss_called(module: nn.Module, inputs: Any, loss: Tensor) -> None:
-        note("L")
-        if isinstance(loss, Tensor) and loss.requires_grad:
-            handles.append(loss.register_hook(lambda gradient: note("B")))
-
-    def watch_loss(loss_fn: nn.Module) -> nn.Module:
-        handles.append(loss_fn.register_forward_hook(loss_called))
-        return loss_fn
-
-    handles.append(model.register_forward_hook(lambda *_: note("F")))
-    handles.append(optimizer.register_step_post_hook(lambda *_: note("S")))
+    note = notes.events.append
     with ExitStack() as stack:
+
+        def loss_called(module: nn.Module, inputs: Any, loss: Tensor) -> None:
+            note("L")
+            if isinstance(loss, Tensor) and loss.requires_grad:
+                stack.callback(loss.register_hook(lambda gradient: note("B")).remove)
+
+        def watch_loss(loss_fn: nn.Module) -> nn.Module:
+            stack.callback(loss_fn.register_forward_hook(loss_called).remove)
+            return loss_fn
+
+        stack.callback(model.register_forward_hook(lambda *_: note("F")).remove)
+        stack.callback(optimizer.register_step_post_hook(lambda *_: note("S")).remove)
         for owner in (model, optimizer):
             stack.enter_context(_zeroing_noted(owner, note))
-        try:
-            yield watch_loss
-        finally:
-            for handle in handles:
-                handle.remove()
+        yield watch_loss
 
 
 @contextmanager

@@ -28,16 +28,15 @@ def small_network(
 ) -> nn.Sequential:
     """Linear, ``middle``, linear, with the shapes, the dtype and the values of ``weights``; where
     not ``filled``, with PyTorch's own initial values."""
-    first_weight, first_bias, last_weight, last_bias = weights
-    first = nn.Linear(first_weight.shape[1], first_weight.shape[0])
-    last = nn.Linear(last_weight.shape[1], last_weight.shape[0])
-    model = nn.Sequential(first, *middle, last).to(first_weight.dtype)
+    first, last = (nn.Linear(*weight.T.shape) for weight in weights[::2])
+    model = nn.Sequential(first, *middle, last).to(weights[0].dtype)
     if filled:
-        with torch.no_grad():
-            for layer, weight, bias in (
-                (first, first_weight, first_bias),
-                (last, last_weight, last_bias),
-            ):
-                layer.weight.copy_(weight)
-                layer.bias.copy_(bias)
+        load_parameters(nn.Sequential(first, last), weights)
     return model
+
+
+def load_parameters(model: nn.Module, parameters: Sequence[Tensor]) -> None:
+    """Write values into the model's parameters, in order."""
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), parameters, strict=True):
+            parameter.copy_(value)

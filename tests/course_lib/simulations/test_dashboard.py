@@ -28,13 +28,13 @@ def played(label: str) -> State:
 
 
 def first_epoch(run: TrainingRun, accuracy: float) -> float:
-    reached = np.flatnonzero(np.array(run.accuracies) >= accuracy)
-    return run.updates[reached[0]] / run.trainer.steps_per_epoch
+    reached = next(update for update, _, so_far in run.history if so_far >= accuracy)
+    return reached / run.trainer.steps_per_epoch
 
 
 def ups(run: TrainingRun) -> int:
     """How many epochs end with a higher loss than they began."""
-    at = dict(zip(run.updates, run.losses, strict=True))
+    at = {update: loss for update, loss, _ in run.history}
     ends = [at[update] for update in sorted(at) if update % run.trainer.steps_per_epoch == 0]
     return int((np.diff(ends) > 0).sum())
 
@@ -62,7 +62,7 @@ def test_at_rate_10_cross_entropy_leaps_far_above_50_and_stays_finite(label: str
     # How high hangs on the last bit: 98 to 198 under noise and at rates that differ by 1e-7.
     assert 75 < run.worst_batch < 300
     assert run.first_bad is None
-    assert np.isfinite(run.losses).all()
+    assert np.isfinite([loss for _, loss, _ in run.history]).all()
     # It leaps, so where it ends hangs on the last bit: between 0.84 and 0.88 under noise.
     assert run.accuracy < 0.92
 
@@ -79,7 +79,8 @@ def test_squared_error_and_sgd_at_10_are_lost_within_20_updates_and_adam_is_not(
 
 def test_at_00001_hardly_anything_moves() -> None:
     (run,) = played("Adam at 0.0001").runs
-    assert run.losses[0] - 0.05 < run.loss < run.losses[0]
+    _, first, _ = run.history[0]
+    assert first - 0.05 < run.loss < first
 
 
 def test_at_01_sgd_is_smooth_and_slow_adam_quick_and_jittery() -> None:
@@ -144,7 +145,8 @@ def test_a_long_history_is_thinned_and_keeps_its_beginning(
     monkeypatch.setattr(dashboard_runs, "_LONGEST", 100)
     run = TrainingRun("sgd", 0.1, 128, "cross-entropy")
     run.advance(300)
-    assert len(run.updates) <= 100
-    assert run.updates[:10] == [*range(10)]
-    assert run.updates == sorted(run.updates)
+    updates = [update for update, *_ in run.history]
+    assert len(updates) <= 100
+    assert updates[:10] == [*range(10)]
+    assert updates == sorted(updates)
     assert run.steps == 300

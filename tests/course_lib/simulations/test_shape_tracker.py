@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from course_lib.models import MLP
 from course_lib.simulations import load
 from course_lib.simulations.base import defaults
-from course_lib.simulations.shape_tracker import DigitsMlp, State
+from course_lib.simulations.shape_tracker import State
 
 SIMULATION = load("shape_tracker")
 
@@ -25,7 +26,7 @@ def test_the_default_is_the_network_of_the_chapter() -> None:
 @pytest.mark.parametrize(("batch_size", "hidden"), [(1, 1), (32, 128), (7, 300)])
 def test_multiply_adds_are_half_of_the_operations_that_pytorch_counts(batch_size, hidden) -> None:
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        DigitsMlp(hidden)(torch.zeros(batch_size, 784))
+        MLP(784, hidden, 10)(torch.zeros(batch_size, 784))
     assert tracked(batch_size, hidden).total("multiply_adds") == counter.get_total_flops() / 2
 
 
