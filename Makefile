@@ -136,7 +136,8 @@ $(EVERYONE): pyproject.toml constraints.txt
 	@touch $(LEARNER) $(EVERYONE)
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build
-# is wanted (CUDA, CPU only) it can be installed beforehand by hand.
+# is wanted (CUDA, CPU only) it can be installed beforehand by hand. pip compiles on one core; compileall
+# on all of them, and its status does not count: some packages hold files that are no Python as yet.
 .PHONY: install
 install:
 	@command -v git >/dev/null || { echo "git is missing. Debian or Ubuntu: sudo apt install git" >&2; exit 1; }
@@ -147,7 +148,8 @@ install:
 	$$python -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing. Debian or Ubuntu: sudo apt install python3-venv" >&2; exit 1; }; \
 	$(IN_VENV) -m pip --version >/dev/null 2>&1 || { echo "Making $(VENV) with $$($$python --version)"; $$python -m venv --clear $(VENV); }
 	@echo "Installing PyTorch ($(TORCH)); the first time this takes some minutes"
-	@$(IN_VENV) -m pip install --disable-pip-version-check $(TORCH) -c constraints.txt
+	@$(IN_VENV) -m pip install --no-compile --disable-pip-version-check $(TORCH) -c constraints.txt
 	@echo "Installing the course and what it needs ($(EXTRAS))"
-	@$(IN_VENV) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@$(IN_VENV) -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
+	@$(IN_VENV) -m compileall -qq -j 0 "$$($(IN_VENV) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 	@printf '%s\n' "$(CURDIR)" > $(VENV)/.made-in

@@ -21,7 +21,8 @@ def environment(
     """The interpreter of an environment of ``base`` with ``requirements`` as ``constraints`` has them.
 
     ``torch`` (``"torch==2.13.0"``) is installed first, whatever the constraints say of it: its
-    builds for CUDA are of several GB. Made again when any of this has changed.
+    builds for CUDA are of several GB. Made again when any of this has changed. Compiled is what is
+    imported, not all that is there.
     """
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     finished = folder / "finished"
@@ -33,8 +34,8 @@ def environment(
     with tempfile.TemporaryDirectory() as pins:
         path = Path(pins, "constraints.txt")
         path.write_text("\n".join([torch, *lines, ""]))
-        run(python, "-m", "pip", "install", "--quiet", torch)
-        run(python, "-m", "pip", "install", "--quiet", "-c", str(path), *requirements)
+        for what in ([torch], ["-c", str(path), *requirements]):
+            run(python, "-m", "pip", "install", "--quiet", "--no-compile", *what)
     finished.write_text(wanted)
     return python
 
