@@ -95,6 +95,15 @@ def _decode(data: bytes, mended: list[str]) -> str:
         return data.decode("cp1252", errors="replace")
 
 
+def text_of(data: bytes) -> str | None:
+    """The text in a small file, by its byte order mark, else UTF-8; None when it is neither."""
+    encoding = next((encoding for bom, encoding in _BOMS if data.startswith(bom)), None)
+    try:
+        return data.decode(encoding, "replace") if encoding else data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def _decode_as(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)

@@ -598,8 +598,8 @@ FAULTS = (
         "settings",
         "a zone that does not exist is taken",
         "grading/nbgrader/config.py",
-        """            ZoneInfo(timezone)\n""",
-        """            str(timezone)\n""",
+        "if timezone and zone_called(timezone) is None:",
+        "if timezone and not str(timezone):",
     ),
     Fault(
         "demonstrations",
