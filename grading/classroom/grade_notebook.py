@@ -12,11 +12,11 @@ from course_lib.chapters import CHAPTERS, Chapter
 from grading.classroom.pipeline import Graded, Submission, conclude, prepare
 from grading.classroom.secret import own_secret
 from grading.errors import Problem, chapter_called
-from grading.intake.matching import ReleaseIndex, grade_id_of
-from grading.intake.reading import Unreadable, read_notebook
+from grading.intake.reading import Unreadable
+from grading.intake.recognise import Recogniser
 from grading.intake.released import read_release
 from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
-from grading.paths import COURSE_FOLDER, CourseFolder, released_notebook
+from grading.paths import COURSE_FOLDER, NOTEBOOKS_FOLDER, CourseFolder, released_notebook
 from grading.runner.run import run
 from grading.runner.sandbox import UNPROTECTED, check_protection
 
@@ -73,20 +73,10 @@ def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
     for chapter in CHAPTERS:
         if chapter.id in file.name:
             return chapter
-    cells = read_notebook(data).cells
-    best, most = None, 0
-    for chapter in CHAPTERS:
-        path = released_notebook(chapter)
-        if not path.is_file():
-            continue
-        index = ReleaseIndex(read_release(path).cells)
-        found = {match.index for cell in cells if (match := index.match(cell)) is not None}
-        count = sum(bool(grade_id_of(index.cells[place])) for place in found)
-        if count > most:
-            best, most = chapter, count
-    if best is None:
+    recognised = Recogniser(NOTEBOOKS_FOLDER).chapter(data)
+    if recognised is None:
         raise Problem(f"{file}: no cell of any chapter was recognised; name one with --chapter.")
-    return best
+    return chapter_called(recognised)
 
 
 def print_outcome(outcome: NotebookOutcome, console: Console) -> None:
