@@ -19,8 +19,8 @@ from grading.classroom.roster import Kind, Person, Roster, read_roster
 from grading.errors import Problem, chapters_called
 from grading.intake.deliver import Entry, Record
 from grading.intake.reading import printable
-from grading.nbgrader.course import load_course
-from grading.nbgrader.scores import Score, feedback_page, scores_of
+from grading.nbgrader.course import feedback_page, load_course
+from grading.nbgrader.scores import Score, scores_of
 
 KINDS: tuple[Kind, ...] = ("canvas", "moodle", "csv")
 #: "Grade" as Moodle's worksheet calls it in the languages that it is most used in.
@@ -248,7 +248,7 @@ class _Exporting:
         }
         for score in self.scores_in(chapter):
             learner = score.learner
-            page = Path(feedback_page(self.config, learner, chapter.id))
+            page = feedback_page(self.config, learner, chapter.id)
             if self.kind == "csv":
                 name = f"{learner}/{chapter.id}.html"
             elif self.kind == "canvas":

@@ -10,7 +10,6 @@ import math
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from nbconvert.preprocessors import Preprocessor
 from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
-from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
@@ -36,6 +34,7 @@ from grading.errors import Problem
 from grading.intake.matching import grade_id_of, is_test
 from grading.intake.submissions import SECRET, TIME
 from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.course import feedback_page, step_folder
 from grading.nbgrader.gradebook import open_gradebook
 from grading.nbgrader.locks import wait_for_gradebook
 from grading.nbgrader.pages import PageExporter
@@ -146,7 +145,7 @@ class Writer:
         happens next. Manual scores and comments stay."""
         for step in (STAGING, "autograded", "feedback"):
             _remove(self._folder(step, learner))
-        with self._gradebook() as gradebook:
+        with open_gradebook(self.config) as gradebook:
             gradebook.update_or_create_student(learner)
             # Also when it is unknown: the time of an earlier attempt is not this one's.
             submission = gradebook.update_or_create_submission(
@@ -186,7 +185,7 @@ class Writer:
         coursedir = self._coursedir(learner)
         with self._explained(coursedir, learner):
             self._pages.start_for(learner, coursedir)
-        return self._folder("feedback", learner) / f"{self.assignment}.html"
+        return feedback_page(self.config, learner, self.assignment)
 
     def stage(self, learner: str) -> Path:
         """The folder between submission and gradebook."""
@@ -201,20 +200,11 @@ class Writer:
         (folder / "reason.txt").write_text(reason + "\n", encoding="utf-8")
 
     def _folder(self, step: str, learner: str) -> Path:
-        """A learner's folder of one step; nbgrader's settings may give the steps other names."""
-        coursedir = CourseDirectory(config=self.config)
-        name = getattr(coursedir, f"{step}_directory", step)
-        return Path(coursedir.format_path(name, learner, self.assignment))
+        return step_folder(self.config, step, learner, self.assignment)
 
     def _coursedir(self, learner: str) -> CourseDirectory:
-        config = Config()
-        config.merge(self.config)
-        config.CourseDirectory.student_id = learner
-        config.CourseDirectory.assignment_id = self.assignment
-        return CourseDirectory(config=config, log=self.log)
-
-    def _gradebook(self) -> AbstractContextManager[Gradebook]:
-        return open_gradebook(CourseDirectory(config=self.config))
+        named = {"student_id": learner, "assignment_id": self.assignment}
+        return CourseDirectory(config=self.config, log=self.log, **named)
 
     @cached_property
     def _pages(self) -> _WriteFeedback:
