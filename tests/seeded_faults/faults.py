@@ -806,8 +806,8 @@ FAULTS = (
         "own records",
         "a yes for a number of tries is believed",
         "grading/classroom/own_records.py",
-        "type(count) is int",
-        "isinstance(count, int)",
+        "tries: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]",
+        "tries: int | bool",
     ),
     Fault(
         "own questions",
