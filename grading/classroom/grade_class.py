@@ -12,7 +12,6 @@ while the workers start.
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -93,7 +92,8 @@ def grade_class(
         raise Problem(f"no submissions in {place}/.")
     if learners:
         handed_in = _only(learners, handed_in)
-    with begun or _workers(jobs, scheduler) as workers, _progress() as progress:
+    workers = begun or (LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler))
+    with workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
@@ -108,12 +108,6 @@ def _only(learners: Sequence[str], handed_in: list[HandedIn]) -> list[HandedIn]:
     if unknown:
         raise Problem(f"nothing was handed in by {', '.join(map(printable, sorted(unknown)))}.")
     return [one for one in handed_in if one.learner in learners]
-
-
-def _workers(
-    jobs: int | None, scheduler: str | None
-) -> AbstractContextManager[LocalWorkers | ClusterWorkers]:
-    return LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler)
 
 
 def _progress() -> Progress:
