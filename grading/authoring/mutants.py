@@ -212,20 +212,12 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
     attributes = dict.fromkeys(
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
+        if _is_of_self(node) and isinstance(node.ctx, ast.Store)
     )
     for attribute in attributes:
         changed = deepcopy(tree)
         for node in ast.walk(changed):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr == attribute
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "self"
-            ):
+            if _is_of_self(node) and node.attr == attribute:
                 node.value = ast.parse("type(self)", mode="eval").body
         yield "shared state", f"self.{attribute}", f"type(self).{attribute}", changed
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
@@ -241,6 +233,11 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
                 )
                 copy.args.defaults[place] = ast.Constant(10)
                 yield "default", f"{name}={_short(default)}", f"{name}=10", changed
+
+
+def _is_of_self(node: ast.AST) -> bool:
+    is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    return is_attribute and node.value.id == "self"
 
 
 def _with(node: ast.AST, **fields: object) -> ast.AST:

@@ -84,11 +84,7 @@ def report_course(
 
 
 def _write(
-    what: str,
-    write: Callable[[Any, Path], None],
-    found: Any,
-    file: Path | None,
-    console: Console,
+    what: str, write: Callable[[Any, Path], None], found: Any, file: Path | None, console: Console
 ) -> None:
     """Write a file that was asked for, and say where it is."""
     if file is None:

@@ -75,7 +75,16 @@ class ApplyOutcomes(Preprocessor):
         return nb, resources
 
 
-class _WriteOutcomes(Autograde):
+class _OneNotebook(BaseConverter):
+    """For exactly one notebook, by its path: a learner's folder may be called ``[a-z]*``."""
+
+    def init_notebooks(self) -> None:
+        assignment = self.coursedir.assignment_id
+        folder = self._format_source(assignment, self.learner)
+        self.assignments = {folder: [str(Path(folder) / f"{assignment}.ipynb")]}
+
+
+class _WriteOutcomes(_OneNotebook, Autograde):
     """``nbgrader autograde`` from staging, without executing anything."""
 
     def __init__(self, learner: str, outcome: NotebookOutcome, **settings) -> None:
@@ -89,11 +98,6 @@ class _WriteOutcomes(Autograde):
     def _input_directory(self) -> str:
         return STAGING
 
-    def init_notebooks(self) -> None:
-        """Exactly one notebook, by its path: a learner's folder may be called ``[a-z]*``."""
-        folder = self._format_source(self.coursedir.assignment_id, self.learner)
-        self.assignments = {folder: [str(Path(folder) / f"{self.outcome.notebook}.ipynb")]}
-
     def convert_single_notebook(self, notebook_filename: str) -> None:
         self.exporter.optimistic_validation = True  # once, and not after each step
         self.exporter._preprocessors = []
@@ -103,7 +107,7 @@ class _WriteOutcomes(Autograde):
         super(Autograde, self).convert_single_notebook(notebook_filename)
 
 
-class _WriteFeedback(GenerateFeedback):
+class _WriteFeedback(_OneNotebook, GenerateFeedback):
     """``nbgrader generate_feedback`` for exactly one notebook at a time."""
 
     def __init__(self, **settings) -> None:
@@ -120,11 +124,6 @@ class _WriteFeedback(GenerateFeedback):
         self.writer = FilesWriter(parent=self, config=self.config)
         with contextlib.chdir(self.coursedir.root):
             self.convert_notebooks()
-
-    def init_notebooks(self) -> None:
-        assignment = self.coursedir.assignment_id
-        folder = self._format_source(assignment, self.learner)
-        self.assignments = {folder: [str(Path(folder) / f"{assignment}.ipynb")]}
 
 
 class Writer:
