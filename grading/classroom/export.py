@@ -103,8 +103,7 @@ class _Exporting:
     def _entries(self, chapter: Chapter) -> dict[str, Entry]:
         """What was collected from the platform, by learner; from other chapters, too."""
         found: dict[str, Entry] = {}
-        downloads = self.course / "downloaded"
-        folders = [*downloads.iterdir()] if downloads.is_dir() else []
+        folders = (self.course / "downloaded").glob("*")
         for folder in sorted(folders, key=lambda folder: folder.name == chapter.id):
             for entry in Record(folder).entries.values():
                 if entry.platform == self.kind or self.kind == "csv":

@@ -4,11 +4,9 @@ Nothing of the file is trusted: what is not a string, a list or an object where 
 dropped, stored outputs are never kept, and every failure is one sentence for the instructor.
 """
 
-import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -145,28 +143,17 @@ def _upgrade(tree: dict[str, Any], mended: list[str]) -> dict[str, Any]:
             mended.append("The notebook's format number was wrong; it was read as version 4.")
         return tree
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, **tree}
+    # nbformat logs pages about what it finds invalid; the one line that matters is ours.
+    logger = logging.getLogger("traitlets")
+    before, logger.disabled = logger.disabled, True
     try:
-        with _silent():
-            upgraded = nbformat.convert(nbformat.from_dict(old), 4)
+        upgraded = nbformat.convert(nbformat.from_dict(old), 4)
     except Exception:  # nbformat's converters raise whatever the malformed part provokes
         raise Unreadable("the file is in an old notebook format and cannot be upgraded") from None
+    finally:
+        logger.disabled = before
     mended.append(f"The notebook was in the old format {major}; it was upgraded to version 4.")
     return upgraded
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """nbformat logs pages about what it finds invalid; the one line that matters is ours."""
-    logger = logging.getLogger("traitlets")
-    logger.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
 
 
 def _cell(raw: Any) -> ReadCell | None:

@@ -7,6 +7,7 @@ so formgrader, comments, manual scores, late penalties and ``export`` are nbgrad
 import contextlib
 import logging
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -239,7 +240,7 @@ def _safe_to_show(notebook: NotebookNode) -> NotebookNode:
             cell.source = _cut(cell.source, max(0, min(left, _SHOWN_OF_CELL)))
             left -= len(cell.source)
         if cell.cell_type != "code" and not cell.metadata.get("released"):
-            fence = "~" * (3 + max(map(len, _tildes(cell.source)), default=0))
+            fence = "~" * (3 + max(map(len, re.findall("~+", cell.source)), default=0))
             cell.cell_type = "markdown"
             cell.source = f"{fence}text\n{cell.source}\n{fence}"
         cell.metadata.pop("released", None)
@@ -252,10 +253,6 @@ def _cut(source: str, most: int) -> str:
         return source
     rest = f"{len(source) - most} more characters are in the submitted file"
     return f"{source[:most]}\n# ... {rest} ..."
-
-
-def _tildes(text: str) -> list[str]:
-    return [part for part in "".join(c if c == "~" else " " for c in text).split() if part]
 
 
 def _remove(folder: Path) -> None:
