@@ -792,8 +792,8 @@ FAULTS = (
         "course report",
         "an item is compared with itself, too",
         "grading/classroom/course_report.py",
-        "mine.append((item, one.score - item.score))",
-        "mine.append((item, one.score))",
+        ".append((item, one.score - item.score))",
+        ".append((item, one.score))",
     ),
     Fault(
         "class gain",
