@@ -39,6 +39,13 @@ class ReadCell:
     id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def grade_id(self) -> str:
+        """nbgrader's name of the cell; "" where it has none, or no longer."""
+        nbgrader = self.metadata.get("nbgrader")
+        name = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+        return name if isinstance(name, str) else ""
+
 
 @dataclass
 class ReadNotebook:
