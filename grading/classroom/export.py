@@ -268,12 +268,10 @@ class _Exporting:
 def _canvas_page(entry: Entry | None) -> str:
     """Canvas reads two numbers in the name, the person's and the attached file's: only files that
     were downloaded from it can be answered."""
-    return f"{_stem(entry.member)}.html" if entry else ""
-
-
-def _stem(member: str) -> str:
-    name = PurePosixPath(member).name
-    return re.sub(r"(\.ipynb|\.json|\.txt|\.zip|\.tar(\.\w+)?|\.tgz)+$", "", name, flags=re.I)
+    if entry is None:
+        return ""
+    ending = r"(\.ipynb|\.json|\.txt|\.zip|\.tar(\.\w+)?|\.tgz)+$"
+    return re.sub(ending, "", PurePosixPath(entry.member).name, flags=re.I) + ".html"
 
 
 def _moodle_page(person: Person | None, entry: Entry | None, chapter: Chapter) -> str:
@@ -325,12 +323,9 @@ def _scaled(score: Score, maximum: float | None) -> str:
 
 
 def _note_scale(maximum: float | None, by_row: Mapping[int, Score], done: Exported) -> None:
-    for score in by_row.values():
-        if maximum and maximum != score.max_score:
-            done.notes.append(
-                f"Scaled: {score.max_score:g} points of the course are {maximum:g} there."
-            )
-            return
+    ours = next((score.max_score for score in by_row.values()), maximum)
+    if maximum and maximum != ours:
+        done.notes.append(f"Scaled: {ours:g} points of the course are {maximum:g} there.")
 
 
 def _fill_canvas(
@@ -363,9 +358,7 @@ def _fill_moodle(
     if maximum_column is None:
         maximum_column = place + 1
     maxima = {row: _number(table.rows[row][maximum_column]) for row in by_row}
-    for row, maximum in maxima.items():
-        _note_scale(maximum, {row: by_row[row]}, done)
-        break
+    _note_scale(next(iter(maxima.values()), None), by_row, done)
     kept = []
     for column, title in enumerate(table.header):
         computed = any(is_formula(row[column]) for row in table.rows)
