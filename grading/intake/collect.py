@@ -120,7 +120,7 @@ def collect(
     collecting = _Collecting(platform, chapter, recognise, spool)
     with ExitStack() as stack:
         for archive, downloaded, members in _downloads(folder, platform, collecting.left, stack):
-            collecting.take(archive, downloaded, members, stack)
+            collecting.take(archive, downloaded, members)
     return collecting.result(known or {})
 
 
@@ -191,9 +191,7 @@ class _Collecting:
         self.nobodys: list[str] = []
         self.candidates: dict[str, list[Found]] = {}
 
-    def take(
-        self, archive: str, downloaded: int, members: Sequence[Member], stack: ExitStack
-    ) -> None:
+    def take(self, archive: str, downloaded: int, members: Sequence[Member]) -> None:
         context = _context(members)
         for member in members:
             if ignored(member.path):
@@ -224,7 +222,7 @@ class _Collecting:
         elif is_archive(member.path):
             self._offer_inner(owner, archive, downloaded, member)
         else:
-            self._consider(owner, archive, downloaded, member, owner.rest)
+            self._consider(owner, archive, downloaded, member)
 
     def _offer_inner(self, owner: Owner, archive: str, downloaded: int, member: Member) -> None:
         with ExitStack() as stack:
@@ -240,20 +238,14 @@ class _Collecting:
                 if is_archive(one.path) or one.suffix in FOREIGN:
                     self._leave(archive, shown.path, "left packed: an archive in an archive", owner)
                     continue
-                rest = (*owner.rest, *one.path.split("/"))
-                self._consider(owner, archive, downloaded, shown, rest, member.path)
+                theirs = replace(owner, rest=(*owner.rest, *one.path.split("/")))
+                self._consider(theirs, archive, downloaded, shown, member.path)
 
     def _consider(
-        self,
-        owner: Owner,
-        archive: str,
-        downloaded: int,
-        member: Member,
-        rest: Sequence[str],
-        name: str = "",
+        self, owner: Owner, archive: str, downloaded: int, member: Member, name: str = ""
     ) -> None:
         """Is it the chapter's notebook? ``name`` is the platform's member where it is another one."""
-        named = self.chapter.id in rest[-1].lower()
+        named = self.chapter.id in owner.rest[-1].lower()
         try:
             data = notebook_bytes(member)
         except Unreadable as error:
@@ -276,7 +268,7 @@ class _Collecting:
         if sure != _KNOWN and (chapter is not None or not named):
             self._leave(archive, member.path, reason, owner)
             return
-        digest, place = sha256(data).hexdigest(), self._place(rest)
+        digest, place = sha256(data).hexdigest(), self._place(owner.rest)
         file, name = self.spool / digest, name or member.path
         candidate = Found(owner, archive, name, downloaded, file, digest, sure, place)
         rivals = self.candidates.setdefault(owner.key, [])
