@@ -72,7 +72,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
         for kind, replacement, after in _replacements(node, tree):
             changed = deepcopy(tree)
             target = list(ast.walk(changed))[index]
-            _replace(changed, target, replacement)
+            _Replace(target, replacement).visit(changed)
             yield kind, _short(node), after if after is not None else _short(replacement), changed
     yield from _moved_returns(tree)
     yield from _shared_state(tree)
@@ -251,17 +251,12 @@ def _negated(test: ast.expr) -> ast.expr:
     return test.operand if isinstance(test, ast.UnaryOp) else ast.UnaryOp(ast.Not(), test)
 
 
-def _replace(tree: ast.Module, target: ast.AST, replacement: ast.AST) -> None:
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, field, deepcopy(replacement))
-                return
-            if isinstance(value, list):
-                for place, each in enumerate(value):
-                    if each is target:
-                        value[place] = deepcopy(replacement)
-                        return
+class _Replace(ast.NodeTransformer):
+    def __init__(self, target: ast.AST, replacement: ast.AST) -> None:
+        self.target, self.replacement = target, replacement
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return deepcopy(self.replacement) if node is self.target else self.generic_visit(node)
 
 
 def _short(node: ast.AST) -> str:
