@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from course_lib.chapters import CHAPTERS, Chapter
-from grading.classroom.pipeline import Graded, Submission, conclude, prepare
+from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.classroom.secret import own_secret
 from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable
@@ -41,9 +41,11 @@ def grade_notebook(
         raise Problem(f"{file}: {error.strerror or error}.") from None
     try:
         chapter = _chapter(file, data, chapter_name)
-        graded = _grade(data, chapter, sandbox, course, warm)
+        release = read_release(release_of(chapter, course))
+        prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
     except Unreadable as error:
         raise Problem(f"{file}: {error}.") from None
+    graded = conclude(chapter, prepared, run(prepared.job))
     console = Console(stderr=True)
     if not sandbox:
         console.print(f"Graded without a sandbox. {UNPROTECTED}", style="yellow")
@@ -52,12 +54,6 @@ def grade_notebook(
     else:
         print_outcome(graded.outcome, Console())
     return graded.outcome
-
-
-def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: bool) -> Graded:
-    release = read_release(release_of(chapter, course))
-    prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
-    return conclude(chapter, prepared, run(prepared.job))
 
 
 def release_of(chapter: Chapter, course: Path) -> Path:
