@@ -7,13 +7,13 @@ answers at once. What a person can fix ends in one line on stderr and exit statu
 import atexit
 import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 try:
     import typer
+    from typer.core import TyperGroup
 except ImportError:
     sys.exit(
         "error: this Python lacks what grading needs, typer for one: run `make setup`, then use "
@@ -24,7 +24,20 @@ from course_lib.app.terminal import answer
 from grading.errors import Problem, chapter_called
 from grading.paths import COURSE_FOLDER, CourseFolder
 
+
+class _Commands(TyperGroup):
+    """One line on stderr and exit status 2 for a ``Problem``."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Problem as problem:
+            typer.echo(f"error: {problem}", err=True)
+            raise typer.Exit(2) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     rich_markup_mode=None,  # importing rich takes a third of the start of `--help`
     add_completion=False,
     no_args_is_help=True,
@@ -40,8 +53,7 @@ Chapters = Annotated[
 def _folder(course: Path) -> Path:
     """Else a file would pass for a course directory in which nothing was graded yet."""
     if course.exists() and not course.is_dir():
-        typer.echo(f"error: {course} is a file; --course takes a folder.", err=True)
-        raise typer.Exit(2)
+        raise Problem(f"{course} is a file; --course takes a folder.")
     return course
 
 
@@ -49,16 +61,6 @@ Course = Annotated[
     Path,
     typer.Option("--course", help="The instructor's working folder.", callback=_folder),
 ]
-
-
-@contextmanager
-def clear_problems() -> Iterator[None]:
-    """One line on stderr and exit status 2 for a ``Problem``."""
-    try:
-        yield
-    except Problem as problem:
-        typer.echo(f"error: {problem}", err=True)
-        raise typer.Exit(2) from None
 
 
 @app.command()
@@ -71,8 +73,7 @@ def build(
     """Author: make the notebooks, solved, from the text sources."""
     from grading.authoring.build import build as build_chapters
 
-    with clear_problems():
-        build_chapters(chapters or [], jobs, report=_report)
+    build_chapters(chapters or [], jobs, report=_report)
 
 
 @app.command()
@@ -83,9 +84,8 @@ def verify(chapters: Chapters = None) -> None:
     """
     from grading.authoring.verify import verify as verify_chapters
 
-    with clear_problems():
-        if not verify_chapters(chapters or []):
-            raise typer.Exit(1)
+    if not verify_chapters(chapters or []):
+        raise typer.Exit(1)
 
 
 Only = Annotated[
@@ -117,9 +117,8 @@ def mutants(
     from grading.authoring.mutation_run import mutation_test
     from grading.authoring.solutions import exercises_called
 
-    with clear_problems():
-        if not mutation_test(exercises_called(chapters or [], only or []), secrets, json, jobs):
-            raise typer.Exit(1)
+    if not mutation_test(exercises_called(chapters or [], only or []), secrets, json, jobs):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -139,9 +138,8 @@ def fairness(
     from grading.authoring.fairness import fairness as compare
     from grading.authoring.solutions import exercises_called
 
-    with clear_problems():
-        if not compare(exercises_called(chapters or [], only or []), sets, mutants, jobs):
-            raise typer.Exit(1)
+    if not compare(exercises_called(chapters or [], only or []), sets, mutants, jobs):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -159,9 +157,8 @@ def messages(
     from grading.authoring.messages import messages as all_messages
     from grading.authoring.solutions import exercises_called
 
-    with clear_problems():
-        for line in all_messages(exercises_called(chapters or [], only or []), mutants):
-            typer.echo(line)
+    for line in all_messages(exercises_called(chapters or [], only or []), mutants):
+        typer.echo(line)
 
 
 @app.command()
@@ -193,20 +190,19 @@ def release(
         for line in (f"{chapter.id}, a new version:", *changes.lines()):
             typer.echo(line)
 
-    with clear_problems():
-        release_chapters(
-            chapters or [],
-            course,
-            report=_report,
-            graded=graded,
-            own_questions=own_questions,
-            changing=changing,
-        )
-        typer.echo(f"The course directory is {course.resolve()}.")
-        for chapter in changed:
-            from grading.classroom.grade_class import grade_class
+    release_chapters(
+        chapters or [],
+        course,
+        report=_report,
+        graded=graded,
+        own_questions=own_questions,
+        changing=changing,
+    )
+    typer.echo(f"The course directory is {course.resolve()}.")
+    for chapter in changed:
+        from grading.classroom.grade_class import grade_class
 
-            grade_class(chapter.id, course)
+        grade_class(chapter.id, course)
 
 
 @app.command()
@@ -221,10 +217,9 @@ def publish(
     """
     from grading.authoring.publish import publish as publish_as
 
-    with clear_problems():
-        for name in publish_as(repository):
-            typer.echo(name)
-        typer.echo(f"These files name {repository} now; the notebooks are what their sources make.")
+    for name in publish_as(repository):
+        typer.echo(name)
+    typer.echo(f"These files name {repository} now; the notebooks are what their sources make.")
 
 
 Sandbox = Annotated[
@@ -254,8 +249,7 @@ def grade_notebook(
     """Instructor: grade one notebook now, without a database."""
     from grading.classroom.grade_notebook import grade_notebook as grade_file
 
-    with clear_problems():
-        grade_file(file, chapter, json, sandbox, course, warm_kernels)
+    grade_file(file, chapter, json, sandbox, course, warm_kernels)
 
 
 @app.command()
@@ -294,24 +288,20 @@ def grade(
         options = [f"--jobs={jobs}"] if jobs else []
         options += [f"--learner={name}" for name in learner or []]
         options += [] if warm_kernels else ["--cold-kernels"]
-        with clear_problems():
-            if scheduler is not None or not sandbox:
-                raise Problem(
-                    "--container has a sandbox and workers of its own: leave out the others."
-                )
-            raise typer.Exit(grade_in_container(chapter, course, options, json))
-    with clear_problems():
-        if jobs is not None and scheduler is not None:
-            raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
-        begun = None
-        if scheduler is None and sandbox and warm_kernels:
-            begun = _workers_for_new(chapter, course, jobs, len(learner or []))
-        with begun or nullcontext():  # they start while this process imports the rest
-            from grading.classroom.grade_class import grade_class
+        if scheduler is not None or not sandbox:
+            raise Problem("--container has a sandbox and workers of its own: leave out the others.")
+        raise typer.Exit(grade_in_container(chapter, course, options, json))
+    if jobs is not None and scheduler is not None:
+        raise Problem("--jobs is for this machine; with --scheduler its workers are used.")
+    begun = None
+    if scheduler is None and sandbox and warm_kernels:
+        begun = _workers_for_new(chapter, course, jobs, len(learner or []))
+    with begun or nullcontext():  # they start while this process imports the rest
+        from grading.classroom.grade_class import grade_class
 
-            grade_class(
-                chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [], begun
-            )
+        grade_class(
+            chapter, course, sandbox, jobs, scheduler, warm_kernels, json, learner or [], begun
+        )
 
 
 def _workers_for_new(name: str, course: Path, jobs: int | None, named: int):
@@ -353,15 +343,14 @@ def report(
     from grading.classroom.report import report as report_class
     from grading.classroom.report import report_course
 
-    with clear_problems():
-        if chapter is None:
-            if png is not None:
-                raise Problem("--png is for one chapter; of the whole course there is --html.")
-            report_course(course, csv, html)
-        elif html is not None:
-            raise Problem("--html is of the whole course: leave out the chapter.")
-        else:
-            report_class(chapter, course, csv, png)
+    if chapter is None:
+        if png is not None:
+            raise Problem("--png is for one chapter; of the whole course there is --html.")
+        report_course(course, csv, html)
+    elif html is not None:
+        raise Problem("--html is of the whole course: leave out the chapter.")
+    else:
+        report_class(chapter, course, csv, png)
 
 
 @app.command()
@@ -383,8 +372,7 @@ def export(
     """Instructor: scores and pages for the learning platform."""
     from grading.classroom.export import export as export_class
 
-    with clear_problems():
-        export_class(chapters or [], to, course, roster, out, feedback, column)
+    export_class(chapters or [], to, course, roster, out, feedback, column)
 
 
 @app.command()
@@ -400,9 +388,8 @@ def observed(
     """
     from grading.classroom.evidence import observed as lines_of
 
-    with clear_problems():
-        for line in lines_of(chapter, learner, course, exercise):
-            typer.echo(line)
+    for line in lines_of(chapter, learner, course, exercise):
+        typer.echo(line)
 
 
 @app.command()
@@ -425,8 +412,7 @@ def watch(
     start_server()
     from grading.classroom.watch import watch as watch_course
 
-    with clear_problems():
-        watch_course(chapters or [], course, once, jobs)
+    watch_course(chapters or [], course, once, jobs)
 
 
 @app.command()
@@ -441,8 +427,7 @@ def rename(
     """
     from grading.classroom.rename import rename as rename_learner
 
-    with clear_problems():
-        rename_learner(old, new, course)
+    rename_learner(old, new, course)
 
 
 @app.command()
@@ -450,8 +435,7 @@ def demo() -> None:
     """Instructor: grade the sample class, in a fresh folder."""
     from grading.classroom.demo import demo as grade_sample_class
 
-    with clear_problems():
-        grade_sample_class()
+    grade_sample_class()
 
 
 def _report(chapter, changed: bool) -> None:

@@ -1,7 +1,6 @@
 """Where the three forms of a chapter lie - text source, solved notebook, released notebook - and what a
 course directory holds."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.chapters import Chapter
@@ -28,7 +27,6 @@ def released_notebook(chapter: Chapter, folder: Path = NOTEBOOKS_FOLDER) -> Path
     return folder / f"{chapter.id}.ipynb"
 
 
-@dataclass(frozen=True)
 class CourseFolder:
     """A course directory: nbgrader's working folder with an instructor's data. Every path inside it that
     the course itself reads or writes is spelled here.
@@ -36,43 +34,24 @@ class CourseFolder:
     Where the gradebook is and what nbgrader calls its steps' folders say nbgrader's settings.
     """
 
-    root: Path
-
-    @property
-    def config(self) -> Path:
-        """The instructor's settings; what has it is a course directory."""
-        return self.root / "nbgrader_config.py"
-
-    @property
-    def secret(self) -> Path:
-        return self.root / "secret"
-
-    @property
-    def edition(self) -> Path:
-        """There when the notebooks released into this folder are the graded edition's."""
-        return self.root / "edition"
-
-    @property
-    def submitted(self) -> Path:
-        return self.root / "submitted"
-
-    @property
-    def exchange(self) -> Path:
-        return self.root / "exchange"
-
-    @property
-    def source(self) -> Path:
-        return self.root / "source"
-
-    @property
-    def progress(self) -> Path:
-        """Where checks count that run in submissions: not as the instructor's own progress."""
-        return self.root / ".progress"
-
-    @property
-    def runs(self) -> Path:
-        """What kernels found out, by content hash."""
-        return self.root / "results" / "runs"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        #: The instructor's settings; what has it is a course directory.
+        self.config = root / "nbgrader_config.py"
+        self.secret = root / "secret"
+        #: There when the notebooks released into this folder are the graded edition's.
+        self.edition = root / "edition"
+        self.submitted = root / "submitted"
+        self.exchange = root / "exchange"
+        self.source = root / "source"
+        #: Where checks count that run in submissions: not as the instructor's own progress.
+        self.progress = root / ".progress"
+        #: What kernels found out, by content hash.
+        self.runs = root / "results" / "runs"
+        #: Locked by the process that watches the course.
+        self.watch = root / "results" / "watch.lock"
+        #: Where nbgrader makes a release, until it stands.
+        self.releasing = root / ".releasing"
 
     def marks(self, chapter: Chapter) -> Path:
         """What the last grading of a chapter said."""
@@ -82,19 +61,9 @@ class CourseFolder:
         """What ``watch`` made of each submission that came through the exchange folder."""
         return self.root / "results" / "attempts" / chapter.id
 
-    @property
-    def watch(self) -> Path:
-        """Locked by the process that watches the course."""
-        return self.root / "results" / "watch.lock"
-
     def turn(self, chapter: Chapter) -> Path:
         """Locked by the process that grades a chapter."""
         return self.root / "results" / f"{chapter.id}.lock"
-
-    @property
-    def releasing(self) -> Path:
-        """Where nbgrader makes a release, until it stands."""
-        return self.root / ".releasing"
 
     def release(self, chapter: Chapter) -> Path:
         """The notebook that learners of this course got."""

@@ -94,9 +94,8 @@ def exercise_answers(exercise: Exercise, run: bool = True) -> dict[str, Any]:
 def _seen(exercise: Exercise, wrong: Misconception) -> list[Any]:
     """What the mistake looks like on the check's cases; nothing when it never ends there, or looks
     different each time."""
-    free = replace(
-        exercise, forbidden=()
-    )  # a mistake may be written with what a learner may not use
+    # A mistake may be written with what a learner may not use.
+    free = replace(exercise, forbidden=())
     cases = exercise.public_cases()
     subjects = as_subjects(wrong.solution, exercise.name)
     with elsewhere(), stopped_after(_SECONDS):

@@ -8,7 +8,7 @@ whether a solved notebook is up to date.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from nbformat import NotebookNode, from_dict
@@ -79,19 +79,22 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     """The chapter's notebook, solved and not yet executed."""
     notebook = new_notebook(metadata=from_dict(KERNEL_METADATA))
     notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
-    ids = _CellIds(chapter)
+    taken: Counter[str] = Counter()
+
+    def add(expanded: NotebookNode, wanted_id: str) -> None:
+        expanded.id = _id(chapter, expanded, wanted_id, taken)
+        notebook.cells.append(expanded)
+
     predicted = ""
     for cell in cells:
         for expanded, wanted_id in _expand(chapter, cell, predicted):
-            expanded.id = ids.take(wanted_id, expanded)
-            notebook.cells.append(expanded)
+            add(expanded, wanted_id)
         if cell.kind == "code":
             predicted = " ".join(_PREDICTIONS.findall(cell.text))
         if cell.accelerator:
             notebook.metadata.accelerator = cell.accelerator
-    for expanded, wanted_id in _hand_in_cells(chapter):
-        expanded.id = ids.take(wanted_id, expanded)
-        notebook.cells.append(expanded)
+    add(new_markdown_cell(HAND_IN_TEXT), HAND_IN_ID)
+    add(_code(f'hand_in("{chapter.id}")', HAND_IN_TAGS), "hand-in")
     return notebook
 
 
@@ -104,11 +107,11 @@ def _expand(
         case "head":
             yield new_markdown_cell(_head(chapter, cell.text)), "head"
         case "setup":
-            yield _code(setup_source(), tags=["setup"]), "setup"
+            yield _code(setup_source(), ["setup"]), "setup"
         case "panel":
             asked = f', ask="{predicted}"' if predicted else ""
             source = cell.text or f'panel("{cell.name}"{asked})'
-            yield _code(source, tags=_tags("panel", cell)), f"panel-{cell.name}"
+            yield _code(source, dict.fromkeys(("panel", *cell.tags))), f"panel-{cell.name}"
         case "solution":
             marker = exercise_marker(cell.name, _exercise(cell).points)
             if cell.name in EFFORT:
@@ -121,9 +124,9 @@ def _expand(
         case "quiz":
             yield from _quiz_cells(cell)
         case _ if cell.kind == "markdown":
-            yield new_markdown_cell(cell.text, metadata=_tags_only(cell)), ""
+            yield new_markdown_cell(cell.text, metadata=_metadata(cell.tags)), ""
         case _:
-            yield new_code_cell(cell.text, metadata=_tags_only(cell)), ""
+            yield _code(cell.text, cell.tags), ""
 
 
 def _head(chapter: Chapter, text: str) -> str:
@@ -140,7 +143,7 @@ def _solution_cell(cell: SourceCell, source: str) -> NotebookNode:
         cut_solutions(source, cell.name)
     except RegionError as error:
         raise Problem(f'{cell.where}: {cell.role}="{cell.name}": {error}.') from None
-    return _code(source, tags=list(cell.tags), nbgrader=_solution_metadata(cell.name))
+    return _code(source, cell.tags, _solution_metadata(cell.name))
 
 
 def _tests_cell(cell: SourceCell) -> NotebookNode:
@@ -186,22 +189,12 @@ def _answer_cell(name: str, points: int, answer: str, hint: str) -> NotebookNode
     """The cell of a variable to be set: None with a hint beside it, until it is ``answer``."""
     marker, stub = exercise_marker(name, points), f"# {name} = None  # {hint}"
     source = "\n".join((marker, BEGIN, f"{name} = {answer}", STUB, stub, END))
-    return _code(source, tags=[], nbgrader=_solution_metadata(name))
-
-
-def _hand_in_cells(chapter: Chapter) -> Iterator[tuple[NotebookNode, str]]:
-    yield new_markdown_cell(HAND_IN_TEXT), HAND_IN_ID
-    yield _code(f'hand_in("{chapter.id}")', tags=list(HAND_IN_TAGS)), "hand-in"
+    return _code(source, (), _solution_metadata(name))
 
 
 def exercise_marker(name: str, points: int) -> str:
     """First line of a solution cell, by which it is known again when its metadata was lost."""
     return f"# EXERCISE {name} ({points} point{'' if points == 1 else 's'})"
-
-
-def check_marker(name: str) -> str:
-    """First line of a test cell."""
-    return f"# CHECK {name}"
 
 
 def _exercise(cell: SourceCell):
@@ -225,42 +218,29 @@ def _solution_metadata(grade_id: str) -> dict[str, Any]:
 def _graded_cell(name: str, check: str, grade: str, arguments: str, points: int) -> NotebookNode:
     source = "\n".join(
         (
-            check_marker(name),
+            f"# CHECK {name}",
             f"{check}({arguments})",
             HIDDEN.format(function=grade, call=f"{grade}({arguments})"),
         )
     )
     metadata = _solution_metadata(f"{name}__test")
     metadata |= {"grade": True, "locked": True, "solution": False, "points": points}
-    return _code(source, tags=["raises-exception"], nbgrader=metadata)
+    return _code(source, ["raises-exception"], metadata)
 
 
-def _code(source: str, tags: list[str], nbgrader: dict[str, Any] | None = None) -> NotebookNode:
-    metadata: dict[str, Any] = {"tags": tags} if tags else {}
-    if nbgrader:
-        metadata["nbgrader"] = nbgrader
-    return new_code_cell(source, metadata=metadata)
+def _code(source: str, tags: Iterable[str], nbgrader: dict[str, Any] | None = None) -> NotebookNode:
+    more = {"nbgrader": nbgrader} if nbgrader else {}
+    return new_code_cell(source, metadata=_metadata(tags) | more)
 
 
-def _tags(role: str, cell: SourceCell) -> list[str]:
-    return [role, *(tag for tag in cell.tags if tag != role)]
+def _metadata(tags: Iterable[str]) -> dict[str, Any]:
+    return {"tags": list(tags)} if tags else {}
 
 
-def _tags_only(cell: SourceCell) -> dict[str, Any]:
-    return {"tags": list(cell.tags)} if cell.tags else {}
-
-
-class _CellIds:
-    """Ids that depend on nothing but the cell itself: inserting a cell changes no other id."""
-
-    def __init__(self, chapter: Chapter) -> None:
-        self._chapter = chapter
-        self._taken: Counter[str] = Counter()
-
-    def take(self, wanted: str, cell: NotebookNode) -> str:
-        if not wanted:
-            content = f"{self._chapter.id}\n{cell.cell_type}\n{cell.source}"
-            wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
-        self._taken[wanted] += 1
-        count = self._taken[wanted]
-        return wanted if count == 1 else f"{wanted}-{count}"
+def _id(chapter: Chapter, cell: NotebookNode, wanted: str, taken: Counter[str]) -> str:
+    """An id that depends on nothing but the cell itself: inserting a cell changes no other id."""
+    if not wanted:
+        content = f"{chapter.id}\n{cell.cell_type}\n{cell.source}"
+        wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
+    taken[wanted] += 1
+    return wanted if taken[wanted] == 1 else f"{wanted}-{taken[wanted]}"

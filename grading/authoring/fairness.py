@@ -13,7 +13,7 @@ An exception that has a reason stands in the exercise's ``ANSWER``, by the solut
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
@@ -103,16 +103,11 @@ def exercise_fairness(name: str, sets: int, mutants: int) -> tuple[int, list[Unf
                 listed = label in getattr(answer, what)
                 found.append(Unfair(name, label, what, detail, listed))
     for what in ("uneven", "secret_only"):
-        found += _listed_in_vain(name, what, getattr(answer, what), tried, found)
+        # Listed and judged the same; of a sample of mutants not all listed ones are tried.
+        in_vain = tried - {each.label for each in found if each.what == what}
+        listed = [label for label in getattr(answer, what) if label in in_vain]
+        found += [Unfair(name, label, what, "", True) for label in listed]
     return count, found
-
-
-def _listed_in_vain(
-    name: str, what: str, listed: Mapping[str, str], tried: set[str], found: Sequence[Unfair]
-) -> list[Unfair]:
-    """What is listed and judged the same; of a sample of mutants not all listed ones are tried."""
-    needed = {each.label for each in found if each.what == what}
-    return [Unfair(name, label, what, "", True) for label in listed if label in tried - needed]
 
 
 def _all_judged(name: str, sets: int, mutants: int) -> Iterator[Judged]:

@@ -72,7 +72,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
         for kind, replacement, after in _replacements(node, tree):
             changed = deepcopy(tree)
             target = list(ast.walk(changed))[index]
-            _replace(changed, target, replacement)
+            _Replace(target, replacement).visit(changed)
             yield kind, _short(node), after if after is not None else _short(replacement), changed
     yield from _moved_returns(tree)
     yield from _shared_state(tree)
@@ -212,20 +212,12 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
     attributes = dict.fromkeys(
         node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "self"
+        if _is_of_self(node) and isinstance(node.ctx, ast.Store)
     )
     for attribute in attributes:
         changed = deepcopy(tree)
         for node in ast.walk(changed):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr == attribute
-                and isinstance(node.value, ast.Name)
-                and node.value.id == "self"
-            ):
+            if _is_of_self(node) and node.attr == attribute:
                 node.value = ast.parse("type(self)", mode="eval").body
         yield "shared state", f"self.{attribute}", f"type(self).{attribute}", changed
     for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
@@ -243,6 +235,11 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
                 yield "default", f"{name}={_short(default)}", f"{name}=10", changed
 
 
+def _is_of_self(node: ast.AST) -> bool:
+    is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    return is_attribute and node.value.id == "self"
+
+
 def _with(node: ast.AST, **fields: object) -> ast.AST:
     copy = deepcopy(node)
     for name, value in fields.items():
@@ -254,17 +251,12 @@ def _negated(test: ast.expr) -> ast.expr:
     return test.operand if isinstance(test, ast.UnaryOp) else ast.UnaryOp(ast.Not(), test)
 
 
-def _replace(tree: ast.Module, target: ast.AST, replacement: ast.AST) -> None:
-    for parent in ast.walk(tree):
-        for field, value in ast.iter_fields(parent):
-            if value is target:
-                setattr(parent, field, deepcopy(replacement))
-                return
-            if isinstance(value, list):
-                for place, each in enumerate(value):
-                    if each is target:
-                        value[place] = deepcopy(replacement)
-                        return
+class _Replace(ast.NodeTransformer):
+    def __init__(self, target: ast.AST, replacement: ast.AST) -> None:
+        self.target, self.replacement = target, replacement
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return deepcopy(self.replacement) if node is self.target else self.generic_visit(node)
 
 
 def _short(node: ast.AST) -> str:

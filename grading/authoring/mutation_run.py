@@ -20,21 +20,13 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from course_lib.exercises import all_exercises, chapter_of, find_exercise
+from course_lib.exercises import all_exercises, find_exercise
 from course_lib.exercises.checking.model import Observation
-from course_lib.exercises.checking.observe import observe
 from grading.answers import find_answer
 from grading.authoring.mutants import Mutant, mutants_of
-from grading.authoring.solutions import (
-    TooSlow,
-    as_graded,
-    elsewhere,
-    known_solutions,
-    stopped_if_endless,
-)
-from grading.chapter_text.reference import reference_source, run_source, solved_namespace
+from grading.authoring.solutions import Solution, TooSlow, elsewhere, known_solutions
+from grading.chapter_text.reference import reference_source
 from grading.errors import Failure, Problem
-from grading.judging.cases import case_set
 from grading.judging.judge import has_full_marks, judge_exercise
 
 #: Secrets that the case sets are drawn from, besides those of the matrix.
@@ -87,11 +79,8 @@ def exercise_verdicts(
 def _verdict(
     name: str, mutant: Mutant, secrets: Sequence[int], equivalent: Any, named: bool
 ) -> MutantVerdict:
-    exercise = find_exercise(name)
-    namespace = dict(solved_namespace(chapter_of(name)))
-    listed = mutant.name in equivalent
-
-    points = float(exercise.points)
+    solution = Solution(find_exercise(name), "mutant", mutant.name, mutant.source)
+    listed, points = mutant.name in equivalent, float(solution.exercise.points)
 
     def verdict(
         survived: bool, score: float, misconception: str | None, message: str, stillborn=False
@@ -100,15 +89,12 @@ def _verdict(
         return MutantVerdict(name, mutant.name, mutant.kind, survived, listed, *said)
 
     try:
-        run_source(mutant.source, namespace, f"<{name}: {mutant.name}>")
-        subjects = tuple(namespace[subject] for subject in exercise.subjects)
+        _ = solution.subjects
     except Exception as error:  # it cannot even be defined
         return verdict(False, 0.0, None, f"{type(error).__name__}: {error}", stillborn=True)
     for secret in secrets:
-        cases = case_set(name, secret)
         try:
-            with stopped_if_endless(exercise, secret):
-                observed = [as_graded(observe(exercise, subjects, case)) for case in cases.cases]
+            observed = solution.observed(secret)
         except TooSlow:  # it came between two cases
             return verdict(False, 0.0, None, "it did not end")
         if has_full_marks(name, secret, observed):

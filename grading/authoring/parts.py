@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from difflib import SequenceMatcher
 from typing import Any
 
-from course_lib.exercises import chapter_of
 from course_lib.exercises.checking.check import NOT_RIGHT
 from course_lib.exercises.checking.model import Exercise
 from grading.answers import find_answer
 from grading.answers.edit import Edit
 from grading.authoring.mutants import mutants_of
 from grading.authoring.solutions import Solution
-from grading.chapter_text.cells import read_chapter
-from grading.chapter_text.reference import replaced
-from grading.chapter_text.regions import find_regions
-from grading.paths import text_source
+from grading.chapter_text.reference import replaced, solution_cell
+from grading.chapter_text.regions import find_regions, solved
 
 #: Exercises with fewer lines are typed sooner than put in order.
 FEWEST_LINES = 5
@@ -31,11 +28,7 @@ _MOST_TRIED = 24
 def parts_of(exercise: Exercise) -> dict[str, Any] | None:
     """The pieces in the right order, the wrong ones with the place of the right one, and the code
     before and after them; None for a short solution."""
-    text = next(
-        cell.text
-        for cell in read_chapter(text_source(chapter_of(exercise.name)))
-        if cell.role == "solution" and cell.name == exercise.name
-    )
+    text = solution_cell(exercise.name).text
     regions = find_regions(text)
     longest = max(regions, key=lambda region: len(region.solution))
     lines = [line for line in longest.solution if line.strip()]
@@ -44,9 +37,9 @@ def parts_of(exercise: Exercise) -> dict[str, Any] | None:
     all_lines = text.split("\n")
     before, after = all_lines[: longest.start], all_lines[longest.end + 1 :]
     parts = {
-        "before": _solved("\n".join(before)),
+        "before": solved("\n".join(before)),
         "pieces": _pieces(lines),
-        "after": _solved("\n".join(after)).rstrip("\n"),
+        "after": solved("\n".join(after)).rstrip("\n"),
     }
     return parts | {"wrong": _wrong_pieces(exercise, parts)}
 
@@ -54,13 +47,6 @@ def parts_of(exercise: Exercise) -> dict[str, Any] | None:
 def source_of(parts: dict[str, Any], pieces: list[str]) -> str:
     """The solution with these pieces."""
     return "\n".join((parts["before"], *pieces, parts["after"])) + "\n"
-
-
-def _solved(text: str) -> str:
-    lines = text.split("\n")
-    for region in reversed(find_regions(text)):
-        lines[region.start : region.end + 1] = region.solution
-    return "\n".join(lines)
 
 
 def _pieces(lines: list[str]) -> list[str]:

@@ -7,10 +7,9 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, chdir, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -176,10 +175,5 @@ def _seconds_of_reference(exercise: Exercise, seed: int) -> float:
 @contextmanager
 def elsewhere() -> Iterator[None]:
     """What writes files writes them into a folder that goes."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        yield

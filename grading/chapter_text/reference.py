@@ -13,7 +13,7 @@ from typing import Any
 from course_lib.chapters import Chapter
 from course_lib.exercises import chapter_of, find_exercise
 from grading.chapter_text.cells import SourceCell, read_chapter
-from grading.chapter_text.regions import cut_solutions, find_regions
+from grading.chapter_text.regions import cut_solutions, solved
 from grading.chapter_text.setup_cell import setup_source
 from grading.errors import Problem
 from grading.paths import text_source
@@ -48,11 +48,7 @@ def replaced(source: str, old: str, new: str, where: str) -> str:
 @cache
 def reference_source(name: str) -> str:
     """The solution cell of the exercise ``name``, without the marks and without the stub."""
-    cell = _solution_cell(name)
-    lines = cell.text.split("\n")
-    for region in reversed(find_regions(cell.text)):
-        lines[region.start : region.end + 1] = region.solution
-    return "\n".join(lines) + "\n"
+    return solved(solution_cell(name).text) + "\n"
 
 
 def stub(name: str) -> tuple[Any, ...]:
@@ -60,8 +56,7 @@ def stub(name: str) -> tuple[Any, ...]:
     chapter = chapter_of(name)
     cells = _needed_cells(chapter)
     namespace = run_cells([cell for cell in cells if cell.role != "solution"], chapter)
-    cell = _solution_cell(name)
-    run_source(cut_solutions(cell.text, name), namespace, f"<{name}: stub>")
+    run_source(cut_solutions(solution_cell(name).text, name), namespace, f"<{name}: stub>")
     return _subjects(name, namespace)
 
 
@@ -94,7 +89,8 @@ def _subjects(name: str, namespace: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(namespace[subject] for subject in subjects)
 
 
-def _solution_cell(name: str) -> SourceCell:
+def solution_cell(name: str) -> SourceCell:
+    """The cell of the exercise ``name`` as the author wrote it."""
     chapter = chapter_of(name)
     for cell in _needed_cells(chapter):
         if cell.name == name and cell.role == "solution":

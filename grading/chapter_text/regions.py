@@ -90,6 +90,14 @@ def default_stub(name: str) -> str:
     return f'raise NotImplementedError("write {name} here, then run its check")'
 
 
+def solved(source: str) -> str:
+    """The cell without the marks and without the stubs."""
+    lines = source.split("\n")
+    for region in reversed(find_regions(source)):
+        lines[region.start : region.end + 1] = region.solution
+    return "\n".join(lines)
+
+
 def cut_solutions(source: str, name: str) -> str:
     """The cell as the learner gets it: every region replaced by its stub.
 

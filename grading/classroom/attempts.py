@@ -7,7 +7,7 @@ and nothing twice.
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -97,14 +97,10 @@ def over_the_limit(found: Iterable[Attempt], limit: int, zone: tzinfo) -> Iterat
     """Those that came when the learner had no attempt left on that day; ``found`` is in order."""
     days: dict[tuple[str, object], int] = defaultdict(int)
     for attempt in found:
-        day = attempt.learner, _day(attempt.time, zone)
+        day = attempt.learner, attempt.time.astimezone(zone).date()
         days[day] += 1
         if limit and days[day] > limit:
             yield attempt
-
-
-def _day(time: datetime, zone: tzinfo) -> object:
-    return time.astimezone(zone).date()
 
 
 def next_attempts(found: Iterable[Attempt], notes: Notes, counts: Counts) -> dict[str, Attempt]:

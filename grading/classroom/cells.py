@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grading.errors import Problem
+from grading.intake.reading import text_of
 
 _MOST = 50 * 2**20
 _NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?%?")
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,9 @@ def read_table(file: Path) -> Table:
         data = file.read_bytes()
     except OSError as error:
         raise Problem(f"{file} cannot be read: {error.strerror}.") from None
-    text = _decode(data)
+    text = text_of(data)
+    if text is None:
+        text = data.decode("cp1252", "replace")  # as Excel saves "CSV"
     first = text.partition("\n")[0]
     delimiter = max(",;\t", key=first.count)
     try:
@@ -67,16 +69,6 @@ def read_table(file: Path) -> Table:
         )
     width = len(rows[0])
     return Table(rows[0], [(row + [""] * width)[:width] for row in rows[1:]], delimiter)
-
-
-def _decode(data: bytes) -> str:
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data.decode(encoding, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")  # as Excel saves "CSV"
 
 
 def write_table(

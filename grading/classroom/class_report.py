@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from course_lib.chapters import Chapter
-from grading.classroom.marks import Mark, Marks
+from grading.classroom.marks import Marks
 from grading.intake.matching import TEST_SUFFIX
 from grading.intake.submissions import is_folder
 from grading.judging.outcomes import NotebookOutcome
@@ -70,13 +70,9 @@ def class_report(chapter: Chapter, marks: Marks, submitted: Path) -> ClassReport
         tuple(outcome.score for outcome in outcomes),
         max((outcome.max_score for outcome in outcomes), default=0.0),
         tuple(_items(outcomes)),
-        {mark.learner: _reason(mark) for mark in there if mark.outcome is None},
+        {mark.learner: mark.problem or "not graded" for mark in there if mark.outcome is None},
         {mark.learner: mark.time_problem for mark in there if mark.time_problem},
     )
-
-
-def _reason(mark: Mark) -> str:
-    return mark.problem or "not graded"
 
 
 def _items(outcomes: list[NotebookOutcome]) -> Iterator[ItemSummary]:

@@ -56,7 +56,8 @@ def grade_in_container(
         )
     engine = find_engine()
     image = f"{NAME}:{version()}"
-    if not _has(engine, image):
+    look = [engine.program, "image", "inspect", image]
+    if subprocess.run(look, capture_output=True).returncode != 0:
         _build(engine, image)
     return subprocess.run(command(engine, image, chapter, course, options, json)).returncode
 
@@ -125,11 +126,6 @@ def _mount(source: Path, target: str, access: str = "rw") -> str:
     if ":" in str(source)[2:]:  # behind a drive's letter
         raise Problem(f"podman and docker do not take a colon in a path: {source}")
     return f"--volume={source}:{target}:{access}"
-
-
-def _has(engine: Engine, image: str) -> bool:
-    done = subprocess.run([engine.program, "image", "inspect", image], capture_output=True)
-    return done.returncode == 0
 
 
 def _build(engine: Engine, image: str) -> None:

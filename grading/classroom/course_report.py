@@ -6,7 +6,7 @@ Numbers alone: ``report`` prints and writes them, ``report_page`` draws them.
 
 import re
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -149,13 +149,11 @@ def summarize(outcomes: dict[Chapter, dict[str, NotebookOutcome]]) -> CourseRepo
 
 
 def _items(chapter: Chapter, outcomes: dict[str, NotebookOutcome]) -> Iterable[Item]:
-    names = dict.fromkeys(item.grade_id for one in outcomes.values() for item in one.items)
-    for grade_id in names:
-        mine: list[tuple[ItemOutcome, float]] = []
-        for one in outcomes.values():
-            item = next((item for item in one.items if item.grade_id == grade_id), None)
-            if item is not None:
-                mine.append((item, one.score - item.score))
+    by_item: dict[str, list[tuple[ItemOutcome, float]]] = defaultdict(list)
+    for one in outcomes.values():
+        for item in one.items:
+            by_item[item.grade_id].append((item, one.score - item.score))
+    for grade_id, mine in by_item.items():
         name = grade_id.removesuffix(TEST_SUFFIX)
         shares = [item.score / item.max_score for item, _ in mine]
         question = name in all_questions()

@@ -135,8 +135,13 @@ def _print_points(
         heading = f"{chapter.number}\n/{possible[0]:g}" if possible else chapter.number
         table.add_column(heading, justify="right", no_wrap=True)
     for learner in sorted({result.learner for column in results.values() for result in column}):
-        cells = [_cell(_result_of(learner, results[chapter.id])) for chapter in chapters]
-        table.add_row(learner, *cells)
+        theirs = {
+            chapter: "!" if result.outcome is None else f"{result.outcome.score:g}"
+            for chapter, column in results.items()
+            for result in column
+            if result.learner == learner
+        }
+        table.add_row(learner, *(theirs.get(chapter.id, "") for chapter in chapters))
     console.print(table)
 
 
@@ -170,19 +175,9 @@ def _print_misconceptions(
                 console.print(escape(line), soft_wrap=True, highlight=False)
 
 
-def _result_of(learner: str, column: list[Result]) -> Result | None:
-    return next((result for result in column if result.learner == learner), None)
-
-
 def _points(result: Result) -> str:
     outcome = result.outcome
     return "not graded" if outcome is None else f"{outcome.score:g} / {outcome.max_score:g}"
-
-
-def _cell(result: Result | None) -> str:
-    if result is None:
-        return ""
-    return "!" if result.outcome is None else f"{result.outcome.score:g}"
 
 
 def _print_pages(results: dict[str, list[Result]], console: Console) -> None:

@@ -19,8 +19,8 @@ from grading.classroom.roster import Kind, Person, Roster, read_roster
 from grading.errors import Problem, chapters_called
 from grading.intake.deliver import Entry, Record
 from grading.intake.reading import printable
-from grading.nbgrader.course import load_course
-from grading.nbgrader.scores import Score, feedback_page, scores_of
+from grading.nbgrader.course import feedback_page, load_course
+from grading.nbgrader.scores import Score, scores_of
 
 KINDS: tuple[Kind, ...] = ("canvas", "moodle", "csv")
 #: "Grade" as Moodle's worksheet calls it in the languages that it is most used in.
@@ -103,8 +103,7 @@ class _Exporting:
     def _entries(self, chapter: Chapter) -> dict[str, Entry]:
         """What was collected from the platform, by learner; from other chapters, too."""
         found: dict[str, Entry] = {}
-        downloads = self.course / "downloaded"
-        folders = [*downloads.iterdir()] if downloads.is_dir() else []
+        folders = (self.course / "downloaded").glob("*")
         for folder in sorted(folders, key=lambda folder: folder.name == chapter.id):
             for entry in Record(folder).entries.values():
                 if entry.platform == self.kind or self.kind == "csv":
@@ -248,7 +247,7 @@ class _Exporting:
         }
         for score in self.scores_in(chapter):
             learner = score.learner
-            page = Path(feedback_page(self.config, learner, chapter.id))
+            page = feedback_page(self.config, learner, chapter.id)
             if self.kind == "csv":
                 name = f"{learner}/{chapter.id}.html"
             elif self.kind == "canvas":
@@ -269,12 +268,10 @@ class _Exporting:
 def _canvas_page(entry: Entry | None) -> str:
     """Canvas reads two numbers in the name, the person's and the attached file's: only files that
     were downloaded from it can be answered."""
-    return f"{_stem(entry.member)}.html" if entry else ""
-
-
-def _stem(member: str) -> str:
-    name = PurePosixPath(member).name
-    return re.sub(r"(\.ipynb|\.json|\.txt|\.zip|\.tar(\.\w+)?|\.tgz)+$", "", name, flags=re.I)
+    if entry is None:
+        return ""
+    ending = r"(\.ipynb|\.json|\.txt|\.zip|\.tar(\.\w+)?|\.tgz)+$"
+    return re.sub(ending, "", PurePosixPath(entry.member).name, flags=re.I) + ".html"
 
 
 def _moodle_page(person: Person | None, entry: Entry | None, chapter: Chapter) -> str:
@@ -326,12 +323,9 @@ def _scaled(score: Score, maximum: float | None) -> str:
 
 
 def _note_scale(maximum: float | None, by_row: Mapping[int, Score], done: Exported) -> None:
-    for score in by_row.values():
-        if maximum and maximum != score.max_score:
-            done.notes.append(
-                f"Scaled: {score.max_score:g} points of the course are {maximum:g} there."
-            )
-            return
+    ours = next((score.max_score for score in by_row.values()), maximum)
+    if maximum and maximum != ours:
+        done.notes.append(f"Scaled: {ours:g} points of the course are {maximum:g} there.")
 
 
 def _fill_canvas(
@@ -364,9 +358,7 @@ def _fill_moodle(
     if maximum_column is None:
         maximum_column = place + 1
     maxima = {row: _number(table.rows[row][maximum_column]) for row in by_row}
-    for row, maximum in maxima.items():
-        _note_scale(maximum, {row: by_row[row]}, done)
-        break
+    _note_scale(next(iter(maxima.values()), None), by_row, done)
     kept = []
     for column, title in enumerate(table.header):
         computed = any(is_formula(row[column]) for row in table.rows)

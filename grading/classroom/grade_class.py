@@ -12,7 +12,6 @@ while the workers start.
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +46,7 @@ from grading.runner.sandbox import UNPROTECTED
 
 if TYPE_CHECKING:
     from grading.classroom.cache import ResultStore
-    from grading.classroom.pipeline import Graded, Prepared
+    from grading.classroom.pipeline import Prepared
     from grading.nbgrader.writer import Writer
     from grading.runner.run import Job, RunRecord
 
@@ -93,7 +92,8 @@ def grade_class(
         raise Problem(f"no submissions in {place}/.")
     if learners:
         handed_in = _only(learners, handed_in)
-    with begun or _workers(jobs, scheduler) as workers, _progress() as progress:
+    workers = begun or (LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler))
+    with workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
         results = list(progress.track(grading, len(handed_in), description=chapter.id))
     results.sort(key=lambda result: result.learner)
@@ -108,12 +108,6 @@ def _only(learners: Sequence[str], handed_in: list[HandedIn]) -> list[HandedIn]:
     if unknown:
         raise Problem(f"nothing was handed in by {', '.join(map(printable, sorted(unknown)))}.")
     return [one for one in handed_in if one.learner in learners]
-
-
-def _workers(
-    jobs: int | None, scheduler: str | None
-) -> AbstractContextManager[LocalWorkers | ClusterWorkers]:
-    return LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler)
 
 
 def _progress() -> Progress:
@@ -348,21 +342,23 @@ class _Grading:
                     self.store.put(attempt.run_key, answer)
             if prepared is None or record is None:
                 raise ValueError("there is no record of its run")
-            graded = _with_file_notes(conclude(self.chapter, prepared, record, one.learner), one)
+            graded = conclude(self.chapter, prepared, record, one.learner)
+            problems = (*one.mended, *graded.outcome.problems)
+            outcome = replace(graded.outcome, problems=problems)
             # Nobody knows the one that is made up here: such a page is fetched by nobody.
             secret = one.secret() or digest(self.secret, one.learner, self.chapter.id)
-            self.writer.write(one.learner, graded.notebook, graded.outcome, timestamp, secret)
+            self.writer.write(one.learner, graded.notebook, outcome, timestamp, secret)
             page = self.writer.feedback(one.learner)
             key = attempt.key if record.is_final else ""
             by_hand = self.standing.by_hand(one.learner)
             unknown = attempt.time_problem
-            self.marks.put(Mark(one.learner, key, by_hand, graded.outcome, time_problem=unknown))
+            self.marks.put(Mark(one.learner, key, by_hand, outcome, time_problem=unknown))
         except GradebookLocked:
             raise
         except Exception as error:  # whatever it was, the other learners are to be graded
             return self._failed(attempt, error)
         work: Work = "judged" if attempt.record is not None else "run"
-        return Result(one.learner, graded.outcome, page, work=work, time_problem=unknown)
+        return Result(one.learner, outcome, page, work=work, time_problem=unknown)
 
     def _failed(self, attempt: _Attempt, error: Exception) -> Result:
         one = attempt.one
@@ -389,11 +385,6 @@ class _Grading:
         self.writer.set_aside(one.learner, data, str(error))
         self.marks.put(Mark(one.learner, problem=problem))
         return Result(one.learner, problem=problem)
-
-
-def _with_file_notes(graded: "Graded", one: HandedIn) -> "Graded":
-    problems = (*one.mended, *graded.outcome.problems)
-    return replace(graded, outcome=replace(graded.outcome, problems=problems))
 
 
 def _is_text(name: str) -> bool:

@@ -9,14 +9,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from course_lib.chapters import CHAPTERS, Chapter
-from grading.classroom.pipeline import Graded, Submission, conclude, prepare
+from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.classroom.secret import own_secret
 from grading.errors import Problem, chapter_called
-from grading.intake.matching import ReleaseIndex, grade_id_of
-from grading.intake.reading import Unreadable, read_notebook
+from grading.intake.reading import Unreadable
+from grading.intake.recognise import Recogniser
 from grading.intake.released import read_release
 from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
-from grading.paths import COURSE_FOLDER, CourseFolder, released_notebook
+from grading.paths import COURSE_FOLDER, NOTEBOOKS_FOLDER, CourseFolder, released_notebook
 from grading.runner.run import run
 from grading.runner.sandbox import UNPROTECTED, check_protection
 
@@ -41,9 +41,11 @@ def grade_notebook(
         raise Problem(f"{file}: {error.strerror or error}.") from None
     try:
         chapter = _chapter(file, data, chapter_name)
-        graded = _grade(data, chapter, sandbox, course, warm)
+        release = read_release(release_of(chapter, course))
+        prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
     except Unreadable as error:
         raise Problem(f"{file}: {error}.") from None
+    graded = conclude(chapter, prepared, run(prepared.job))
     console = Console(stderr=True)
     if not sandbox:
         console.print(f"Graded without a sandbox. {UNPROTECTED}", style="yellow")
@@ -52,12 +54,6 @@ def grade_notebook(
     else:
         print_outcome(graded.outcome, Console())
     return graded.outcome
-
-
-def _grade(data: bytes, chapter: Chapter, sandbox: bool, course: Path, warm: bool) -> Graded:
-    release = read_release(release_of(chapter, course))
-    prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
-    return conclude(chapter, prepared, run(prepared.job))
 
 
 def release_of(chapter: Chapter, course: Path) -> Path:
@@ -73,20 +69,10 @@ def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
     for chapter in CHAPTERS:
         if chapter.id in file.name:
             return chapter
-    cells = read_notebook(data).cells
-    best, most = None, 0
-    for chapter in CHAPTERS:
-        path = released_notebook(chapter)
-        if not path.is_file():
-            continue
-        index = ReleaseIndex(read_release(path).cells)
-        found = {match.index for cell in cells if (match := index.match(cell)) is not None}
-        count = sum(bool(grade_id_of(index.cells[place])) for place in found)
-        if count > most:
-            best, most = chapter, count
-    if best is None:
+    recognised = Recogniser(NOTEBOOKS_FOLDER).chapter(data)
+    if recognised is None:
         raise Problem(f"{file}: no cell of any chapter was recognised; name one with --chapter.")
-    return best
+    return chapter_called(recognised)
 
 
 def print_outcome(outcome: NotebookOutcome, console: Console) -> None:

@@ -49,11 +49,7 @@ class Marks:
 
     def all(self) -> Iterator[Mark]:
         """Every learner's mark, in no order."""
-        if self.folder.is_dir():
-            for path in self.folder.glob("*.json"):
-                mark = _read(path)
-                if mark is not None:
-                    yield mark
+        return filter(None, map(_read, self.folder.glob("*.json")))
 
     def _path(self, learner: str) -> Path:
         # A learner's name may be longer than a file name can be, and differ in case only.

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from course_lib.chapters import CHAPTERS
 from course_lib.exercises import all_exercises
@@ -20,17 +22,15 @@ _LETTERS = re.compile(rf"[{''.join(LETTERS)}-]{{{len(IDEAS)}}}")
 #: More tries or hints than anybody has patience for.
 _MOST = 100_000
 _PARTS = {"before", "after", "exercises"}
-_EFFORT = {"passed", "tries", "hints"}
 _KEY = b'"progress"'
 
 
-@dataclass(frozen=True)
-class Effort:
+class Effort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one exercise took: checks up to the first right one, and hints."""
 
     passed: bool
-    tries: int
-    hints: int
+    tries: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+    hints: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,8 @@ def _exercises(raw: Any) -> dict[str, Effort]:
         raise ValueError("its record names exercises that are not of this course; left out")
     found = {}
     for name, one in raw.items():
-        if not isinstance(one, dict) or one.keys() != _EFFORT:
-            raise ValueError(f"its record of {name} cannot be read; left out")
-        passed, counts = one["passed"], (one["tries"], one["hints"])
-        plausible = all(type(count) is int and 0 <= count <= _MOST for count in counts)
-        if type(passed) is not bool or not plausible:
-            raise ValueError(f"its record of {name} cannot be read; left out")
-        found[name] = Effort(passed, *counts)
+        try:
+            found[name] = msgspec.convert(one, Effort)
+        except msgspec.ValidationError:
+            raise ValueError(f"its record of {name} cannot be read; left out") from None
     return found

@@ -7,13 +7,13 @@ over time and who falls behind, as a table, as CSV and as one page without names
 """
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from course_lib.quiz import chapter_questions
 from grading.classroom.cells import plain_cell
@@ -45,7 +45,7 @@ def report(
         )
     console = Console()
     _print(found, console)
-    _write("CSV", write_csv, found, csv_file, console)
+    _write("CSV", _write_csv, _rows(found), csv_file, console)
     if png_file is not None:
         # Matplotlib takes a second.
         from grading.classroom.report_picture import write_picture
@@ -78,17 +78,13 @@ def report_course(
         console.print(_course_effort(found))
     for line in found.unread:
         console.print(f"! {escape(line)}", highlight=False)
-    _write("CSV", write_course_csv, found, csv_file, console)
+    _write("CSV", _write_csv, _course_rows(found), csv_file, console)
     _write("Page", write_page, found, html_file, console)
     return found
 
 
 def _write(
-    what: str,
-    write: Callable[[Any, Path], None],
-    found: ClassReport | CourseReport,
-    file: Path | None,
-    console: Console,
+    what: str, write: Callable[[Any, Path], None], found: Any, file: Path | None, console: Console
 ) -> None:
     """Write a file that was asked for, and say where it is."""
     if file is None:
@@ -100,142 +96,127 @@ def _write(
     console.print(f"{what}: {file}", soft_wrap=True, highlight=False)
 
 
-def write_course_csv(found: CourseReport, path: Path) -> None:
-    """One table in long form: what is said, of which chapter and item, its name, and the number."""
+def _write_csv(rows: Iterable[list[object]], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["kind", "chapter", "item", "name", "value"])
-        for item in found.items:
-            place = [item.chapter.id, item.name]
-            writer.writerow(["difficulty", *place, "", f"{item.difficulty:.4g}"])
-            if item.discrimination is not None:
-                writer.writerow(["discrimination", *place, "", f"{item.discrimination:.4g}"])
-            writer.writerow(["points lost", *place, "", f"{item.lost:g}"])
-            for letter, count in item.options.items():
-                writer.writerow(["learners with option", *place, letter, count])
-        for name, counts in found.misconceptions.items():
-            for chapter, count in counts.items():
-                writer.writerow(["learners with misconception", chapter, "", name, count])
-        for idea in found.gain.ideas if found.gain else ():
-            numbers = {
-                "right before": idea.before,
-                "right after": idea.after,
-                "normalised gain": idea.gain,
-                "discrimination before": idea.apart_before,
-                "discrimination after": idea.apart_after,
-            }
-            for kind, number in numbers.items():
-                if number is not None:
-                    writer.writerow([kind, "", "", idea.idea, f"{number:.4g}"])
-        for one in found.effort:
-            if one.tries is not None:
-                writer.writerow(["median tries", "", one.name, "", f"{one.tries:g}"])
-            writer.writerow(["share with a hint", "", one.name, "", f"{one.hinted:.4g}"])
-        for one in found.behind:
-            learner = plain_cell(printable(one.learner))
-            writer.writerow(["falls behind", "", "", learner, f"{one.recent:.4g}"])
+        csv.writer(file).writerows(rows)
+
+
+def _course_rows(found: CourseReport) -> Iterator[list[object]]:
+    """In long form: what is said, of which chapter and item, its name, and the number."""
+    yield ["kind", "chapter", "item", "name", "value"]
+    for item in found.items:
+        place = [item.chapter.id, item.name]
+        yield ["difficulty", *place, "", f"{item.difficulty:.4g}"]
+        if item.discrimination is not None:
+            yield ["discrimination", *place, "", f"{item.discrimination:.4g}"]
+        yield ["points lost", *place, "", f"{item.lost:g}"]
+        for letter, count in item.options.items():
+            yield ["learners with option", *place, letter, count]
+    for name, counts in found.misconceptions.items():
+        for chapter, count in counts.items():
+            yield ["learners with misconception", chapter, "", name, count]
+    for idea in found.gain.ideas if found.gain else ():
+        numbers = {
+            "right before": idea.before,
+            "right after": idea.after,
+            "normalised gain": idea.gain,
+            "discrimination before": idea.apart_before,
+            "discrimination after": idea.apart_after,
+        }
+        for kind, number in numbers.items():
+            if number is not None:
+                yield [kind, "", "", idea.idea, f"{number:.4g}"]
+    for one in found.effort:
+        if one.tries is not None:
+            yield ["median tries", "", one.name, "", f"{one.tries:g}"]
+        yield ["share with a hint", "", one.name, "", f"{one.hinted:.4g}"]
+    for one in found.behind:
+        learner = plain_cell(printable(one.learner))
+        yield ["falls behind", "", "", learner, f"{one.recent:.4g}"]
 
 
 def _course_items(found: CourseReport) -> Table:
-    table = Table(title="Items", title_justify="left")
-    for name in ("chapter", "item"):
-        table.add_column(name)
-    for name in ("reached", "tells apart", "points lost"):
-        table.add_column(name, justify="right")
-    table.add_column("options (* is right)")
+    numbers = _numbers("reached", "tells apart", "points lost")
+    table = _table("Items", "chapter", "item", *numbers, "options (* is right)")
     for item in found.items:
         chosen = [
             f"{letter}{'*' if letter == item.key else ''} {count}"
             for letter, count in item.options.items()
         ]
-        apart = _number(item.discrimination)
-        table.add_row(
-            item.chapter.number,
-            item.name,
-            f"{100 * item.difficulty:.0f} %",
-            apart,
-            f"{item.lost:g}",
-            ", ".join(chosen),
-        )
+        numbers = _share(item.difficulty), _number(item.discrimination), f"{item.lost:g}"
+        table.add_row(item.chapter.number, item.name, *numbers, ", ".join(chosen))
     return table
 
 
 def _course_misconceptions(found: CourseReport) -> Table:
-    table = Table(title="Learners with each misconception, by chapter", title_justify="left")
-    table.add_column("misconception", overflow="fold")
-    for chapter in found.chapters:
-        table.add_column(chapter.number, justify="right")
+    chapters = _numbers(*(chapter.number for chapter in found.chapters))
+    title = "Learners with each misconception, by chapter"
+    table = _table(title, Column("misconception", overflow="fold"), *chapters)
     for name, counts in found.misconceptions.items():
         table.add_row(escape(name), *(str(counts.get(one.id, "")) for one in found.chapters))
     return table
 
 
 def _course_gain(found: ClassGain) -> Table:
-    table = Table(title="Before and after", title_justify="left")
-    table.add_column("idea")
-    for name in ("before", "after", "gain", "tells apart before", "after"):
-        table.add_column(name, justify="right")
+    numbers = _numbers("before", "after", "gain", "tells apart before", "after")
+    table = _table("Before and after", "idea", *numbers)
     for idea in found.ideas:
-        table.add_row(
-            idea.idea,
-            f"{100 * idea.before:.0f} %",
-            f"{100 * idea.after:.0f} %",
-            *map(_number, (idea.gain, idea.apart_before, idea.apart_after)),
-        )
+        apart = map(_number, (idea.gain, idea.apart_before, idea.apart_after))
+        table.add_row(idea.idea, _share(idea.before), _share(idea.after), *apart)
     return table
+
+
+def _table(title: str, *columns: str | Column) -> Table:
+    return Table(*columns, title=title, title_justify="left")
+
+
+def _numbers(*names: str) -> list[Column]:
+    return [Column(name, justify="right") for name in names]
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.0f} %"
+
+
 def _course_effort(found: CourseReport) -> Table:
-    table = Table(title="Tries and hints, of those who handed them in", title_justify="left")
-    table.add_column("exercise")
-    for name in ("learners", "median tries", "took a hint"):
-        table.add_column(name, justify="right")
+    title = "Tries and hints, of those who handed them in"
+    table = _table(title, "exercise", *_numbers("learners", "median tries", "took a hint"))
     for one in found.effort:
         tries = "-" if one.tries is None else f"{one.tries:g}"
-        table.add_row(one.name, str(one.learners), tries, f"{100 * one.hinted:.0f} %")
+        table.add_row(one.name, str(one.learners), tries, _share(one.hinted))
     return table
 
 
 def _course_behind(found: CourseReport) -> Table:
-    table = Table(
-        title="Less than half of the points of the last three chapters", title_justify="left"
-    )
-    table.add_column("learner")
-    for name in ("these", "before"):
-        table.add_column(name, justify="right")
-    table.add_column("not handed in")
+    title = "Less than half of the points of the last three chapters"
+    table = _table(title, "learner", *_numbers("these", "before"), "not handed in")
     for one in found.behind:
-        before = "-" if one.before is None else f"{100 * one.before:.0f} %"
-        recent = f"{100 * one.recent:.0f} %"
-        table.add_row(escape(printable(one.learner)), recent, before, ", ".join(one.missing))
+        shares = _share(one.recent), _share(one.before)
+        table.add_row(escape(printable(one.learner)), *shares, ", ".join(one.missing))
     return table
 
 
-def write_csv(found: ClassReport, path: Path) -> None:
-    """One table in long form: what is counted, where, its name, and the number."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["kind", "item", "name", "value"])
-        for label, count in found.bands():
-            writer.writerow(["learners with score", "", label, count])
-        for item in found.items:
-            writer.writerow(["mean points", item.name, "", f"{item.mean:.4g}"])
-            writer.writerow(["points", item.name, "", f"{item.max_score:g}"])
-            for status in VERDICTS:
-                if status in item.statuses:
-                    writer.writerow(
-                        ["learners with verdict", item.name, status, item.statuses[status]]
-                    )
-            for misconception, count in item.misconceptions.items():
-                writer.writerow(["learners with misconception", item.name, misconception, count])
-        for learner in found.not_graded:
-            writer.writerow(["not graded", "", plain_cell(printable(learner)), 1])
-        for learner in found.unknown_times:
-            writer.writerow(["time unknown", "", plain_cell(printable(learner)), 1])
+def _rows(found: ClassReport) -> Iterator[list[object]]:
+    """In long form: what is counted, where, its name, and the number."""
+    yield ["kind", "item", "name", "value"]
+    for label, count in found.bands():
+        yield ["learners with score", "", label, count]
+    for item in found.items:
+        yield ["mean points", item.name, "", f"{item.mean:.4g}"]
+        yield ["points", item.name, "", f"{item.max_score:g}"]
+        for status in VERDICTS:
+            if status in item.statuses:
+                yield ["learners with verdict", item.name, status, item.statuses[status]]
+        for misconception, count in item.misconceptions.items():
+            yield ["learners with misconception", item.name, misconception, count]
+    for learner in found.not_graded:
+        yield ["not graded", "", plain_cell(printable(learner)), 1]
+    for learner in found.unknown_times:
+        yield ["time unknown", "", plain_cell(printable(learner)), 1]
 
 
 def _print(found: ClassReport, console: Console) -> None:
@@ -263,10 +244,7 @@ def _print(found: ClassReport, console: Console) -> None:
 
 
 def _distribution(found: ClassReport) -> Table:
-    table = Table(title="Scores", title_justify="left")
-    table.add_column("points", justify="right")
-    table.add_column("learners", justify="right")
-    table.add_column("")
+    table = _table("Scores", *_numbers("points", "learners"), "")
     most = max(count for _, count in found.bands())
     for label, count in found.bands():
         table.add_row(label, str(count), "\u2588" * round(30 * count / most))
@@ -274,10 +252,7 @@ def _distribution(found: ClassReport) -> Table:
 
 
 def _points(found: ClassReport) -> Table:
-    table = Table(title="Points", title_justify="left")
-    table.add_column("item")
-    table.add_column("mean", justify="right")
-    table.add_column("verdicts", overflow="fold")
+    table = _table("Points", "item", *_numbers("mean"), Column("verdicts", overflow="fold"))
     questions = {question.id: question.text for question in chapter_questions(found.chapter)}
     for item in found.items:
         words = [
@@ -291,10 +266,8 @@ def _points(found: ClassReport) -> Table:
 
 
 def _misconceptions(found: ClassReport) -> Table:
-    table = Table(title="Misconceptions", title_justify="left")
-    table.add_column("learners", justify="right")
-    table.add_column("misconception", overflow="fold")
-    table.add_column("item")
+    misconception = Column("misconception", overflow="fold")
+    table = _table("Misconceptions", *_numbers("learners"), misconception, "item")
     for count, misconception, name in ranked_misconceptions(found):
         table.add_row(str(count), escape(misconception), escape(name))
     if not table.row_count:

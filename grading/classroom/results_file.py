@@ -3,24 +3,17 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from course_lib.chapters import Chapter
 from grading.errors import Problem
 from grading.intake.whole_file import write_whole
-from grading.judging.outcomes import NotebookOutcome
+
+if TYPE_CHECKING:
+    from grading.classroom.grade_class import Result
 
 
-class Graded(Protocol):
-    """What ``grade_class.Result`` has that goes into the file."""
-
-    learner: str
-    outcome: NotebookOutcome | None
-    problem: str
-    time_problem: str
-
-
-def write_results(file: Path, chapter: Chapter, results: Sequence[Graded]) -> None:
+def write_results(file: Path, chapter: Chapter, results: "Sequence[Result]") -> None:
     """``learners`` has the object of ``grade-notebook --json`` for each learner; who has none is in
     ``not_graded`` with the reason, and ``time_unknown`` says why it is unknown whether one was late.
     The file is whole or as it was before."""

@@ -58,9 +58,9 @@ class Roster:
             else:
                 unknown[learner] = "not in the roster"
         for learner, person in list(matched.items()):
-            others = [name for name, other in matched.items() if other == person]
-            if len(others) > 1:
-                unknown[learner] = f"the same person in the roster as {_others(others, learner)}"
+            others = [name for name, one in matched.items() if one == person and name != learner]
+            if others:
+                unknown[learner] = f"the same person in the roster as {', '.join(others)}"
         return {name: one for name, one in matched.items() if name not in unknown}, unknown
 
     def _candidates(self, learner: str, number: str) -> list[Person]:
@@ -78,10 +78,6 @@ class Roster:
             for person in self.people
             if person.number == number and name in {_letters(text) for text in person.known_as}
         ]
-
-
-def _others(names: list[str], learner: str) -> str:
-    return ", ".join(name for name in names if name != learner)
 
 
 def read_roster(file: Path, kind: Kind) -> Roster:

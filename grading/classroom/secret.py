@@ -3,6 +3,7 @@ cases, so it lies with the instructor's data, readable by its owner only."""
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from grading.errors import Problem
@@ -29,12 +30,10 @@ def own_secret(course: Path) -> bytes:
 def _read_or_make(path: Path) -> bytes:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with suppress(FileExistsError):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(secrets.token_hex(_BYTES))
-        except FileExistsError:
-            pass
         secret = bytes.fromhex(path.read_text().strip())
     except (OSError, ValueError) as error:
         raise Problem(f"cannot use the secret in {path}: {error}.") from None

@@ -8,6 +8,7 @@ from there; a second one stands by.
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,11 +206,9 @@ def _state(folder: Path) -> object:
     found = []
     for top, _, names in os.walk(folder):
         for name in sorted(names):
-            try:
+            with suppress(OSError):
                 status = os.lstat(os.path.join(top, name))
-            except OSError:
-                continue
-            found.append((top, name, status.st_mtime_ns, status.st_size, status.st_ino))
+                found.append((top, name, status.st_mtime_ns, status.st_size, status.st_ino))
     return found
 
 

@@ -8,7 +8,7 @@ Where it cannot be said which file is meant, none is taken and the line says so.
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -50,17 +50,20 @@ _KNOWN, _NAMED, _BROKEN = 2, 1, 0
 
 @dataclass(frozen=True)
 class Found:
-    """A learner's notebook. ``name`` is the member's own path in ``archive``; ``file`` holds its
-    bytes, of which ``digest`` is the hash; ``downloaded`` is when ``archive`` was, in nanoseconds;
-    ``note`` says what an instructor may want to look at."""
+    """A notebook. ``name`` is the member's own path in ``archive``; ``file`` holds its bytes, of which
+    ``digest`` is the hash; ``downloaded`` is when ``archive`` was, in nanoseconds; ``sure`` and ``place``
+    say how well it fits. Of the one that counts, ``learner`` is the name of the folder, and ``note`` what
+    an instructor may want to look at."""
 
-    learner: str
     owner: Owner
     archive: str
     name: str
     downloaded: int
     file: Path
     digest: str
+    sure: int
+    place: int
+    learner: str = ""
     note: str = ""
 
     @property
@@ -68,6 +71,11 @@ class Found:
         """The greater, the newer."""
         time = "" if self.owner.time is None else self.owner.time.isoformat()
         return time, list(self.owner.order), self.downloaded
+
+    @property
+    def rank(self) -> tuple:
+        """The greatest counts. A notebook that can be read goes before a newer one that cannot."""
+        return self.sure, *self.attempt, self.place
 
 
 @dataclass(frozen=True)
@@ -98,23 +106,6 @@ class Collection:
         return best if counts[best] else None
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    owner: Owner
-    archive: str
-    name: str
-    downloaded: int
-    digest: str
-    sure: int
-    place: int
-
-    @property
-    def rank(self) -> tuple:
-        """The greatest counts. A notebook that can be read goes before a newer one that cannot."""
-        time = "" if self.owner.time is None else self.owner.time.isoformat()
-        return self.sure, time, self.owner.order, self.downloaded, self.place
-
-
 def collect(
     folder: Path,
     platform: str,
@@ -129,7 +120,7 @@ def collect(
     collecting = _Collecting(platform, chapter, recognise, spool)
     with ExitStack() as stack:
         for archive, downloaded, members in _downloads(folder, platform, collecting.left, stack):
-            collecting.take(archive, downloaded, members, stack)
+            collecting.take(archive, downloaded, members)
     return collecting.result(known or {})
 
 
@@ -198,11 +189,9 @@ class _Collecting:
         self.spool = spool
         self.left: list[Left] = []
         self.nobodys: list[str] = []
-        self.candidates: dict[str, list[_Candidate]] = {}
+        self.candidates: dict[str, list[Found]] = {}
 
-    def take(
-        self, archive: str, downloaded: int, members: Sequence[Member], stack: ExitStack
-    ) -> None:
+    def take(self, archive: str, downloaded: int, members: Sequence[Member]) -> None:
         context = _context(members)
         for member in members:
             if ignored(member.path):
@@ -233,7 +222,7 @@ class _Collecting:
         elif is_archive(member.path):
             self._offer_inner(owner, archive, downloaded, member)
         else:
-            self._consider(owner, archive, downloaded, member, owner.rest)
+            self._consider(owner, archive, downloaded, member)
 
     def _offer_inner(self, owner: Owner, archive: str, downloaded: int, member: Member) -> None:
         with ExitStack() as stack:
@@ -249,20 +238,14 @@ class _Collecting:
                 if is_archive(one.path) or one.suffix in FOREIGN:
                     self._leave(archive, shown.path, "left packed: an archive in an archive", owner)
                     continue
-                rest = (*owner.rest, *one.path.split("/"))
-                self._consider(owner, archive, downloaded, shown, rest, member.path)
+                theirs = replace(owner, rest=(*owner.rest, *one.path.split("/")))
+                self._consider(theirs, archive, downloaded, shown, member.path)
 
     def _consider(
-        self,
-        owner: Owner,
-        archive: str,
-        downloaded: int,
-        member: Member,
-        rest: Sequence[str],
-        name: str = "",
+        self, owner: Owner, archive: str, downloaded: int, member: Member, name: str = ""
     ) -> None:
         """Is it the chapter's notebook? ``name`` is the platform's member where it is another one."""
-        named = self.chapter.id in rest[-1].lower()
+        named = self.chapter.id in owner.rest[-1].lower()
         try:
             data = notebook_bytes(member)
         except Unreadable as error:
@@ -285,21 +268,15 @@ class _Collecting:
         if sure != _KNOWN and (chapter is not None or not named):
             self._leave(archive, member.path, reason, owner)
             return
-        candidate = _Candidate(
-            owner,
-            archive,
-            name or member.path,
-            downloaded,
-            sha256(data).hexdigest(),
-            sure,
-            self._place(rest),
-        )
+        digest, place = sha256(data).hexdigest(), self._place(owner.rest)
+        file, name = self.spool / digest, name or member.path
+        candidate = Found(owner, archive, name, downloaded, file, digest, sure, place)
         rivals = self.candidates.setdefault(owner.key, [])
         if any(rival.rank > candidate.rank for rival in rivals):
             return
         rivals[:] = [rival for rival in rivals if rival.rank == candidate.rank]
         rivals.append(candidate)
-        (self.spool / candidate.digest).write_bytes(data)
+        file.write_bytes(data)
 
     def _place(self, rest: Sequence[str]) -> int:
         """Of one attempt's files: what the course's last cell wrote, else by the file's name."""
@@ -314,7 +291,7 @@ class _Collecting:
 
     def result(self, known: Mapping[str, str]) -> Collection:
         collection = Collection(left=self.left, nobodys=self.nobodys)
-        chosen: list[_Candidate] = []
+        chosen: list[Found] = []
         for rivals in self.candidates.values():
             if len({rival.digest for rival in rivals}) > 1:
                 names = ", ".join(sorted(printable(rival.name) for rival in rivals))
@@ -334,18 +311,7 @@ class _Collecting:
                 note = "no cell of the chapter was recognised in it"
             elif one.sure == _BROKEN:
                 note = "it cannot be read; `grade` says why"
-            collection.found.append(
-                Found(
-                    learner,
-                    one.owner,
-                    one.archive,
-                    one.name,
-                    one.downloaded,
-                    self.spool / one.digest,
-                    one.digest,
-                    note,
-                )
-            )
+            collection.found.append(replace(one, learner=learner, note=note))
         collection.found.sort(key=lambda found: found.learner)
         return collection
 

@@ -6,8 +6,7 @@ attempts replace older ones, which are kept; what an instructor mended by hand s
 """
 
 import json
-import shutil
-import tempfile
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from course_lib.chapters import Chapter
 from grading.intake.collect import Collection, Found, Left
-from grading.intake.whole_file import write_whole
+from grading.intake.whole_file import new_folder, write_whole
 
 RECORD_NAME = "collected.json"
 
@@ -168,23 +167,15 @@ def _deliver(found: Found, chapter: Chapter, folder: Path, record: Record, entry
 
 def _write(folder: Path, name: str, data: bytes, time: str | None, replaced: Path) -> None:
     """The whole folder or none of it. What was there before is kept in ``replaced``."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
-    try:
+    with new_folder(folder) as fresh:
         fresh.chmod(0o755)
         (fresh / name).write_bytes(data)
         if time is not None:
             (fresh / "timestamp.txt").write_text(time, encoding="utf-8")
-        if folder.is_dir():
-            if any(folder.iterdir()):
-                place = replaced / folder.parent.name
-                place.mkdir(parents=True, exist_ok=True)
-                folder.rename(place / str(1 + sum(1 for _ in place.iterdir())))
-            else:
-                folder.rmdir()
-        fresh.rename(folder)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        if os.path.lexists(folder) and any(folder.iterdir()):  # refused where it is a file
+            place = replaced / folder.parent.name
+            place.mkdir(parents=True, exist_ok=True)
+            folder.rename(place / str(1 + sum(1 for _ in place.iterdir())))
 
 
 def in_utc(time: datetime | None, zone: ZoneInfo | None) -> str | None:

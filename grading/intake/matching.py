@@ -7,7 +7,6 @@ its text, else by the name that it defines.
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from nbformat import NotebookNode
 
@@ -52,13 +51,11 @@ class ReleaseIndex:
 
     def match(self, cell: ReadCell) -> Match | None:
         """The release's cell that ``cell`` is or was copied from."""
-        for identifier in (cell.id, _text(cell.metadata, "id")):
-            if identifier and identifier in self.by_id:
+        for identifier in (cell.id, cell.metadata.get("id")):  # Colab's place for it
+            if isinstance(identifier, str) and identifier and identifier in self.by_id:
                 return Match(self.by_id[identifier], "id")
-        nbgrader = cell.metadata.get("nbgrader")
-        grade_id = _text(nbgrader, "grade_id") if isinstance(nbgrader, dict) else ""
-        if grade_id in self.by_grade_id:
-            return Match(self.by_grade_id[grade_id], "grade id")
+        if cell.grade_id in self.by_grade_id:
+            return Match(self.by_grade_id[cell.grade_id], "grade id")
         marked = self._marked(cell.source)
         if marked is not None:
             return Match(marked, "marker")
@@ -101,8 +98,3 @@ def is_locked(cell: NotebookNode) -> bool:
 
 def tags_of(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
-
-
-def _text(mapping: dict[str, Any], key: str) -> str:
-    value = mapping.get(key)
-    return value if isinstance(value, str) else ""

@@ -43,17 +43,21 @@ class Context:
     users: Mapping[str, str] = field(default_factory=dict)
 
 
-#: From the parts of a member's path to its owners: several for a group's submission.
-Reader = Callable[[Sequence[str], Context], Sequence[Owner]]
+#: From a part of a member's path, and the parts below it, to the owners that it names, several for a
+#: group's submission; None when it is not such a part, and the next one may be.
+Reader = Callable[[str, Sequence[str], Context], Sequence[Owner] | None]
 
 
 def owners(platform: str, path: str, context: Context | None = None) -> Sequence[Owner]:
     """Who handed in the member at ``path`` ("/" between folders), all with usable names."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    found = PLATFORMS[platform](parts, context or Context())
+    read = (
+        PLATFORMS[platform](part, parts[place:], context or Context())
+        for place, part in enumerate(parts, 1)
+    )
     named = [
         replace(owner, key=unicodedata.normalize("NFC", owner.key), name=folder_name(owner.name))
-        for owner in found
+        for owner in next((found for found in read if found is not None), ())
     ]
     return [owner for owner in named if owner.name]
 
@@ -84,33 +88,28 @@ _CANVAS_ANONYMOUS = re.compile(
 )
 
 
-def _canvas(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _canvas(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``name_[LATE_]user_attachment_file``: attachments are numbered in the order of upload."""
-    for place, part in enumerate(parts):
-        if match := _CANVAS_ANONYMOUS.fullmatch(part):
-            name, key = "anon", match["id"]
-        elif match := _CANVAS.fullmatch(part):
-            name, key = match["name"], match["id"]
-        else:
-            continue
-        rest = (match["rest"], *parts[place + 1 :])
-        late = match["late"] is not None
-        return [Owner(key, name, key, rest, late=late, order=(int(match["file"]),))]
-    return []
+    anonymous = _CANVAS_ANONYMOUS.fullmatch(part)
+    match = anonymous or _CANVAS.fullmatch(part)
+    if match is None:
+        return None
+    name, key, late = "anon" if anonymous else match["name"], match["id"], bool(match["late"])
+    rest = (match["rest"], *below)
+    return [Owner(key, name, key, rest, late=late, order=(int(match["file"]),))]
 
 
 _MOODLE = re.compile(r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+(?:_(?P<rest>.*))?")
 
 
-def _moodle(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _moodle(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``Full Name_participant_assignsubmission_file`` as a folder or before the file's name; with
     blind marking the name is "Participant"."""
-    for place, part in enumerate(parts):
-        if match := _MOODLE.fullmatch(part):
-            below = (match["rest"],) if match["rest"] else ()
-            rest = (*below, *parts[place + 1 :])
-            return [Owner(match["id"], match["name"], match["id"], rest)] if rest else []
-    return []
+    match = _MOODLE.fullmatch(part)
+    if match is None:
+        return None
+    rest = (match["rest"], *below) if match["rest"] else tuple(below)
+    return [Owner(match["id"], match["name"], match["id"], rest)] if rest else []
 
 
 _BLACKBOARD = re.compile(
@@ -118,19 +117,17 @@ _BLACKBOARD = re.compile(
 )
 
 
-def _blackboard(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _blackboard(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``Assignment_user_attempt_time_file``. The receipt beside it names the user for certain; without
     one the assignment's title is taken to hold no underscore."""
-    for place, part in enumerate(parts):
-        match = _BLACKBOARD.fullmatch(part)
-        if match is None or match["receipt"]:
-            continue
-        user = context.users.get(match["who"]) or match["who"].partition("_")[2]
-        time = _digits_time(match["time"])
-        if not user or time is None:
-            return []
-        return [Owner(user, user, rest=(match["rest"], *parts[place + 1 :]), time=time)]
-    return []
+    match = _BLACKBOARD.fullmatch(part)
+    if match is None or match["receipt"]:
+        return None
+    user = context.users.get(match["who"]) or match["who"].partition("_")[2]
+    time = _digits_time(match["time"])
+    if not user or time is None:
+        return []
+    return [Owner(user, user, rest=(match["rest"], *below), time=time)]
 
 
 def blackboard_receipt(path: str) -> str | None:
@@ -151,70 +148,60 @@ _BRIGHTSPACE = re.compile(
 )
 
 
-def _brightspace(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _brightspace(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``12345-67890 - Name - Oct 12, 2026 1014 AM`` as a folder or before the file's name."""
-    for place, part in enumerate(parts):
-        if match := _BRIGHTSPACE.fullmatch(part):
-            below = (match["rest"],) if match["rest"] else ()
-            rest, time = (*below, *parts[place + 1 :]), _american_time(match["time"])
-            owner = Owner(match["id"], match["name"], match["id"], rest, time)
-            return [owner] if rest else []
-    return []
+    match = _BRIGHTSPACE.fullmatch(part)
+    if match is None:
+        return None
+    rest = (match["rest"], *below) if match["rest"] else tuple(below)
+    time = _american_time(match["time"])
+    return [Owner(match["id"], match["name"], match["id"], rest, time)] if rest else []
 
 
 _SAKAI = re.compile(r"(?P<name>.+)\((?P<id>[^()]+)\)")
 
 
-def _sakai(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _sakai(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``Assignment/Last, First(user)/Submission attachment(s)/file``."""
-    for place, part in enumerate(parts[:-2]):
-        match = _SAKAI.fullmatch(part)
-        if match and parts[place + 1].lower().startswith("submission attachment"):
-            return [Owner(match["id"], match["id"], rest=tuple(parts[place + 2 :]))]
-    return []
+    match = _SAKAI.fullmatch(part)
+    if match and below[1:] and below[0].lower().startswith("submission attachment"):
+        return [Owner(match["id"], match["id"], rest=tuple(below[1:]))]
+    return None
 
 
 _ILIAS = re.compile(r"(?P<name>.+)_(?P<login>[^_]+)_(?P<id>\d+)")
 _ILIAS_FILE = re.compile(r"(?P<time>\d{14})_(?P<rest>.+)")
 
 
-def _ilias(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _ilias(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``Last_First_login_id/20261012131415_file``."""
-    for place, part in enumerate(parts[:-1]):
-        folder, file = _ILIAS.fullmatch(part), _ILIAS_FILE.fullmatch(parts[place + 1])
-        if folder and file:
-            rest = (file["rest"], *parts[place + 2 :])
-            time = _digits_time(file["time"])
-            return [Owner(folder["id"], folder["login"], folder["id"], rest, time)]
-    return []
+    folder, file = _ILIAS.fullmatch(part), below and _ILIAS_FILE.fullmatch(below[0])
+    if not folder or not file:
+        return None
+    rest, time = (file["rest"], *below[1:]), _digits_time(file["time"])
+    return [Owner(folder["id"], folder["login"], folder["id"], rest, time)]
 
 
 _GRADESCOPE = re.compile(r"submission_\d+")
 
 
-def _gradescope(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _gradescope(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``submission_555/file``; ``submission_metadata.yml`` says whose it is, or which group's."""
-    for place, part in enumerate(parts[:-1]):
-        if _GRADESCOPE.fullmatch(part):
-            rest = tuple(parts[place + 1 :])
-            order = (int(part.rpartition("_")[2]),)
-            people = context.submitters.get(part, ())
-            return [replace(owner, rest=rest, order=order) for owner in people]
-    return []
+    if not below or not _GRADESCOPE.fullmatch(part):
+        return None
+    rest, order = tuple(below), (int(part.rpartition("_")[2]),)
+    return [replace(one, rest=rest, order=order) for one in context.submitters.get(part, ())]
 
 
-def _google(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _google(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``Name - file``, or ``chapter - Name`` for the copies that Classroom makes itself."""
-    for place, part in enumerate(parts):
-        before, separator, after = part.partition(" - ")
-        if not separator:
-            continue
-        below = parts[place + 1 :]
-        name = before.strip()
-        if re.search(_CHAPTER, before):
-            name = after.strip() if below else re.sub(r"( \(\d+\))?(\.\w+)+$", "", after).strip()
-        return [Owner(name, name, rest=(part if name != before.strip() else after, *below))]
-    return []
+    before, separator, after = part.partition(" - ")
+    if not separator:
+        return None
+    name = before.strip()
+    if re.search(_CHAPTER, before):
+        name = after.strip() if below else re.sub(r"( \(\d+\))?(\.\w+)+$", "", after).strip()
+    return [Owner(name, name, rest=(part if name != before.strip() else after, *below))]
 
 
 _GITHUB_SLUG = re.compile(
@@ -224,20 +211,18 @@ _GITHUB_SLUG = re.compile(
 )
 
 
-def _github(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _github(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """``assignment-login/file``, below ``assignment-submissions/`` where `gh classroom` cloned them.
     An assignment of an unknown name stays part of the learner's: where a login begins is unknown."""
-    for place, part in enumerate(parts[:-1]):
-        rest = tuple(parts[place + 1 :])
-        slug, submissions, _ = part.rpartition("-submissions")
-        if submissions and len(rest) > 1 and rest[0].startswith(f"{slug}-"):
-            login = rest[0].removeprefix(f"{slug}-")
-            return [Owner(login.lower(), login, rest=rest[1:])]
-        if match := _GITHUB_SLUG.fullmatch(part):
-            return [Owner(match["login"].lower(), match["login"], rest=rest)]
-        if "-" in part and len(parts) > 1:
-            return [Owner(part.lower(), part, rest=rest)]
-    return []
+    if not below or "-" not in part:
+        return None
+    login, rest = part, tuple(below)
+    slug, submissions, _ = part.rpartition("-submissions")
+    if submissions and len(rest) > 1 and rest[0].startswith(f"{slug}-"):
+        login, rest = rest[0].removeprefix(f"{slug}-"), rest[1:]
+    elif match := _GITHUB_SLUG.fullmatch(part):
+        login = match["login"]
+    return [Owner(login.lower(), login, rest=rest)]
 
 
 _NUMBERED = re.compile(
@@ -246,21 +231,19 @@ _NUMBERED = re.compile(
 _NAMED = re.compile(rf"(?P<name>.+?)_(?:(?P<late>late)_)?(?P<rest>(?:{_CHAPTER}).*)", re.I)
 
 
-def _any(parts: Sequence[str], context: Context) -> Sequence[Owner]:
+def _any(part: str, below: Sequence[str], context: Context) -> Sequence[Owner] | None:
     """Without a named platform: the learner, perhaps numbers, and the file's own name."""
-    for place, part in enumerate(parts):
-        match = _NUMBERED.fullmatch(part)
-        if match is None or re.match(_CHAPTER, part):
-            match = _NAMED.fullmatch(part)
-        if match is None:
-            continue
-        number = match.groupdict().get("id") or ""
-        attempt = re.match(r"(\d+)_", match["rest"]) if number else None
-        key = f"{unicodedata.normalize('NFC', match['name'])}\n{number}"
-        rest = (match["rest"], *parts[place + 1 :])
-        order = (int(attempt[1]),) if attempt else ()
-        return [Owner(key, match["name"], number, rest, late=bool(match["late"]), order=order)]
-    return []
+    match = _NUMBERED.fullmatch(part)
+    if match is None or re.match(_CHAPTER, part):
+        match = _NAMED.fullmatch(part)
+    if match is None:
+        return None
+    number = match.groupdict().get("id") or ""
+    attempt = re.match(r"(\d+)_", match["rest"]) if number else None
+    key = f"{unicodedata.normalize('NFC', match['name'])}\n{number}"
+    order = (int(attempt[1]),) if attempt else ()
+    rest = (match["rest"], *below)
+    return [Owner(key, match["name"], number, rest, late=bool(match["late"]), order=order)]
 
 
 PLATFORMS: Mapping[str, Reader] = {

@@ -4,11 +4,9 @@ Nothing of the file is trusted: what is not a string, a list or an object where 
 dropped, stored outputs are never kept, and every failure is one sentence for the instructor.
 """
 
-import contextlib
 import json
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +38,13 @@ class ReadCell:
     source: str
     id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def grade_id(self) -> str:
+        """nbgrader's name of the cell; "" where it has none, or no longer."""
+        nbgrader = self.metadata.get("nbgrader")
+        name = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
+        return name if isinstance(name, str) else ""
 
 
 @dataclass
@@ -95,6 +100,15 @@ def _decode(data: bytes, mended: list[str]) -> str:
         return data.decode("cp1252", errors="replace")
 
 
+def text_of(data: bytes) -> str | None:
+    """The text in a small file, by its byte order mark, else UTF-8; None when it is neither."""
+    encoding = next((encoding for bom, encoding in _BOMS if data.startswith(bom)), None)
+    try:
+        return data.decode(encoding, "replace") if encoding else data.decode()
+    except UnicodeDecodeError:
+        return None
+
+
 def _decode_as(data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
@@ -136,28 +150,17 @@ def _upgrade(tree: dict[str, Any], mended: list[str]) -> dict[str, Any]:
             mended.append("The notebook's format number was wrong; it was read as version 4.")
         return tree
     old = {"nbformat": 3, "nbformat_minor": 0, "metadata": {}, **tree}
+    # nbformat logs pages about what it finds invalid; the one line that matters is ours.
+    logger = logging.getLogger("traitlets")
+    before, logger.disabled = logger.disabled, True
     try:
-        with _silent():
-            upgraded = nbformat.convert(nbformat.from_dict(old), 4)
+        upgraded = nbformat.convert(nbformat.from_dict(old), 4)
     except Exception:  # nbformat's converters raise whatever the malformed part provokes
         raise Unreadable("the file is in an old notebook format and cannot be upgraded") from None
+    finally:
+        logger.disabled = before
     mended.append(f"The notebook was in the old format {major}; it was upgraded to version 4.")
     return upgraded
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    """nbformat logs pages about what it finds invalid; the one line that matters is ours."""
-    logger = logging.getLogger("traitlets")
-    logger.addFilter(_nothing)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_nothing)
-
-
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
 
 
 def _cell(raw: Any) -> ReadCell | None:

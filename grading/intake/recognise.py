@@ -10,7 +10,7 @@ from pathlib import Path
 from course_lib.chapters import CHAPTERS, Chapter
 from course_lib.exercises import chapter_exercises
 from course_lib.quiz import chapter_questions
-from grading.intake.matching import ReleaseIndex, grade_id_of
+from grading.intake.matching import TEST_SUFFIX, ReleaseIndex, grade_id_of
 from grading.intake.reading import ReadCell, read_notebook
 from grading.intake.released import read_release
 from grading.paths import NOTEBOOKS_FOLDER
@@ -54,14 +54,8 @@ def _named_chapters(cells: list[ReadCell]) -> list[str]:
     """The chapters of the questions and exercises that nbgrader's metadata names: quick, and most
     editors keep it."""
     chapters = _chapters_of_names()
-    names = (_grade_id(cell) for cell in cells)
+    names = (cell.grade_id.removesuffix(TEST_SUFFIX) for cell in cells)
     return [chapters[name] for name in names if name in chapters]
-
-
-def _grade_id(cell: ReadCell) -> str:
-    nbgrader = cell.metadata.get("nbgrader")
-    name = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
-    return name.removesuffix("__test") if isinstance(name, str) else ""
 
 
 @cache

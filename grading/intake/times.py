@@ -9,9 +9,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from grading.intake.reading import printable
+from grading.intake.reading import printable, text_of
 
-_BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _TIME = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[ T](?P<clock>\d\d:\d\d(?::\d\d)?)(?:[.,](?P<part>\d{1,9}))?"
     r" ?(?P<zone>\S*)"
@@ -30,7 +29,10 @@ def read_time(data: bytes, zone: ZoneInfo | None = None) -> datetime:
     """The time in a ``timestamp.txt``, in UTC. Without a zone it is UTC, as nbgrader writes it.
     ``zone`` is the course's own: its abbreviations ("CEST") are known then. Raises ``UnknownTime``.
     """
-    text = _decode(data).strip().strip("\0").strip()
+    text = text_of(data)
+    if text is None:
+        raise UnknownTime("timestamp.txt is not text")
+    text = text.strip().strip("\0").strip()
     if not text:
         raise UnknownTime("timestamp.txt is empty")
     if len(text.splitlines()) > 1:
@@ -53,16 +55,6 @@ def utc_text(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
 
 
-def _decode(data: bytes) -> str:
-    for bom, encoding in _BOMS:
-        if data.startswith(bom):
-            return data.decode(encoding, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise UnknownTime("timestamp.txt is not text") from None
-
-
 def _in_utc(time: datetime, name: str, course: ZoneInfo | None, shown: str) -> datetime:
     if name in _UTC:
         return time.replace(tzinfo=UTC)
@@ -71,11 +63,12 @@ def _in_utc(time: datetime, name: str, course: ZoneInfo | None, shown: str) -> d
         if offset > timedelta(hours=14) or int(match["minutes"] or 0) > 59:
             raise UnknownTime(f"{shown} names a time zone that does not exist")
         return _shifted(time, offset if match["sign"] == "+" else -offset, shown)
-    possible = _offsets(time, _zone(name)) if "/" in name else _named(time, name, course)
+    zone = zone_called(name) if "/" in name else None
+    possible = _named(time, name, course) if zone is None else _offsets(time, zone)
     if len(possible) != 1:
         raise UnknownTime(
             f"{shown} was shown twice or never by the clocks there"
-            if "/" in name and _zone(name)
+            if zone
             else f"{shown} names a time zone that is not known"
         )
     return _shifted(time, possible.pop(), shown)
@@ -93,11 +86,12 @@ def _named(time: datetime, name: str, zone: ZoneInfo | None) -> set[timedelta]:
     return found
 
 
-def _offsets(time: datetime, zone: ZoneInfo | None) -> set[timedelta]:
-    return {time.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)} if zone else set()
+def _offsets(time: datetime, zone: ZoneInfo) -> set[timedelta]:
+    return {time.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}
 
 
-def _zone(name: str) -> ZoneInfo | None:
+def zone_called(name: str) -> ZoneInfo | None:
+    """The time zone of this name, like Europe/Berlin; None when there is none."""
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, LookupError):

@@ -136,10 +136,11 @@ _ERRORS: tuple[tuple[str, str, str, str], ...] = (
 
 def common_mistake(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
     """What is wrong with a submission in the terms of any exercise, or None."""
-    return _error(observed) or _result(cases, observed)
+    found = _error(observed) or _result(cases, observed)
+    return Misconception(found[0], None, found[1]) if found else None
 
 
-def _error(observed: Sequence[Observation]) -> Misconception | None:
+def _error(observed: Sequence[Observation]) -> tuple[str, str] | None:
     """The first kind of error that the code raised."""
     raised = [each.error for each in observed if each.error is not None]
     if not raised:
@@ -148,7 +149,7 @@ def _error(observed: Sequence[Observation]) -> Misconception | None:
     some = len(raised) < len(observed) and not raised[0].is_refusal
     where = f"with {len(raised)} of {len(observed)} inputs " if some else ""
     text = f"{where}{error_text(raised[0])}"
-    return Misconception(name, None, f"{meaning} {text[:1].upper()}{text[1:]}.".strip())
+    return name, f"{meaning} {text[:1].upper()}{text[1:]}.".strip()
 
 
 def _named(error: ErrorNote) -> tuple[str, str]:
@@ -158,7 +159,7 @@ def _named(error: ErrorNote) -> tuple[str, str]:
     return f"raises {error.type}"[:60], ""
 
 
-def _result(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
+def _result(cases: CaseSet, observed: Sequence[Observation]) -> tuple[str, str] | None:
     """How the results differ, where it is in the same way on every input that they do."""
     pairs = [
         (expected.values[field], got.values[field], case)
@@ -166,54 +167,39 @@ def _result(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | 
         for field in cases.answer.results
         if field in expected.values and field in got.values
     ]
-    for differs in (_nothing, _type, _shape, _dtype, _graph):
-        found = [problem for expected, got, _ in pairs if (problem := differs(expected, got))]
-        if found:
-            name, text = found[0]
-            share = "" if len(found) == len(pairs) else f" ({len(found)} of {len(pairs)} inputs)"
-            return Misconception(name, None, f"{text}{share}.")
+    unlike = [each for expected, got, _ in pairs if (each := _unlike(expected, got))]
+    if unlike:
+        kind, name, text = min(unlike, key=lambda each: each[0])
+        count = sum(each[0] == kind for each in unlike)
+        share = "" if count == len(pairs) else f" ({count} of {len(pairs)} inputs)"
+        return name, f"{text}{share}."
     return None if cases.answer.compare else _relation(pairs)
 
 
-def _nothing(expected: Any, got: Any) -> tuple[str, str] | None:
-    if got is not None or expected is None:
+def _unlike(expected: Any, got: Any) -> tuple[int, str, str] | None:
+    """What of a result is not even of the kind that it should be: the lowest number is said first."""
+    wanted = a_type(expected)
+    if got is None and expected is not None:
+        return 0, "nothing returned", f"Your code returns None where {wanted} is asked for"
+    if type_name(expected) != type_name(got):
+        text = f"Your result is {a_type(got)}; it should be {wanted}"
+        return 1, "a result of another type", text
+    if not isinstance(expected, torch.Tensor):
         return None
-    return "nothing returned", f"Your code returns None where {a_type(expected)} is asked for"
-
-
-def _type(expected: Any, got: Any) -> tuple[str, str] | None:
-    if type_name(expected) == type_name(got):
-        return None
-    return (
-        "a result of another type",
-        f"Your result is {a_type(got)}; it should be {a_type(expected)}",
-    )
-
-
-def _shape(expected: Any, got: Any) -> tuple[str, str] | None:
-    if isinstance(expected, torch.Tensor) and expected.shape != got.shape:
-        theirs, asked = list(got.shape), list(expected.shape)
-        return "a result of another shape", f"Your result has shape {theirs}; it should be {asked}"
-    return None
-
-
-def _dtype(expected: Any, got: Any) -> tuple[str, str] | None:
-    if isinstance(expected, torch.Tensor) and expected.dtype != got.dtype:
+    if expected.shape != got.shape:
+        text = f"Your result has shape {list(got.shape)}; it should be {list(expected.shape)}"
+        return 2, "a result of another shape", text
+    if expected.dtype != got.dtype:
         theirs, asked = (str(each.dtype).removeprefix("torch.") for each in (got, expected))
-        return "a result of another dtype", f"Your result has dtype {theirs}; it should be {asked}"
+        text = f"Your result has dtype {theirs}; it should be {asked}"
+        return 3, "a result of another dtype", text
+    if expected.requires_grad and not got.requires_grad:
+        text = "Your result has requires_grad False, so nothing can be trained through it"
+        return 4, "result cut off from the graph", text
     return None
 
 
-def _graph(expected: Any, got: Any) -> tuple[str, str] | None:
-    if not isinstance(expected, torch.Tensor) or not expected.requires_grad or got.requires_grad:
-        return None
-    return (
-        "result cut off from the graph",
-        "Your result has requires_grad False, so nothing can be trained through it",
-    )
-
-
-def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
+def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> tuple[str, str] | None:
     """How the numbers differ, where one sentence says it of all of them."""
     numbers = [
         (a, b, case) for e, g, case in pairs for a, b in [_as_numbers(e, g)] if a is not None
@@ -225,9 +211,8 @@ def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
     if not len(ours) or bool(((ours - theirs).abs() <= 1e-5 * ours.abs() + 1e-7).all()):
         return None
     if bool((ours.isfinite() & ~theirs.isfinite()).any()):
-        return Misconception(
+        return (
             "inf or nan in the result",
-            None,
             "Your result holds inf or nan where numbers are due: a division by zero, a logarithm of "
             "zero or an overflow on the way.",
         )
@@ -235,15 +220,14 @@ def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> Misconception | None:
         inputs = [case[case_name] for _, _, case in numbers]
         same = zip(inputs, (b for _, b, _ in numbers), strict=True)
         if all(isinstance(i, torch.Tensor) and _equal(i, b) for i, b in same):
-            text = f"What you return is `{case_name}`, as it came in."
-            return Misconception("an argument returned", None, text)
+            return "an argument returned", f"What you return is `{case_name}`, as it came in."
     if bool((theirs == theirs[0]).all()):
         text = f"Your result is {theirs[0].item() + 0.0:.4g} for every input."
-        return Misconception("the same result for every input", None, text)
+        return "the same result for every input", text
     return _factor(ours, theirs)
 
 
-def _factor(ours: torch.Tensor, theirs: torch.Tensor) -> Misconception | None:
+def _factor(ours: torch.Tensor, theirs: torch.Tensor) -> tuple[str, str] | None:
     large = ours.abs() > 1e-6
     if not bool(large.any()) or not bool(ours.isfinite().all()):
         return None
@@ -252,14 +236,12 @@ def _factor(ours: torch.Tensor, theirs: torch.Tensor) -> Misconception | None:
     if factor == 0 or not bool((off <= 1e-4 * abs(factor) * ours.abs() + 1e-6).all()):
         return None
     if math.isclose(factor, -1.0, rel_tol=1e-4):
-        return Misconception(
+        return (
             "the sign turned round",
-            None,
             "Every number of your results has the wrong sign: a minus is missing, or one too many.",
         )
-    return Misconception(
+    return (
         "off by a constant factor",
-        None,
         f"All your results are {factor:.4g} times what they should be.",
     )
 

@@ -7,7 +7,10 @@ and by the matrix.
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from course_lib.drills.own import POINTS, own_numbers, own_template, plain_name, read_own
 from course_lib.exercises.checking.likeness import words_of
@@ -26,22 +29,21 @@ from grading.judging.wording import Fault, error_text, in_words
 QUIZ_POINTS = 1.0
 
 
+class _Observed(msgspec.Struct):
+    """An ``Observation`` as ``observe`` sends it."""
+
+    values: dict[str, Any]
+    events: tuple[str, ...]
+    error: tuple[str, str, str] | None = None
+
+
 def observation_from(packed: bytes) -> Observation:
     """What a learner's process observed of one case. ``WireError`` when it has any other form."""
-    data = unpack(packed)
-    if not isinstance(data, dict):
-        raise WireError("a result is not a dictionary")
-    values, events, error = data.get("values"), data.get("events"), data.get("error")
-    well_formed = (
-        isinstance(values, dict)
-        and all(isinstance(key, str) for key in values)
-        and isinstance(events, list)
-        and all(isinstance(event, str) for event in events)
-        and (error is None or (isinstance(error, list) and [type(e) for e in error] == [str] * 3))
-    )
-    if not well_formed:
-        raise WireError("a result does not have the shape of an observation")
-    return Observation(values, tuple(events), ErrorNote(*error) if error else None)
+    try:
+        data = msgspec.convert(unpack(packed), _Observed)
+    except msgspec.ValidationError:
+        raise WireError("a result does not have the shape of an observation") from None
+    return Observation(data.values, data.events, ErrorNote(*data.error) if data.error else None)
 
 
 def quiz_answer_from(packed: bytes) -> str | Failure | None:
@@ -81,31 +83,35 @@ def judge_exercise(
 ) -> ItemOutcome:
     """The verdict on one exercise. ``observed`` has one entry per case of ``case_set(name, seed)``."""
     cases = case_set(name, seed)
-    if isinstance(observed, Failure) or len(observed) != len(cases.cases):
-        failure = observed if isinstance(observed, Failure) else _no_evidence()
-        observed = [failure] * len(cases.cases)
+    if not isinstance(observed, Failure) and len(observed) != len(cases.cases):
+        observed = Failure("error", "No complete observation of your code came back.")
+    if isinstance(observed, Failure):
+        observed = [observed] * len(cases.cases)
     observed = [_read(cases, case, got) for case, got in zip(cases.cases, observed, strict=True)]
     outcomes, first = _judge_aspects(cases, observed)
     score = sum(outcome.score for outcome in outcomes)
     maximum = float(cases.exercise.points)
     if not (math.isfinite(score) and 0 <= score <= maximum):
         raise ValueError(f"{name}: a score of {score} out of {maximum}")
+    item = partial(ItemOutcome, f"{name}__test", score, maximum, aspects=outcomes)
     if score == maximum:
-        return _item(name, score, maximum, "passed", None, "Right.", outcomes)
+        return item("passed", message="Right.")
     if all(_not_attempted(entry) for entry in observed):
-        return _item(name, 0.0, maximum, "not_attempted", None, "Not attempted.", outcomes)
-    misconception = name_misconception(cases, observed) or name_first_mistake(
-        cases, observed, outcomes
-    )
-    status, message = _explain(observed, first, score)
-    if misconception is not None:
+        return item("not_attempted", message="Not attempted.")
+    failures = [entry for entry in observed if isinstance(entry, Failure)]
+    if failures:
+        return item("partial" if score else failures[0].status, message=failures[0].message)
+    raised = all(entry.error is not None for entry in observed)
+    status = "partial" if score else "error" if raised else "failed"
+    wrong = [a for a, o in zip(cases.exercise.aspects, outcomes, strict=True) if o.problem]
+    mistake = name_misconception(cases, observed) or name_first_mistake(cases, observed, wrong[0])
+    if mistake is not None:
         status = "partial" if score else "failed"
     else:
-        misconception = name_symptom(cases, observed, outcomes) or _common_mistake(cases, observed)
-    if misconception is not None:
-        title, text = misconception.name, misconception.sentence
-        return _item(name, score, maximum, status, title, text, outcomes)
-    return _item(name, score, maximum, status, None, message, outcomes)
+        mistake = name_symptom(cases, observed, wrong) or _common_mistake(cases, observed)
+    if mistake is None:
+        return item(status, message=_sentence(first))
+    return item(status, mistake.name, mistake.sentence)
 
 
 def _read(cases: CaseSet, case: Case, got: Observation | Failure) -> Observation | Failure:
@@ -117,22 +123,6 @@ def has_full_marks(name: str, seed: int, observed: Sequence[Observation | Failur
     cases = case_set(name, seed)
     read = [_read(cases, case, got) for case, got in zip(cases.cases, observed, strict=True)]
     return all(_fault(cases, aspect, read) is None for aspect in cases.exercise.aspects)
-
-
-def _item(
-    name: str,
-    score: float,
-    maximum: float,
-    status: Status,
-    misconception: str | None,
-    message: str,
-    outcomes: tuple[AspectOutcome, ...],
-) -> ItemOutcome:
-    return ItemOutcome(f"{name}__test", score, maximum, status, misconception, message, outcomes)
-
-
-def _no_evidence() -> Failure:
-    return Failure("error", "No complete observation of your code came back.")
 
 
 def _not_attempted(entry: Observation | Failure) -> bool:
@@ -229,12 +219,8 @@ def _fields_problem(
     return None
 
 
-def name_misconception(
-    cases: CaseSet, observed: Sequence[Observation | Failure]
-) -> Misconception | None:
+def name_misconception(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
     """The first misconception that behaves like the observations on every case, or None."""
-    if any(isinstance(entry, Failure) for entry in observed):
-        return None
     shared = {field for aspect in cases.exercise.aspects for field in aspect.fields}
     for index, misconception in enumerate(cases.answer.misconceptions):
         if misconception.recognise is not None:
@@ -253,18 +239,10 @@ def name_misconception(
 
 
 def name_first_mistake(
-    cases: CaseSet,
-    observed: Sequence[Observation | Failure],
-    outcomes: Sequence[AspectOutcome],
+    cases: CaseSet, observed: Sequence[Observation], aspect: Aspect
 ) -> Misconception | None:
-    """For a submission with several mistakes: the misconception whose result it has in the first
-    aspect that is wrong, or None."""
-    if any(isinstance(entry, Failure) for entry in observed):
-        return None
-    aspects = cases.exercise.aspects
-    aspect = next((a for a, o in zip(aspects, outcomes, strict=True) if o.problem), None)
-    if aspect is None:
-        return None
+    """For a submission with several mistakes: the misconception whose result it has in ``aspect``, the
+    first that is wrong, or None."""
     for index, misconception in enumerate(cases.answer.misconceptions):
         if misconception.recognise is None and _same_mistake(cases, aspect, index, observed):
             return misconception
@@ -272,18 +250,12 @@ def name_first_mistake(
 
 
 def name_symptom(
-    cases: CaseSet,
-    observed: Sequence[Observation | Failure],
-    outcomes: Sequence[AspectOutcome],
+    cases: CaseSet, observed: Sequence[Observation], aspects: Sequence[Aspect]
 ) -> Symptom | None:
-    """The exercise's first symptom that shows, or None."""
-    if any(isinstance(entry, Failure) or entry.error is not None for entry in observed):
+    """The exercise's first symptom that shows where these ``aspects`` are wrong, or None."""
+    if any(entry.error is not None for entry in observed):
         return None
-    wrong = frozenset(
-        aspect.name
-        for aspect, outcome in zip(cases.exercise.aspects, outcomes, strict=True)
-        if outcome.problem
-    )
+    wrong = frozenset(aspect.name for aspect in aspects)
     trials = [Trial(*each) for each in zip(cases.cases, cases.expected, observed, strict=True)]
     for symptom in cases.answer.symptoms:
         with suppress(Exception):  # as for _recognised
@@ -292,11 +264,7 @@ def name_symptom(
     return None
 
 
-def _common_mistake(
-    cases: CaseSet, observed: Sequence[Observation | Failure]
-) -> Misconception | None:
-    if any(isinstance(entry, Failure) for entry in observed):
-        return None
+def _common_mistake(cases: CaseSet, observed: Sequence[Observation]) -> Misconception | None:
     try:
         return common_mistake(cases, observed)
     except Exception:  # as for _recognised
@@ -334,18 +302,18 @@ def _behaves_like(
     observed: Sequence[Observation],
     fields: Sequence[str],
 ) -> bool:
-    for theirs, got in zip(wrong, observed, strict=True):
-        if (theirs.error is None) != (got.error is None):
-            return False
-        if theirs.error is not None and not _same_error(theirs.error, got.error):
-            return False
-        if theirs.error is None and not _same_fields(cases, fields, theirs.values, got.values):
-            return False
-    return True
+    return all(
+        _same_fields(cases, fields, theirs.values, got.values)
+        if theirs.error is None and got.error is None
+        else _same_error(theirs.error, got.error)
+        for theirs, got in zip(wrong, observed, strict=True)
+    )
 
 
-def _same_error(one: ErrorNote, other: ErrorNote) -> bool:
+def _same_error(one: ErrorNote | None, other: ErrorNote | None) -> bool:
     """By type and words: a RuntimeError may be anything."""
+    if one is None or other is None:
+        return False
     return one.type == other.type and words_of(one) == words_of(other)
 
 
@@ -399,19 +367,6 @@ def _same_fields(
         if name in theirs and difference(theirs[name], got[name], rtol, atol):
             return False
     return True
-
-
-def _explain(
-    observed: Sequence[Observation | Failure], first: str, score: float
-) -> tuple[Status, str]:
-    """Status and message where no misconception fits."""
-    failures = [entry for entry in observed if isinstance(entry, Failure)]
-    if failures:
-        return ("partial" if score else failures[0].status), failures[0].message
-    if score:
-        return "partial", _sentence(first)
-    raised = all(entry.error is not None for entry in observed)
-    return ("error" if raised else "failed"), _sentence(first)
 
 
 def _sentence(text: str) -> str:

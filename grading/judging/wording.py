@@ -63,7 +63,7 @@ def in_words(
             alone = alone if line else f"{text}: {problem}"
         elif _raised(observed[fault.index]):
             # What is not allowed is allowed with no input.
-            if not (_is_refused(observed[fault.index]) or all(map(_raised, observed))):
+            if not (observed[fault.index].error.is_refusal or all(map(_raised, observed))):
                 problem = f"with {sum(map(_raised, observed))} of {len(observed)} inputs {problem}"
                 alone = f"asked: {text}; {problem}"
             if problem in errors:
@@ -75,10 +75,6 @@ def in_words(
 
 def _raised(entry: Observation | Failure) -> bool:
     return isinstance(entry, Observation) and entry.error is not None
-
-
-def _is_refused(entry: Observation) -> bool:
-    return entry.error is not None and entry.error.is_refusal
 
 
 def error_text(error: ErrorNote) -> str:

@@ -5,9 +5,9 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from grading.intake.platforms import PLATFORMS
+from grading.intake.times import zone_called
 from grading.nbgrader.takeover import take_over
 from grading.paths import REPOSITORY, CourseFolder
 
@@ -24,11 +24,8 @@ def configure(c: Any, root: Path, platform: str = "any", timezone: str = "") -> 
     """
     if platform not in PLATFORMS:
         raise ValueError(f"platform {platform!r} is not one of {', '.join(sorted(PLATFORMS))}")
-    if timezone:
-        try:
-            ZoneInfo(timezone)
-        except (ValueError, OSError, LookupError):
-            raise ValueError(f"timezone {timezone!r} is not a name like Europe/Berlin") from None
+    if timezone and zone_called(timezone) is None:
+        raise ValueError(f"timezone {timezone!r} is not a name like Europe/Berlin")
     prepare_process()
     take_over(root)
     # Checks in submissions must not count as the instructor's own progress as a learner.

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 from traitlets.config.loader import PyFileConfigLoader
 
@@ -87,6 +88,18 @@ def load_course(course: Path) -> Config:
         return PyFileConfigLoader(path.name, path=str(course.resolve())).load_config()
     except Exception as error:  # it runs an instructor's own lines
         raise Problem(f"cannot read {path}: {type(error).__name__}: {reason_of(error)}") from None
+
+
+def step_folder(config: Config, step: str, learner: str, assignment: str) -> Path:
+    """A learner's folder of one step; nbgrader's settings may give the steps other names."""
+    coursedir = CourseDirectory(config=config)
+    name = getattr(coursedir, f"{step}_directory", step)
+    return Path(coursedir.format_path(name, learner, assignment))
+
+
+def feedback_page(config: Config, learner: str, assignment: str) -> Path:
+    """Where the learner's feedback page is, or would be."""
+    return step_folder(config, "feedback", learner, assignment) / f"{assignment}.html"
 
 
 def generate_assignment(chapter: Chapter, course: Path, trial: bool = False) -> None:

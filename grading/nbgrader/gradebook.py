@@ -9,6 +9,7 @@ from nbgrader import api
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import SQLAlchemyError
+from traitlets.config import Config
 
 from grading.errors import Problem
 from grading.nbgrader.locks import wait_for_gradebook
@@ -20,8 +21,9 @@ api.create_engine = cache(api.create_engine)
 
 
 @contextlib.contextmanager
-def open_gradebook(coursedir: CourseDirectory) -> Iterator[Gradebook]:
-    """The gradebook of a course directory. ``Problem`` when the database refuses."""
+def open_gradebook(config: Config) -> Iterator[Gradebook]:
+    """The gradebook of the course with these settings. ``Problem`` when the database refuses."""
+    coursedir = CourseDirectory(config=config)
     wait_for_gradebook(coursedir.db_url)
     try:
         with Gradebook(coursedir.db_url, coursedir.course_id) as gradebook:

@@ -2,7 +2,7 @@
 writes only what is not there yet."""
 
 import json
-from dataclasses import dataclass, field
+from collections import defaultdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -16,18 +16,12 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
-from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading.errors import Problem
 from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.course import feedback_page, step_folder
 from grading.nbgrader.gradebook import open_gradebook
-
-
-@dataclass
-class _Learner:
-    automatic: dict[str, float | None] = field(default_factory=dict)
-    by_hand: list[list[object]] = field(default_factory=list)
 
 
 class Standing:
@@ -35,14 +29,14 @@ class Standing:
     in the gradebook."""
 
     def __init__(self, config: Config, assignment: str) -> None:
-        self._coursedir = CourseDirectory(config=config)
-        self._assignment = assignment
-        self._learners: dict[str, _Learner] = {}
-        with open_gradebook(self._coursedir) as gradebook:
+        self._config, self._assignment = config, assignment
+        self._automatic: dict[str, dict[str, float | None]] = defaultdict(dict)
+        self._by_hand: dict[str, list[list[object]]] = defaultdict(list)
+        with open_gradebook(config) as gradebook:
             try:
                 found = gradebook.find_assignment(assignment)
             except MissingEntry:
-                course = self._coursedir.root
+                course = config.CourseDirectory.root
                 raise Problem(
                     f"{assignment} is not in the gradebook of {course}: "
                     f"run `python -m grading release {assignment} --course {course}`."
@@ -54,25 +48,18 @@ class Standing:
     def holds(self, learner: str, outcome: NotebookOutcome) -> bool:
         """Is exactly this outcome in the gradebook and in ``autograded/``?"""
         scores = {item.grade_id: item.score for item in outcome.items}
-        notebook = self._page("autograded", learner, "ipynb")
-        return self._of(learner).automatic == scores and notebook.is_file()
+        folder = step_folder(self._config, "autograded", learner, self._assignment)
+        notebook = folder / f"{self._assignment}.ipynb"
+        return self._automatic.get(learner, {}) == scores and notebook.is_file()
 
     def feedback(self, learner: str) -> Path:
         """Where the learner's page is, or would be."""
-        return self._page("feedback", learner, "html")
+        return feedback_page(self._config, learner, self._assignment)
 
     def by_hand(self, learner: str) -> str:
         """The hash of all scores and comments that people gave."""
-        given = json.dumps(sorted(self._of(learner).by_hand, key=repr))
+        given = json.dumps(sorted(self._by_hand.get(learner, []), key=repr))
         return sha256(given.encode()).hexdigest()
-
-    def _of(self, learner: str) -> _Learner:
-        return self._learners.setdefault(learner, _Learner())
-
-    def _page(self, step: str, learner: str, kind: str) -> Path:
-        name = getattr(self._coursedir, f"{step}_directory")
-        folder = self._coursedir.format_path(name, learner, self._assignment)
-        return Path(folder) / f"{self._assignment}.{kind}"
 
     def _read(self, gradebook: Gradebook, assignment: str) -> None:
         def rows(*columns):
@@ -91,9 +78,9 @@ class Standing:
 
         grades = rows(Grade.auto_score, Grade.manual_score, Grade.extra_credit)
         for learner, name, automatic, manual, extra in grades:
-            self._of(learner).automatic[name] = automatic
+            self._automatic[learner][name] = automatic
             if manual is not None or extra is not None:
-                self._of(learner).by_hand.append([name, manual, extra])
+                self._by_hand[learner].append([name, manual, extra])
         for learner, name, comment in rows(Comment.manual_comment):
             if comment is not None:
-                self._of(learner).by_hand.append([name, comment])
+                self._by_hand[learner].append([name, comment])

@@ -7,6 +7,7 @@ person would wait longer, and would want to be told. Other databases wait by the
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import typer
@@ -64,16 +65,11 @@ def _sqlite_file(db_url: str) -> Path | None:
 def _can_write(file: Path) -> bool:
     """Every other fault is left to the next command that opens it, which reports it."""
     try:
-        connection = sqlite3.connect(file, timeout=0.1, isolation_level=None)
-        try:
+        with closing(sqlite3.connect(file, timeout=0.1, isolation_level=None)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
-        finally:
-            connection.close()
-    except sqlite3.OperationalError as error:
-        return "locked" not in str(error)
-    except sqlite3.Error:
-        return True
+    except sqlite3.Error as error:
+        return not isinstance(error, sqlite3.OperationalError) or "locked" not in str(error)
     return True
 
 

@@ -19,7 +19,6 @@ from nbgrader.api import (
     SolutionCell,
     SourceCell,
 )
-from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading.intake.matching import grade_id_of, is_solution, is_test
@@ -56,8 +55,7 @@ class Changes:
 
 def changes(config: Config, assignment: str, notebook: NotebookNode) -> Changes | None:
     """What releasing ``notebook`` changes for those who handed in; None when nothing does."""
-    coursedir = CourseDirectory(config=config)
-    with open_gradebook(coursedir) as gradebook:
+    with open_gradebook(config) as gradebook:
         try:
             standing = gradebook.find_notebook(assignment, assignment)
         except MissingEntry:
@@ -87,7 +85,7 @@ def changes(config: Config, assignment: str, notebook: NotebookNode) -> Changes 
 
 def make_room(config: Config, assignment: str, notebook: NotebookNode) -> None:
     """Let the gradebook have the graded cells of ``notebook``, for every submission there is."""
-    with open_gradebook(CourseDirectory(config=config)) as gradebook:
+    with open_gradebook(config) as gradebook:
         standing, database = gradebook.find_notebook(assignment, assignment), gradebook.db
         for cell in _gone(standing, notebook):
             for given in [*cell.grades, *cell.comments]:

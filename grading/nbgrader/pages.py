@@ -41,9 +41,8 @@ class PageExporter(HTMLExporter):
                 self._rendered(cell.source)
         resources = self._init_resources(None)
         self._register_filters_for(nb, resources)
-        next(
-            self.template.generate(nb=nb, resources=resources), ""
-        )  # begun, it reads what it extends
+        # Begun, it reads what it extends.
+        next(self.template.generate(nb=nb, resources=resources), "")
 
     def from_notebook_node(
         self, nb: NotebookNode, resources: dict[str, Any] | None = None, **more: Any

@@ -1,7 +1,6 @@
 """Gives a learner another name in the gradebook; nbgrader has no command for it. Called by ``rename``."""
 
 from nbgrader.api import MissingEntry, Student
-from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading.errors import Problem
@@ -13,7 +12,7 @@ _KEPT = ("first_name", "last_name", "email", "lms_user_id")
 def rename_student(config: Config, old: str, new: str) -> bool:
     """Move everything that the gradebook has of ``old`` to ``new``. False when it does not know
     ``old``; ``Problem`` when it knows ``new`` already."""
-    with open_gradebook(CourseDirectory(config=config)) as gradebook:
+    with open_gradebook(config) as gradebook:
         if any(student.id == new for student in gradebook.students):
             raise Problem(f"the gradebook has a learner {new!r} already.")
         try:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from nbgrader.api import MissingEntry
-from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from grading.nbgrader.gradebook import open_gradebook
@@ -25,8 +24,7 @@ class Score:
 
 def scores_of(config: Config, assignment: str) -> list[Score]:
     """Everyone who handed in ``assignment``, by name; empty when the gradebook does not know it."""
-    coursedir = CourseDirectory(config=config)
-    with open_gradebook(coursedir) as gradebook:
+    with open_gradebook(config) as gradebook:
         try:
             maximum = gradebook.find_assignment(assignment).max_score
         except MissingEntry:
@@ -45,16 +43,9 @@ def scores_of(config: Config, assignment: str) -> list[Score]:
     return sorted(found, key=lambda score: score.learner)
 
 
-def feedback_page(config: Config, learner: str, assignment: str) -> str:
-    """Where the learner's feedback page is, or would be."""
-    coursedir = CourseDirectory(config=config)
-    folder = coursedir.format_path(coursedir.feedback_directory, learner, assignment)
-    return f"{folder}/{assignment}.html"
-
-
 def due_date(config: Config, assignment: str) -> datetime | None:
     """When ``assignment`` is due, in UTC; None when it is not said."""
-    with open_gradebook(CourseDirectory(config=config)) as gradebook:
+    with open_gradebook(config) as gradebook:
         try:
             due = gradebook.find_assignment(assignment).duedate
         except MissingEntry:

@@ -14,17 +14,15 @@ from nbgrader.utils import parse_utc
 from traitlets.config import Config
 
 from grading.intake.submissions import ORIGINAL_TIME, TIME
-from grading.intake.times import utc_text
+from grading.intake.times import utc_text, zone_called
 from grading.intake.whole_file import write_whole
 
 
 def course_zone(config: Config) -> ZoneInfo | None:
     """The course's own time zone, if its settings name one."""
-    for name in (config.PlatformExtractor.get("timezone"), config.Exchange.get("timezone")):
-        if isinstance(name, str) and name:
-            with contextlib.suppress(ValueError, OSError, LookupError):
-                return ZoneInfo(name)
-    return None
+    names = (config.PlatformExtractor.get("timezone"), config.Exchange.get("timezone"))
+    zones = (zone_called(name) for name in names if isinstance(name, str) and name)
+    return next(filter(None, zones), None)
 
 
 def agree(folder: Path, data: bytes, time: datetime | None) -> None:

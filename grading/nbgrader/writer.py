@@ -7,10 +7,10 @@ so formgrader, comments, manual scores, late penalties and ``export`` are nbgrad
 import contextlib
 import logging
 import math
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from nbconvert.preprocessors import Preprocessor
 from nbconvert.writers import FilesWriter
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_output
-from nbgrader.api import Gradebook
 from nbgrader.converters import Autograde, GenerateFeedback
 from nbgrader.converters.base import BaseConverter, NbGraderException
 from nbgrader.coursedir import CourseDirectory
@@ -36,6 +35,7 @@ from grading.errors import Problem
 from grading.intake.matching import grade_id_of, is_test
 from grading.intake.submissions import SECRET, TIME
 from grading.judging.outcomes import NotebookOutcome
+from grading.nbgrader.course import feedback_page, step_folder
 from grading.nbgrader.gradebook import open_gradebook
 from grading.nbgrader.locks import wait_for_gradebook
 from grading.nbgrader.pages import PageExporter
@@ -76,7 +76,16 @@ class ApplyOutcomes(Preprocessor):
         return nb, resources
 
 
-class _WriteOutcomes(Autograde):
+class _OneNotebook(BaseConverter):
+    """For exactly one notebook, by its path: a learner's folder may be called ``[a-z]*``."""
+
+    def init_notebooks(self) -> None:
+        assignment = self.coursedir.assignment_id
+        folder = self._format_source(assignment, self.learner)
+        self.assignments = {folder: [str(Path(folder) / f"{assignment}.ipynb")]}
+
+
+class _WriteOutcomes(_OneNotebook, Autograde):
     """``nbgrader autograde`` from staging, without executing anything."""
 
     def __init__(self, learner: str, outcome: NotebookOutcome, **settings) -> None:
@@ -90,11 +99,6 @@ class _WriteOutcomes(Autograde):
     def _input_directory(self) -> str:
         return STAGING
 
-    def init_notebooks(self) -> None:
-        """Exactly one notebook, by its path: a learner's folder may be called ``[a-z]*``."""
-        folder = self._format_source(self.coursedir.assignment_id, self.learner)
-        self.assignments = {folder: [str(Path(folder) / f"{self.outcome.notebook}.ipynb")]}
-
     def convert_single_notebook(self, notebook_filename: str) -> None:
         self.exporter.optimistic_validation = True  # once, and not after each step
         self.exporter._preprocessors = []
@@ -104,7 +108,7 @@ class _WriteOutcomes(Autograde):
         super(Autograde, self).convert_single_notebook(notebook_filename)
 
 
-class _WriteFeedback(GenerateFeedback):
+class _WriteFeedback(_OneNotebook, GenerateFeedback):
     """``nbgrader generate_feedback`` for exactly one notebook at a time."""
 
     def __init__(self, **settings) -> None:
@@ -121,11 +125,6 @@ class _WriteFeedback(GenerateFeedback):
         self.writer = FilesWriter(parent=self, config=self.config)
         with contextlib.chdir(self.coursedir.root):
             self.convert_notebooks()
-
-    def init_notebooks(self) -> None:
-        assignment = self.coursedir.assignment_id
-        folder = self._format_source(assignment, self.learner)
-        self.assignments = {folder: [str(Path(folder) / f"{assignment}.ipynb")]}
 
 
 class Writer:
@@ -146,7 +145,7 @@ class Writer:
         happens next. Manual scores and comments stay."""
         for step in (STAGING, "autograded", "feedback"):
             _remove(self._folder(step, learner))
-        with self._gradebook() as gradebook:
+        with open_gradebook(self.config) as gradebook:
             gradebook.update_or_create_student(learner)
             # Also when it is unknown: the time of an earlier attempt is not this one's.
             submission = gradebook.update_or_create_submission(
@@ -186,7 +185,7 @@ class Writer:
         coursedir = self._coursedir(learner)
         with self._explained(coursedir, learner):
             self._pages.start_for(learner, coursedir)
-        return self._folder("feedback", learner) / f"{self.assignment}.html"
+        return feedback_page(self.config, learner, self.assignment)
 
     def stage(self, learner: str) -> Path:
         """The folder between submission and gradebook."""
@@ -201,20 +200,11 @@ class Writer:
         (folder / "reason.txt").write_text(reason + "\n", encoding="utf-8")
 
     def _folder(self, step: str, learner: str) -> Path:
-        """A learner's folder of one step; nbgrader's settings may give the steps other names."""
-        coursedir = CourseDirectory(config=self.config)
-        name = getattr(coursedir, f"{step}_directory", step)
-        return Path(coursedir.format_path(name, learner, self.assignment))
+        return step_folder(self.config, step, learner, self.assignment)
 
     def _coursedir(self, learner: str) -> CourseDirectory:
-        config = Config()
-        config.merge(self.config)
-        config.CourseDirectory.student_id = learner
-        config.CourseDirectory.assignment_id = self.assignment
-        return CourseDirectory(config=config, log=self.log)
-
-    def _gradebook(self) -> AbstractContextManager[Gradebook]:
-        return open_gradebook(CourseDirectory(config=self.config))
+        named = {"student_id": learner, "assignment_id": self.assignment}
+        return CourseDirectory(config=self.config, log=self.log, **named)
 
     @cached_property
     def _pages(self) -> _WriteFeedback:
@@ -250,7 +240,7 @@ def _safe_to_show(notebook: NotebookNode) -> NotebookNode:
             cell.source = _cut(cell.source, max(0, min(left, _SHOWN_OF_CELL)))
             left -= len(cell.source)
         if cell.cell_type != "code" and not cell.metadata.get("released"):
-            fence = "~" * (3 + max(map(len, _tildes(cell.source)), default=0))
+            fence = "~" * (3 + max(map(len, re.findall("~+", cell.source)), default=0))
             cell.cell_type = "markdown"
             cell.source = f"{fence}text\n{cell.source}\n{fence}"
         cell.metadata.pop("released", None)
@@ -263,10 +253,6 @@ def _cut(source: str, most: int) -> str:
         return source
     rest = f"{len(source) - most} more characters are in the submitted file"
     return f"{source[:most]}\n# ... {rest} ..."
-
-
-def _tildes(text: str) -> list[str]:
-    return [part for part in "".join(c if c == "~" else " " for c in text).split() if part]
 
 
 def _remove(folder: Path) -> None:

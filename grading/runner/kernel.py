@@ -87,7 +87,11 @@ def open_kernel(
         client.start_channels(stdin=False, hb=False, control=False)
         try:
             kernel = Kernel(manager, client, watchdog, limits)
-            _wait(kernel, box)
+            try:
+                kernel.wait_until_ready()
+            except KernelEnded as ended:
+                reason = last_words(box) or ended
+                raise NoKernel(f"no kernel could be started: {reason}") from None
             kernel.deadline = time.monotonic() + seconds
             yield kernel
         finally:
@@ -116,14 +120,6 @@ def _place(limits: Limits, sandbox: bool, warm: bool) -> Iterator[tuple[Box, Zyg
                 yield zygote.box, zygote
                 return
         yield stack.enter_context(open_box(limits, sandbox)), None
-
-
-def _wait(kernel: "Kernel", box: Box) -> None:
-    try:
-        kernel.wait_until_ready()
-    except KernelEnded as ended:
-        reason = last_words(box) or ended
-        raise NoKernel(f"no kernel could be started: {reason}") from None
 
 
 class Kernel:
@@ -222,7 +218,7 @@ class Kernel:
             if self._iopub.socket in ready:
                 idle |= self._take_output(request, outputs)
             if self._shell.socket in ready and reply is None:
-                reply = self._take_reply(request)
+                reply = _answer_to(request, _received(self._shell))
                 if reply is not None:
                     until = time.monotonic() + _TRAIL_SECONDS
             if reply is not None and idle:
@@ -236,23 +232,15 @@ class Kernel:
         """Read one output message; True when it says that ``request`` is done."""
         message = _received(self._iopub)
         self._hears |= message is not None
-        if message is None or _parent(message) != request:
+        content = _answer_to(request, message)
+        if message is None or content is None:
             return False
-        content = message.get("content")
-        content = content if isinstance(content, dict) else {}
         kind = message.get("msg_type")
         if kind == "status":
             return content.get("execution_state") == "idle"
         if outputs is not None and isinstance(kind, str):
             outputs.add(kind, content)
         return False
-
-    def _take_reply(self, request: str) -> dict[str, Any] | None:
-        message = _received(self._shell)
-        if message is None or _parent(message) != request:
-            return None
-        content = message.get("content")
-        return content if isinstance(content, dict) else {}
 
     def _alive(self) -> bool:
         return not self._watchdog.reason and self._manager.is_alive()
@@ -272,9 +260,13 @@ def _received(channel: Any) -> dict[str, Any] | None:
         return None
 
 
-def _parent(message: dict[str, Any]) -> Any:
-    header = message.get("parent_header")
-    return header.get("msg_id") if isinstance(header, dict) else None
+def _answer_to(request: str, message: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The content of the message; None unless it answers this request."""
+    header = message.get("parent_header") if message else None
+    if not isinstance(header, dict) or header.get("msg_id") != request:
+        return None
+    content = message.get("content")
+    return content if isinstance(content, dict) else {}
 
 
 def _answer_text(content: dict[str, Any]) -> str:

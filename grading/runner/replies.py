@@ -15,13 +15,16 @@ from course_lib.exercises.checking.model import MAX_BYTES
 _LONGEST_LINE = 4_096
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """What came of one case: ``packed``, with the type of the exception that the learner's code raised if
-    any; or the kind of ``failure`` and its ``detail``."""
-
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     error: str = ""
     failure: str = ""
     detail: str = ""
+
+
+class Reply(_Line, frozen=True, forbid_unknown_fields=False):
+    """What came of one case: ``packed``, with the type of the exception that the learner's code raised if
+    any; or the kind of ``failure`` and its ``detail``."""
+
     packed: bytes = b""
 
     @property
@@ -33,12 +36,6 @@ class Reply(msgspec.Struct, frozen=True):
 class _Head(msgspec.Struct, forbid_unknown_fields=True):
     nonce: str
     name: str
-
-
-class _Line(msgspec.Struct, forbid_unknown_fields=True):
-    error: str = ""
-    failure: str = ""
-    detail: str = ""
 
 
 def replies_from(text: str, nonce: str, name: str, count: int) -> list[Reply] | None:

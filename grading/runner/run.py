@@ -256,7 +256,7 @@ class _Run:
     def _ask_again(self, kernel: Kernel, attempt: Attempt) -> None:
         """Ask at the end what had no definition at its place: the order of cells may be another."""
         for grade_id in self._open():
-            attempt.at = self._index_of(grade_id)
+            attempt.at = [grade_id_of(cell) for cell in self.cells].index(grade_id)
             self.record.answers[grade_id] = self._answer(kernel, self.job.queries[grade_id])
 
     def _answer(self, kernel: Kernel, query: Query) -> list[Reply] | Failure:
@@ -283,7 +283,8 @@ class _Run:
         cell = self.cells[index]
         name = grade_id_of(cell)
         failure = self.left_out[index] = Failure(status, f"Your cell was run, and {reason}.")
-        self.record.outputs[cell.id] = [_note_output(f"This cell was stopped: {reason}.")]
+        note = f"This cell was stopped: {reason}.\n"
+        self.record.outputs[cell.id] = [{"output_type": "stream", "name": "stderr", "text": note}]
         if is_solution(cell) and name + TEST_SUFFIX in self._open():
             self.record.answers[name + TEST_SUFFIX] = failure
         self.record.notes.append(f"{self._called(index)} was left out: {reason}.")
@@ -309,9 +310,6 @@ class _Run:
                 self.record.answers[grade_id] = failure
                 return
 
-    def _index_of(self, grade_id: str) -> int:
-        return next(i for i, cell in enumerate(self.cells) if grade_id_of(cell) == grade_id)
-
 
 def _runs(cell: NotebookNode) -> bool:
     """Learner's code, apart from untouched panels, which cost seconds and which nothing needs, and
@@ -333,7 +331,3 @@ def _nothing_raised(replies: list[Reply] | Failure) -> bool:
     return isinstance(replies, list) and all(
         not reply.failure and reply.error in ("", "NotImplementedError") for reply in replies
     )
-
-
-def _note_output(text: str) -> dict[str, Any]:
-    return {"output_type": "stream", "name": "stderr", "text": text + "\n"}

@@ -230,7 +230,8 @@ def _libraries(limits: Limits) -> list[str]:
     # A course installed into the environment brings ``grading`` along, so may the answers pack be
     # installed, and a repository may lie below a folder that is visible: none of them exists inside.
     repository = GRADING.parent
-    for path in (GRADING, *(repository / name for name in (".git", "answers", "tests")), *_packs()):
+    packs = [Path(folder) / answers.PACKAGE for folder in _package_folders()]
+    for path in (GRADING, *(repository / name for name in (".git", "answers", "tests")), *packs):
         if path.is_dir() and any(path.is_relative_to(top) for top in (*visible, "/usr")):
             options += ["--tmpfs", str(path)]
     for fonts in _font_lists():
@@ -254,11 +255,6 @@ def _python_folders() -> list[Path]:
 def _package_folders() -> list[str]:
     """Where the grader's own process finds installed packages."""
     return [folder for folder in sys.path if folder.rstrip("/").endswith("-packages")]
-
-
-def _packs() -> list[Path]:
-    """Where the answers pack is installed."""
-    return [Path(folder) / answers.PACKAGE for folder in _package_folders()]
 
 
 @cache

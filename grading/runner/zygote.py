@@ -64,7 +64,7 @@ class Zygote:
         with theirs:
             box = self._stack.enter_context(open_box(limits, True, theirs.fileno()))
             with box.errors.open("ab") as errors:
-                start = _starter().submit(
+                start = _of_this_process().starter.submit(
                     subprocess.Popen,
                     box.command(),
                     env=box.environment,
@@ -180,8 +180,7 @@ class ForkedKernel:
     def poll(self) -> int | None:
         return self._zygote.status()
 
-    def wait(self) -> int | None:
-        return self._zygote.status()
+    wait = poll
 
     def send_signal(self, _: int) -> None:
         self._zygote.end_kernel()
@@ -217,10 +216,6 @@ def _of_this_process() -> _Idle:
         if _idle is None or _idle.pid != os.getpid():
             _idle = _Idle()
         return _idle
-
-
-def _starter() -> ThreadPoolExecutor:
-    return _of_this_process().starter
 
 
 def close_idle() -> None:

@@ -598,8 +598,8 @@ FAULTS = (
         "settings",
         "a zone that does not exist is taken",
         "grading/nbgrader/config.py",
-        """            ZoneInfo(timezone)\n""",
-        """            str(timezone)\n""",
+        "if timezone and zone_called(timezone) is None:",
+        "if timezone and not str(timezone):",
     ),
     Fault(
         "demonstrations",
@@ -792,8 +792,8 @@ FAULTS = (
         "course report",
         "an item is compared with itself, too",
         "grading/classroom/course_report.py",
-        "mine.append((item, one.score - item.score))",
-        "mine.append((item, one.score))",
+        ".append((item, one.score - item.score))",
+        ".append((item, one.score))",
     ),
     Fault(
         "class gain",
@@ -806,8 +806,8 @@ FAULTS = (
         "own records",
         "a yes for a number of tries is believed",
         "grading/classroom/own_records.py",
-        "type(count) is int",
-        "isinstance(count, int)",
+        "tries: Annotated[int, msgspec.Meta(ge=0, le=_MOST)]",
+        "tries: int | bool",
     ),
     Fault(
         "own questions",

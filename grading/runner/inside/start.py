@@ -72,7 +72,7 @@ def _import_early() -> None:
 #: What a kernel imports while it starts, and what the chapters' own cells import: most of the time that is
 #: left. ipywidgets, which ``course_lib.panels.live`` brings along, looks for a running kernel when it is imported:
 #: so it does not register for what a page would send, and here there is no page.
-_OF_KERNELS = (
+_OF_KERNELS_AND_CHAPTERS = (
     "IPython.core.completerlib",
     "IPython.core.logger",
     "IPython.core.oinspect",
@@ -80,8 +80,6 @@ _OF_KERNELS = (
     "sqlite3",
     "tornado.platform.asyncio",
     "tornado.queues",
-)
-_OF_CHAPTERS = (
     "course_lib.data",
     "course_lib.panels.live",
     "matplotlib.pyplot",
@@ -101,7 +99,7 @@ def _import_for_all() -> None:
 
     all_exercises()  # imports every chapter's, as the first question to a kernel does
     _without_debugger()
-    for name in (*_OF_KERNELS, *_OF_CHAPTERS):
+    for name in _OF_KERNELS_AND_CHAPTERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     import course_lib

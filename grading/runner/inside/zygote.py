@@ -27,7 +27,6 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 #: More than this is not tidied up but thrown away with the sandbox.
 _MOST_FILES = 20_000
@@ -45,7 +44,7 @@ def serve(control: int, prepare: Callable[[], None]) -> dict:
     channel = socket.socket(fileno=control)
     _set_dumpable(False)
     prepare()
-    files = FilesAtStart(_writable_mounts())
+    files = FilesAtStart(*_writable_mounts())
     files.put_back()
     # A signal with a handler is one that those inside can send to the first process. Of a child's
     # end it only needs to know that it is time to look.
@@ -160,8 +159,9 @@ def _cleaned(files: "FilesAtStart", own: list) -> str:
         left = _sockets_left()
         if left:
             return f"a connection is left in {left}"
-        if _last_pid() > _LAST_PID:
-            return "many process numbers are used up"
+        with open("/proc/loadavg") as file:
+            if int(file.read().split()[-1]) > _LAST_PID:
+                return "many process numbers are used up"
     except (OSError, Unclean) as error:
         return str(error) or type(error).__name__
     return ""
@@ -202,32 +202,23 @@ def _sockets_left() -> str:
     return ""
 
 
-def _last_pid() -> int:
-    with open("/proc/loadavg") as file:
-        return int(file.read().split()[-1])
-
-
 class Unclean(Exception):
     """Something is not as it was."""
 
 
-@dataclass
 class FilesAtStart:
-    """Everything in the folders that can be written, as it was before the first submission."""
+    """Everything in the folders ``writable``, without what is mounted below them, as it was before the
+    first submission."""
 
-    mounts: tuple[list[str], set[str]]
-    kept: dict[str, tuple] = field(default_factory=dict)
-    times: dict[str, tuple[int, int]] = field(default_factory=dict)
-    _removed: int = 0
-
-    def __post_init__(self) -> None:
-        self.writable, self.points = self.mounts
-        waiting = list(self.writable)
+    def __init__(self, writable: list[str], points: set[str]) -> None:
+        self.kept: dict[str, tuple] = {}
+        self.times: dict[str, tuple[int, int]] = {}
+        waiting = list(writable)
         while waiting:
             path = waiting.pop()
             status = os.lstat(path)
             self.kept[path] = _identity(status)
-            if stat.S_ISDIR(status.st_mode) and (path in self.writable or path not in self.points):
+            if stat.S_ISDIR(status.st_mode) and (path in writable or path not in points):
                 self.times[path] = (status.st_atime_ns, status.st_mtime_ns)
                 waiting += [os.path.join(path, name) for name in os.listdir(path)]
             elif stat.S_ISREG(status.st_mode) and os.access(path, os.W_OK):
