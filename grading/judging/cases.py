@@ -5,10 +5,13 @@ values are computed once per set, and regrading is reproducible.
 """
 
 import hmac
+from collections.abc import Iterator
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
+from itertools import tee
 from typing import Any
 
 import torch
@@ -35,16 +38,16 @@ class CaseSet:
     answer: Answer
     cases: tuple[Case, ...]
     told_apart: dict[tuple[int, tuple[str, ...]], bool] = field(default_factory=dict, compare=False)
-    _wrong: dict[int, tuple[Observation, ...]] = field(default_factory=dict, compare=False)
+    _wrong: dict[int, Iterator[Observation]] = field(default_factory=dict, compare=False)
     _true: dict[int, frozenset[str]] = field(default_factory=dict, compare=False)
 
     @cached_property
     def expected(self) -> tuple[Observation, ...]:
         """What the reference makes of each case. Only judging needs it: not what runs, nor where it is drawn."""
         if self.answer.oracle is None:
-            observed = _observe_all(self.exercise, reference(self.exercise.name), self.cases)
+            observed = tuple(self._observed(self.exercise, reference(self.exercise.name)))
         else:
-            observed = self._observed(self.answer.oracle)
+            observed = tuple(self._freely_observed(self.answer.oracle))
         for observation in observed:
             if observation.error is not None:
                 raise ValueError(
@@ -52,17 +55,21 @@ class CaseSet:
                 )
         return observed
 
-    def wrong(self, index: int) -> tuple[Observation, ...]:
-        """What the misconception number ``index`` makes of the cases. Computed when first asked:
-        most submissions are right, and then they are not needed."""
+    def wrong(self, index: int) -> Iterator[Observation]:
+        """What the misconception number ``index`` makes of each case in turn. Computed when first asked,
+        and kept: most submissions are right, and most others differ from it on the first cases."""
         if index not in self._wrong:
-            self._wrong[index] = self._observed(self.answer.misconceptions[index].solution)
-        return self._wrong[index]
+            observed = self._freely_observed(self.answer.misconceptions[index].solution)
+            (self._wrong[index],) = tee(observed, 1)
+        return copy(self._wrong[index])
 
-    def _observed(self, solution: Any) -> tuple[Observation, ...]:
+    def _freely_observed(self, solution: Any) -> Iterator[Observation]:
         """Of the oracle or a misconception: they may use what a learner may not."""
         free = replace(self.exercise, forbidden=())
-        return _observe_all(free, as_subjects(solution, self.exercise.name), self.cases)
+        return self._observed(free, as_subjects(solution, self.exercise.name))
+
+    def _observed(self, exercise: Exercise, subjects: tuple[Any, ...]) -> Iterator[Observation]:
+        return (exercise.read(case, observe(exercise, subjects, case)) for case in self.cases)
 
     def true_lines(self, index: int) -> frozenset[str]:
         """The lines of the check that hold for the reference on case number ``index``. Several are
@@ -89,7 +96,3 @@ def case_set(name: str, seed: int) -> CaseSet:
     """Cases drawn from ``seed``."""
     exercise, answer = find_exercise(name), find_answer(name)
     return CaseSet(exercise, answer, tuple(answer.cases(torch.Generator().manual_seed(seed))))
-
-
-def _observe_all(exercise: Exercise, subjects: tuple, cases: tuple) -> tuple[Observation, ...]:
-    return tuple(exercise.read(case, observe(exercise, subjects, case)) for case in cases)

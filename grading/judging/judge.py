@@ -5,9 +5,10 @@ and by the matrix.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -278,27 +279,26 @@ def _same_mistake(
     observed: Sequence[Observation],
 ) -> bool:
     """Whether a submission and a misconception have the same result in this aspect, and a wrong one."""
-    wrong = cases.wrong(index)
     fields = (*aspect.fields, *cases.answer.misconceptions[index].also)
     asked = [
-        (theirs, got)
-        for case, expected, theirs, got in zip(
-            cases.cases, cases.expected, wrong, observed, strict=True
-        )
-        if _is_asked(cases, aspect, case, expected)
+        _is_asked(cases, aspect, *each) for each in zip(cases.cases, cases.expected, strict=True)
     ]
     return (
-        bool(asked)
+        any(asked)
         and _tells_apart(cases, index, fields)
-        and all(theirs.error is None and got.error is None for theirs, got in asked)
-        and all(_same_fields(cases, fields, theirs.values, got.values) for theirs, got in asked)
-        and _fault(cases, aspect, wrong) is not None
+        and all(
+            theirs.error is None
+            and got.error is None
+            and _same_fields(cases, fields, theirs.values, got.values)
+            for theirs, got in compress(zip(cases.wrong(index), observed, strict=True), asked)
+        )
+        and _fault(cases, aspect, tuple(cases.wrong(index))) is not None
     )
 
 
 def _behaves_like(
     cases: CaseSet,
-    wrong: Sequence[Observation],
+    wrong: Iterable[Observation],
     observed: Sequence[Observation],
     fields: Sequence[str],
 ) -> bool:

@@ -186,7 +186,25 @@ def test_side_conditions_earn_nothing_alone(name):
 def test_full_marks_are_told_without_words():
     cases = case_set("mse", SEED)
     assert has_full_marks("mse", SEED, cases.expected)
-    assert not has_full_marks("mse", SEED, cases.wrong(0))
+    assert not has_full_marks("mse", SEED, tuple(cases.wrong(0)))
+
+
+def test_a_mistake_is_tried_no_further_than_it_is_alike(monkeypatch):
+    tried = []
+
+    def observed(exercise, subjects, case):
+        tried.append(subjects)
+        return observe(exercise, subjects, case)
+
+    monkeypatch.setattr("grading.judging.cases.observe", observed)
+    cases = case_set("mse", SEED + 1)
+    own = [observe(cases.exercise, (lambda *tensors: "nothing known",), c) for c in cases.cases]
+    assert judge_exercise("mse", SEED + 1, own).score == 0
+    mistakes = [each for each in cases.answer.misconceptions if each.recognise is None]
+    assert 0 < len(tried) - len(cases.cases) < len(mistakes) * len(cases.cases) / 2
+    before = len(tried)
+    assert len(tuple(cases.wrong(0))) == len(tuple(cases.wrong(0))) == len(cases.cases)
+    assert len(tried) - before < len(cases.cases)  # the first was kept
 
 
 @pytest.mark.parametrize(
