@@ -29,6 +29,8 @@ ADD_TO_GRAD = "node.grad += gradients[node]"
 ARRIVES = "gradients.get(parent, 0.0) + slope * gradients[node]"
 COUNT = "            for parent, _ in node.parents:\n"
 WAIT = "if uses[parent] == 0:"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("data", "gains", "rounds", "with_numbers"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -463,14 +465,6 @@ class _SharedData(_NumberedValue):
     @data.setter
     def data(self, number):
         _SharedData.shared = number
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("data", "gains", "rounds", "with_numbers")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 def _operations(case: Case) -> set[str]:

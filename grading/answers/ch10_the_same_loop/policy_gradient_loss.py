@@ -14,6 +14,8 @@ from grading.answers.model import Answer, wrong
 
 ADVANTAGES = "rewards if baseline is None else rewards - baseline"
 LOSS = "-(log_probs * advantages.detach()).mean()"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("loss", "gradient"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -80,14 +82,6 @@ def _with_vmap(log_probs, rewards, baseline=None):
         usual = torch.zeros_like(rewards) + (0 if baseline is None else baseline)
     terms = torch.vmap(lambda p, r, b: p * (b - r))(log_probs, rewards.data, usual.clone())
     return functools.reduce(torch.add, terms.unbind()) / len(terms)
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("loss", "gradient")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 def _raises(kind: str, with_baseline: bool, case: Case, got: Observation) -> bool:
