@@ -74,21 +74,19 @@ def _program(cls: Any, lines: list[Line], as_values: bool = False) -> list[Any]:
     """The results of the lines; ``as_values``: with each plain number made a value first."""
     nodes: list[Any] = []
     for operation, *arguments in lines:
-        wrapped = [cls(x) if as_values and type(x) is float else x for x in arguments]
-        nodes.append(
-            _computed(cls, (operation, *(wrapped if operation != "value" else arguments)), nodes)
-        )
+        if operation == "value":
+            nodes.append(cls(arguments[0]))
+            continue
+        operands = [
+            nodes[each] if isinstance(each, int) else cls(each) if as_values else each
+            for each in arguments
+        ]
+        a, b = operands[0], operands[-1]
+        if operation == "tanh":
+            nodes.append(a.tanh())
+        else:
+            nodes.append(a + b if operation == "+" else a * b)
     return nodes
-
-
-def _computed(cls: Any, line: Line, nodes: list[Any]) -> Any:
-    operation, *arguments = line
-    if operation == "value":
-        return cls(arguments[0])
-    operands = [nodes[each] if isinstance(each, int) else each for each in arguments]
-    if operation == "tanh":
-        return operands[0].tanh()
-    return operands[0] + operands[1] if operation == "+" else operands[0] * operands[1]
 
 
 def _number(value: Any) -> Any:
@@ -100,11 +98,14 @@ def _number(value: Any) -> Any:
 def true_gradients(lines: list[Line], roots: tuple[int, ...] | list[int]) -> list[float]:
     """The derivatives of all ``roots``, added up, with respect to each line: forward differentiation,
     so that the check holds no solution."""
-    return [sum(_derivative(lines, root, line) for root in roots) for line in range(len(lines))]
+    return [
+        sum(_values_and_slopes(lines, line)[1][root] for root in roots)
+        for line in range(len(lines))
+    ]
 
 
-def _derivative(lines: list[Line], root: int, by: int) -> float:
-    """How much line ``root`` changes per change of line ``by``."""
+def _values_and_slopes(lines: list[Line], by: int) -> tuple[list[float], list[float]]:
+    """Of each line: its number, and how much that changes per change of line ``by``."""
     values: list[float] = []
     slopes: list[float] = []
     for place, (operation, *arguments) in enumerate(lines):
@@ -125,7 +126,7 @@ def _derivative(lines: list[Line], root: int, by: int) -> float:
                 slope = (1 - value**2) * da
         values.append(value)
         slopes.append(1.0 if place == by else slope)
-    return slopes[root]
+    return values, slopes
 
 
 def _first_wrong(wanted: list[float], got: list[Any]) -> int | None:
@@ -190,7 +191,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(not kinds, text, f"yours is {a_type(kinds[0])}" if kinds else "")
     for name, text in _VALUES.items():
         if name in asks:
-            wanted = _forward(case["lines"])
+            wanted, _ = _values_and_slopes(case["lines"], by=0)
             place = _first_wrong(wanted, data)
             got = ""
             if place is not None:
@@ -225,18 +226,6 @@ def _total(gains: tuple[Any, ...]) -> Any:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else a_type(value)
-
-
-def _forward(lines: list[Line]) -> list[float]:
-    values: list[float] = []
-    for operation, *arguments in lines:
-        if operation == "value":
-            values.append(float(arguments[0]))
-            continue
-        known = [values[each] if isinstance(each, int) else each for each in arguments]
-        a, b = known[0], known[-1]
-        values.append({"+": a + b, "*": a * b, "tanh": math.tanh(a)}[operation])
-    return values
 
 
 def _in_words(lines: list[Line], place: int, depth: int = 0) -> str:

@@ -258,8 +258,8 @@ class _ClosureValue:
         self._pass_on = lambda: None
 
     def __add__(self, other):
-        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
-        out = _ClosureValue(self.data + other.data, (self, other))
+        other = other if isinstance(other, _ClosureValue) else type(self)(other)
+        out = type(self)(self.data + other.data, (self, other))
 
         def pass_on():
             self._fresh += out._fresh
@@ -269,8 +269,8 @@ class _ClosureValue:
         return out
 
     def __mul__(self, other):
-        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
-        out = _ClosureValue(self.data * other.data, (self, other))
+        other = other if isinstance(other, _ClosureValue) else type(self)(other)
+        out = type(self)(self.data * other.data, (self, other))
 
         def pass_on():
             self._fresh += other.data * out._fresh
@@ -287,7 +287,7 @@ class _ClosureValue:
 
     def tanh(self):
         t = math.tanh(self.data)
-        out = _ClosureValue(t, (self,))
+        out = type(self)(t, (self,))
 
         def pass_on():
             self._fresh += (1 - t**2) * out._fresh
@@ -351,46 +351,10 @@ class _TapeValue:
                     flow[source.place] += slope * flow[node.place]
 
 
-class _MicroValue:
+class _MicroValue(_ClosureValue):
     """The famous hundred lines: a recursive sort, and gradients that travel through ``.grad``."""
 
-    def __init__(self, data, children=()):
-        self.data, self.grad, self.children = float(data), 0.0, children
-        self.push = lambda: None
-
-    def __add__(self, other):
-        other = other if isinstance(other, _MicroValue) else _MicroValue(other)
-        out = _MicroValue(self.data + other.data, (self, other))
-
-        def push():
-            self.grad += out.grad
-            other.grad += out.grad
-
-        out.push = push
-        return out
-
-    def __mul__(self, other):
-        other = other if isinstance(other, _MicroValue) else _MicroValue(other)
-        out = _MicroValue(self.data * other.data, (self, other))
-
-        def push():
-            self.grad += other.data * out.grad
-            other.grad += self.data * out.grad
-
-        out.push = push
-        return out
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def tanh(self):
-        t = math.tanh(self.data)
-        out = _MicroValue(t, (self,))
-
-        def push():
-            self.grad += (1 - t**2) * out.grad
-
-        out.push = push
-        return out
+    _fresh = property(lambda self: self.grad, lambda self, number: setattr(self, "grad", number))
 
     def backward(self):
         order, seen = [], set()
@@ -398,14 +362,14 @@ class _MicroValue:
         def visit(node):
             if node not in seen:
                 seen.add(node)
-                for child in node.children:
-                    visit(child)
+                for parent in node._inputs:
+                    visit(parent)
                 order.append(node)
 
         visit(self)
         self.grad = 1.0
         for node in reversed(order):
-            node.push()
+            node._pass_on()
 
 
 class _ChainSafeMicroValue(_NumberedValue):
@@ -421,20 +385,22 @@ class _ChainSafeMicroValue(_NumberedValue):
 class _OldestFirstValue(_NumberedValue):
     """Walks in the order in which the values were made."""
 
+    walk = _NumberedValue.by_age
+
     def backward(self):
-        found = self.by_age()
-        flow = dict.fromkeys(found, 0.0)
+        order = self.walk()
+        flow = dict.fromkeys(order, 0.0)
         flow[self] = 1.0
-        for node in found:
+        for node in order:
             node.grad += flow[node]
             for parent, slope in node.edges:
                 flow[parent] += slope * flow[node]
 
 
-class _RecursiveValue(_NumberedValue):
+class _RecursiveValue(_OldestFirstValue):
     """Right, but every operation is a call inside a call."""
 
-    def backward(self):
+    def walk(self):
         order, seen = [], set()
 
         def visit(node):
@@ -445,12 +411,7 @@ class _RecursiveValue(_NumberedValue):
                 order.append(node)
 
         visit(self)
-        flow = dict.fromkeys(order, 0.0)
-        flow[self] = 1.0
-        for node in reversed(order):
-            node.grad += flow[node]
-            for parent, slope in node.edges:
-                flow[parent] += slope * flow[node]
+        return order[::-1]
 
 
 class _SharedData(_NumberedValue):
