@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,8 @@ from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
 BACK_OFF = "            self.current_scale *= self.backoff_factor\n"
 GROWN = "                self.good_updates = 0\n"
+TOLERANCE = (1e-5, 1e-6)
+_compared = partial(in_own_words, tolerance=TOLERANCE)
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -108,22 +111,17 @@ def _moves(trials: Sequence[Trial], instead: bool) -> bool:
 
 def _updates(trials: Sequence[Trial]) -> list[tuple[float, float, bool]]:
     """(scale before, scale after, was there an overflow) of every update."""
-    found = []
-    for t in trials:
-        overflows = [not math.isfinite(sum(map(sum, each))) for each in t.case["slopes"]]
-        pairs = _steps(t.got["scales"])
-        found += [(a, b, o) for (a, b, _), o in zip(pairs, overflows, strict=True)]
-    return found
-
-
-def _steps(scales: list[float]) -> list[tuple[float, float, bool]]:
-    return [(before, now, False) for before, now in pairwise(scales)]
+    return [
+        (before, now, not math.isfinite(sum(map(sum, slopes))))
+        for t in trials
+        for (before, now), slopes in zip(pairwise(t.got["scales"]), t.case["slopes"], strict=True)
+    ]
 
 
 def _scale_words(case: Case, expected: Observation, got: Observation) -> str | None:
     """Which scale is off, for where the check has no line about it."""
     for number, (due, own) in enumerate(zip(expected["scales"], got["scales"], strict=True)):
-        if difference(due, own, 1e-5, 1e-6):
+        if difference(due, own, *TOLERANCE):
             when = f"after update {number}" if number else "at first"
             return Difference(f"the scale {when} should be {due:.10g}; yours is {shown_scale(own)}")
     return None
@@ -374,13 +372,11 @@ ANSWER = Answer(
     exercise="DynamicLossScaler",
     cases=_cases,
     oracle=_TorchScaler,
-    tolerance=(1e-5, 1e-6),
+    tolerance=TOLERANCE,
     compare={
-        "skipping": in_own_words(_step_words, "taken", "moved", tolerance=(1e-5, 1e-6)),
-        "backoff": in_own_words(
-            _scale_words, "scales", "scales_after_steps", tolerance=(1e-5, 1e-6)
-        ),
-        "growth": in_own_words(_scale_words, "scales", "default_interval", tolerance=(1e-5, 1e-6)),
+        "skipping": _compared(_step_words, "taken", "moved"),
+        "backoff": _compared(_scale_words, "scales", "scales_after_steps"),
+        "growth": _compared(_scale_words, "scales", "default_interval"),
     },
     equivalent={
         "return loss * self.current_scale -> return torch.as_tensor(loss * self.current_scale)": (
@@ -604,8 +600,8 @@ ANSWER = Answer(
             lambda wrong, trials: any(
                 (now > before) != (due > was)
                 for t in trials
-                for (before, now, _), (was, due, _) in zip(
-                    _updates([t]), _steps(t.expected["scales"]), strict=True
+                for (before, now), (was, due) in zip(
+                    pairwise(t.got["scales"]), pairwise(t.expected["scales"]), strict=True
                 )
             ),
         ),

@@ -17,6 +17,7 @@ from grading.answers.model import Answer, wrong
 CLEAR = "    optimizer.zero_grad()\n"
 BACKWARD = "    scaler.scale(loss).backward()\n"
 UNSCALE = "    scaler.unscale_(optimizer)\n"
+CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
 STEP = "    scaler.step(optimizer)\n"
 
 
@@ -97,18 +98,12 @@ def _never_updates(case: Case, got: Observation) -> bool:
     return got.error is not None and any(word in got.error.message for word in words)
 
 
-def _unscale_only_to_clip(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
-    with torch.autocast(device_type=x.device.type, dtype=dtype):
-        predictions = model(x)
-        loss = loss_fn(predictions, y)
-    model.zero_grad()
-    scaler.scale(loss).backward()
-    if max_norm is not None:
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_norm)
-    scaler.step(optimizer)
-    scaler.update()
-    return float(loss.detach())
+_unscale_only_to_clip = (
+    edit(UNSCALE, "")
+    .edit(CLIP, f"    {UNSCALE}{CLIP}")
+    .edit("optimizer.zero_grad()", "model.zero_grad()")
+    .edit("loss.item()", "float(loss.detach())")
+)
 
 
 def _clip_at_scaled_norm(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
