@@ -12,7 +12,7 @@ import torch
 
 from course_lib.exercises.ch06_dataloader.train_val_split import SPLITS, is_split, split_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -23,26 +23,18 @@ RETURN = "return order[:n_train], order[n_train:]"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    fives = [5 * whole_number(generator, 8, 16) for _ in range(2)]
+    fives = [5 * size(generator, 8, 15) for _ in range(2)]
     return [
         split_case(generator, fives[0] + 3, 0.2),  # x.6
         split_case(generator, fives[1] + 1, 0.2),  # x.2
-        split_case(generator, 50, 0.35 + 0.02 * whole_number(generator, 0, 3)),  # x.5
+        split_case(generator, 50, 0.35 + 0.02 * size(generator, 0, 2)),  # x.5
         split_case(generator, 46, 0.75),  # 34.5, which rounds to the even 34
         # x.5 on both sides: here it shows which of the two parts was rounded.
-        split_case(generator, 4 * whole_number(generator, 7, 13) + 1, 0.5),
-        split_case(generator, 4 * whole_number(generator, 7, 13) + 3, 0.5),
+        split_case(generator, 4 * size(generator, 7, 12) + 1, 0.5),
+        split_case(generator, 4 * size(generator, 7, 12) + 3, 0.5),
         split_case(generator, 33, 0.0),
         split_case(generator, 37, 1.0),
     ]
-
-
-def _compare_form(case: Case, expected: Observation, got: Observation) -> str | None:
-    return None if got["well_formed"] else "the result is not a tuple of two int64 tensors"
-
-
-def _compare_whole(case: Case, expected: Observation, got: Observation) -> str | None:
-    return _no_split(got)
 
 
 def _compare_sizes(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -61,7 +53,7 @@ def _compare_sizes(case: Case, expected: Observation, got: Observation) -> str |
 _NO_PARTS = "the result is not two parts that hold whole numbers"
 
 
-def _no_split(got: Observation) -> str | None:
+def _compare_whole(case: Case, expected: Observation, got: Observation) -> str | None:
     """What keeps the results from being splits of any size: their form, an overlap, a gap."""
     for label in SPLITS:
         if got["parts"][label] is None:
@@ -191,12 +183,6 @@ _lists = _all_splits(
 )
 
 
-def _validation_cut_first(n, val_fraction, generator=None):
-    rows = torch.randperm(n, generator=generator)
-    n_val = round(n * val_fraction)
-    return rows[n_val:], rows[:n_val]
-
-
 def _split_sizes(n, val_fraction, generator=None):
     n_val = round(val_fraction * n)
     train, val = (
@@ -260,13 +246,15 @@ ANSWER = Answer(
     exercise="train_val_split",
     cases=_cases,
     compare={
-        "form": _compare_form,
+        "form": lambda case, expected, got: (
+            None if got["well_formed"] else "the result is not a tuple of two int64 tensors"
+        ),
         "whole": _compare_whole,
         "sizes": _compare_sizes,
         "chance": _compare_chance,
     },
     variants=(
-        _validation_cut_first,
+        edit("n_train = n - ", "n_val = ").edit(RETURN, "return order[n_val:], order[:n_val]"),
         _split_sizes,
         _mask_then_shuffle,
         _deal_cards,

@@ -23,9 +23,7 @@ _mistake = partial(wrong, also=("gradients", "parameters"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, shapes=((3, 2), (2,), (4,)), replicas=3, **settings):
-        return replicas_case(generator, *asks, shapes=shapes, replicas=replicas, **settings)
-
+    case = partial(replicas_case, generator, shapes=((3, 2), (2,), (4,)), replicas=3)
     many = size(generator, 4, 6)
     return [
         case("together", "mean", "own"),

@@ -21,11 +21,7 @@ _mistake = partial(wrong, also=("returned", "shown"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, rows=3, start=3, n_new=5, context=20, **settings):
-        return generation_case(
-            generator, *asks, rows=rows, start=start, n_new=n_new, context=context, **settings
-        )
-
+    case = partial(generation_case, generator, rows=3, start=3, n_new=5, context=20)
     return [
         case("tokens", "whole", n_new=size(generator, 4, 7), vocabulary=9),
         case("tokens", rows=1, start=1, n_new=size(generator, 3, 5), vocabulary=12),

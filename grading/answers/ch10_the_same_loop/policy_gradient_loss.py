@@ -19,9 +19,7 @@ _mistake = partial(wrong, also=("loss", "gradient"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, n, **settings):
-        return policy_case(generator, *asks, n=n, **settings)
-
+    case = partial(policy_case, generator)
     return [
         case("value", "learns", n=size(generator, 5, 9)),
         case("value", "learns", n=size(generator, 11, 16), baseline="None"),

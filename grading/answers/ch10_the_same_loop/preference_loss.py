@@ -26,8 +26,7 @@ _mistake = partial(wrong, also=("loss", "gradients"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, n, **settings):
-        return drawn_case(generator, *asks, n=n, **settings)
+    case = partial(drawn_case, generator)
 
     def far(n, dtype=torch.float64):
         """A few pairs far apart, in both directions, and a few close ones."""
