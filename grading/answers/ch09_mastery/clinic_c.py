@@ -2,8 +2,8 @@
 
 import torch
 
-from course_lib.exercises.ch09_mastery.clinic_c import training_case
 from course_lib.exercises.checking.model import Case
+from course_lib.exercises.support.classifier import classifier_case
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, wrong
 
@@ -15,9 +15,9 @@ STEP = "        optimizer.step()\n"
 
 def _cases(g: torch.Generator) -> list[Case]:
     return [
-        training_case(g, n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, stale=True),
-        training_case(g, n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
-        training_case(g, n=20, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9),
+        classifier_case(g, n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, stale=True),
+        classifier_case(g, n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
+        classifier_case(g, n=20, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9),
     ]
 
 
