@@ -52,12 +52,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             yield Finding(type(got) is float, text, yours)
         right = type(got) is float and got == case["best"]
         yield Finding(right, words, f"the best rate here is {case['best']:g}; yours is {got!r:.20}")
-    unchanged = _same_results(case["results"], observation["results"])
+    unchanged = repr(case["results"]) == repr(observation["results"])
     yield Finding(unchanged, "results is left as it was")
-
-
-def _same_results(one: dict, other: Any) -> bool:
-    return isinstance(other, dict) and repr(one) == repr(other)
 
 
 _NAN, _INF = math.nan, math.inf

@@ -105,20 +105,18 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(not observation["out_of_range"], text)
         text = "together the workers read every example exactly once"
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
-    if "filled" in asks:
-        text = _FIRST_LINES["filled"]
+    for name in {"filled", "dropped"}.intersection(asks):
         got = f"{words}: {share} each, and yours get {lengths}"
-        yield Finding(lengths == [share] * world_size, text, got)
-        twice = share * world_size - n
-        text = "when the examples do not divide evenly, all are read, and a few of them twice"
-        right = times == {1: n - twice, 2: twice}
-        yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
-    if "dropped" in asks:
-        text = _FIRST_LINES["dropped"]
-        got = f"{words}: {share} each, and yours get {lengths}"
-        yield Finding(lengths == [share] * world_size, text, got)
-        text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
-        right = times == {1: share * world_size}
+        yield Finding(lengths == [share] * world_size, _FIRST_LINES[name], got)
+        if name == "filled":
+            twice = share * world_size - n
+            text = "when the examples do not divide evenly, all are read, and a few of them twice"
+            right = times == {1: n - twice, 2: twice}
+        else:
+            text = (
+                "with drop_last=True no example comes twice, and fewer than world_size are left out"
+            )
+            right = times == {1: share * world_size}
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "random" in asks:
         yield Finding(observation["shuffled"], _FIRST_LINES["random"])

@@ -88,12 +88,8 @@ def _like_distributed_sampler(n, rank, world_size, epoch, seed, drop_last=False)
 
 
 def _asks_torch(n, rank, world_size, epoch, seed, drop_last=False):
-    class Sized:
-        def __len__(self):
-            return n
-
     sampler = torch.utils.data.DistributedSampler(
-        Sized(), num_replicas=world_size, rank=rank, seed=seed, drop_last=drop_last
+        range(n), num_replicas=world_size, rank=rank, seed=seed, drop_last=drop_last
     )
     sampler.set_epoch(epoch)
     return list(sampler)
