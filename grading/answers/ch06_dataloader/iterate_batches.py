@@ -278,13 +278,6 @@ def _no_generator_but_right(case, got):
     )
 
 
-def _split_the_order(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
-    order = torch.randperm(len(y), generator=generator) if shuffle else torch.arange(len(y))
-    for rows in order.split(batch_size):
-        if len(rows) == batch_size or not drop_last:
-            yield X.index_select(0, rows), y.index_select(0, rows)
-
-
 def _sort_random_keys(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
     order = list(range(X.shape[0]))
     if shuffle:
@@ -401,7 +394,9 @@ ANSWER = Answer(
     },
     equivalent={"X -> y": "Only the length is taken, and both have the same."},
     variants=(
-        _split_the_order,
+        edit(LOOP + ROWS, "    for rows in order.split(batch_size):\n").edit(
+            "X[rows], y[rows]", "X.index_select(0, rows), y.index_select(0, rows)"
+        ),
         _sort_random_keys,
         _deal_cards,
         _with_samplers,

@@ -17,6 +17,7 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 DRAW = "torch.randperm(n, generator=generator)"
+KEYS = "torch.rand(n, generator=generator, dtype=torch.float64)"
 ORDER = f"    order = {DRAW}\n"
 N_TRAIN = "n - round(n * val_fraction)"
 RETURN = "return order[:n_train], order[n_train:]"
@@ -183,14 +184,6 @@ _lists = _all_splits(
 )
 
 
-def _split_sizes(n, val_fraction, generator=None):
-    n_val = round(val_fraction * n)
-    train, val = (
-        torch.rand(n, generator=generator, dtype=torch.float64).argsort().split([n - n_val, n_val])
-    )
-    return train.clone(), val.clone()
-
-
 def _mask_then_shuffle(n, val_fraction, generator=None):
     """Chooses the validation set first, and shuffles each part afterwards."""
     chosen = torch.zeros(n, dtype=torch.bool)
@@ -236,12 +229,6 @@ def _named(n, val_fraction, generator=None):
     return _Split(torch.LongTensor(order[cut:]), torch.LongTensor(order[:cut]))
 
 
-def _without_the_others(n, val_fraction, generator=None):
-    order = torch.rand(n, generator=generator, dtype=torch.float64).topk(n).indices
-    val = order.narrow(0, 0, round(val_fraction * n))
-    return order[~torch.isin(order, val)], val
-
-
 ANSWER = Answer(
     exercise="train_val_split",
     cases=_cases,
@@ -255,12 +242,17 @@ ANSWER = Answer(
     },
     variants=(
         edit("n_train = n - ", "n_val = ").edit(RETURN, "return order[n_val:], order[:n_val]"),
-        _split_sizes,
+        edit(DRAW, f"{KEYS}.argsort()").edit(
+            RETURN, "return tuple(map(torch.clone, order.split([n_train, n - n_train])))"
+        ),
         _mask_then_shuffle,
         _deal_cards,
         _typed_with_a_closure,
         _named,
-        _without_the_others,
+        edit(DRAW, f"{KEYS}.topk(n).indices").edit(
+            RETURN,
+            "val = order.narrow(0, 0, n - n_train)\n    return order[~torch.isin(order, val)], val",
+        ),
     ),
     misconceptions=(
         wrong(
