@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.loop_watch import parameters_of
@@ -57,7 +56,7 @@ def amp_case(
     }
 
 
-def _build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
+def build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
     """Model, loss function, optimizer and scaler of a case, fresh."""
     model = small_network(case["weights"], nn.ReLU()).to(case["device"])
     if case["stale"]:
@@ -79,8 +78,8 @@ def _build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model, loss_fn, optimizer, scaler = _build(case)
-    dtype = DTYPES[case["dtype"]]
+    model, loss_fn, optimizer, scaler = build(case)
+    dtype = getattr(torch, case["dtype"])
     dtypes: set[str] = set()
     model[-1].register_forward_hook(  # also seen when somebody calls model.forward
         lambda module, inputs, out: dtypes.add(str(getattr(out, "dtype", "")).split(".")[-1])
@@ -167,7 +166,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 def _true_loss_and_gradient(case: Case) -> tuple[float, Tensor]:
     """Of the first batch in float32; the gradient is flat."""
-    model, loss_fn, _, _ = _build(case | {"device": "cpu"})
+    model, loss_fn, _, _ = build(case | {"device": "cpu"})
     loss = loss_fn(model(case["x"][0]), case["y"][0])
     gradients = torch.autograd.grad(loss, model.parameters())
     return loss.item(), torch.cat([g.flatten() for g in gradients])

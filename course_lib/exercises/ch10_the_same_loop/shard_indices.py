@@ -134,15 +134,13 @@ def _times_in_words(times: Mapping[int, int], n: int) -> str:
     counts = {0: n - sum(times.values()), **times}
     names = {0: "not at all", 1: "once", 2: "twice"}
     parts = [
-        f"{count} {names[time]}" if time in names else _many_times(count, time)
+        f"{count} {names[time]}"
+        if time in names
+        else f"{count} of them {time} times{' each' * (count > 1)}"
         for time, count in counts.items()
         if count > 0
     ]
     return f"yours read {', '.join(parts)}"
-
-
-def _many_times(count: int, times: int) -> str:
-    return f"{count} of them {times} times" + (" each" if count > 1 else "")
 
 
 EXERCISE = Exercise(

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case
+from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case, build
 from course_lib.exercises.checking.model import Case, Observation
-from course_lib.exercises.support.small_network import small_network
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -55,9 +54,7 @@ def _hangs_on_rounding(case: Case) -> bool:
     the scaler shows all the same."""
     if "scaler" in case["asks"]:
         return False
-    model = small_network(case["weights"], torch.nn.ReLU())
-    optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"])
-    loss_fn = torch.nn.CrossEntropyLoss() if case["classes"] else torch.nn.MSELoss()
+    model, loss_fn, optimizer, _ = build(case)
     for x, y in zip(case["x"], case["y"], strict=True):
         hidden = model[0](x)
         if (hidden.abs() < 0.03 * hidden.abs().mean()).any():

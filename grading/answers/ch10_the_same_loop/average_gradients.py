@@ -15,7 +15,6 @@ from grading.answers.model import Answer, wrong
 
 GRADIENTS = "[p.grad for p in replicas if p.grad is not None]"
 IF_ANY = "        if gradients:\n"
-MEAN = "sum(gradients) / len(replicas)"
 WRITE = "            for p in replicas:\n                p.grad = mean.clone()\n"
 OUTER = "    for replicas in zip(*(model.parameters() for model in models)):\n"
 #: A solution that is named after a known mistake has to have these in common with it.

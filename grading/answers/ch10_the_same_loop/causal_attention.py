@@ -12,8 +12,6 @@ from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
-SCORES = "q @ k.transpose(-2, -1) / math.sqrt(width)"
-LATER = "torch.ones(time, time, dtype=torch.bool).triu(diagonal=1)"
 WEIGHTS = 'scores.masked_fill(later, float("-inf")).softmax(dim=-1)'
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("result", "shares"))
