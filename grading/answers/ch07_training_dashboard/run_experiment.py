@@ -236,22 +236,6 @@ def _lists_grow(case, got):
     return got["lists_shared"] and all(b > a for a, b in pairwise(_lengths(case, got)))
 
 
-#: Draws from a generator of its own, weights too.
-_generator_of_its_own = (
-    edit(SEED, "    generator = torch.Generator().manual_seed(seed)\n")
-    .edit(
-        MODEL,
-        MODEL
-        + """\
-    for parameter in model.parameters():
-        bound = 0.7 if parameter.shape == (16, 2) else 0.25
-        nn.init.uniform_(parameter, -bound, bound, generator=generator)
-""",
-    )
-    .edit("randperm(len(points))", "randperm(len(points), generator=generator)")
-)
-
-
 def _with_a_dataloader(optimizer_name, lr, batch_size, epochs, seed):
     X, y = circles(160, seed=seed)
     with torch.random.fork_rng():
@@ -454,7 +438,18 @@ ANSWER = Answer(
     },
     variants=(
         _with_a_dataloader,
-        _generator_of_its_own,
+        # Draws from a generator of its own, weights too.
+        edit(SEED, "    generator = torch.Generator().manual_seed(seed)\n")
+        .edit(
+            MODEL,
+            MODEL
+            + """\
+    for parameter in model.parameters():
+        bound = 0.7 if parameter.shape == (16, 2) else 0.25
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+""",
+        )
+        .edit("randperm(len(points))", "randperm(len(points), generator=generator)"),
         _by_hand,
         _with_a_closure,
         _Experiment(),

@@ -132,28 +132,6 @@ def _compare_best(case: Case, expected: Observation, got: Observation) -> str | 
     return None if got["kept_the_best"] else "best_state is not that of the epoch of best_loss"
 
 
-_counts_upwards = (
-    edit("        self.bad_epochs = 0\n\n", "        self.epoch = self.best_epoch = 0\n\n")
-    .edit(ASK, "        self.epoch += 1\n" + ASK)
-    .edit(BETTER, "val_loss + self.min_delta < self.best_loss")
-    .edit(COPY, "{k: v.clone() for k, v in model.state_dict().items()}")
-    .edit(RESET + WORSE, "            self.best_epoch = self.epoch\n")
-    .edit("self.bad_epochs >= ", "self.epoch - self.best_epoch >= ")
-)
-
-#: Copies into tensors that are made once.
-_in_a_prepared_dict = edit(
-    f"            self.best_state = {COPY}\n",
-    """\
-            state = model.state_dict()
-            if self.best_state is None:
-                self.best_state = {name: torch.empty_like(value) for name, value in state.items()}
-            for name, value in state.items():
-                self.best_state[name].copy_(value)
-""",
-)
-
-
 class _KeepsBytes:
     """Saves to memory and loads again: a copy like any other."""
 
@@ -295,10 +273,25 @@ ANSWER = Answer(
     cases=_cases,
     compare={"stop": _compare_stop, "best": _compare_best, "state": _compare_state},
     variants=(
-        _counts_upwards,
+        edit("        self.bad_epochs = 0\n\n", "        self.epoch = self.best_epoch = 0\n\n")
+        .edit(ASK, "        self.epoch += 1\n" + ASK)
+        .edit(BETTER, "val_loss + self.min_delta < self.best_loss")
+        .edit(COPY, "{k: v.clone() for k, v in model.state_dict().items()}")
+        .edit(RESET + WORSE, "            self.best_epoch = self.epoch\n")
+        .edit("self.bad_epochs >= ", "self.epoch - self.best_epoch >= "),
         _KeepsBytes,
         _KeepsHistory,
-        _in_a_prepared_dict,
+        # Copies into tensors that are made once.
+        edit(
+            f"            self.best_state = {COPY}\n",
+            """\
+            state = model.state_dict()
+            if self.best_state is None:
+                self.best_state = {name: torch.empty_like(value) for name, value in state.items()}
+            for name, value in state.items():
+                self.best_state[name].copy_(value)
+""",
+        ),
         _Typed,
         _FromAGenerator,
         _Data,

@@ -197,12 +197,6 @@ class _WithTensors:
         self.found = []
 
 
-#: Right: the count is never set back when the scale grows.
-_counts_on = edit(
-    "self.good_updates == self.growth_interval", "self.good_updates % self.growth_interval == 0"
-).edit(GROWN, "")
-
-
 class _WithAGenerator:
     """The scale comes from a coroutine that is told how each round went."""
 
@@ -366,7 +360,11 @@ ANSWER = Answer(
     variants=(
         edit("grad /= self.current_scale", "grad.mul_(1 / self.current_scale)"),
         _WithTensors,
-        _counts_on,
+        # Right: the count is never set back when the scale grows.
+        edit(
+            "self.good_updates == self.growth_interval",
+            "self.good_updates % self.growth_interval == 0",
+        ).edit(GROWN, ""),
         _WithAGenerator,
         _Typed,
         _NewGradients,

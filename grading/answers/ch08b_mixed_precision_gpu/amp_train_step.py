@@ -95,14 +95,6 @@ def _never_updates(case: Case, got: Observation) -> bool:
     return got.error is not None and any(word in got.error.message for word in words)
 
 
-_unscale_only_to_clip = (
-    edit(UNSCALE, "")
-    .edit(CLIP, f"    {UNSCALE}{CLIP}")
-    .edit("optimizer.zero_grad()", "model.zero_grad()")
-    .edit("loss.item()", "float(loss.detach())")
-)
-
-
 def _clip_at_scaled_norm(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
     """Clips the scaled gradients at the scaled norm: the same thing, without unscale_."""
     for p in model.parameters():
@@ -247,7 +239,10 @@ ANSWER = Answer(
         "x -> y #2": "Only the device is asked for, and both are on the same one.",
     },
     variants=(
-        _unscale_only_to_clip,
+        edit(UNSCALE, "")
+        .edit(CLIP, f"    {UNSCALE}{CLIP}")
+        .edit("optimizer.zero_grad()", "model.zero_grad()")
+        .edit("loss.item()", "float(loss.detach())"),
         _clip_at_scaled_norm,
         _with_grad_function,
         _with_a_generator,

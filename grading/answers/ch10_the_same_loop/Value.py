@@ -126,11 +126,7 @@ class _NumberedValue:
         edges = self._edges(other, _data(other), self.data)
         return type(self)(self.data * _data(other), edges)
 
-    def __radd__(self, other):
-        return self + other
-
-    def __rmul__(self, other):
-        return self * other
+    __radd__, __rmul__ = __add__, __mul__
 
     def tanh(self):
         e = math.exp(2 * self.data)
@@ -279,11 +275,7 @@ class _ClosureValue:
         out._pass_on = pass_on
         return out
 
-    def __radd__(self, other):
-        return self + other
-
-    def __rmul__(self, other):
-        return self * other
+    __radd__, __rmul__ = __add__, __mul__
 
     def tanh(self):
         t = math.tanh(self.data)
