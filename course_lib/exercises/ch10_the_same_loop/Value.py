@@ -12,19 +12,16 @@ from course_lib.exercises.checking.wire import a_type
 Line = tuple[str, Any] | tuple[str, Any, Any]
 
 
-def program_case(
-    *asks: str, lines: list[Line], backward: tuple[int, ...] = (), task: str = ""
-) -> dict[str, Any]:
+def program_case(*asks: str, lines: list[Line], backward: tuple[int, ...] = ()) -> dict[str, Any]:
     """A case: ``lines`` are computed one after another, as ("value", 2.0), ("+", 0, 1), ("*", 0, 1.5),
     ("*", 1.5, 0) or ("tanh", 3), where an int names an earlier line and a float is a plain number.
-    Then ``backward()`` is called on each of the lines in ``backward``. ``task`` names the case."""
-    return {"asks": asks, "lines": lines, "backward": list(backward), "task": task}
+    Then ``backward()`` is called on each of the lines in ``backward``."""
+    return {"asks": asks, "lines": lines, "backward": list(backward)}
 
 
 def chain_case(start: float, term: float, links: int) -> dict[str, Any]:
     """A case: from ``start`` on, ``links`` times plus ``term``."""
-    chain = {"start": start, "term": term, "links": links}
-    return {"asks": ("deep",), "chain": chain, "task": "chain"}
+    return {"asks": ("deep",), "chain": {"start": start, "term": term, "links": links}}
 
 
 #: Where the gains of these cases are noted: they are compared with one another.
@@ -142,10 +139,10 @@ _VALUES = {
     "numbers": "a plain number on either side of + and * gives the right .data",
 }
 _TEXTS = {
-    "tree": "after backward(), every value in sums and products holds dL/d(value) in .grad",
+    "gradients": "after backward(), every value in sums and products holds dL/d(value) in .grad",
     "tanh": "gradients of tanh: t = tanh(a) gives a the gradient 1 - t**2 times its own",
     "numbers": "a plain number has the same effect on gradients as a Value of it",
-    "twice": "a value that is used twice gets the sum of both gradients",
+    "shared": "a value that is used twice gets the sum of both gradients",
     "waits": "where paths of different lengths meet, all of the gradient is passed on, and once",
     "again": "another backward() adds the same gradients once more",
 }
@@ -155,7 +152,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """What the gains say: whether a backward() adds as much when it is called again, and something at
     all; whether plain numbers have the effect that Values of them have; and whether the start of a
     long chain got something."""
-    if case["task"] == "chain":
+    if "chain" in case:
         return {"reaches_start": _is_about(observation["start_gains"], 1.0)}
     facts: dict[str, Any] = {"data_kept": observation.get("data_after") == observation["data"]}
     if "again" in case["asks"]:
@@ -180,7 +177,7 @@ def _is_about(got: Any, wanted: Any) -> bool:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    if case["task"] == "chain":
+    if "chain" in case:
         text = f"a chain of {case['chain']['links']:,} operations gets its gradient, too"
         got = f"that is 1 here, yours is {_shown(observation['start_gains'])}"
         yield Finding(observation["reaches_start"], text, got)
@@ -214,7 +211,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if wrong is not None:
             what = _in_words(case["lines"], wrong)
             got = f"that of {what} is {right[wrong]:.4g}, yours is {_shown(grads[wrong])}"
-        yield Finding(wrong is None, _TEXTS.get(case["task"], _TEXTS["tree"]), got)
+        text = next(_TEXTS[name] for name in asks if name in _TEXTS)
+        yield Finding(wrong is None, text, got)
     yield Finding(observation["data_kept"], "backward() leaves every .data as it was")
 
 
@@ -274,14 +272,14 @@ def _public_cases() -> list[Case]:
     losses: list[Line] = [("value", 0.5), ("+", 0, 0), ("value", 2.0), ("*", 0, 2)]
     deeper: list[Line] = [("value", 0.5), ("tanh", 0), ("tanh", 1)]
     return [
-        program_case("forward", "gradients", lines=neuron[:5], backward=(4,), task="tree"),
-        program_case("forward", "tanh", lines=deeper, backward=(2,), task="tanh"),
-        program_case("numbers", lines=numbers, backward=(4,), task="numbers"),
-        program_case("shared", lines=twice, backward=(3,), task="twice"),
-        program_case("shared", lines=square, backward=(1,), task="twice"),
-        program_case("waits", lines=waits, backward=(5,), task="waits"),
-        program_case("again", lines=neuron, backward=(5, 5), task="again"),
-        program_case("again", lines=losses, backward=(1, 3, 1), task="again"),
+        program_case("forward", "gradients", lines=neuron[:5], backward=(4,)),
+        program_case("forward", "tanh", lines=deeper, backward=(2,)),
+        program_case("numbers", lines=numbers, backward=(4,)),
+        program_case("shared", lines=twice, backward=(3,)),
+        program_case("shared", lines=square, backward=(1,)),
+        program_case("waits", lines=waits, backward=(5,)),
+        program_case("again", lines=neuron, backward=(5, 5)),
+        program_case("again", lines=losses, backward=(1, 3, 1)),
         chain_case(1.0, 0.001, 10_000),
     ]
 

@@ -68,38 +68,32 @@ def _cases(generator: torch.Generator) -> list[Case]:
         program_case("forward", lines=[*values(2), ("*", 0, 1)]),
         program_case("forward", lines=[*values(2), ("+", 0, 1), ("*", 2, 0), ("tanh", 3)]),
         program_case("forward", lines=ints),
-        *(
-            program_case("numbers", lines=lines, backward=(len(lines) - 1,), task="numbers")
-            for lines in (
-                [*values(1), ("+", 0, number())],
-                [*values(1), ("*", 0, number())],
-                [*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
-            )
+        program_case("numbers", lines=[*values(1), ("+", 0, number())], backward=(1,)),
+        program_case("numbers", lines=[*values(1), ("*", 0, number())], backward=(1,)),
+        program_case(
+            "numbers",
+            lines=[*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
+            backward=(3,),
         ),
-        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,), task="tree"),
-        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,), task="tree"),
-        program_case("gradients", lines=neuron, backward=(8,), task="tree"),
+        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,)),
+        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,)),
+        program_case("gradients", lines=neuron, backward=(8,)),
         # Not everything leads to the result, and what does not gets nothing.
         program_case(
-            "gradients",
-            lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)],
-            backward=(5,),
-            task="tree",
+            "gradients", lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)], backward=(5,)
         ),
-        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,), task="tanh"),
-        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,), task="tanh"),
-        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,), task="twice"),
-        program_case("shared", lines=[*values(1), ("*", 0, 0)], backward=(1,), task="twice"),
-        program_case(
-            "shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,), task="twice"
-        ),
-        program_case("waits", lines=diamond, backward=(len(diamond) - 1,), task="waits"),
-        program_case("waits", lines=late, backward=(7,), task="waits"),
-        program_case("waits", lines=early, backward=(6,), task="waits"),
-        program_case("again", lines=mixed, backward=(4, 3, 4), task="again"),
-        program_case("again", lines=neuron, backward=(8, 8, 8), task="again"),
+        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,)),
+        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,)),
+        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,)),
+        program_case("shared", lines=[*values(1), ("*", 0, 0)], backward=(1,)),
+        program_case("shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,)),
+        program_case("waits", lines=diamond, backward=(len(diamond) - 1,)),
+        program_case("waits", lines=late, backward=(7,)),
+        program_case("waits", lines=early, backward=(6,)),
+        program_case("again", lines=mixed, backward=(4, 3, 4)),
+        program_case("again", lines=neuron, backward=(8, 8, 8)),
         chain_case(number(0.3, 0.9), number(), 10_000),
-    ]  # fmt: skip
+    ]
 
 
 def _data(value):
