@@ -47,7 +47,6 @@ def experiment_case(
             for i, (label, change) in enumerate(changes)
         ],
         "refused": base | {"optimizer_name": unknown},
-        "asks": ("history", "fit", "seed", "settings", "refused"),
     }
 
 

@@ -30,7 +30,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
             (full, 1, drop_last),
         ]
     questions += [(full * size + 1, size, None), (1, 1, None)]
-    return [{"questions": questions, "asks": ("count", "int")}]
+    return [{"questions": questions}]
 
 
 def _by_negation(n_examples, batch_size, drop_last=False):
