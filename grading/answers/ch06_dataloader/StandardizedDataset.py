@@ -64,11 +64,6 @@ def _needs_numbers(case: Case, got: Observation) -> bool:
     return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
 
 
-def _stops_at_arrays(case: Case, got: Observation) -> bool:
-    """Fails where an array comes in, and nowhere else."""
-    return (got.error is not None) is case["array"]
-
-
 class _OnTheFly(Dataset):
     def __init__(self, X, y, mean=None, std=None):
         self.X, self.y = (
@@ -466,7 +461,7 @@ ANSWER = Answer(
             edit(FLOAT, "        X = X.float()\n"),
             "X may be a NumPy array, which has no float(). torch.as_tensor(X, dtype=torch.float32) "
             "takes both.",
-            recognise=_stops_at_arrays,
+            recognise=lambda case, got: (got.error is not None) is case["array"],
         ),
         wrong(
             "statistics in float64",

@@ -73,11 +73,6 @@ def _holds(*names: str, loads: bool):
     return recognise
 
 
-def _the_later_run(case: Case, got: Observation) -> bool:
-    """What was loaded is the run as it was saved last, elsewhere."""
-    return got.error is None and got["written"] and got["returned"] == EPOCHS
-
-
 def _save_one_by_one(path, model, optimizer, scheduler, epoch):
     """Everything flat, and the number to start from rather than the last one."""
     torch.save(
@@ -328,7 +323,10 @@ ANSWER = Answer(
             .edit(READ, "    checkpoint = kept\n"),
             "What you load comes from a variable, not from the file at path. A variable is lost "
             "when the process crashes: write everything into the file, and read it from there.",
-            recognise=_the_later_run,
+            # What was loaded is the run as it was saved last, elsewhere.
+            recognise=lambda case, got: (
+                got.error is None and got["written"] and got["returned"] == EPOCHS
+            ),
         ),
         wrong(
             "an old file left in its place",

@@ -7,7 +7,7 @@ import torch
 from torch.distributions.utils import broadcast_all
 
 from course_lib.exercises.ch10_the_same_loop.policy_gradient_loss import policy_case
-from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.model import Case
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -80,12 +80,6 @@ def _with_vmap(log_probs, rewards, baseline=None):
         usual = torch.zeros_like(rewards) + (0 if baseline is None else baseline)
     terms = torch.vmap(lambda p, r, b: p * (b - r))(log_probs, rewards.data, usual.clone())
     return functools.reduce(torch.add, terms.unbind()) / len(terms)
-
-
-def _raises(kind: str, with_baseline: bool, case: Case, got: Observation) -> bool:
-    """Whether it raises an error of this kind in the cases with a baseline, or in those without."""
-    asked = (case["baseline"] is not None) == with_baseline
-    return (got.error is not None and got.error.type == kind) == asked
 
 
 ANSWER = Answer(
@@ -258,7 +252,10 @@ ANSWER = Answer(
             edit(ADVANTAGES, "rewards - baseline"),
             "Without a baseline your code raises a TypeError, because it computes with None. Test "
             "`baseline is None` first, and take the rewards as they are.",
-            recognise=partial(_raises, "TypeError", False),
+            recognise=lambda case, got: (
+                (got.error is not None and got.error.type == "TypeError")
+                == (case["baseline"] is None)
+            ),
         ),
         wrong(
             "error without a baseline",
