@@ -156,7 +156,8 @@ def _items(dataset: Any, n: int) -> Any:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     features, asks = case["X"].shape[1], case["asks"]
     length, n = observation["length"], len(case["X"])
-    kind = "a NumPy array" if case["array"] else f"a {_dtype(case['X'])} tensor"
+    dtype = str(case["X"].dtype).removeprefix("torch.")
+    kind = "a NumPy array" if case["array"] else f"a {dtype} tensor"
     yield Finding(observation["is_dataset"], "the class is a torch.utils.data.Dataset")
     text, got = "len() is the number of examples", f"with {n} of them yours is {length}"
     yield Finding(length == n, text, got)
@@ -232,10 +233,6 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         torch.allclose(restored, case["X"].double(), rtol=1e-3, atol=1e-3),
         "an item is (x - self.mean) / self.std",
     )
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _public_datasets() -> list[Case]:

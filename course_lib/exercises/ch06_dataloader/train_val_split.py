@@ -23,8 +23,7 @@ SPLITS = (
 
 def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[str, Any]:
     seeds = torch.randperm(10_000, generator=generator)[:3].tolist()
-    asks = ("form", "whole", "sizes", "chance")
-    return {"n": n, "val_fraction": val_fraction, "seeds": seeds, "asks": asks}
+    return {"n": n, "val_fraction": val_fraction, "seeds": seeds}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:

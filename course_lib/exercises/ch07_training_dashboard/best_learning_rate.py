@@ -14,15 +14,13 @@ def rates_case(results: dict[float, list[float]], best: float | None = None) -> 
     return {
         "results": results,
         "best": best,
-        "diverged": any(diverged),
-        "hopeless": all(diverged),
         "asks": ("refused",) if all(diverged) else ("diverged",) if any(diverged) else ("final",),
     }
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     results = case["results"]
-    if case["hopeless"]:
+    if "refused" in case["asks"]:
         notes["returned"], notes["refused"] = None, False
         try:
             returned = function(results)
@@ -36,28 +34,24 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
-    return {"choice_among_stable_runs": observation["returned"]} if case["diverged"] else {}
+    return {} if "final" in case["asks"] else {"choice_among_stable_runs": observation["returned"]}
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = observation["returned"]
-    if case["hopeless"]:
+    if "refused" in case["asks"]:
         yield Finding(observation["refused"], "ValueError is raised when every run diverged")
     else:
         # The public cases say which rate is best: no code that finds it is needed here.
         words = "a run with a NaN or an infinity anywhere in it is never chosen, any other may be"
-        if not case["diverged"]:
+        if "final" in case["asks"]:
             words = "the rate with the lowest final loss is chosen"
             text, yours = "the result is a learning rate, a float", f"yours is {a_type(got)}"
             yield Finding(type(got) is float, text, yours)
         right = type(got) is float and got == case["best"]
         yield Finding(right, words, f"the best rate here is {case['best']:g}; yours is {got!r:.20}")
-    unchanged = _same_results(case["results"], observation["results"])
+    unchanged = repr(case["results"]) == repr(observation["results"])
     yield Finding(unchanged, "results is left as it was")
-
-
-def _same_results(one: dict, other: Any) -> bool:
-    return isinstance(other, dict) and repr(one) == repr(other)
 
 
 _NAN, _INF = math.nan, math.inf

@@ -47,7 +47,6 @@ def experiment_case(
             for i, (label, change) in enumerate(changes)
         ],
         "refused": base | {"optimizer_name": unknown},
-        "asks": ("history", "fit", "seed", "settings", "refused"),
     }
 
 
@@ -88,20 +87,9 @@ def _snapshot(returned: Any) -> Any:
     }
 
 
-def _is_history(result: Any, epochs: int) -> bool:
-    """Whether ``result`` is a dict of two lists of finite Python floats, one per epoch."""
-    if not isinstance(result, Mapping) or set(result) != {"loss", "accuracy"}:
-        return False
-    return all(
-        isinstance(values, list)
-        and len(values) == epochs
-        and all(type(value) is float and math.isfinite(value) for value in values)
-        for values in result.values()
-    )
-
-
 def _what_is_odd(result: Any, epochs: int) -> str:
-    """What keeps a result from being a history; the first thing only."""
+    """What keeps a result from being a history, that is, a dict of two lists of finite Python floats, one
+    per epoch; the first thing only."""
     if not isinstance(result, Mapping):
         return f"yours is {a_type(result)}"
     if set(result) != {"loss", "accuracy"}:
@@ -161,7 +149,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     ``reached`` is the best accuracy of the long one, both whatever the results' form."""
     runs = {run["label"]: observation["runs"][run["label"]] for run in case["runs"]}
     is_history = {
-        run["label"]: _is_history(runs[run["label"]], run["epochs"]) for run in case["runs"]
+        run["label"]: not _what_is_odd(runs[run["label"]], run["epochs"]) for run in case["runs"]
     }
     accuracies = {label: _accuracies(result) for label, result in runs.items()}
     return {

@@ -84,13 +84,9 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
     return True
 
 
-def _names_object(refused: str) -> bool:
-    """Rather than the type of the error."""
-    return "." in refused
-
-
 def _what_stops(refused: str) -> str:
-    return f"it refuses {_named(refused)}" if _names_object(refused) else f"it raises {refused}"
+    """``refused`` names an object with a dot in it, or the type of the error."""
+    return f"it refuses {_named(refused)}" if "." in refused else f"it raises {refused}"
 
 
 def _named(refused: str) -> str:
@@ -106,7 +102,7 @@ def _named(refused: str) -> str:
 
 
 def _refusal(refused: str) -> str:
-    if not _names_object(refused):
+    if "." not in refused:
         return (
             "torch.load with weights_only=True cannot read the file. Write it with torch.save, "
             "and put only tensors and plain data in it."

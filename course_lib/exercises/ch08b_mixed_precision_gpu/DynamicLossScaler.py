@@ -32,9 +32,10 @@ def scaler_case(
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     slopes = case["slopes"]
     # Each optimizer has two parameters, so that an overflow may be in either.
-    params = [_split(torch.ones(len(own))) for own in slopes[0]]
-    for parameter in itertools.chain(*params):
-        parameter.requires_grad_()
+    params = [
+        [torch.ones_like(part, requires_grad=True) for part in parts if len(part)]
+        for parts in (torch.tensor(own).tensor_split(2) for own in slopes[0])
+    ]
     unused = torch.ones(2, requires_grad=True)  # a parameter that never gets a gradient
     groups = [{"params": [unused]}, {"params": params[0]}]
     first = groups if case["groups"] else [*params[0], unused]
@@ -76,10 +77,6 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["moved"] = moved
     notes["parameters"] = [_values(own) for own in params]
     notes["gradients"] = gradients
-
-
-def _split(values: Tensor) -> list[Tensor]:
-    return [part.clone() for part in values.tensor_split(2) if len(part)]
 
 
 def _values(params: list[Tensor]) -> Tensor:

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch08b_mixed_precision_gpu.dtypes import DTYPES
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.loop_watch import parameters_of
@@ -57,7 +56,7 @@ def amp_case(
     }
 
 
-def _build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
+def build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
     """Model, loss function, optimizer and scaler of a case, fresh."""
     model = small_network(case["weights"], nn.ReLU()).to(case["device"])
     if case["stale"]:
@@ -79,8 +78,8 @@ def _build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model, loss_fn, optimizer, scaler = _build(case)
-    dtype = DTYPES[case["dtype"]]
+    model, loss_fn, optimizer, scaler = build(case)
+    dtype = getattr(torch, case["dtype"])
     dtypes: set[str] = set()
     model[-1].register_forward_hook(  # also seen when somebody calls model.forward
         lambda module, inputs, out: dtypes.add(str(getattr(out, "dtype", "")).split(".")[-1])
@@ -148,14 +147,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             got += f", {case['init_scale']:g} times shorter: that is the scale"
         yield Finding(close, text, got)
     elif good:
-        true = _true_gradient(case).norm().item() * case["lr"]
+        loss, gradient = _true_loss_and_gradient(case)
+        true = gradient.norm().item() * case["lr"]
         close = math.isclose(length, true, rel_tol=0.05)
-        added_in = not close and _old_gradients_added(case, length)
+        added_in = not close and _old_gradients_added(case, length, gradient)
         yield Finding(not added_in, "gradients from before the call have no influence")
         if not added_in:
             text = "the first step has the length that the true, unscaled gradient gives"
             yield Finding(close, text, f"that is about {true:.2g} here, yours is {length:.2g}")
-        loss = _true_loss(case)
         text = "the result is the loss itself, not the scaled one"
         close = math.isclose(losses[0], loss, rel_tol=0.05)
         yield Finding(close, text, f"that is about {loss:.3g} here, yours is {losses[0]:.3g}")
@@ -165,23 +164,19 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["scales"][-1] > case["init_scale"], text)
 
 
-def _true_loss(case: Case) -> float:
-    model, loss_fn, _, _ = _build(case | {"device": "cpu"})
-    return loss_fn(model(case["x"][0]), case["y"][0]).item()
+def _true_loss_and_gradient(case: Case) -> tuple[float, Tensor]:
+    """Of the first batch in float32; the gradient is flat."""
+    model, loss_fn, _, _ = build(case | {"device": "cpu"})
+    loss = loss_fn(model(case["x"][0]), case["y"][0])
+    gradients = torch.autograd.grad(loss, model.parameters())
+    return loss.item(), torch.cat([g.flatten() for g in gradients])
 
 
-def _true_gradient(case: Case) -> Tensor:
-    """The first batch's gradient in float32, flat."""
-    model, loss_fn, _, _ = _build(case | {"device": "cpu", "stale": False})
-    gradients = torch.autograd.grad(loss_fn(model(case["x"][0]), case["y"][0]), model.parameters())
-    return torch.cat([g.flatten() for g in gradients])
-
-
-def _old_gradients_added(case: Case, length: float) -> bool:
+def _old_gradients_added(case: Case, length: float, gradient: Tensor) -> bool:
     """Whether a first step of this length comes from the old gradients, all ones, and the new."""
     if not case["stale"]:
         return False
-    both = _true_gradient(case) + 1 / (case["init_scale"] or 1.0)
+    both = gradient + 1 / (case["init_scale"] or 1.0)
     return math.isclose(length, case["lr"] * both.norm().item(), rel_tol=0.05)
 
 

@@ -14,7 +14,6 @@ def pictures_case(
     generator: torch.Generator, n: int, height: int, width: int, classes: int
 ) -> Case:
     return {
-        "asks": ("repaired",),
         "images": torch.rand(n, height, width, generator=generator),
         "weight": torch.randn(classes, height * width, generator=generator) / 10,
         "bias": torch.randn(classes, generator=generator),

@@ -12,7 +12,6 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 
 def dropout_case(generator: torch.Generator, n: int, features: int, classes: int) -> Case:
     return {
-        "asks": ("repaired",),
         "x": torch.randn(n, features, generator=generator),
         "weight": torch.randn(classes, features, generator=generator),
         "bias": torch.randn(classes, generator=generator),

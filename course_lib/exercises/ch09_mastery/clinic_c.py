@@ -17,10 +17,6 @@ from course_lib.exercises.support.classifier import (
 from course_lib.exercises.support.loop_watch import parameters_of, watching
 
 
-def training_case(generator: torch.Generator, **settings: Any) -> Case:
-    return classifier_case(generator, **settings) | {"asks": ("repaired",)}
-
-
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn, optimizer = build(case)
     steps = record_steps(model, optimizer)
@@ -69,7 +65,7 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "parameters", "steps"),
     public_cases=lambda: [
-        training_case(
+        classifier_case(
             torch.Generator().manual_seed(3),
             n=20,
             sizes=(3, 5, 4),

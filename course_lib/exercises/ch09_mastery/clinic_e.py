@@ -13,7 +13,6 @@ from course_lib.exercises.checking.wire import a_type
 
 def logits_case(generator: torch.Generator, n: int, classes: int) -> Case:
     return {
-        "asks": ("repaired",),
         "logits": 3.0 * torch.randn(n, classes, generator=generator),
         "targets": torch.randint(classes, (n,), generator=generator),
     }

@@ -12,10 +12,6 @@ from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.classifier import build, classifier_case
 
 
-def validation_case(generator: torch.Generator, **settings: Any) -> Case:
-    return classifier_case(generator, lr=0.1, **settings) | {"asks": ("repaired",)}
-
-
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn, _ = build(case)
     model.eval()
@@ -72,7 +68,9 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "records_graph", "trainable", "grad_mode", "eval_mode"),
     public_cases=lambda: [
-        validation_case(torch.Generator().manual_seed(6), n=17, sizes=(3, 5, 4), batch_size=6)
+        classifier_case(
+            torch.Generator().manual_seed(6), n=17, sizes=(3, 5, 4), batch_size=6, lr=0.1
+        )
     ],
     properties=_properties,
 )

@@ -15,7 +15,6 @@ def device_case(
     generator: torch.Generator, n: int, features: int, out: int, device: str = "cpu"
 ) -> Case:
     return {
-        "asks": ("repaired",),
         "x": torch.randn(n, features, generator=generator),
         "weight": torch.randn(out, features, generator=generator),
         "bias": torch.randn(out, generator=generator),

@@ -16,7 +16,7 @@ def weights_case(generator: torch.Generator, n: int, features: int) -> Case:
     x = torch.randn(n, features, generator=generator)
     w = 2 * torch.rand(features, generator=generator) - 1
     y = x @ w + 0.01 * torch.randn(n, generator=generator)
-    return {"asks": ("repaired",), "x": x, "y": y}
+    return {"x": x, "y": y}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:

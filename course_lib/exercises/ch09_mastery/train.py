@@ -154,15 +154,11 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["device"] is not None:
         device = case["device"]
         options["device"] = torch.device(device) if case["device_object"] else device
-    handles = [
+    with (
         register_optimizer_step_pre_hook(before_step),
         model.register_forward_hook(forward_done),
-    ]
-    try:
+    ):
         history = function(model, train_loader, val_loader, **options)
-    finally:
-        for handle in handles:
-            handle.remove()
     notes["returned_type"] = "dict" if isinstance(history, dict) else a_type(history)
     notes["run"] = {
         **{key: history.get(key) if isinstance(history, dict) else None for key in KEYS},

@@ -12,19 +12,16 @@ from course_lib.exercises.checking.wire import a_type
 Line = tuple[str, Any] | tuple[str, Any, Any]
 
 
-def program_case(
-    *asks: str, lines: list[Line], backward: tuple[int, ...] = (), task: str = ""
-) -> dict[str, Any]:
+def program_case(*asks: str, lines: list[Line], backward: tuple[int, ...] = ()) -> dict[str, Any]:
     """A case: ``lines`` are computed one after another, as ("value", 2.0), ("+", 0, 1), ("*", 0, 1.5),
     ("*", 1.5, 0) or ("tanh", 3), where an int names an earlier line and a float is a plain number.
-    Then ``backward()`` is called on each of the lines in ``backward``. ``task`` names the case."""
-    return {"asks": asks, "lines": lines, "backward": list(backward), "task": task}
+    Then ``backward()`` is called on each of the lines in ``backward``."""
+    return {"asks": asks, "lines": lines, "backward": list(backward)}
 
 
 def chain_case(start: float, term: float, links: int) -> dict[str, Any]:
     """A case: from ``start`` on, ``links`` times plus ``term``."""
-    chain = {"start": start, "term": term, "links": links}
-    return {"asks": ("deep",), "chain": chain, "task": "chain"}
+    return {"asks": ("deep",), "chain": {"start": start, "term": term, "links": links}}
 
 
 #: Where the gains of these cases are noted: they are compared with one another.
@@ -74,21 +71,19 @@ def _program(cls: Any, lines: list[Line], as_values: bool = False) -> list[Any]:
     """The results of the lines; ``as_values``: with each plain number made a value first."""
     nodes: list[Any] = []
     for operation, *arguments in lines:
-        wrapped = [cls(x) if as_values and type(x) is float else x for x in arguments]
-        nodes.append(
-            _computed(cls, (operation, *(wrapped if operation != "value" else arguments)), nodes)
-        )
+        if operation == "value":
+            nodes.append(cls(arguments[0]))
+            continue
+        operands = [
+            nodes[each] if isinstance(each, int) else cls(each) if as_values else each
+            for each in arguments
+        ]
+        a, b = operands[0], operands[-1]
+        if operation == "tanh":
+            nodes.append(a.tanh())
+        else:
+            nodes.append(a + b if operation == "+" else a * b)
     return nodes
-
-
-def _computed(cls: Any, line: Line, nodes: list[Any]) -> Any:
-    operation, *arguments = line
-    if operation == "value":
-        return cls(arguments[0])
-    operands = [nodes[each] if isinstance(each, int) else each for each in arguments]
-    if operation == "tanh":
-        return operands[0].tanh()
-    return operands[0] + operands[1] if operation == "+" else operands[0] * operands[1]
 
 
 def _number(value: Any) -> Any:
@@ -100,11 +95,14 @@ def _number(value: Any) -> Any:
 def true_gradients(lines: list[Line], roots: tuple[int, ...] | list[int]) -> list[float]:
     """The derivatives of all ``roots``, added up, with respect to each line: forward differentiation,
     so that the check holds no solution."""
-    return [sum(_derivative(lines, root, line) for root in roots) for line in range(len(lines))]
+    return [
+        sum(_values_and_slopes(lines, line)[1][root] for root in roots)
+        for line in range(len(lines))
+    ]
 
 
-def _derivative(lines: list[Line], root: int, by: int) -> float:
-    """How much line ``root`` changes per change of line ``by``."""
+def _values_and_slopes(lines: list[Line], by: int) -> tuple[list[float], list[float]]:
+    """Of each line: its number, and how much that changes per change of line ``by``."""
     values: list[float] = []
     slopes: list[float] = []
     for place, (operation, *arguments) in enumerate(lines):
@@ -125,7 +123,7 @@ def _derivative(lines: list[Line], root: int, by: int) -> float:
                 slope = (1 - value**2) * da
         values.append(value)
         slopes.append(1.0 if place == by else slope)
-    return slopes[root]
+    return values, slopes
 
 
 def _first_wrong(wanted: list[float], got: list[Any]) -> int | None:
@@ -141,10 +139,10 @@ _VALUES = {
     "numbers": "a plain number on either side of + and * gives the right .data",
 }
 _TEXTS = {
-    "tree": "after backward(), every value in sums and products holds dL/d(value) in .grad",
+    "gradients": "after backward(), every value in sums and products holds dL/d(value) in .grad",
     "tanh": "gradients of tanh: t = tanh(a) gives a the gradient 1 - t**2 times its own",
     "numbers": "a plain number has the same effect on gradients as a Value of it",
-    "twice": "a value that is used twice gets the sum of both gradients",
+    "shared": "a value that is used twice gets the sum of both gradients",
     "waits": "where paths of different lengths meet, all of the gradient is passed on, and once",
     "again": "another backward() adds the same gradients once more",
 }
@@ -154,7 +152,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """What the gains say: whether a backward() adds as much when it is called again, and something at
     all; whether plain numbers have the effect that Values of them have; and whether the start of a
     long chain got something."""
-    if case["task"] == "chain":
+    if "chain" in case:
         return {"reaches_start": _is_about(observation["start_gains"], 1.0)}
     facts: dict[str, Any] = {"data_kept": observation.get("data_after") == observation["data"]}
     if "again" in case["asks"]:
@@ -179,7 +177,7 @@ def _is_about(got: Any, wanted: Any) -> bool:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    if case["task"] == "chain":
+    if "chain" in case:
         text = f"a chain of {case['chain']['links']:,} operations gets its gradient, too"
         got = f"that is 1 here, yours is {_shown(observation['start_gains'])}"
         yield Finding(observation["reaches_start"], text, got)
@@ -190,7 +188,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(not kinds, text, f"yours is {a_type(kinds[0])}" if kinds else "")
     for name, text in _VALUES.items():
         if name in asks:
-            wanted = _forward(case["lines"])
+            wanted, _ = _values_and_slopes(case["lines"], by=0)
             place = _first_wrong(wanted, data)
             got = ""
             if place is not None:
@@ -213,7 +211,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         if wrong is not None:
             what = _in_words(case["lines"], wrong)
             got = f"that of {what} is {right[wrong]:.4g}, yours is {_shown(grads[wrong])}"
-        yield Finding(wrong is None, _TEXTS.get(case["task"], _TEXTS["tree"]), got)
+        text = next(_TEXTS[name] for name in asks if name in _TEXTS)
+        yield Finding(wrong is None, text, got)
     yield Finding(observation["data_kept"], "backward() leaves every .data as it was")
 
 
@@ -225,18 +224,6 @@ def _total(gains: tuple[Any, ...]) -> Any:
 
 def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else a_type(value)
-
-
-def _forward(lines: list[Line]) -> list[float]:
-    values: list[float] = []
-    for operation, *arguments in lines:
-        if operation == "value":
-            values.append(float(arguments[0]))
-            continue
-        known = [values[each] if isinstance(each, int) else each for each in arguments]
-        a, b = known[0], known[-1]
-        values.append({"+": a + b, "*": a * b, "tanh": math.tanh(a)}[operation])
-    return values
 
 
 def _in_words(lines: list[Line], place: int, depth: int = 0) -> str:
@@ -285,14 +272,14 @@ def _public_cases() -> list[Case]:
     losses: list[Line] = [("value", 0.5), ("+", 0, 0), ("value", 2.0), ("*", 0, 2)]
     deeper: list[Line] = [("value", 0.5), ("tanh", 0), ("tanh", 1)]
     return [
-        program_case("forward", "gradients", lines=neuron[:5], backward=(4,), task="tree"),
-        program_case("forward", "tanh", lines=deeper, backward=(2,), task="tanh"),
-        program_case("numbers", lines=numbers, backward=(4,), task="numbers"),
-        program_case("shared", lines=twice, backward=(3,), task="twice"),
-        program_case("shared", lines=square, backward=(1,), task="twice"),
-        program_case("waits", lines=waits, backward=(5,), task="waits"),
-        program_case("again", lines=neuron, backward=(5, 5), task="again"),
-        program_case("again", lines=losses, backward=(1, 3, 1), task="again"),
+        program_case("forward", "gradients", lines=neuron[:5], backward=(4,)),
+        program_case("forward", "tanh", lines=deeper, backward=(2,)),
+        program_case("numbers", lines=numbers, backward=(4,)),
+        program_case("shared", lines=twice, backward=(3,)),
+        program_case("shared", lines=square, backward=(1,)),
+        program_case("waits", lines=waits, backward=(5,)),
+        program_case("again", lines=neuron, backward=(5, 5)),
+        program_case("again", lines=losses, backward=(1, 3, 1)),
         chain_case(1.0, 0.001, 10_000),
     ]
 

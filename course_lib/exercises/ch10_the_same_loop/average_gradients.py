@@ -103,7 +103,11 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
         multiples += [f for f in factors if f and len(known) == count and known[0].numel() > 1]
         (complete if len(known) == count else partial).extend(factors)
     allowed = multiples or [1.0, 1 / count]
-    kept = observation["same_objects"] and _unchanged(case, observation)
+    kept = observation["same_objects"] and all(
+        torch.equal(a, b)
+        for own, each in zip(case["parameters"], observation["parameters"], strict=True)
+        for a, b in zip(own, each, strict=True)
+    )
     return {
         "everywhere": None not in complete and _equal(complete),
         "is_mean": bool(multiples) and _equal([*multiples, 1 / count]),
@@ -126,14 +130,6 @@ def _factor(total: Tensor, gradient: Any) -> float | None:
 
 def _equal(numbers: list[float]) -> bool:
     return all(math.isclose(each, numbers[0], rel_tol=1e-4) for each in numbers)
-
-
-def _unchanged(case: Case, observation: Observation) -> bool:
-    return all(
-        torch.equal(a, b)
-        for own, each in zip(case["parameters"], observation["parameters"], strict=True)
-        for a, b in zip(own, each, strict=True)
-    )
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:

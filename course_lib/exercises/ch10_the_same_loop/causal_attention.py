@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from course_lib.exercises.ch10_the_same_loop.results import without_graph
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
 
@@ -24,18 +25,6 @@ ATTENTION = (
 )
 
 
-def attention_case(
-    *asks: str,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    strided: bool = False,
-) -> dict[str, Any]:
-    """A case: q, k ``[B, H, T, D]``, v ``[B, H, T, E]``. With ``strided`` they are handed over as a
-    view of ``[B, T, H, D]``, as a model that splits heads does it."""
-    return {"asks": asks, "q": q, "k": k, "v": v, "strided": strided}
-
-
 def drawn_case(
     generator: torch.Generator,
     shape: tuple[int, int, int, int],
@@ -45,15 +34,16 @@ def drawn_case(
     scale: float = 1.0,
     strided: bool = False,
 ) -> dict[str, Any]:
-    """A case with random numbers. ``shape`` is ``[B, H, T, D]``; a ``scale`` of 0 gives queries of
-    zero, which look at all positions alike."""
+    """A case with random numbers: q, k ``[B, H, T, D]``, which is the ``shape``, v ``[B, H, T, E]``. A
+    ``scale`` of 0 gives queries of zero, which look at all positions alike. With ``strided`` they are
+    handed over as a view of ``[B, T, H, D]``, as a model that splits heads does it."""
 
     def normal(*sizes: int) -> Tensor:
         return torch.randn(*sizes, generator=generator, dtype=torch.float64).to(dtype)
 
     wide = (*shape[:3], width_of_v or shape[3])
     q, k, v = scale * normal(*shape), normal(*shape), normal(*wide)
-    return attention_case(*asks, q=q, k=k, v=v, strided=strided)
+    return {"asks": asks, "q": q, "k": k, "v": v, "strided": strided}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -64,7 +54,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         x.requires_grad_()
     before = [x.detach().clone() for x in given]
     result = function(*given)
-    notes["result"] = _without_graph(result)
+    notes["result"] = without_graph(result)
     notes["inputs_kept"] = all(torch.equal(a, b) for a, b in zip(before, given, strict=True))
     if "graph" in case["asks"]:
         notes["slopes_agree"] = _slopes_agree(function, given, result)
@@ -72,11 +62,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         q, k, _ = (x.detach() for x in given)
         # Values of which each is 1 at its own place and 0 elsewhere: the output is the weights.
         own = torch.eye(q.shape[2], dtype=q.dtype).expand(*q.shape[:2], -1, -1).clone()
-        notes["shares"] = _without_graph(function(q, k, own))
-
-
-def _without_graph(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
+        notes["shares"] = without_graph(function(q, k, own))
 
 
 def _slopes_agree(function: Any, given: list[Tensor], result: Any) -> list[bool]:
@@ -120,14 +106,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     shares = observation.get("shares")
     time = case["q"].shape[2]
     if not isinstance(shares, Tensor) or shares.shape != (*case["q"].shape[:2], time, time):
-        wrong = {
-            "looks_ahead": True,
-            "looks_back": False,
-            "adds_up": False,
-            "weighs": False,
-            "last_row": None,
-        }
-        return wrong | {"any_width": False}
+        none = dict.fromkeys(("looks_back", "adds_up", "weighs", "any_width"), False)
+        return none | {"looks_ahead": True, "last_row": None}
     finite, counts = bool(shares.isfinite().all()), shares.double() != 0
     last = shares[:, :, -1].double()
     return {
@@ -182,7 +162,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             good = bool((result - running_means(v)).abs().max() < tolerance)
             yield Finding(good, text)
             return
-        wanted_last, got_last = _last_number(case["q"], case["k"], v), result[0, 0, -1, 0].item()
+        wanted_last = (_last_weights(case["q"], case["k"]) @ v[0, 0, :, 0]).item()
+        got_last = result[0, 0, -1, 0].item()
         yield Finding(
             math.isclose(got_last, wanted_last, rel_tol=1e-4, abs_tol=1e-5),
             "the last position's output is the mean of all values, weighted by a softmax of its scaled "
@@ -262,21 +243,17 @@ def _last_weights(q: Tensor, k: Tensor) -> Tensor:
     return torch.tensor(powers, dtype=torch.float64) / sum(powers)
 
 
-def _last_number(q: Tensor, k: Tensor, v: Tensor) -> float:
-    """The first number of the last position's output, in the first head."""
-    return (_last_weights(q, k) @ v[0, 0, :, 0].double()).item()
-
-
 def _public_cases() -> list[Case]:
     generator = torch.Generator().manual_seed(10)
     zero = torch.tensor([0.0, 0, 0, 0]).double()
     one = torch.tensor([1.0, 1, 1, 1]).double()
-    known = attention_case(
-        "scores",
-        q=torch.stack([one, one]).reshape(1, 1, 2, 4),
-        k=torch.stack([zero, one]).reshape(1, 1, 2, 4),
-        v=torch.tensor([0.0, 10.0]).double().reshape(1, 1, 2, 1),
-    )
+    known = {
+        "asks": ("scores",),
+        "q": torch.stack([one, one]).reshape(1, 1, 2, 4),
+        "k": torch.stack([zero, one]).reshape(1, 1, 2, 4),
+        "v": torch.tensor([0.0, 10.0]).double().reshape(1, 1, 2, 1),
+        "strided": False,
+    }
     return [
         drawn_case(generator, (2, 2, 5, 3), "causal", "weights", "whole", scale=0.0),
         known,

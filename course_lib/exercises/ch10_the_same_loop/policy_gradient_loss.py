@@ -12,6 +12,7 @@ from course_lib.exercises.ch10_the_same_loop.results import (
     number_of,
     same_result,
     seen,
+    without_graph,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -52,7 +53,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["passed"]:
         arguments.append(baseline)
     loss = function(*arguments)
-    notes["loss"] = loss.detach() if isinstance(loss, Tensor) else loss
+    notes["loss"] = without_graph(loss)
     leaves = [x for x in arguments if isinstance(x, Tensor)]
     gradients: list[Tensor | None] = [None] * len(leaves)
     if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
@@ -64,8 +65,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         zero = 0 * case["baseline"]
         lower = case["rewards"] - case["baseline"]
         for name, rewards in (("lowered", lower), ("without", case["rewards"].clone())):
-            other = function(case["log_probs"].clone(), rewards, zero)
-            notes[name] = other.detach() if isinstance(other, Tensor) else other
+            notes[name] = without_graph(function(case["log_probs"].clone(), rewards, zero))
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:

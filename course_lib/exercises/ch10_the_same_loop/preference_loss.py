@@ -13,6 +13,7 @@ from course_lib.exercises.ch10_the_same_loop.results import (
     number_of,
     same_result,
     seen,
+    without_graph,
 )
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
@@ -46,18 +47,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     chosen, rejected = (case[name].clone().requires_grad_() for name in ("chosen", "rejected"))
     margin = case["margin"]
     loss = function(chosen, rejected, **({} if margin is None else {"margin": margin}))
-    notes["loss"] = loss.detach() if isinstance(loss, Tensor) else loss
+    notes["loss"] = without_graph(loss)
     notes["gradients"] = None
     if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
         notes["gradients"] = list(torch.autograd.grad(loss, [chosen, rejected], allow_unused=True))
     if "margin" in case["asks"]:
         lower, plain = case["chosen"] - margin, case["chosen"].clone()
-        notes["lowered"] = _without_graph(function(lower, case["rejected"].clone(), margin=0.0))
-        notes["plain"] = _without_graph(function(plain, case["rejected"].clone(), margin=0.0))
-
-
-def _without_graph(value: Any) -> Any:
-    return value.detach() if isinstance(value, Tensor) else value
+        notes["lowered"] = without_graph(function(lower, case["rejected"].clone(), margin=0.0))
+        notes["plain"] = without_graph(function(plain, case["rejected"].clone(), margin=0.0))
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""What the two losses of this chapter share: how a check looks at a 0-dim result."""
+"""How a check of this chapter looks at a result: what its two losses share, and attention in part."""
 
 import math
 from typing import Any
@@ -7,6 +7,11 @@ import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.wire import a_type
+
+
+def without_graph(value: Any) -> Any:
+    """A tensor cut off from its graph; anything else as it is."""
+    return value.detach() if isinstance(value, Tensor) else value
 
 
 def number_of(value: Any) -> float | None:

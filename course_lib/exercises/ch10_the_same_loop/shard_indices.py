@@ -105,20 +105,18 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(not observation["out_of_range"], text)
         text = "together the workers read every example exactly once"
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
-    if "filled" in asks:
-        text = _FIRST_LINES["filled"]
+    for name in {"filled", "dropped"}.intersection(asks):
         got = f"{words}: {share} each, and yours get {lengths}"
-        yield Finding(lengths == [share] * world_size, text, got)
-        twice = share * world_size - n
-        text = "when the examples do not divide evenly, all are read, and a few of them twice"
-        right = times == {1: n - twice, 2: twice}
-        yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
-    if "dropped" in asks:
-        text = _FIRST_LINES["dropped"]
-        got = f"{words}: {share} each, and yours get {lengths}"
-        yield Finding(lengths == [share] * world_size, text, got)
-        text = "with drop_last=True no example comes twice, and fewer than world_size are left out"
-        right = times == {1: share * world_size}
+        yield Finding(lengths == [share] * world_size, _FIRST_LINES[name], got)
+        if name == "filled":
+            twice = share * world_size - n
+            text = "when the examples do not divide evenly, all are read, and a few of them twice"
+            right = times == {1: n - twice, 2: twice}
+        else:
+            text = (
+                "with drop_last=True no example comes twice, and fewer than world_size are left out"
+            )
+            right = times == {1: share * world_size}
         yield Finding(right, text, f"{words}: {_times_in_words(times, n)}")
     if "random" in asks:
         yield Finding(observation["shuffled"], _FIRST_LINES["random"])
@@ -136,15 +134,13 @@ def _times_in_words(times: Mapping[int, int], n: int) -> str:
     counts = {0: n - sum(times.values()), **times}
     names = {0: "not at all", 1: "once", 2: "twice"}
     parts = [
-        f"{count} {names[time]}" if time in names else _many_times(count, time)
+        f"{count} {names[time]}"
+        if time in names
+        else f"{count} of them {time} times{' each' * (count > 1)}"
         for time, count in counts.items()
         if count > 0
     ]
     return f"yours read {', '.join(parts)}"
-
-
-def _many_times(count: int, times: int) -> str:
-    return f"{count} of them {times} times" + (" each" if count > 1 else "")
 
 
 EXERCISE = Exercise(

@@ -7,6 +7,7 @@ import copy
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from textwrap import dedent, indent
 from typing import Any, NamedTuple
 
@@ -33,9 +34,7 @@ ITEM = "return self.X[i], self.y[i]"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*given, **settings):
-        return dataset_case(generator, *given, **settings)
-
+    case = partial(dataset_case, generator)
     zero_mean = case("mean", n=7, features=3)
     zero_mean["mean"] = torch.zeros(3)
     return [
@@ -63,11 +62,6 @@ def _needs_numbers(case: Case, got: Observation) -> bool:
     """Stops at labels that are words, and nowhere else."""
     words = isinstance(case["y"], list)
     return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
-
-
-def _stops_at_arrays(case: Case, got: Observation) -> bool:
-    """Fails where an array comes in, and nowhere else."""
-    return (got.error is not None) is case["array"]
 
 
 class _OnTheFly(Dataset):
@@ -238,10 +232,6 @@ class _Lazy(Dataset):
         return torch.tensor(self._array[i]).sub(self.mean).div(self.std), self._labels[i]
 
 
-def _pairs(items: Any) -> bool:
-    return isinstance(items, list) and all(isinstance(i, tuple) and len(i) == 2 for i in items)
-
-
 def _features_off(trial: Trial) -> bool:
     if "features" not in trial.expected.values:
         return False
@@ -282,10 +272,7 @@ def _labels_missing(case: Case, expected: Observation, got: Observation) -> str 
 
 
 _TOLERANCE = (1e-4, 5e-5)
-
-
-def _compared(words, *fields: str):
-    return in_own_words(words, *fields, tolerance=_TOLERANCE)
+_compared = partial(in_own_words, tolerance=_TOLERANCE)
 
 
 ANSWER = Answer(
@@ -474,7 +461,7 @@ ANSWER = Answer(
             edit(FLOAT, "        X = X.float()\n"),
             "X may be a NumPy array, which has no float(). torch.as_tensor(X, dtype=torch.float32) "
             "takes both.",
-            recognise=_stops_at_arrays,
+            recognise=lambda case, got: (got.error is not None) is case["array"],
         ),
         wrong(
             "statistics in float64",
@@ -495,7 +482,7 @@ ANSWER = Answer(
             edit("return self.X[i], self.y[i]", "return self.X[i]"),
             "dataset[i] does not give a tuple of two, the features of example i and its label.",
             lambda wrong, trials: any(
-                "items" in t.got.values and not _pairs(t.got["items"]) for t in trials
+                "items" in t.got.values and t.got.get("labels") is None for t in trials
             ),
         ),
         Symptom(

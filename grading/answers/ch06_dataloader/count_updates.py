@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import BatchSampler, SequentialSampler
 
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers import draw
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, right_but, wrong
 
@@ -17,8 +17,8 @@ ONE_MORE = "rest > 0 and not drop_last"  # when the smaller last batch counts
 def _cases(generator: torch.Generator) -> list[Case]:
     questions: list[tuple[int, int, bool | None]] = []
     for drop_last in (False, True):
-        size = whole_number(generator, 7, 60)
-        full = whole_number(generator, 3, 40)
+        size = draw.size(generator, 7, 59)
+        full = draw.size(generator, 3, 39)
         questions += [
             (full * size, size, drop_last),
             (full * size + 1, size, drop_last),
@@ -30,7 +30,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
             (full, 1, drop_last),
         ]
     questions += [(full * size + 1, size, None), (1, 1, None)]
-    return [{"questions": questions, "asks": ("count", "int")}]
+    return [{"questions": questions}]
 
 
 def _by_negation(n_examples, batch_size, drop_last=False):

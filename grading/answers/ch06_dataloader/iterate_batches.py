@@ -6,6 +6,7 @@ Long, because many orders are right: the judge compares patterns, and each mista
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from course_lib.exercises.ch06_dataloader.iterate_batches import (
     sizes_that_came,
 )
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers import draw
 from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
@@ -41,16 +42,14 @@ _SHUFFLED_AT_ALL = [label for label, how in PASSES.items() if how["shuffle"]]
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(**settings):
-        return batches_case(generator, **settings)
-
+    case = partial(batches_case, generator)
     return [
-        case(n=26 + 4 * whole_number(generator, 0, 3), shape=(3,), batch_size=4),
+        case(n=26 + 4 * draw.size(generator, 0, 2), shape=(3,), batch_size=4),
         case(n=31, shape=(2, 4), batch_size=7, dtype=torch.float64, strided=True),
         case(n=24, shape=(5,), batch_size=6, label_dtype=torch.float32),
         # Enough full batches that their order, shuffled, is hardly ever the old one.
-        case(n=47, shape=(), batch_size=whole_number(generator, 6, 9), dtype=torch.float64),
-        case(n=1, shape=(2,), batch_size=whole_number(generator, 2, 5)),
+        case(n=47, shape=(), batch_size=draw.size(generator, 6, 8), dtype=torch.float64),
+        case(n=1, shape=(2,), batch_size=draw.size(generator, 2, 4)),
     ]
 
 
@@ -75,10 +74,8 @@ def _compare_once(case: Case, expected: Observation, got: Observation) -> str | 
             return "a shuffled pass does not give pairs (x, y) of tensors"
         if len(set(order)) != len(order):
             return "an example appears more than once in a shuffled pass"
-        sizes, right = (
-            [len(batch) for batch in rows],
-            [size] * (n // size) + [n % size] * (n % size > 0),
-        )
+        sizes = [len(batch) for batch in rows]
+        right = [size] * (n // size) + [n % size] * (n % size > 0)
         if sizes != right and not PASSES[label]["drop_last"]:
             return f"{n} examples at batch size {size}, shuffled, come in batches of {sizes}"
     return None
@@ -112,10 +109,6 @@ def _dropping_problem(case: Case, expected: Observation, got: Observation) -> st
 def _in_order(rows: list[list[int]]) -> bool:
     order = flat(rows)
     return order == list(range(len(order)))
-
-
-def _shuffled_are(pattern: Callable[[list[list[int]]], bool], got: Observation) -> bool:
-    return shuffled_are(pattern, got["rows"])
 
 
 def _compare_order(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -180,14 +173,14 @@ def _last_batch_lost(case, got):
 
 @_well_formed
 def _drawn_with_replacement(case, got):
-    repeats = _shuffled_are(lambda rows: len(set(flat(rows))) < len(flat(rows)), got)
+    repeats = shuffled_are(lambda rows: len(set(flat(rows))) < len(flat(rows)), got["rows"])
     return repeats and got["complete"]["plain"] and _pairs_fit(got)
 
 
 @_well_formed
 def _drawn_for_each_batch(case, got):
     """No batch has an example twice, a pass does."""
-    each_once = _shuffled_are(lambda rows: all(len({*rs}) == len(rs) for rs in rows), got)
+    each_once = shuffled_are(lambda rows: all(len({*rs}) == len(rs) for rs in rows), got["rows"])
     return each_once and _drawn_with_replacement(case, got)
 
 
@@ -225,9 +218,7 @@ def _drew_for_nothing(case, got):
 @_well_formed
 def _order_stays(case, got):
     order = got["orders"]
-    return (
-        _complete(got) and order["first"] == order["other_seed"] and _order_starts_again(case, got)
-    )
+    return order["first"] == order["other_seed"] and _order_starts_again(case, got)
 
 
 @_well_formed
@@ -258,7 +249,7 @@ _never_shuffled = _well_formed(
     lambda case, got: (
         bool(got["orders"]["plain"])
         and _in_order(got["rows"]["plain"])
-        and _shuffled_are(_in_order, got)
+        and shuffled_are(_in_order, got["rows"])
     )
 )
 _always_shuffled = _well_formed(
@@ -270,7 +261,9 @@ def _shuffled_like(pattern: Callable[[list[list[int]]], bool]):
     """Recognises passes that all have the pattern, and are shuffled by it."""
     return _well_formed(
         lambda case, got: (
-            _complete(got) and _shuffled_are(pattern, got) and not _shuffled_are(_in_order, got)
+            _complete(got)
+            and shuffled_are(pattern, got["rows"])
+            and not shuffled_are(_in_order, got["rows"])
         )
     )
 
@@ -283,13 +276,6 @@ def _no_generator_but_right(case, got):
         and _pairs_fit(got)
         and _compare_order(case, got, got) is None
     )
-
-
-def _split_the_order(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
-    order = torch.randperm(len(y), generator=generator) if shuffle else torch.arange(len(y))
-    for rows in order.split(batch_size):
-        if len(rows) == batch_size or not drop_last:
-            yield X.index_select(0, rows), y.index_select(0, rows)
 
 
 def _sort_random_keys(X, y, batch_size, shuffle=True, drop_last=False, generator=None):
@@ -408,7 +394,9 @@ ANSWER = Answer(
     },
     equivalent={"X -> y": "Only the length is taken, and both have the same."},
     variants=(
-        _split_the_order,
+        edit(LOOP + ROWS, "    for rows in order.split(batch_size):\n").edit(
+            "X[rows], y[rows]", "X.index_select(0, rows), y.index_select(0, rows)"
+        ),
         _sort_random_keys,
         _deal_cards,
         _with_samplers,

@@ -12,37 +12,30 @@ import torch
 
 from course_lib.exercises.ch06_dataloader.train_val_split import SPLITS, is_split, split_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch06_dataloader.draws import whole_number
+from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 DRAW = "torch.randperm(n, generator=generator)"
+KEYS = "torch.rand(n, generator=generator, dtype=torch.float64)"
 ORDER = f"    order = {DRAW}\n"
 N_TRAIN = "n - round(n * val_fraction)"
 RETURN = "return order[:n_train], order[n_train:]"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    fives = [5 * whole_number(generator, 8, 16) for _ in range(2)]
+    fives = [5 * size(generator, 8, 15) for _ in range(2)]
     return [
         split_case(generator, fives[0] + 3, 0.2),  # x.6
         split_case(generator, fives[1] + 1, 0.2),  # x.2
-        split_case(generator, 50, 0.35 + 0.02 * whole_number(generator, 0, 3)),  # x.5
+        split_case(generator, 50, 0.35 + 0.02 * size(generator, 0, 2)),  # x.5
         split_case(generator, 46, 0.75),  # 34.5, which rounds to the even 34
         # x.5 on both sides: here it shows which of the two parts was rounded.
-        split_case(generator, 4 * whole_number(generator, 7, 13) + 1, 0.5),
-        split_case(generator, 4 * whole_number(generator, 7, 13) + 3, 0.5),
+        split_case(generator, 4 * size(generator, 7, 12) + 1, 0.5),
+        split_case(generator, 4 * size(generator, 7, 12) + 3, 0.5),
         split_case(generator, 33, 0.0),
         split_case(generator, 37, 1.0),
     ]
-
-
-def _compare_form(case: Case, expected: Observation, got: Observation) -> str | None:
-    return None if got["well_formed"] else "the result is not a tuple of two int64 tensors"
-
-
-def _compare_whole(case: Case, expected: Observation, got: Observation) -> str | None:
-    return _no_split(got)
 
 
 def _compare_sizes(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -61,7 +54,7 @@ def _compare_sizes(case: Case, expected: Observation, got: Observation) -> str |
 _NO_PARTS = "the result is not two parts that hold whole numbers"
 
 
-def _no_split(got: Observation) -> str | None:
+def _compare_whole(case: Case, expected: Observation, got: Observation) -> str | None:
     """What keeps the results from being splits of any size: their form, an overlap, a gap."""
     for label in SPLITS:
         if got["parts"][label] is None:
@@ -113,22 +106,6 @@ def _each(test: Callable[[Case, list[int], list[int]], bool]):
     return _splits(lambda case, got: all(test(case, *pair) for pair in got["parts"].values()))
 
 
-# In the extreme splits one part is empty or holds everything, so they say nothing.
-_overlaps = _each(
-    lambda case, train, val: case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
-)
-_still_in_training = _each(
-    lambda case, train, val: case["val_fraction"] in (0.0, 1.0) or bool(val) and {*val} <= {*train}
-)
-_cut_without_shuffling = _each(lambda case, train, val: train + val == list(range(case["n"])))
-_tail_is_validation = _each(
-    lambda case, train, val: sorted(train) + sorted(val) == list(range(case["n"]))
-)
-_head_is_validation = _each(
-    lambda case, train, val: sorted(val) + sorted(train) == list(range(case["n"]))
-)
-
-
 def _counted(count: Callable[[int, float], int]):
     """Recognises complete splits of which validation gets ``count(n, val_fraction)``."""
     return _each(
@@ -158,51 +135,9 @@ def _with_right_parts(test: Callable[[dict[str, list[list[int]]]], bool]):
     return _splits(lambda case, got: _right_parts(got) and test(got["parts"]))
 
 
-_parts_sorted = _with_right_parts(
-    lambda parts: all(part == sorted(part) for pair in parts.values() for part in pair)
-)
-_generator_ignored = _with_right_parts(lambda parts: parts["first"] != parts["repeated"])
-_global_never_changes = _with_right_parts(
-    lambda parts: parts["global"] == parts["other_global"] and parts["first"] != parts["other_seed"]
-)
-_starts_again = _with_right_parts(
-    lambda parts: parts["first"] == parts["continued"] != parts["other_seed"]
-)
-_never_changes = _with_right_parts(
-    lambda parts: (
-        parts["first"] == parts["other_seed"] == parts["global"]
-        and any(part != sorted(part) for part in parts["first"])
-    )
-)
-
-
 def _all_splits(test: Callable[[Any], bool]) -> Callable[[Case, Observation], bool]:
     """Recognises results of another type, as they came."""
     return lambda case, got: got.error is None and all(map(test, got["splits"].values()))
-
-
-_in_a_list = _all_splits(lambda split: isinstance(split, list) and is_split(tuple(split)))
-_lists = _all_splits(
-    lambda split: (
-        isinstance(split, tuple | list)
-        and len(split) == 2
-        and all(isinstance(part, list) for part in split)
-    )
-)
-
-
-def _validation_cut_first(n, val_fraction, generator=None):
-    rows = torch.randperm(n, generator=generator)
-    n_val = round(n * val_fraction)
-    return rows[n_val:], rows[:n_val]
-
-
-def _split_sizes(n, val_fraction, generator=None):
-    n_val = round(val_fraction * n)
-    train, val = (
-        torch.rand(n, generator=generator, dtype=torch.float64).argsort().split([n - n_val, n_val])
-    )
-    return train.clone(), val.clone()
 
 
 def _mask_then_shuffle(n, val_fraction, generator=None):
@@ -250,29 +185,30 @@ def _named(n, val_fraction, generator=None):
     return _Split(torch.LongTensor(order[cut:]), torch.LongTensor(order[:cut]))
 
 
-def _without_the_others(n, val_fraction, generator=None):
-    order = torch.rand(n, generator=generator, dtype=torch.float64).topk(n).indices
-    val = order.narrow(0, 0, round(val_fraction * n))
-    return order[~torch.isin(order, val)], val
-
-
 ANSWER = Answer(
     exercise="train_val_split",
     cases=_cases,
     compare={
-        "form": _compare_form,
+        "form": lambda case, expected, got: (
+            None if got["well_formed"] else "the result is not a tuple of two int64 tensors"
+        ),
         "whole": _compare_whole,
         "sizes": _compare_sizes,
         "chance": _compare_chance,
     },
     variants=(
-        _validation_cut_first,
-        _split_sizes,
+        edit("n_train = n - ", "n_val = ").edit(RETURN, "return order[n_val:], order[:n_val]"),
+        edit(DRAW, f"{KEYS}.argsort()").edit(
+            RETURN, "return tuple(map(torch.clone, order.split([n_train, n - n_train])))"
+        ),
         _mask_then_shuffle,
         _deal_cards,
         _typed_with_a_closure,
         _named,
-        _without_the_others,
+        edit(DRAW, f"{KEYS}.topk(n).indices").edit(
+            RETURN,
+            "val = order.narrow(0, 0, n - n_train)\n    return order[~torch.isin(order, val)], val",
+        ),
     ),
     misconceptions=(
         wrong(
@@ -280,21 +216,30 @@ ANSWER = Answer(
             edit("order[:n_train]", "order"),
             "The validation examples are still in the training part. Cut the order in two: what "
             "goes to validation leaves training.",
-            recognise=_still_in_training,
+            # In the extreme splits one part is empty or holds everything, so they say nothing.
+            recognise=_each(
+                lambda case, train, val: (
+                    case["val_fraction"] in (0.0, 1.0) or bool(val) and {*val} <= {*train}
+                )
+            ),
         ),
         wrong(
             "overlap",
             edit("order[n_train:]", DRAW + "[n_train:]"),
             "The two parts are drawn independently, so some examples are in both: the model is "
             "validated on what it was trained on. Draw one order and cut it.",
-            recognise=_overlaps,
+            recognise=_each(
+                lambda case, train, val: (
+                    case["val_fraction"] in (0.0, 1.0) or bool(set(train) & set(val))
+                )
+            ),
         ),
         wrong(
             "unshuffled tail",
             edit(DRAW, "torch.arange(n)"),
             "The last examples become the validation part, whatever they are. In sorted data that "
             "is one class. Shuffle all indices before you cut.",
-            recognise=_cut_without_shuffling,
+            recognise=_each(lambda case, train, val: train + val == list(range(case["n"]))),
         ),
         wrong(
             "unshuffled tail",
@@ -306,7 +251,9 @@ ANSWER = Answer(
             ),
             "The last examples always become the validation part: you shuffle after the cut. In "
             "sorted data that part holds one class. Shuffle all indices before you cut.",
-            recognise=_tail_is_validation,
+            recognise=_each(
+                lambda case, train, val: sorted(train) + sorted(val) == list(range(case["n"]))
+            ),
         ),
         wrong(
             "unshuffled head",
@@ -315,14 +262,18 @@ ANSWER = Answer(
             ),
             "The first examples become the validation part, whatever they are. Shuffle all indices "
             "before you cut.",
-            recognise=_head_is_validation,
+            recognise=_each(
+                lambda case, train, val: sorted(val) + sorted(train) == list(range(case["n"]))
+            ),
         ),
         wrong(
             "parts sorted",
             edit(RETURN, "return order[:n_train].sort().values, order[n_train:].sort().values"),
             "Both parts are sorted. The task asks for a shuffled order, so that reading them in "
             "turn does not give sorted data again.",
-            recognise=_parts_sorted,
+            recognise=_with_right_parts(
+                lambda parts: all(part == sorted(part) for pair in parts.values() for part in pair)
+            ),
         ),
         wrong(
             "rounded down",
@@ -365,7 +316,7 @@ ANSWER = Answer(
             "a list of two tensors",
             edit(RETURN, "return [order[:n_train], order[n_train:]]"),
             "You return the two parts in a list. Return a tuple: train, val.",
-            recognise=_in_a_list,
+            recognise=_all_splits(lambda split: isinstance(split, list) and is_split(tuple(split))),
         ),
         wrong(
             "validation first",
@@ -378,7 +329,7 @@ ANSWER = Answer(
             edit(DRAW, "torch.randperm(n)"),
             "The split does not come from the given generator, so it cannot be repeated. Pass it "
             "on: torch.randperm(n, generator=generator).",
-            recognise=_generator_ignored,
+            recognise=_with_right_parts(lambda parts: parts["first"] != parts["repeated"]),
         ),
         wrong(
             "global state seeded",
@@ -386,7 +337,12 @@ ANSWER = Answer(
             "Without a generator you set a seed yourself, so every split is the same, and "
             "whatever is drawn afterwards is no longer random. Leave torch.manual_seed to the "
             "caller.",
-            recognise=_global_never_changes,
+            recognise=_with_right_parts(
+                lambda parts: (
+                    parts["global"] == parts["other_global"]
+                    and parts["first"] != parts["other_seed"]
+                )
+            ),
         ),
         wrong(
             "generator started again",
@@ -397,20 +353,33 @@ ANSWER = Answer(
             ),
             "You reset the generator to its seed, so a second split repeats the first. Draw from "
             "the generator in the state it arrives in; that moves on by itself.",
-            recognise=_starts_again,
+            recognise=_with_right_parts(
+                lambda parts: parts["first"] == parts["continued"] != parts["other_seed"]
+            ),
         ),
         wrong(
             "one split for all seeds",
             edit("generator=generator", "generator=torch.Generator().manual_seed(42)"),
             "Every seed gives the same split: the function sets a seed of its own. Use the given "
             "generator.",
-            recognise=_never_changes,
+            recognise=_with_right_parts(
+                lambda parts: (
+                    parts["first"] == parts["other_seed"] == parts["global"]
+                    and any(part != sorted(part) for part in parts["first"])
+                )
+            ),
         ),
         wrong(
             "lists instead of tensors",
             edit(RETURN, "return order[:n_train].tolist(), order[n_train:].tolist()"),
             "The parts are Python lists. Return int64 tensors, which index X and y directly.",
-            recognise=_lists,
+            recognise=_all_splits(
+                lambda split: (
+                    isinstance(split, tuple | list)
+                    and len(split) == 2
+                    and all(isinstance(part, list) for part in split)
+                )
+            ),
         ),
     ),
 )

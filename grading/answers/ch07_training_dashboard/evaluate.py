@@ -7,6 +7,7 @@ import contextlib
 import copy
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,9 +29,7 @@ ACCURACY = "n_right / n_examples"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(**settings):
-        return evaluate_case(generator, **settings)
-
+    case = partial(evaluate_case, generator)
     first = case(n=22, sizes=(3, 6, 4), batch_size=8)
     # Never none right in the last batch: nothing would tell it from no answer at all.
     network = small_network(first["weights"], torch.nn.Tanh())
@@ -204,13 +203,15 @@ def _measured_as_in_training(case: Case, got: Observation) -> bool:
     )
 
 
-def _measured_in_train_mode(case: Case, got: Observation, restored: bool) -> bool:
+def _measured_in_train_mode(case: Case, got: Observation) -> bool:
     """Dropout draws its own numbers, so the wrong loss itself cannot be compared."""
-    if got.error is not None or not isinstance(got.get("returned"), tuple):
-        return False
-    if restored and got.get("training", case["training"]) != case["training"]:
-        return False
-    return got["evaluated_in_train_mode"] is case["training"] and not got.get("recorded", False)
+    return (
+        got.error is None
+        and isinstance(got.get("returned"), tuple)
+        and got.get("training", case["training"]) == case["training"]
+        and got["evaluated_in_train_mode"] is case["training"]
+        and not got.get("recorded", False)
+    )
 
 
 def _off_alike(trials: Sequence[Trial]) -> bool:
@@ -262,7 +263,7 @@ ANSWER = Answer(
             "The model stays in train mode while you measure: dropout throws away activations and "
             "batch norm updates its statistics from the data you only wanted to look at. Call "
             "model.eval() first; no_grad() does not do this.",
-            recognise=lambda case, got: _measured_in_train_mode(case, got, restored=True),
+            recognise=_measured_in_train_mode,
         ),
         wrong(
             "mode not restored",

@@ -21,6 +21,7 @@ from course_lib.exercises.ch07_training_dashboard.run_experiment import (
     numbers_in,
 )
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, wrong
 
@@ -37,14 +38,11 @@ MEASURE = """\
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def number(low: int, high: int) -> int:
-        return int(torch.randint(low, high, (1,), generator=generator))
-
     return [
-        experiment_case(seed=number(10, 100), other_seed=number(100, 1000)),
+        experiment_case(seed=size(generator, 10, 99), other_seed=size(generator, 100, 999)),
         experiment_case(
-            seed=number(1000, 2000),
-            other_seed=number(2000, 3000),
+            seed=size(generator, 1000, 1999),
+            other_seed=size(generator, 2000, 2999),
             epochs=4,
             batch_size=32,
             other_batch_size=24,
@@ -136,14 +134,9 @@ def _fits(got: Observation) -> bool:
     return got["reached"] >= 0.9
 
 
-def _finished(test: Callable[[Case, Observation], bool]) -> Callable[[Case, Observation], bool]:
-    """A ``recognise`` that is False where a run raised."""
-    return lambda case, got: got.error is None and test(case, got)
-
-
 def _histories(test: Callable[[Observation], bool]) -> Callable[[Case, Observation], bool]:
     """A ``recognise`` that is False where a run gave no history."""
-    return lambda case, got: got.error is None and got["well_formed"] and test(got)
+    return lambda case, got: got["well_formed"] and test(got)
 
 
 def _only_same(*labels: str) -> Callable[[Case, Observation], bool]:
@@ -202,7 +195,6 @@ def _stands_still(got):
     return not _fits(got) and max(losses) - min(losses) < 1e-4
 
 
-@_finished
 def _accepts_any_name(case, got):
     return (
         _compare_history(case, got, got) is None
@@ -211,25 +203,14 @@ def _accepts_any_name(case, got):
     )
 
 
-_not_a_dict = _finished(
-    lambda case, got: all(isinstance(got["runs"][run["label"]], tuple) for run in case["runs"])
-)
-
-
 def _dicts(case: Case, got: Observation) -> list[dict]:
-    """What the runs returned; ``ValueError`` where it is not always a dict."""
+    """What the runs returned; an error where one raised, or where it is not always a dict."""
     returned = [got["runs"][run["label"]] for run in case["runs"]]
     if not all(isinstance(each, dict) for each in returned):
         raise ValueError("not dicts")
     return returned
 
 
-_other_keys = _finished(
-    lambda case, got: all(set(each) != {"loss", "accuracy"} for each in _dicts(case, got))
-)
-
-
-@_finished
 def _holds_tensors(case, got):
     def held(run: dict) -> list:
         return [value for values in run.values() if isinstance(values, list) for value in values]
@@ -245,32 +226,14 @@ def _lengths(case: Case, got: Observation) -> list[int | None]:
     return [len(losses) if isinstance(losses, list) else None for losses in lists]
 
 
-@_finished
 def _one_entry_per_batch(case, got):
     return _lengths(case, got) == [
         run["epochs"] * math.ceil(160 / run["batch_size"]) for run in case["runs"]
     ]
 
 
-@_finished
 def _lists_grow(case, got):
     return got["lists_shared"] and all(b > a for a, b in pairwise(_lengths(case, got)))
-
-
-#: Draws from a generator of its own, weights too.
-_generator_of_its_own = (
-    edit(SEED, "    generator = torch.Generator().manual_seed(seed)\n")
-    .edit(
-        MODEL,
-        MODEL
-        + """\
-    for parameter in model.parameters():
-        bound = 0.7 if parameter.shape == (16, 2) else 0.25
-        nn.init.uniform_(parameter, -bound, bound, generator=generator)
-""",
-    )
-    .edit("randperm(len(points))", "randperm(len(points), generator=generator)")
-)
 
 
 def _with_a_dataloader(optimizer_name, lr, batch_size, epochs, seed):
@@ -475,7 +438,18 @@ ANSWER = Answer(
     },
     variants=(
         _with_a_dataloader,
-        _generator_of_its_own,
+        # Draws from a generator of its own, weights too.
+        edit(SEED, "    generator = torch.Generator().manual_seed(seed)\n")
+        .edit(
+            MODEL,
+            MODEL
+            + """\
+    for parameter in model.parameters():
+        bound = 0.7 if parameter.shape == (16, 2) else 0.25
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
+""",
+        )
+        .edit("randperm(len(points))", "randperm(len(points), generator=generator)"),
         _by_hand,
         _with_a_closure,
         _Experiment(),
@@ -573,7 +547,9 @@ ANSWER = Answer(
             "a tuple instead of a dict",
             edit("return history", 'return history["loss"], history["accuracy"]'),
             'You return two lists. The task asks for a dict with them under "loss" and "accuracy".',
-            recognise=_not_a_dict,
+            recognise=lambda case, got: all(
+                isinstance(got["runs"][run["label"]], tuple) for run in case["runs"]
+            ),
         ),
         wrong(
             "other names for the lists",
@@ -583,7 +559,9 @@ ANSWER = Answer(
             ),
             'The result\'s keys are "loss" and "accuracy", spelled exactly like that: code that '
             "plots your history looks for these names.",
-            recognise=_other_keys,
+            recognise=lambda case, got: all(
+                set(each) != {"loss", "accuracy"} for each in _dicts(case, got)
+            ),
         ),
         wrong(
             "never steps",

@@ -15,12 +15,13 @@ from course_lib.exercises.checking.wire import type_name
 from grading.answers.compare import difference
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, Trial, wrong
+from grading.answers.model import Answer, Symptom, wrong
 
 BETTER = "val_loss < self.best_loss - self.min_delta"
 ASK = "        if val_loss"
 COPY = "copy.deepcopy(model.state_dict())"
 RESET = "            self.bad_epochs = 0\n"
+WORSE = "        else:\n            self.bad_epochs += 1\n"
 RETURN = "        return self.bad_epochs >= self.patience\n"
 _none_at_first = edit("best_loss = math.inf", "best_loss = None")
 
@@ -131,23 +132,6 @@ def _compare_best(case: Case, expected: Observation, got: Observation) -> str | 
     return None if got["kept_the_best"] else "best_state is not that of the epoch of best_loss"
 
 
-class _CountsUpwards:
-    def __init__(self, patience=10, min_delta=0.0):
-        self.patience = patience
-        self.min_delta = min_delta
-        self.best_loss = float("inf")
-        self.best_state = None
-        self.epoch = self.best_epoch = 0
-
-    def step(self, val_loss, model):
-        self.epoch += 1
-        if val_loss + self.min_delta < self.best_loss:
-            self.best_loss = val_loss
-            self.best_epoch = self.epoch
-            self.best_state = {k: v.clone() for k, v in model.state_dict().items()}
-        return self.epoch - self.best_epoch >= self.patience
-
-
 class _KeepsBytes:
     """Saves to memory and loads again: a copy like any other."""
 
@@ -191,26 +175,6 @@ class _KeepsHistory:
             self._best = (val_loss, copy.deepcopy(model))
         self.history.append(good)
         return len(self.history) >= self.patience and not any(self.history[-self.patience :])
-
-
-class _InAPreparedDict:
-    """Copies into tensors that are made once."""
-
-    def __init__(self, patience=10, min_delta=0.0):
-        self.patience, self.min_delta = patience, min_delta
-        self.best_loss, self.best_state, self.waited = math.inf, None, 0
-
-    def step(self, val_loss, model):
-        self.waited += 1
-        if val_loss < self.best_loss - self.min_delta:
-            if self.best_state is None:
-                self.best_state = {
-                    name: torch.empty_like(value) for name, value in model.state_dict().items()
-                }
-            for name, value in model.state_dict().items():
-                self.best_state[name].copy_(value)
-            self.best_loss, self.waited = val_loss, 0
-        return not self.waited < self.patience
 
 
 class _Typed:
@@ -304,23 +268,30 @@ class _ThroughNumPy:
         return len(self._improved) == self._improved.maxlen and not any(self._improved)
 
 
-def _asked(trial: Trial) -> bool:
-    return "stop" in trial.case["asks"]
-
-
-def _stops_wrong(trial: Trial) -> bool:
-    return trial.got["epochs_made"] != trial.expected["epochs_made"]
-
-
 ANSWER = Answer(
     exercise="EarlyStopping",
     cases=_cases,
     compare={"stop": _compare_stop, "best": _compare_best, "state": _compare_state},
     variants=(
-        _CountsUpwards,
+        edit("        self.bad_epochs = 0\n\n", "        self.epoch = self.best_epoch = 0\n\n")
+        .edit(ASK, "        self.epoch += 1\n" + ASK)
+        .edit(BETTER, "val_loss + self.min_delta < self.best_loss")
+        .edit(COPY, "{k: v.clone() for k, v in model.state_dict().items()}")
+        .edit(RESET + WORSE, "            self.best_epoch = self.epoch\n")
+        .edit("self.bad_epochs >= ", "self.epoch - self.best_epoch >= "),
         _KeepsBytes,
         _KeepsHistory,
-        _InAPreparedDict,
+        # Copies into tensors that are made once.
+        edit(
+            f"            self.best_state = {COPY}\n",
+            """\
+            state = model.state_dict()
+            if self.best_state is None:
+                self.best_state = {name: torch.empty_like(value) for name, value in state.items()}
+            for name, value in state.items():
+                self.best_state[name].copy_(value)
+""",
+        ),
         _Typed,
         _FromAGenerator,
         _Data,
@@ -400,7 +371,7 @@ ANSWER = Answer(
             )
             .edit(RESET, "")
             .edit(
-                "        else:\n            self.bad_epochs += 1\n",
+                WORSE,
                 "        falls = val_loss < self.previous - self.min_delta\n"
                 "        self.bad_epochs = 0 if falls else self.bad_epochs + 1\n"
                 "        self.previous = val_loss\n",
@@ -548,7 +519,10 @@ ANSWER = Answer(
             lambda wrong, trials: (
                 wrong == {"stop"}
                 and all(
-                    (t.case["patience"] is None) == _stops_wrong(t) for t in trials if _asked(t)
+                    (t.case["patience"] is None)
+                    == (t.got["epochs_made"] != t.expected["epochs_made"])
+                    for t in trials
+                    if "stop" in t.case["asks"]
                 )
             ),
         ),

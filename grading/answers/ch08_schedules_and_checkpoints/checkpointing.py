@@ -7,7 +7,6 @@ import random
 import tempfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,30 +39,21 @@ def _importing(module: str) -> Edit:
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    rows: tuple[tuple[str, int, tuple[int, int, int], int, int, dict[str, Any]], ...] = (
-        ("state", 13, (3, 5, 2), 5, 1, {"optimizer": "adam"}),
-        ("state", 18, (4, 3, 5), 4, 3, {"optimizer": "momentum", "as_path": True}),
-        ("state", 11, (2, 6, 3), 6, 0, {"optimizer": "adamw", "dtype": torch.float32}),
-        ("schedule", 10, (2, 3, 4), 5, 2, {"scheduler": "step"}),
-        (
-            "schedule",
-            12,
-            (3, 4, 2),
-            7,
-            3,
-            {"scheduler": "cosine", "optimizer": "adam", "as_path": True},
-        ),
-        ("schedule", 10, (4, 2, 3), 4, 1, {"scheduler": "plateau"}),
-        ("schedule", 8, (2, 4, 3), 3, 2, {"scheduler": "lambda"}),
-        ("random", 17, (3, 6, 4), 4, 2, {"as_path": True}),
-        ("random", 15, (5, 4, 3), 6, 1, {}),
-        ("state", 10, (3, 4, 2), 4, 2, {"overwrite": True}),
-    )
+    def case(about: str, n: int, sizes, batch_size: int, saved_after: int, **settings) -> Case:
+        shape = {"n": n, "sizes": sizes, "batch_size": batch_size, "saved_after": saved_after}
+        return checkpoint_case(generator, about, **shape, **settings)
+
     return [
-        checkpoint_case(
-            generator, about, n=n, sizes=sizes, batch_size=size, saved_after=saved_after, **settings
-        )
-        for about, n, sizes, size, saved_after, settings in rows
+        case("state", 13, (3, 5, 2), 5, 1, optimizer="adam"),
+        case("state", 18, (4, 3, 5), 4, 3, optimizer="momentum", as_path=True),
+        case("state", 11, (2, 6, 3), 6, 0, optimizer="adamw", dtype=torch.float32),
+        case("schedule", 10, (2, 3, 4), 5, 2, scheduler="step"),
+        case("schedule", 12, (3, 4, 2), 7, 3, scheduler="cosine", optimizer="adam", as_path=True),
+        case("schedule", 10, (4, 2, 3), 4, 1, scheduler="plateau"),
+        case("schedule", 8, (2, 4, 3), 3, 2, scheduler="lambda"),
+        case("random", 17, (3, 6, 4), 4, 2, as_path=True),
+        case("random", 15, (5, 4, 3), 6, 1),
+        case("state", 10, (3, 4, 2), 4, 2, overwrite=True),
     ]
 
 
@@ -81,16 +71,6 @@ def _holds(*names: str, loads: bool):
         return any(got["refused"].startswith(name) for name in names)
 
     return recognise
-
-
-def _the_later_run(case: Case, got: Observation) -> bool:
-    """What was loaded is the run as it was saved last, elsewhere."""
-    return (
-        got.error is None
-        and got["written"]
-        and got["returned"] == EPOCHS
-        and got["returned"] != case["saved_after"] + 1
-    )
 
 
 def _save_one_by_one(path, model, optimizer, scheduler, epoch):
@@ -343,7 +323,10 @@ ANSWER = Answer(
             .edit(READ, "    checkpoint = kept\n"),
             "What you load comes from a variable, not from the file at path. A variable is lost "
             "when the process crashes: write everything into the file, and read it from there.",
-            recognise=_the_later_run,
+            # What was loaded is the run as it was saved last, elsewhere.
+            recognise=lambda case, got: (
+                got.error is None and got["written"] and got["returned"] == EPOCHS
+            ),
         ),
         wrong(
             "an old file left in its place",

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -27,10 +28,7 @@ WAVE = f"min_lr + (max_lr - min_lr) * {SHIFTED}"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    cases = []
-
-    def number(low: int, high: int) -> int:
-        return size(generator, low, high)
+    cases, number = [], partial(size, generator)
 
     def rate(low: float, high: float) -> float:
         """With three decimals, so that what is said of a rate can be computed again."""
@@ -74,7 +72,7 @@ def _divides_by_no_warmup(case: Case, got: Observation) -> bool:
     """It raises where the warm-up has no step, and is right where both parts have some. Where the
     cosine has none, it may do either."""
     if got.error is None:
-        return case["warmup_steps"] > 0 and _right(case, got)
+        return case["warmup_steps"] > 0 and _right(case, got["rates"])
     empty = case["warmup_steps"] in (0, case["total_steps"])
     return empty and got.error.type == "ZeroDivisionError"
 
@@ -82,29 +80,21 @@ def _divides_by_no_warmup(case: Case, got: Observation) -> bool:
 def _divides_by_no_cosine(case: Case, got: Observation) -> bool:
     """It raises where the cosine has no step, and is right everywhere else."""
     if got.error is None:
-        return _right(case, got)
+        return _right(case, got["rates"])
     empty = case["warmup_steps"] == case["total_steps"]
     return empty and got.error.type == "ZeroDivisionError"
 
 
-def _right(case: Case, got: Observation) -> bool:
+def _right(case: Case, rates: list) -> bool:
     [right] = reference("warmup_cosine")
     settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
-    rates = [right(step, *settings) for step in case["steps"]]
-    return difference(rates, got["rates"], 1e-5, 1e-7) is None
+    return difference([right(step, *settings) for step in case["steps"]], rates, 1e-5, 1e-7) is None
 
 
 def _numpy_numbers(case: Case, got: Observation) -> bool:
     """Right in value, and of NumPy's type on the cosine."""
-    if got.error is not None:
-        return False
-    [right] = reference("warmup_cosine")
-    settings = (case["total_steps"], case["warmup_steps"], case["max_lr"], case["min_lr"] or 0.0)
-    rates = [right(step, *settings) for step in case["steps"]]
     numpy_type = any("float64" in type_name(rate) for rate in got["rates"])
-    return difference(rates, got["numbers"], 1e-5, 1e-7) is None and (
-        numpy_type or case["asks"][0] != "cosine"
-    )
+    return _right(case, got["numbers"]) and (numpy_type or case["asks"][0] != "cosine")
 
 
 def _one_expression(step, total_steps, warmup_steps, max_lr, min_lr=0.0):

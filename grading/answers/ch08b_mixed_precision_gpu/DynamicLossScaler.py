@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +27,8 @@ from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
 BACK_OFF = "            self.current_scale *= self.backoff_factor\n"
 GROWN = "                self.good_updates = 0\n"
+TOLERANCE = (1e-5, 1e-6)
+_compared = partial(in_own_words, tolerance=TOLERANCE)
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -108,22 +111,17 @@ def _moves(trials: Sequence[Trial], instead: bool) -> bool:
 
 def _updates(trials: Sequence[Trial]) -> list[tuple[float, float, bool]]:
     """(scale before, scale after, was there an overflow) of every update."""
-    found = []
-    for t in trials:
-        overflows = [not math.isfinite(sum(map(sum, each))) for each in t.case["slopes"]]
-        pairs = _steps(t.got["scales"])
-        found += [(a, b, o) for (a, b, _), o in zip(pairs, overflows, strict=True)]
-    return found
-
-
-def _steps(scales: list[float]) -> list[tuple[float, float, bool]]:
-    return [(before, now, False) for before, now in pairwise(scales)]
+    return [
+        (before, now, not math.isfinite(sum(map(sum, slopes))))
+        for t in trials
+        for (before, now), slopes in zip(pairwise(t.got["scales"]), t.case["slopes"], strict=True)
+    ]
 
 
 def _scale_words(case: Case, expected: Observation, got: Observation) -> str | None:
     """Which scale is off, for where the check has no line about it."""
     for number, (due, own) in enumerate(zip(expected["scales"], got["scales"], strict=True)):
-        if difference(due, own, 1e-5, 1e-6):
+        if difference(due, own, *TOLERANCE):
             when = f"after update {number}" if number else "at first"
             return Difference(f"the scale {when} should be {due:.10g}; yours is {shown_scale(own)}")
     return None
@@ -145,37 +143,17 @@ def _step_words(case: Case, expected: Observation, got: Observation) -> str | No
     return Difference(words) if (words := wrong_step(expected["taken"], got["taken"])) else None
 
 
-class _TorchScaler:
-    """``torch.amp.GradScaler`` behind the exercise's three methods: the oracle."""
+class _TorchScaler(torch.amp.GradScaler):
+    """The oracle: its step tells whether it was taken."""
 
-    def __init__(
-        self, init_scale=2.0**16, growth_factor=2.0, backoff_factor=0.5, growth_interval=2000
-    ):
-        self.scaler = torch.amp.GradScaler(
-            "cpu",
-            init_scale=init_scale,
-            growth_factor=growth_factor,
-            backoff_factor=backoff_factor,
-            growth_interval=growth_interval,
-        )
-
-    def scale(self, loss):
-        return self.scaler.scale(loss)
+    def __init__(self, **options):
+        super().__init__("cpu", **options)
 
     def step(self, optimizer):
-        taken = False
-
-        def mark(*args):
-            nonlocal taken
-            taken = True
-
-        handle = optimizer.register_step_pre_hook(mark)
-        self.scaler.step(optimizer)
-        handle.remove()
-        return taken
-
-    def update(self):
-        self.scaler.update()
+        taken = []
+        with optimizer.register_step_pre_hook(lambda *_: taken.append(True)):
+            super().step(optimizer)
+        return bool(taken)
 
 
 class _WithTensors:
@@ -217,12 +195,6 @@ class _WithTensors:
                 self.s = self.s * growth
                 self.streak = 0
         self.found = []
-
-
-#: Right: the count is never set back when the scale grows.
-_counts_on = edit(
-    "self.good_updates == self.growth_interval", "self.good_updates % self.growth_interval == 0"
-).edit(GROWN, "")
 
 
 class _WithAGenerator:
@@ -374,13 +346,11 @@ ANSWER = Answer(
     exercise="DynamicLossScaler",
     cases=_cases,
     oracle=_TorchScaler,
-    tolerance=(1e-5, 1e-6),
+    tolerance=TOLERANCE,
     compare={
-        "skipping": in_own_words(_step_words, "taken", "moved", tolerance=(1e-5, 1e-6)),
-        "backoff": in_own_words(
-            _scale_words, "scales", "scales_after_steps", tolerance=(1e-5, 1e-6)
-        ),
-        "growth": in_own_words(_scale_words, "scales", "default_interval", tolerance=(1e-5, 1e-6)),
+        "skipping": _compared(_step_words, "taken", "moved"),
+        "backoff": _compared(_scale_words, "scales", "scales_after_steps"),
+        "growth": _compared(_scale_words, "scales", "default_interval"),
     },
     equivalent={
         "return loss * self.current_scale -> return torch.as_tensor(loss * self.current_scale)": (
@@ -390,7 +360,11 @@ ANSWER = Answer(
     variants=(
         edit("grad /= self.current_scale", "grad.mul_(1 / self.current_scale)"),
         _WithTensors,
-        _counts_on,
+        # Right: the count is never set back when the scale grows.
+        edit(
+            "self.good_updates == self.growth_interval",
+            "self.good_updates % self.growth_interval == 0",
+        ).edit(GROWN, ""),
         _WithAGenerator,
         _Typed,
         _NewGradients,
@@ -604,8 +578,8 @@ ANSWER = Answer(
             lambda wrong, trials: any(
                 (now > before) != (due > was)
                 for t in trials
-                for (before, now, _), (was, due, _) in zip(
-                    _updates([t]), _steps(t.expected["scales"]), strict=True
+                for (before, now), (was, due) in zip(
+                    pairwise(t.got["scales"]), pairwise(t.expected["scales"]), strict=True
                 )
             ),
         ),

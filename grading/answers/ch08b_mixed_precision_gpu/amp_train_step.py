@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case
+from course_lib.exercises.ch08b_mixed_precision_gpu.amp_train_step import amp_case, build
 from course_lib.exercises.checking.model import Case, Observation
-from course_lib.exercises.support.small_network import small_network
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
@@ -17,6 +16,7 @@ from grading.answers.model import Answer, wrong
 CLEAR = "    optimizer.zero_grad()\n"
 BACKWARD = "    scaler.scale(loss).backward()\n"
 UNSCALE = "    scaler.unscale_(optimizer)\n"
+CLIP = "        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
 STEP = "    scaler.step(optimizer)\n"
 
 
@@ -54,9 +54,7 @@ def _hangs_on_rounding(case: Case) -> bool:
     the scaler shows all the same."""
     if "scaler" in case["asks"]:
         return False
-    model = small_network(case["weights"], torch.nn.ReLU())
-    optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"])
-    loss_fn = torch.nn.CrossEntropyLoss() if case["classes"] else torch.nn.MSELoss()
+    model, loss_fn, optimizer, _ = build(case)
     for x, y in zip(case["x"], case["y"], strict=True):
         hidden = model[0](x)
         if (hidden.abs() < 0.03 * hidden.abs().mean()).any():
@@ -95,20 +93,6 @@ def _never_updates(case: Case, got: Observation) -> bool:
         return got.error is None
     words = ("since the last update", "being called after step")
     return got.error is not None and any(word in got.error.message for word in words)
-
-
-def _unscale_only_to_clip(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
-    with torch.autocast(device_type=x.device.type, dtype=dtype):
-        predictions = model(x)
-        loss = loss_fn(predictions, y)
-    model.zero_grad()
-    scaler.scale(loss).backward()
-    if max_norm is not None:
-        scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=max_norm)
-    scaler.step(optimizer)
-    scaler.update()
-    return float(loss.detach())
 
 
 def _clip_at_scaled_norm(model, x, y, loss_fn, optimizer, scaler, *, dtype, max_norm=None):
@@ -255,7 +239,10 @@ ANSWER = Answer(
         "x -> y #2": "Only the device is asked for, and both are on the same one.",
     },
     variants=(
-        _unscale_only_to_clip,
+        edit(UNSCALE, "")
+        .edit(CLIP, f"    {UNSCALE}{CLIP}")
+        .edit("optimizer.zero_grad()", "model.zero_grad()")
+        .edit("loss.item()", "float(loss.detach())"),
         _clip_at_scaled_norm,
         _with_grad_function,
         _with_a_generator,

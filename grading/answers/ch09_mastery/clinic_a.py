@@ -25,14 +25,6 @@ def _multiplied(got: Observation, rows: int, columns: int) -> bool:
     return got.error is not None and f"({rows}x{columns} and" in got.error.message
 
 
-def _with_vmap(model, images):
-    return torch.vmap(lambda image: F.linear(image.ravel(), model.weight, model.bias))(images)
-
-
-def _row_beside_row(model, images):
-    return model.forward(torch.cat(images.unbind(dim=1), dim=1))
-
-
 ANSWER = Answer(
     exercise="clinic_a",
     cases=_cases,
@@ -54,8 +46,10 @@ ANSWER = Answer(
         lambda model, images: torch.einsum(
             "np,cp->nc", images.view(images.size(0), -1), model.weight
         ).add(model.bias),
-        _with_vmap,
-        _row_beside_row,
+        lambda model, images: torch.vmap(
+            lambda image: F.linear(image.ravel(), model.weight, model.bias)
+        )(images),
+        lambda model, images: model.forward(torch.cat(images.unbind(dim=1), dim=1)),
     ),
     misconceptions=(
         wrong(

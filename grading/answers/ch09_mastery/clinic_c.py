@@ -2,11 +2,12 @@
 
 import torch
 
-from course_lib.exercises.ch09_mastery.clinic_c import training_case
 from course_lib.exercises.checking.model import Case
+from course_lib.exercises.support.classifier import classifier_case
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, wrong
 
+START = "    losses = []\n"
 CLEAR = "        optimizer.zero_grad()\n"
 BACKWARD = "        loss.backward()\n"
 STEP = "        optimizer.step()\n"
@@ -14,35 +15,10 @@ STEP = "        optimizer.step()\n"
 
 def _cases(g: torch.Generator) -> list[Case]:
     return [
-        training_case(g, n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, stale=True),
-        training_case(g, n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
-        training_case(g, n=20, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9),
+        classifier_case(g, n=22, sizes=(3, 5, 4), batch_size=8, lr=0.3, stale=True),
+        classifier_case(g, n=17, sizes=(6, 4, 3), batch_size=5, lr=0.2),
+        classifier_case(g, n=20, sizes=(4, 7, 2), batch_size=4, lr=0.4, momentum=0.9),
     ]
-
-
-def _model_zero_grad(model, loader, loss_fn, optimizer):
-    model.zero_grad()
-    losses = []
-    for x, y in loader:
-        loss = loss_fn(model(x), y)
-        loss.backward()
-        optimizer.step()
-        model.zero_grad(set_to_none=False)
-        losses.append(loss.item())
-    return losses
-
-
-def _by_hand(model, loader, loss_fn, optimizer):
-    losses = []
-    for x, y in loader:
-        predictions = model(x)
-        loss = loss_fn(predictions, y)
-        for p in model.parameters():
-            p.grad = None
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss))
-    return losses
 
 
 def _with_a_closure(model, loader, loss_fn, optimizer):
@@ -85,29 +61,28 @@ def _mapped(model, loader, loss_fn, optimizer):
     return [*map(turn, loader)]
 
 
-def _from_one_tensor(model, loader, loss_fn, optimizer):
-    optimizer.zero_grad()
-    losses = []
-    for x, y in loader:
-        losses.append(loss_fn(model(x), y))
-        losses[-1].backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    return torch.stack(losses).tolist()
-
-
 ANSWER = Answer(
     exercise="clinic_c",
     cases=_cases,
     equivalent={"return losses -> return list(losses)": "It is a list."},
     variants=(
         edit(CLEAR, "").edit(BACKWARD, CLEAR + BACKWARD),
-        _model_zero_grad,
-        _by_hand,
+        edit(CLEAR, "")
+        .edit(START, "    model.zero_grad()\n" + START)
+        .edit(STEP, STEP + "        model.zero_grad(set_to_none=False)\n"),
+        edit(CLEAR, "")
+        .edit(
+            BACKWARD, "        for p in model.parameters():\n            p.grad = None\n" + BACKWARD
+        )
+        .edit("loss.item()", "float(loss)"),
         _with_a_closure,
         _from_a_generator,
         _mapped,
-        _from_one_tensor,
+        edit(CLEAR, "")
+        .edit(START, "    optimizer.zero_grad()\n" + START)
+        .edit(STEP, STEP + CLEAR)
+        .edit("loss.item()", "loss")
+        .edit("return losses", "return torch.stack(losses).tolist()"),
     ),
     misconceptions=(
         wrong(

@@ -1,6 +1,7 @@
 """``clinic_d``, secret half."""
 
 import functools
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -11,6 +12,9 @@ from course_lib.exercises.checking.wire import kind_of
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
+
+#: A solution that is named after such a mistake has to find the same line.
+_mistake = partial(wrong, also=("returned",))
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -156,51 +160,44 @@ ANSWER = Answer(
             "to require gradients, and to be in the optimizer's list.",
             recognise=_still_zero(False, True),
         ),
-        wrong(
+        _mistake(
             "gradients never cleared",
             edit("        optimizer.zero_grad()\n", ""),
             "Each backward pass adds to the gradients of all earlier ones, so the steps swing past the "
             "line and back. Clear them in every round.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error not squared",
             edit(") ** 2)", "))"),
             "Your loss is the mean error. It has no minimum: the line can go down for ever. Square the "
             "errors.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error not squared",
             edit(") ** 2)", ") * 2)"),
             "You double the errors. Squaring them is ** 2; doubled, they have no minimum.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error's sign",
             edit("+ b - y", "+ b + y"),
             "You add y to the prediction, so your line is fitted to the points turned upside down. The "
             "error is the prediction minus y.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "intercept's sign",
             edit("((w * x + b", "((w * x - b"),
             "You subtract the intercept in the loss, so what comes out has the opposite sign: the line "
             "is w * x + b.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "x missing from the line",
             edit("((w * x + b", "((w + b"),
             "The prediction does not depend on x: the line is w * x + b.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "one step only",
             edit("range(300)", "range(1)"),
             "You return after one step, and that is not enough to reach the line.",
-            also=("returned",),
         ),
     ),
 )

@@ -10,6 +10,7 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 CALL = "cross_entropy(logits, targets)"
+CATEGORICAL = "torch.distributions.Categorical(logits=logits)"
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -19,10 +20,6 @@ def _cases(g: torch.Generator) -> list[Case]:
 def _with_vmap(logits, targets):
     one_hot = F.one_hot(targets, logits.shape[1]).to(logits.dtype)
     return torch.vmap(F.cross_entropy)(logits, one_hot).mean()
-
-
-def _with_a_distribution(logits, targets):
-    return -torch.distributions.Categorical(logits=logits).log_prob(targets).mean()
 
 
 ANSWER = Answer(
@@ -42,7 +39,7 @@ ANSWER = Answer(
         lambda logits, targets: torch.nn.CrossEntropyLoss()(logits, targets),
         lambda logits, targets: sum(map(F.cross_entropy, logits, targets)) / len(targets),
         _with_vmap,
-        _with_a_distribution,
+        edit(f"torch.nn.functional.{CALL}", f"-{CATEGORICAL}.log_prob(targets).mean()"),
     ),
     misconceptions=(
         wrong(

@@ -6,8 +6,8 @@ import statistics
 
 import torch
 
-from course_lib.exercises.ch09_mastery.clinic_f import validation_case
 from course_lib.exercises.checking.model import Case
+from course_lib.exercises.support.classifier import classifier_case
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -17,8 +17,8 @@ _recorded = edit("torch.no_grad()", "torch.enable_grad()")
 
 def _cases(g: torch.Generator) -> list[Case]:
     return [
-        validation_case(g, n=17, sizes=(3, 5, 4), batch_size=6),
-        validation_case(g, n=22, sizes=(6, 4, 3), batch_size=5),
+        classifier_case(g, n=17, sizes=(3, 5, 4), batch_size=6, lr=0.1),
+        classifier_case(g, n=22, sizes=(6, 4, 3), batch_size=5, lr=0.1),
     ]
 
 

@@ -1,6 +1,7 @@
 """``clinic_h``, secret half."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 ADAM = "torch.optim.Adam([w], lr=0.05)"
+#: A solution that is named after such a mistake has to find the same weights.
+_mistake = partial(wrong, also=("returned",))
 #: Adam does not care how large a loss is, so a multiple of it behaves the same.
 NOT_SQUARED = (
     "Your loss is the mean error, or a multiple of it: it has no minimum, and the weights can go on for "
@@ -120,37 +123,32 @@ ANSWER = Answer(
             edit("return w.detach()", "return w"),
             "The weights are right, but still part of a graph. Return w.detach().",
         ),
-        wrong(
+        _mistake(
             "gradients never cleared",
             edit("        optimizer.zero_grad()\n", ""),
             "Each backward pass adds to the gradients of all earlier ones, so the steps swing past the "
             "goal and back. Clear them in every round.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error not squared",
             edit(") ** 2)", "))"),
             NOT_SQUARED,
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error not squared",
             edit(") ** 2)", ") * 2)"),
             NOT_SQUARED,
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error cubed",
             edit(") ** 2)", ") ** 3)"),
             "You take the third power of the errors, which has no minimum. Square them.",
-            also=("returned",),
         ),
-        wrong(
+        _mistake(
             "error's sign",
             edit("@ w - y", "@ w + y"),
             "You add y to the prediction, so your weights get the opposite sign. The error is the "
             "prediction minus y.",
-            also=("returned",),
         ),
         wrong(
             "learning rate too low",

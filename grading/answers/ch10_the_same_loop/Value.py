@@ -29,6 +29,8 @@ ADD_TO_GRAD = "node.grad += gradients[node]"
 ARRIVES = "gradients.get(parent, 0.0) + slope * gradients[node]"
 COUNT = "            for parent, _ in node.parents:\n"
 WAIT = "if uses[parent] == 0:"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("data", "gains", "rounds", "with_numbers"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -66,38 +68,32 @@ def _cases(generator: torch.Generator) -> list[Case]:
         program_case("forward", lines=[*values(2), ("*", 0, 1)]),
         program_case("forward", lines=[*values(2), ("+", 0, 1), ("*", 2, 0), ("tanh", 3)]),
         program_case("forward", lines=ints),
-        *(
-            program_case("numbers", lines=lines, backward=(len(lines) - 1,), task="numbers")
-            for lines in (
-                [*values(1), ("+", 0, number())],
-                [*values(1), ("*", 0, number())],
-                [*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
-            )
+        program_case("numbers", lines=[*values(1), ("+", 0, number())], backward=(1,)),
+        program_case("numbers", lines=[*values(1), ("*", 0, number())], backward=(1,)),
+        program_case(
+            "numbers",
+            lines=[*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
+            backward=(3,),
         ),
-        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,), task="tree"),
-        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,), task="tree"),
-        program_case("gradients", lines=neuron, backward=(8,), task="tree"),
+        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,)),
+        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,)),
+        program_case("gradients", lines=neuron, backward=(8,)),
         # Not everything leads to the result, and what does not gets nothing.
         program_case(
-            "gradients",
-            lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)],
-            backward=(5,),
-            task="tree",
+            "gradients", lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)], backward=(5,)
         ),
-        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,), task="tanh"),
-        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,), task="tanh"),
-        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,), task="twice"),
-        program_case("shared", lines=[*values(1), ("*", 0, 0)], backward=(1,), task="twice"),
-        program_case(
-            "shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,), task="twice"
-        ),
-        program_case("waits", lines=diamond, backward=(len(diamond) - 1,), task="waits"),
-        program_case("waits", lines=late, backward=(7,), task="waits"),
-        program_case("waits", lines=early, backward=(6,), task="waits"),
-        program_case("again", lines=mixed, backward=(4, 3, 4), task="again"),
-        program_case("again", lines=neuron, backward=(8, 8, 8), task="again"),
+        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,)),
+        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,)),
+        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,)),
+        program_case("shared", lines=[*values(1), ("*", 0, 0)], backward=(1,)),
+        program_case("shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,)),
+        program_case("waits", lines=diamond, backward=(len(diamond) - 1,)),
+        program_case("waits", lines=late, backward=(7,)),
+        program_case("waits", lines=early, backward=(6,)),
+        program_case("again", lines=mixed, backward=(4, 3, 4)),
+        program_case("again", lines=neuron, backward=(8, 8, 8)),
         chain_case(number(0.3, 0.9), number(), 10_000),
-    ]  # fmt: skip
+    ]
 
 
 def _data(value):
@@ -124,11 +120,7 @@ class _NumberedValue:
         edges = self._edges(other, _data(other), self.data)
         return type(self)(self.data * _data(other), edges)
 
-    def __radd__(self, other):
-        return self + other
-
-    def __rmul__(self, other):
-        return self * other
+    __radd__, __rmul__ = __add__, __mul__
 
     def tanh(self):
         e = math.exp(2 * self.data)
@@ -256,8 +248,8 @@ class _ClosureValue:
         self._pass_on = lambda: None
 
     def __add__(self, other):
-        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
-        out = _ClosureValue(self.data + other.data, (self, other))
+        other = other if isinstance(other, _ClosureValue) else type(self)(other)
+        out = type(self)(self.data + other.data, (self, other))
 
         def pass_on():
             self._fresh += out._fresh
@@ -267,8 +259,8 @@ class _ClosureValue:
         return out
 
     def __mul__(self, other):
-        other = other if isinstance(other, _ClosureValue) else _ClosureValue(other)
-        out = _ClosureValue(self.data * other.data, (self, other))
+        other = other if isinstance(other, _ClosureValue) else type(self)(other)
+        out = type(self)(self.data * other.data, (self, other))
 
         def pass_on():
             self._fresh += other.data * out._fresh
@@ -277,15 +269,11 @@ class _ClosureValue:
         out._pass_on = pass_on
         return out
 
-    def __radd__(self, other):
-        return self + other
-
-    def __rmul__(self, other):
-        return self * other
+    __radd__, __rmul__ = __add__, __mul__
 
     def tanh(self):
         t = math.tanh(self.data)
-        out = _ClosureValue(t, (self,))
+        out = type(self)(t, (self,))
 
         def pass_on():
             self._fresh += (1 - t**2) * out._fresh
@@ -349,46 +337,10 @@ class _TapeValue:
                     flow[source.place] += slope * flow[node.place]
 
 
-class _MicroValue:
+class _MicroValue(_ClosureValue):
     """The famous hundred lines: a recursive sort, and gradients that travel through ``.grad``."""
 
-    def __init__(self, data, children=()):
-        self.data, self.grad, self.children = float(data), 0.0, children
-        self.push = lambda: None
-
-    def __add__(self, other):
-        other = other if isinstance(other, _MicroValue) else _MicroValue(other)
-        out = _MicroValue(self.data + other.data, (self, other))
-
-        def push():
-            self.grad += out.grad
-            other.grad += out.grad
-
-        out.push = push
-        return out
-
-    def __mul__(self, other):
-        other = other if isinstance(other, _MicroValue) else _MicroValue(other)
-        out = _MicroValue(self.data * other.data, (self, other))
-
-        def push():
-            self.grad += other.data * out.grad
-            other.grad += self.data * out.grad
-
-        out.push = push
-        return out
-
-    __radd__, __rmul__ = __add__, __mul__
-
-    def tanh(self):
-        t = math.tanh(self.data)
-        out = _MicroValue(t, (self,))
-
-        def push():
-            self.grad += (1 - t**2) * out.grad
-
-        out.push = push
-        return out
+    _fresh = property(lambda self: self.grad, lambda self, number: setattr(self, "grad", number))
 
     def backward(self):
         order, seen = [], set()
@@ -396,14 +348,14 @@ class _MicroValue:
         def visit(node):
             if node not in seen:
                 seen.add(node)
-                for child in node.children:
-                    visit(child)
+                for parent in node._inputs:
+                    visit(parent)
                 order.append(node)
 
         visit(self)
         self.grad = 1.0
         for node in reversed(order):
-            node.push()
+            node._pass_on()
 
 
 class _ChainSafeMicroValue(_NumberedValue):
@@ -419,20 +371,22 @@ class _ChainSafeMicroValue(_NumberedValue):
 class _OldestFirstValue(_NumberedValue):
     """Walks in the order in which the values were made."""
 
+    walk = _NumberedValue.by_age
+
     def backward(self):
-        found = self.by_age()
-        flow = dict.fromkeys(found, 0.0)
+        order = self.walk()
+        flow = dict.fromkeys(order, 0.0)
         flow[self] = 1.0
-        for node in found:
+        for node in order:
             node.grad += flow[node]
             for parent, slope in node.edges:
                 flow[parent] += slope * flow[node]
 
 
-class _RecursiveValue(_NumberedValue):
+class _RecursiveValue(_OldestFirstValue):
     """Right, but every operation is a call inside a call."""
 
-    def backward(self):
+    def walk(self):
         order, seen = [], set()
 
         def visit(node):
@@ -443,12 +397,7 @@ class _RecursiveValue(_NumberedValue):
                 order.append(node)
 
         visit(self)
-        flow = dict.fromkeys(order, 0.0)
-        flow[self] = 1.0
-        for node in reversed(order):
-            node.grad += flow[node]
-            for parent, slope in node.edges:
-                flow[parent] += slope * flow[node]
+        return order[::-1]
 
 
 class _SharedData(_NumberedValue):
@@ -463,14 +412,6 @@ class _SharedData(_NumberedValue):
     @data.setter
     def data(self, number):
         _SharedData.shared = number
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("data", "gains", "rounds", "with_numbers")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 def _operations(case: Case) -> set[str]:

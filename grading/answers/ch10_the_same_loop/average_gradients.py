@@ -1,6 +1,7 @@
 """``average_gradients``, secret half."""
 
 import functools
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,15 +15,14 @@ from grading.answers.model import Answer, wrong
 
 GRADIENTS = "[p.grad for p in replicas if p.grad is not None]"
 IF_ANY = "        if gradients:\n"
-MEAN = "sum(gradients) / len(replicas)"
 WRITE = "            for p in replicas:\n                p.grad = mean.clone()\n"
 OUTER = "    for replicas in zip(*(model.parameters() for model in models)):\n"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("gradients", "parameters"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, shapes=((3, 2), (2,), (4,)), replicas=3, **settings):
-        return replicas_case(generator, *asks, shapes=shapes, replicas=replicas, **settings)
-
+    case = partial(replicas_case, generator, shapes=((3, 2), (2,), (4,)), replicas=3)
     many = size(generator, 4, 6)
     return [
         case("together", "mean", "own"),
@@ -116,14 +116,6 @@ def _through_numpy(models):
                 mean = np.sum(arrays, axis=0) / len(models)
         for p in replicas:
             p.grad = torch.tensor(mean, dtype=p.dtype)
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("gradients", "parameters")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 def _fails_where_nobody_has_one(case: Case, got: Observation) -> bool:

@@ -1,6 +1,7 @@
 """``causal_attention``, secret half. Long because it has 40 named mistakes."""
 
 import math
+from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -11,9 +12,9 @@ from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
-SCORES = "q @ k.transpose(-2, -1) / math.sqrt(width)"
-LATER = "torch.ones(time, time, dtype=torch.bool).triu(diagonal=1)"
 WEIGHTS = 'scores.masked_fill(later, float("-inf")).softmax(dim=-1)'
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("result", "shares"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -112,14 +113,6 @@ def _key_by_key(q, k, v):
         highest, total = new, total * shrink + power
         result = result * shrink + power * v[:, :, s, None]
     return result / total
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("result", "shares")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 ANSWER = Answer(

@@ -2,6 +2,7 @@
 
 import copy
 from collections import deque
+from functools import partial
 
 import torch
 
@@ -15,14 +16,12 @@ SEEN = "tokens[:, -context:]"
 APPEND = "            tokens = torch.cat([tokens, most_likely], dim=1)\n"
 RETURN = "    return tokens\n"
 LOOP = "        for _ in range(n_new):\n"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("returned", "shown"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, rows=3, start=3, n_new=5, context=20, **settings):
-        return generation_case(
-            generator, *asks, rows=rows, start=start, n_new=n_new, context=context, **settings
-        )
-
+    case = partial(generation_case, generator, rows=3, start=3, n_new=5, context=20)
     return [
         case("tokens", "whole", n_new=size(generator, 4, 7), vocabulary=9),
         case("tokens", rows=1, start=1, n_new=size(generator, 3, 5), vocabulary=12),
@@ -114,14 +113,6 @@ def _on_a_copy(model, tokens, n_new, context):
         columns.append(twin(torch.stack([*window], dim=1)).softmax(-1)[:, -1].argmax(-1))
         window.append(columns[-1])
     return torch.vstack(columns).T
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("returned", "shown")
-
-
-def _mistake(name, solution, sentence, recognise=None):
-    return wrong(name, solution, sentence, also=RAW, recognise=recognise)
 
 
 ANSWER = Answer(

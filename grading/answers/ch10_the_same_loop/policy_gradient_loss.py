@@ -7,19 +7,19 @@ import torch
 from torch.distributions.utils import broadcast_all
 
 from course_lib.exercises.ch10_the_same_loop.policy_gradient_loss import policy_case
-from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.model import Case
 from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 ADVANTAGES = "rewards if baseline is None else rewards - baseline"
 LOSS = "-(log_probs * advantages.detach()).mean()"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("loss", "gradient"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, n, **settings):
-        return policy_case(generator, *asks, n=n, **settings)
-
+    case = partial(policy_case, generator)
     return [
         case("value", "learns", n=size(generator, 5, 9)),
         case("value", "learns", n=size(generator, 11, 16), baseline="None"),
@@ -80,20 +80,6 @@ def _with_vmap(log_probs, rewards, baseline=None):
         usual = torch.zeros_like(rewards) + (0 if baseline is None else baseline)
     terms = torch.vmap(lambda p, r, b: p * (b - r))(log_probs, rewards.data, usual.clone())
     return functools.reduce(torch.add, terms.unbind()) / len(terms)
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("loss", "gradient")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
-
-
-def _raises(kind: str, with_baseline: bool, case: Case, got: Observation) -> bool:
-    """Whether it raises an error of this kind in the cases with a baseline, or in those without."""
-    asked = (case["baseline"] is not None) == with_baseline
-    return (got.error is not None and got.error.type == kind) == asked
 
 
 ANSWER = Answer(
@@ -266,7 +252,10 @@ ANSWER = Answer(
             edit(ADVANTAGES, "rewards - baseline"),
             "Without a baseline your code raises a TypeError, because it computes with None. Test "
             "`baseline is None` first, and take the rewards as they are.",
-            recognise=partial(_raises, "TypeError", False),
+            recognise=lambda case, got: (
+                (got.error is not None and got.error.type == "TypeError")
+                == (case["baseline"] is None)
+            ),
         ),
         wrong(
             "error without a baseline",

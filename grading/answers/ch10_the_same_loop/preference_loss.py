@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+from functools import partial
 
 import torch
 from torch.nn import functional as F
@@ -20,11 +21,12 @@ from grading.answers.model import Answer, wrong
 
 DIFFERENCE = "chosen - rejected - margin"
 LOSS = f"-torch.nn.functional.logsigmoid({DIFFERENCE}).mean()"
+#: A solution that is named after a known mistake has to have these in common with it.
+_mistake = partial(wrong, also=("loss", "gradients"))
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def case(*asks, n, **settings):
-        return drawn_case(generator, *asks, n=n, **settings)
+    case = partial(drawn_case, generator)
 
     def far(n, dtype=torch.float64):
         """A few pairs far apart, in both directions, and a few close ones."""
@@ -88,14 +90,6 @@ def _with_reduce(chosen, rejected, margin=0.0):
 
     costs = map(cost, zip(chosen, rejected, strict=True))
     return functools.reduce(operator.add, costs) / chosen.numel()
-
-
-#: What every known mistake has to have in common with a solution that is named after it.
-RAW = ("loss", "gradients")
-
-
-def _mistake(name, solution, sentence):
-    return wrong(name, solution, sentence, also=RAW)
 
 
 def _is_off(case: Case, got: Observation) -> bool:

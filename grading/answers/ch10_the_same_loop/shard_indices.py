@@ -21,6 +21,7 @@ SHARE = "n // world_size if drop_last else math.ceil(n / world_size)"
 FILL = "    order += order  # as much of it again as is needed\n"
 _SEED = "Any seed that depends on both will do."
 RETURN = "order[rank : share * world_size : world_size]"
+BLOCK = "order[rank * share : (rank + 1) * share]"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -47,17 +48,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("dropped", n=9, world_size=8, drop_last=True),
         case("dropped", n=threes, world_size=3, drop_last=True),
     ]
-
-
-def _in_blocks(n, rank, world_size, epoch, seed, drop_last=False):
-    generator = torch.Generator()
-    generator.manual_seed(hash((seed, epoch)) % 2**31)
-    order = torch.randperm(n, generator=generator)
-    share = n // world_size
-    if n % world_size and not drop_last:
-        share += 1
-        order = torch.cat([order, order])
-    return order[rank * share : (rank + 1) * share].tolist()
 
 
 def _with_modulo(n, rank, world_size, epoch, seed, drop_last=False):
@@ -98,12 +88,8 @@ def _like_distributed_sampler(n, rank, world_size, epoch, seed, drop_last=False)
 
 
 def _asks_torch(n, rank, world_size, epoch, seed, drop_last=False):
-    class Sized:
-        def __len__(self):
-            return n
-
     sampler = torch.utils.data.DistributedSampler(
-        Sized(), num_replicas=world_size, rank=rank, seed=seed, drop_last=drop_last
+        range(n), num_replicas=world_size, rank=rank, seed=seed, drop_last=drop_last
     )
     sampler.set_epoch(epoch)
     return list(sampler)
@@ -159,7 +145,13 @@ ANSWER = Answer(
         "1000 -> 1001": _SEED,
         "1000 -> 999": _SEED,
     },
-    variants=(_in_blocks, _with_modulo, _with_numpy, _by_digest, _like_distributed_sampler),
+    variants=(
+        edit(SEED, "manual_seed(hash((seed, epoch)) % 2**31)").edit(RETURN, BLOCK),
+        _with_modulo,
+        _with_numpy,
+        _by_digest,
+        _like_distributed_sampler,
+    ),
     misconceptions=(
         wrong(
             "every worker reads everything",
