@@ -1,7 +1,7 @@
 """How soon a learner has the feedback page when ``watch`` is running: from the moment a submission is in the
 exchange folder to the moment its page is there.
 
-Run by ``make bench-watching``; no part of the tests. One submission at a time first, then ``--learners`` of
+Run by ``make bench-watching``; no part of the tests. ``--alone`` submissions one at a time first, then ``--learners`` of
 them spread over ``--seconds``. Honest submissions, in a fresh course directory.
 """
 
@@ -21,11 +21,9 @@ from pathlib import Path
 from nbgrader.utils import notebook_hash
 
 from benchmarks.grading import make_class
-from course_lib.chapters import find_chapter
+from course_lib.chapters import Chapter, find_chapter
 from grading.nbgrader.config import COURSE_ID
 from grading.paths import REPOSITORY
-
-ALONE = 5
 
 
 @dataclass
@@ -47,16 +45,18 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--chapter", default="05")
+    parser.add_argument("--alone", type=int, default=5)
     parser.add_argument("--learners", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=60.0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-watch-") as folder:
-        _measure(find_chapter(options.chapter), options.learners, options.seconds, Path(folder))
+        _measure(options, find_chapter(options.chapter), Path(folder))
 
 
-def _measure(chapter, learners: int, seconds: float, folder: Path) -> None:
+def _measure(options: argparse.Namespace, chapter: Chapter, folder: Path) -> None:
+    learners, seconds = options.learners, options.seconds
     course, waiting = folder / "course", folder / "waiting"
-    make_class(chapter, learners + ALONE, course)
+    make_class(chapter, learners + options.alone, course)
     (course / "submitted").rename(waiting)
     (course / "submitted").mkdir()
     subprocess.run(
@@ -74,13 +74,13 @@ def _measure(chapter, learners: int, seconds: float, folder: Path) -> None:
     try:
         watching.stdout.readline()
         alone = []
-        for source in made[:ALONE]:
+        for source in made[: options.alone]:
             one = _hand_in(source / chapter.id, source.name, chapter.id, course)
             while one.waited() is None:
                 time.sleep(0.05)
             alone.append(one.waited())
         begun, together = time.time(), []
-        for number, source in enumerate(made[ALONE:]):
+        for number, source in enumerate(made[options.alone :]):
             time.sleep(max(0.0, begun + number * seconds / learners - time.time()))
             together.append(_hand_in(source / chapter.id, source.name, chapter.id, course))
         while any(one.waited() is None for one in together):

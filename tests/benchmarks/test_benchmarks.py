@@ -104,9 +104,8 @@ def test_judging_beside_another_checkout():
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_watching_one_learner():
-    assert "All 1 pages" in _runs(
-        "watching", "--chapter", "00", "--learners", "1", "--seconds", "1"
-    )
+    sizes = ("--alone", "2", "--learners", "1", "--seconds", "1")
+    assert "All 1 pages" in _runs("watching", "--chapter", "00", *sizes)
 
 
 @pytest.mark.slow
