@@ -13,6 +13,7 @@ from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import a_type, in_short
 from grading.answers.compare import difference, in_own_words
+from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -23,12 +24,9 @@ REMOVE = "        for handle in handles:\n            handle.remove()\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def drawn(low: int, high: int) -> int:
-        return int(torch.randint(low, high, (), generator=generator))
-
     def case(model: str, count: int, training: bool = True) -> Case:
-        sizes = [drawn(2, 6) + 5 * i for i in range(count)]
-        return trace_case(model, sizes, drawn(2, 9), training)
+        sizes = [size(generator, 2, 5) + 5 * i for i in range(count)]
+        return trace_case(model, sizes, size(generator, 2, 8), training)
 
     return [
         case("nested", 4),

@@ -54,10 +54,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _given(case: Case) -> str:
-    return f"with {'large ' if case['large'] else ''}logits of shape {list(case['logits'].shape)}"
-
-
 def _flattens_large_logits(case: Case, got: Observation) -> bool:
     """Right for small logits; for large ones finite, adding up to 1, and not right."""
     if not case["large"] or not _logits_left_alone(case, got):
@@ -198,7 +194,9 @@ def _with_a_slope_of_its_own(logits):
 ANSWER = Answer(
     exercise="softmax",
     cases=_cases,
-    given=_given,
+    given=lambda case: (
+        f"with {'large ' if case['large'] else ''}logits of shape {list(case['logits'].shape)}"
+    ),
     tolerance=(2e-5, 1e-6),
     # float32 holds a log-sum-exp of 2000 to 1.2e-4 only, and what follows from it is that far off.
     tolerances={"returned_for_large": (3e-4, 1e-6)},
