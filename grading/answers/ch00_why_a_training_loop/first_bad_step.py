@@ -179,15 +179,11 @@ def _right_step(case: Case) -> int | None:
     return _one_pass(case["losses"], case["factor"] or 3.0)
 
 
-def _early(trial: Trial) -> bool:
-    """Whether a step is named before the first bad one, or where none is bad."""
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return yours is not None and (right is None or yours < right)
-
-
-def _late(trial: Trial) -> bool:
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return right is not None and (yours is None or yours > right)
+def _late(trial: Trial) -> int:
+    """1 where the first bad step is passed over; -1 where a step before it is named, or where none is bad."""
+    steps = [each["returned"] for each in (trial.expected, trial.got)]
+    right, yours = (math.inf if step is None else step for step in steps)
+    return (yours > right) - (yours < right)
 
 
 ANSWER = Answer(
@@ -423,21 +419,21 @@ ANSWER = Answer(
             edit("min(smallest, loss)", "min(step, loss)"),
             "Where you are wrong, you name a step before the first bad one, or a step of a run that has no bad "
             "step. A finite loss is good if it is at most factor times the smallest one before it.",
-            lambda wrong, trials: not any(map(_late, trials)),
+            lambda wrong, trials: 1 not in map(_late, trials),
         ),
         Symptom(
             "bad steps passed over",
             edit(LIMIT, f"{LIMIT} + 1"),
             "Where you are wrong, you pass over the first bad step. A step is bad whose loss is not finite, "
             "or is larger than factor times the smallest one before it.",
-            lambda wrong, trials: not any(map(_early, trials)),
+            lambda wrong, trials: -1 not in map(_late, trials),
         ),
         Symptom(
             "good and bad steps confused",
             edit(LIMIT, "factor + step"),
             "In some runs you take a good step for a bad one, in others you pass over a bad one. Print each "
             "loss, the limit that you compare it with, and factor times the smallest loss so far.",
-            lambda wrong, trials: any(map(_early, trials)) and any(map(_late, trials)),
+            lambda wrong, trials: {1, -1} <= {*map(_late, trials)},
         ),
     ),
 )

@@ -129,9 +129,6 @@ def _gradient_problem(case: Case, expected: Observation, got: Observation) -> st
     return problem and Difference(f"in the gradient {problem}")
 
 
-# Right, written differently.
-
-
 def _with_gather(logits, targets):
     top = logits.max(dim=1, keepdim=True).values
     shifted = logits - top

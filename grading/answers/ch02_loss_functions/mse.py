@@ -38,9 +38,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-# Right, written differently.
-
-
 class _ShapeMismatch(ValueError):
     pass
 

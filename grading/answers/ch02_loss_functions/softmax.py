@@ -105,9 +105,6 @@ def _sum_lost_its_dimension(case: Case, got: Observation) -> bool:
     return got.error is not None and "must match the size" in got.error.message
 
 
-# Right, written differently.
-
-
 def _subtract_logsumexp(logits):
     return (logits - logits.logsumexp(-1, keepdim=True)).exp()
 
