@@ -56,7 +56,8 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
         same = isinstance(got, Foreign) and got.type_name == expected.type_name
         return None if same else _values(expected, got)
     if type(expected) is not type(got):
-        return _values(expected, got, typed=_is_number(expected) and _is_number(got))
+        numbers = isinstance(expected, int | float) and isinstance(got, int | float)
+        return _values(expected, got, typed=numbers)
     if isinstance(expected, float):
         return None if close(expected, got, rtol, atol) else _values(expected, got)
     if isinstance(expected, list | tuple):
@@ -83,7 +84,8 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     if got.shape != expected.shape:
         return f"expected {_shape(expected)}, yours has {_shape(got)}"
     if got.dtype != expected.dtype:
-        return f"expected dtype {_dtype(expected)}, yours has {_dtype(got)}"
+        right, wrong = (str(each.dtype).removeprefix("torch.") for each in (expected, got))
+        return f"expected dtype {right}, yours has {wrong}"
     if got.requires_grad != expected.requires_grad:
         # Nothing else is known of the graph of a tensor that came from elsewhere. A new tensor that asks
         # for a gradient of its own has it too, so nothing is said about the graph that it may be part of.
@@ -145,10 +147,6 @@ def _values(expected: Any, got: Any, typed: bool = False) -> str:
     return f"expected {_shown(expected, typed)}, yours is {_shown(got, typed)}"
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
-
-
 def _is_short(value: Any) -> bool:
     """Can it be shown whole? A few plain values."""
     return (
@@ -176,7 +174,3 @@ def _shown(value: Any, typed: bool = False) -> str:
 
 def _shape(tensor: torch.Tensor) -> str:
     return f"shape {list(tensor.shape)}"
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
