@@ -2,13 +2,13 @@
 where finite is due, no broadcasting, no missing part. Called by the judge and by answer keys."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import Foreign, a_type
+from grading.answers.model import Comparison
 
 #: Lists and tuples of so many plain values are shown whole.
 _SHORT = 4
@@ -32,10 +32,8 @@ def difference(expected: Any, got: Any, rtol: float, atol: float) -> Difference 
 
 
 def in_own_words(
-    words: Callable[[Case, Observation, Observation], str | None],
-    *fields: str,
-    tolerance: tuple[float, float] = (1e-5, 1e-7),
-) -> Callable[[Case, Observation, Observation], str | None]:
+    words: Comparison, *fields: str, tolerance: tuple[float, float] = (1e-5, 1e-7)
+) -> Comparison:
     """A comparison of ``fields``, as it is made without one, that says ``words(case, expected, got)``
     where they differ; where that is None, the difference itself, for which the judge finds words."""
 
@@ -58,7 +56,8 @@ def _difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None
         same = isinstance(got, Foreign) and got.type_name == expected.type_name
         return None if same else _values(expected, got)
     if type(expected) is not type(got):
-        return _values(expected, got, typed=_is_number(expected) and _is_number(got))
+        numbers = isinstance(expected, int | float) and isinstance(got, int | float)
+        return _values(expected, got, typed=numbers)
     if isinstance(expected, float):
         return None if close(expected, got, rtol, atol) else _values(expected, got)
     if isinstance(expected, list | tuple):
@@ -85,9 +84,20 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     if got.shape != expected.shape:
         return f"expected {_shape(expected)}, yours has {_shape(got)}"
     if got.dtype != expected.dtype:
-        return f"expected dtype {_dtype(expected)}, yours has {_dtype(got)}"
+        right, wrong = (str(each.dtype).removeprefix("torch.") for each in (expected, got))
+        return f"expected dtype {right}, yours has {wrong}"
     if got.requires_grad != expected.requires_grad:
-        return _graph_difference(expected)
+        # Nothing else is known of the graph of a tensor that came from elsewhere. A new tensor that asks
+        # for a gradient of its own has it too, so nothing is said about the graph that it may be part of.
+        if expected.requires_grad:
+            return (
+                "the result is cut off from the graph: it has requires_grad False, "
+                "so nothing can be trained with it"
+            )
+        return (
+            "expected a result with requires_grad False, since nothing here needs a gradient; "
+            "yours has requires_grad True"
+        )
     a, b = expected.detach(), got.detach()
     if a.is_floating_point():
         equal = torch.isclose(b.double(), a.double(), rtol, atol, equal_nan=True)
@@ -103,20 +113,6 @@ def _tensor_difference(expected: torch.Tensor, got: Any, rtol: float, atol: floa
     return f"{bad} of {a.numel()} numbers are off; the first of them should be {right}, yours is {wrong}"
 
 
-def _graph_difference(expected: torch.Tensor) -> str:
-    """Only ``requires_grad`` is known of a tensor that came from elsewhere. A new tensor that asks
-    for a gradient of its own has it too, so nothing is said about the graph that it may be part of."""
-    if expected.requires_grad:
-        return (
-            "the result is cut off from the graph: it has requires_grad False, "
-            "so nothing can be trained with it"
-        )
-    return (
-        "expected a result with requires_grad False, since nothing here needs a gradient; "
-        "yours has requires_grad True"
-    )
-
-
 def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> str | None:
     if len(expected) != len(got):
         if _is_short(expected) and _is_short(got):
@@ -124,40 +120,31 @@ def _sequence_difference(expected: Any, got: Any, rtol: float, atol: float) -> s
         values = "1 value" if len(expected) == 1 else f"{len(expected)} values"
         return f"expected {values}, yours has {len(got) or 'none'}"
     for number, (a, b) in enumerate(zip(expected, got, strict=True), 1):
-        problem = _difference(a, b, rtol, atol)
-        if problem:
+        if problem := _difference(a, b, rtol, atol):
             if _is_short(expected) and _is_short(got):
                 return _values(expected, got)
+            if len(expected) == 1:
+                return problem
             kind = "tensor" if isinstance(a, torch.Tensor) else "number"
-            place = f"{kind} {number} of {len(expected)}: "
-            return problem if len(expected) == 1 else f"{place}{problem}"
+            return f"{kind} {number} of {len(expected)}: {problem}"
     return None
 
 
 def _dict_difference(expected: dict, got: dict, rtol: float, atol: float) -> str | None:
-    missing = [key for key in expected if key not in got]
-    if missing:
-        return f"{_key(missing[0])} is missing"
-    extra = [key for key in got if key not in expected]
-    if extra:
-        return f"{_key(extra[0])} is not asked for"
+    for key in expected:
+        if key not in got:
+            return f"{key!r:.60} is missing"
+    for key in got:
+        if key not in expected:
+            return f"{key!r:.60} is not asked for"
     for key, value in expected.items():
-        problem = _difference(value, got[key], rtol, atol)
-        if problem:
-            return f"{_key(key)}: {problem}"
+        if problem := _difference(value, got[key], rtol, atol):
+            return f"{key!r:.60}: {problem}"
     return None
-
-
-def _key(key: Any) -> str:
-    return repr(key)[:60]
 
 
 def _values(expected: Any, got: Any, typed: bool = False) -> str:
     return f"expected {_shown(expected, typed)}, yours is {_shown(got, typed)}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, bool | int | float)
 
 
 def _is_short(value: Any) -> bool:
@@ -187,7 +174,3 @@ def _shown(value: Any, typed: bool = False) -> str:
 
 def _shape(tensor: torch.Tensor) -> str:
     return f"shape {list(tensor.shape)}"
-
-
-def _dtype(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case
+from course_lib.exercises.ch00_why_a_training_loop.first_bad_step import losses_case as case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import a_type, in_short
 from grading.answers.edit import edit
@@ -33,12 +33,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         """Falls all the way, and so little that nothing but what is not finite is bad, whatever it is
         compared with."""
         return [1.5 * 0.98**i * uniform(0.99, 1.0) for i in range(n)]
-
-    case = losses_case
-
-    def one_infinite(n: int) -> Case:
-        """A leap, too: whoever looks for either finds it."""
-        return case([*calm(n), math.inf], uniform(2.5, 3.5), asks=("finite", "clean"))
 
     leap = falling(9)
     leap += [min(leap) * 3.3, min(leap) * 9, min(leap) * 30]  # only the first one counts
@@ -65,8 +59,8 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case([7e8, 6e8, uniform(2e9, 3e9), 1.0]),
         case(steep),
         case(nan_first, factor=3.0),
-        one_infinite(4),
-        one_infinite(6),
+        # A leap, too: whoever looks for either finds it.
+        *(case([*calm(n), math.inf], uniform(2.5, 3.5), asks=("finite", "clean")) for n in (4, 6)),
         case([math.nan, *calm(4)], factor=3.0),
         case([math.inf, *calm(6)], factor=3.0),
         case(at_the_factor, factor=4.0),
@@ -181,25 +175,15 @@ def _is_another_number(case: Case, got: Observation) -> bool:
     return got["number"] == step and type(returned) is not int
 
 
-def _changes_the_list(case: Case, got: Observation) -> bool:
-    """The right steps, from a list that is another one afterwards."""
-    right = got.error is None and got["returned"] == _right_step(case)
-    return right and got["losses_left_alone"] is False
-
-
 def _right_step(case: Case) -> int | None:
     return _one_pass(case["losses"], case["factor"] or 3.0)
 
 
-def _early(trial: Trial) -> bool:
-    """Whether a step is named before the first bad one, or where none is bad."""
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return yours is not None and (right is None or yours < right)
-
-
-def _late(trial: Trial) -> bool:
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return right is not None and (yours is None or yours > right)
+def _late(trial: Trial) -> int:
+    """1 where the first bad step is passed over; -1 where a step before it is named, or where none is bad."""
+    steps = [each["returned"] for each in (trial.expected, trial.got)]
+    right, yours = (math.inf if step is None else step for step in steps)
+    return (yours > right) - (yours < right)
 
 
 ANSWER = Answer(
@@ -357,7 +341,11 @@ ANSWER = Answer(
             edit(LOOP, "for step in range(len(losses)):\n        loss = losses.pop(0)\n"),
             "Your function takes entries out of the list, or writes into it. The list belongs to "
             "the caller: read it, with enumerate(losses), and leave it unchanged.",
-            recognise=_changes_the_list,
+            recognise=lambda case, got: (
+                got.error is None
+                and got["returned"] == _right_step(case)
+                and got["losses_left_alone"] is False
+            ),
         ),
         wrong(
             "step 0 never looked at",
@@ -431,21 +419,21 @@ ANSWER = Answer(
             edit("min(smallest, loss)", "min(step, loss)"),
             "Where you are wrong, you name a step before the first bad one, or a step of a run that has no bad "
             "step. A finite loss is good if it is at most factor times the smallest one before it.",
-            lambda wrong, trials: not any(map(_late, trials)),
+            lambda wrong, trials: 1 not in map(_late, trials),
         ),
         Symptom(
             "bad steps passed over",
             edit(LIMIT, f"{LIMIT} + 1"),
             "Where you are wrong, you pass over the first bad step. A step is bad whose loss is not finite, "
             "or is larger than factor times the smallest one before it.",
-            lambda wrong, trials: not any(map(_early, trials)),
+            lambda wrong, trials: -1 not in map(_late, trials),
         ),
         Symptom(
             "good and bad steps confused",
             edit(LIMIT, "factor + step"),
             "In some runs you take a good step for a bad one, in others you pass over a bad one. Print each "
             "loss, the limit that you compare it with, and factor times the smallest loss so far.",
-            lambda wrong, trials: any(map(_early, trials)) and any(map(_late, trials)),
+            lambda wrong, trials: {1, -1} <= {*map(_late, trials)},
         ),
     ),
 )

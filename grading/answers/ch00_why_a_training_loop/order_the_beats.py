@@ -157,11 +157,7 @@ ANSWER = Answer(
             "a list inside a list",
             edit(LIST, f"[{LIST}]"),
             "Your list has one entry that holds everything. Return a list of four strings.",
-            recognise=lambda case, got: (
-                got.error is None
-                and isinstance(got.get("returned"), list)
-                and len(got["returned"]) == 1
-            ),
+            recognise=lambda case, got: _returns(list)(case, got) and len(got["returned"]) == 1,
         ),
         wrong(
             "loss at the end",

@@ -16,8 +16,7 @@ from grading.answers.model import Answer, Symptom, raises, wrong
 FIRST = "        torch.nn.Linear(in_features, hidden),\n"
 RELU = "        torch.nn.ReLU(),\n"
 LAST = "        torch.nn.Linear(hidden, out_features),\n"
-FIRST_UNBIASED = FIRST.replace("),", ", bias=False),")
-LAST_UNBIASED = LAST.replace("),", ", bias=False),")
+UNBIASED = {layer: layer.replace("),", ", bias=False),") for layer in (FIRST, LAST)}
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -51,10 +50,6 @@ class _OwnWeights(nn.Module):
 
     def forward(self, x):
         return torch.relu(x @ self.W1.T + self.b1) @ self.W2.T + self.b2
-
-
-def _returned(kind: str):
-    return lambda case, got: got.error is None and got.get("type") == kind
 
 
 def _layers_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -200,19 +195,17 @@ ANSWER = Answer(
         ),
         wrong(
             "no bias",
-            edit(FIRST, FIRST_UNBIASED).edit(LAST, LAST_UNBIASED),
+            edit(FIRST, UNBIASED[FIRST]).edit(LAST, UNBIASED[LAST]),
             "bias=False takes away each unit's threshold. Leave it out: nn.Linear has a bias by "
             "default.",
         ),
-        wrong(
-            "no bias",
-            edit(FIRST, FIRST_UNBIASED),
-            "The first layer has bias=False. Leave it out: nn.Linear has a bias by default.",
-        ),
-        wrong(
-            "no bias",
-            edit(LAST, LAST_UNBIASED),
-            "The second layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+        *(
+            wrong(
+                "no bias",
+                edit(layer, UNBIASED[layer]),
+                f"The {place} layer has bias=False. Leave it out: nn.Linear has a bias by default.",
+            )
+            for place, layer in (("first", FIRST), ("second", LAST))
         ),
         wrong(
             "sigmoid at the end",
@@ -286,13 +279,13 @@ ANSWER = Answer(
             "model not returned",
             edit("return torch", "torch"),
             "Your function returns nothing. Make the model, and let its last line be `return model`.",
-            recognise=_returned("None"),
+            recognise=lambda case, got: got.error is None and got.get("type") == "None",
         ),
         wrong(
             "class instead of a model",
             lambda *sizes: _AsAClass,
             "You return the class. Call it with its sizes, and return the model that comes out.",
-            recognise=_returned("a class"),
+            recognise=lambda case, got: got.error is None and got.get("type") == "a class",
         ),
         wrong(
             "list instead of a model",
@@ -308,17 +301,14 @@ ANSWER = Answer(
             "asks for two nn.Linear layers. Writing them from tensors is the next one.",
             also=("weights",),
         ),
-        wrong(
-            "another activation",
-            edit("ReLU()", "Sigmoid()"),
-            "There is a sigmoid between the layers. The exercise asks for a ReLU, which cuts off "
-            "at 0 and leaves the rest alone.",
-        ),
-        wrong(
-            "another activation",
-            edit("ReLU()", "Tanh()"),
-            "There is a tanh between the layers. The exercise asks for a ReLU, which cuts off at 0 "
-            "and leaves the rest alone.",
+        *(
+            wrong(
+                "another activation",
+                edit("ReLU()", f"{name}()"),
+                f"There is a {name.lower()} between the layers. The exercise asks for a ReLU, which "
+                "cuts off at 0 and leaves the rest alone.",
+            )
+            for name in ("Sigmoid", "Tanh")
         ),
         wrong(
             "sizes written down instead of taken",

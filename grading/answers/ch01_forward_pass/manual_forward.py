@@ -10,7 +10,6 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.edit import edit
 from grading.answers.model import Answer, raises, wrong
 
-HIDDEN = "torch.relu(x @ W1.T + b1)"
 LOGITS = "hidden @ W2.T + b2"
 
 
@@ -123,15 +122,12 @@ def _with_a_function_of_its_own(x, W1, b1, W2, b2):
     return out
 
 
-def _given(case: Case) -> str:
-    x, first, second = (list(case[name].shape) for name in ("x", "W1", "W2"))
-    return f"with x {x}, W1 {first} and W2 {second}"
-
-
 ANSWER = Answer(
     exercise="manual_forward",
     cases=_cases,
-    given=_given,
+    given=lambda case: "with x {}, W1 {} and W2 {}".format(
+        *(list(case[name].shape) for name in ("x", "W1", "W2"))
+    ),
     tolerance=(1e-4, 1e-5),
     equivalent={
         "return hidden @ W2.T + b2 -> return torch.as_tensor(hidden @ W2.T + b2)": "It is a tensor."
@@ -179,15 +175,13 @@ ANSWER = Answer(
             edit(" + b1", "").edit(" + b2", ""),
             "Neither b1 nor b2 is added. A linear layer computes x @ W.T + b.",
         ),
-        wrong(
-            "bias dropped",
-            edit(" + b1", ""),
-            "b1 is not added. A linear layer computes x @ W.T + b.",
-        ),
-        wrong(
-            "bias dropped",
-            edit(" + b2", ""),
-            "b2 is not added. A linear layer computes x @ W.T + b.",
+        *(
+            wrong(
+                "bias dropped",
+                edit(f" + {b}", ""),
+                f"{b} is not added. A linear layer computes x @ W.T + b.",
+            )
+            for b in ("b1", "b2")
         ),
         wrong(
             "bias added after the ReLU",
@@ -215,15 +209,13 @@ ANSWER = Answer(
             edit("+ b1", "- b1").edit("+ b2", "- b2"),
             "You subtract the biases. A linear layer computes x @ W.T + b.",
         ),
-        wrong(
-            "bias subtracted",
-            edit("+ b1", "- b1"),
-            "You subtract b1. A linear layer computes x @ W.T + b.",
-        ),
-        wrong(
-            "bias subtracted",
-            edit("+ b2", "- b2"),
-            "You subtract b2. A linear layer computes x @ W.T + b.",
+        *(
+            wrong(
+                "bias subtracted",
+                edit(f"+ {b}", f"- {b}"),
+                f"You subtract {b}. A linear layer computes x @ W.T + b.",
+            )
+            for b in ("b1", "b2")
         ),
         wrong(
             "examples left in columns",
@@ -270,7 +262,7 @@ ANSWER = Answer(
         wrong(
             "computed in NumPy",
             edit(
-                f"    hidden = {HIDDEN}",
+                "    hidden = torch.relu(x @ W1.T + b1)",
                 """\
     x, W1, b1, W2, b2 = (tensor.numpy() for tensor in (x, W1, b1, W2, b2))
     hidden = (x @ W1.T + b1).clip(0)""",

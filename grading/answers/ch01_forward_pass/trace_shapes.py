@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import functools
-from collections.abc import Sequence
 from unittest import mock
 
 import torch
@@ -13,6 +12,7 @@ from course_lib.exercises.ch01_forward_pass.trace_shapes import trace_case
 from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.checking.wire import a_type, in_short
 from grading.answers.compare import difference, in_own_words
+from grading.answers.draw import size
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -23,12 +23,9 @@ REMOVE = "        for handle in handles:\n            handle.remove()\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def drawn(low: int, high: int) -> int:
-        return int(torch.randint(low, high, (), generator=generator))
-
     def case(model: str, count: int, training: bool = True) -> Case:
-        sizes = [drawn(2, 6) + 5 * i for i in range(count)]
-        return trace_case(model, sizes, drawn(2, 9), training)
+        sizes = [size(generator, 2, 5) + 5 * i for i in range(count)]
+        return trace_case(model, sizes, size(generator, 2, 8), training)
 
     return [
         case("nested", 4),
@@ -83,15 +80,15 @@ def _in_words(value: object) -> str:
     return in_short(value)
 
 
-def _stays_empty(trials: Sequence[Trial]) -> bool:
+def _stays_empty(trial: Trial) -> bool:
     """The model runs, and yet nothing is listed; a single layer may be an exception."""
-    containers = [trial.got for trial in trials if trial.case["model"] != "leaf"]
-    return all(got["trace"] == [] and got["older_hook_ran_inside"] > 0 for got in containers)
+    got, excepted = trial.got, trial.case["model"] == "leaf"
+    return excepted or (got["trace"] == [] and got["older_hook_ran_inside"] > 0)
 
 
-def _other_things(trials: Sequence[Trial]) -> bool:
-    lists = [trial.got["trace"] for trial in trials if isinstance(trial.got["trace"], list)]
-    return any(not _is_pair(entry) for trace in lists for entry in trace)
+def _other_things(trial: Trial) -> bool:
+    trace = trial.got["trace"]
+    return isinstance(trace, list) and not all(map(_is_pair, trace))
 
 
 def _is_pair(entry: object) -> bool:
@@ -412,14 +409,14 @@ shapes = dict(trace)
             edit(LEAF, "False"),
             "The model runs, and your list stays empty. Does each leaf get a hook, and does the hook append "
             "to the list that you return?",
-            lambda wrong, trials: _stays_empty(trials),
+            lambda wrong, trials: all(map(_stays_empty, trials)),
         ),
         Symptom(
             "not pairs of a name and a shape",
             edit("append((name", "append((module"),
             'Your list holds something other than pairs of a name and a shape, like ("fc1", (32, 128)): a '
             "string, and a tuple of ints.",
-            lambda wrong, trials: _other_things(trials),
+            lambda wrong, trials: any(map(_other_things, trials)),
         ),
         Symptom(
             "names of other modules",

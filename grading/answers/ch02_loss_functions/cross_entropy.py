@@ -1,6 +1,7 @@
 """``cross_entropy``, secret half. Long: it names many slips in one formula."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -83,33 +84,32 @@ def _loss_is_right(case: Case, got: Observation) -> bool:
     return difference(_true_loss(case), got.get("returned"), 1e-4, 1e-6) is None
 
 
-def _large_loss(got: Observation) -> float:
-    loss = got.get("loss_for_large_logits")
-    return loss.item() if isinstance(loss, Tensor) and loss.numel() == 1 else 0.0
+def _right_but_where_large(shows: Callable[[float, float], bool]):
+    """Recognises a loss that is right for small logits and that ``shows(true, loss)`` for large ones."""
+
+    def recognise(case: Case, got: Observation) -> bool:
+        if case["kind"] != "large":
+            return _loss_is_right(case, got)
+        loss = got.get("loss_for_large_logits")
+        one = isinstance(loss, Tensor) and loss.numel() == 1
+        return shows(_true_loss(case).item(), loss.item() if one else 0.0)
+
+    return recognise
 
 
-def _log_meets_zero(case: Case, got: Observation) -> bool:
+def _log_meets_zero(true: float, loss: float) -> bool:
     """Infinite where the target's probability is 0, right where it is not."""
-    if case["kind"] != "large":
-        return _loss_is_right(case, got)
-    true, loss = _true_loss(case).item(), _large_loss(got)
     return loss == math.inf if true > 50 else math.isclose(loss, true, rel_tol=1e-4, abs_tol=1e-6)
 
 
-def _hidden_by_epsilon(case: Case, got: Observation) -> bool:
+def _hidden_by_epsilon(true: float, loss: float) -> bool:
     """Finite, but capped far below the loss of a confident mistake."""
-    if case["kind"] != "large":
-        return _loss_is_right(case, got)
-    true, loss = _true_loss(case).item(), _large_loss(got)
     if true > 50:
         return 5 < loss < true / 2
     return math.isclose(loss, true, rel_tol=1e-3, abs_tol=1e-4)
 
 
-def _loss_overflows(case: Case, got: Observation) -> bool:
-    if case["kind"] != "large":
-        return _loss_is_right(case, got)
-    return not math.isfinite(_large_loss(got))
+_loss_overflows = _right_but_where_large(lambda true, loss: not math.isfinite(loss))
 
 
 def _gradient_problem(case: Case, expected: Observation, got: Observation) -> str | None:
@@ -127,9 +127,6 @@ def _gradient_problem(case: Case, expected: Observation, got: Observation) -> st
         return Difference("no gradient reaches the logits")
     problem = difference(expected[name], got.get(name), 1e-2, 1e-3)
     return problem and Difference(f"in the gradient {problem}")
-
-
-# Right, written differently.
 
 
 def _with_gather(logits, targets):
@@ -249,7 +246,7 @@ ANSWER = Answer(
             edit(LOG_P, "torch.softmax(logits, dim=1).log()"),
             "You take the log of a probability. For a confident mistake it becomes exactly 0, and "
             "-log(0) is inf. Stay in logarithms: logit minus log-sum-exp.",
-            recognise=_log_meets_zero,
+            recognise=_right_but_where_large(_log_meets_zero),
         ),
         wrong(
             "log of zero hidden by an epsilon",
@@ -257,7 +254,7 @@ ANSWER = Answer(
             "The small number inside the log keeps inf away, but caps the loss: a confident "
             "mistake costs about 20 instead of its real cost, and for that example no gradient is left. "
             "Use logit minus log-sum-exp.",
-            recognise=_hidden_by_epsilon,
+            recognise=_right_but_where_large(_hidden_by_epsilon),
         ),
         wrong(
             "naive overflow",
@@ -335,17 +332,14 @@ ANSWER = Answer(
             "You square the distance to 1. Cross-entropy is minus the log of the right class's "
             "probability, which grows without limit for a confident mistake.",
         ),
-        wrong(
-            "another logarithm",
-            edit(".mean()", ".mean() / 2.302585092994046"),
-            "Your logarithm is in base 10. The unit here is the nat: torch.log and logsumexp use "
-            "the natural logarithm.",
-        ),
-        wrong(
-            "another logarithm",
-            edit(".mean()", ".mean() / 0.6931471805599453"),
-            "Your logarithm is in base 2. The unit here is the nat: torch.log and logsumexp use "
-            "the natural logarithm.",
+        *(
+            wrong(
+                "another logarithm",
+                edit(".mean()", f".mean() / {math.log(base)}"),
+                f"Your logarithm is in base {base}. The unit here is the nat: torch.log and logsumexp "
+                "use the natural logarithm.",
+            )
+            for base in (10, 2)
         ),
         wrong(
             "largest probability instead of the target's",

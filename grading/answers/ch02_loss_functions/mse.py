@@ -38,9 +38,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-# Right, written differently.
-
-
 class _ShapeMismatch(ValueError):
     pass
 
@@ -241,15 +238,13 @@ ANSWER = Answer(
             edit("- target)", "+ target)"),
             "You add the target to the prediction. An error is their difference.",
         ),
-        wrong(
-            "no difference taken",
-            edit("(prediction - target)", "prediction"),
-            "You square the prediction itself, and the target plays no part. Square the difference.",
-        ),
-        wrong(
-            "no difference taken",
-            edit("(prediction - target)", "target"),
-            "You square the target itself, and the prediction plays no part. Square the difference.",
+        *(
+            wrong(
+                "no difference taken",
+                edit("(prediction - target)", one),
+                f"You square the {one} itself, and the {other} plays no part. Square the difference.",
+            )
+            for one, other in (("prediction", "target"), ("target", "prediction"))
         ),
         wrong(
             "sum",
