@@ -5,6 +5,7 @@ import itertools
 import math
 import statistics
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import torch
 
 from course_lib.exercises.ch03_backward_pass.first_explosion import history_case, in_words
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -20,7 +22,6 @@ BEFORE = "norms[:t]"
 FINITE = " if math.isfinite(norm)"
 MEDIAN = "statistics.median(norm for norm in norms[:t] if math.isfinite(norm))"
 EXPLODES = "not math.isfinite(norms[t])"
-SILENT = " or (median == 0 and norms[t] > 0)"
 WORST = "max(ratios, key=ratios.get)"
 NOTHING = "    return None\n"
 
@@ -38,15 +39,12 @@ class _Run:
         self.names = [_LAYERS[i] for i in order]
         self.levels = [10 ** (2 * self.uniform() - 1) for _ in order]
         self.history = {
-            name: [level * math.exp(jitter * self.normal()) for _ in range(steps)]
+            name: [level * math.exp(jitter * normal(generator, 1).item()) for _ in range(steps)]
             for name, level in zip(self.names, self.levels, strict=True)
         }
 
     def uniform(self) -> float:
         return torch.rand((), generator=self.generator, dtype=torch.float64).item()
-
-    def normal(self) -> float:
-        return torch.randn((), generator=self.generator, dtype=torch.float64).item()
 
     def grow(self, layer: int, step: int, factor: float) -> "_Run":
         """Put one norm at ``factor`` times the layer's level, with a few percent of noise: how far it lies
@@ -65,9 +63,8 @@ class _Run:
     def start(self, layer: int, *shape: float, shuffled: bool = True) -> "_Run":
         """The first norms of a layer, as multiples of its level, in a random order if ``shuffled``."""
         n = len(shape)
-        for step, i in enumerate(
-            torch.randperm(n, generator=self.generator) if shuffled else range(n)
-        ):
+        order = torch.randperm(n, generator=self.generator) if shuffled else range(n)
+        for step, i in enumerate(order):
             self.put(layer, self.levels[layer] * shape[i] * (1 + 0.02 * self.uniform()), step)
         return self
 
@@ -76,9 +73,7 @@ class _Run:
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def run(steps: int, **settings) -> _Run:
-        return _Run(generator, steps, **settings)
-
+    run = partial(_Run, generator)
     nan, inf = math.nan, math.inf
     tail = run(24).grow(0, 9, 40)
     for step in range(10, 24):  # the weights are wrecked: the norms never come down again
@@ -421,10 +416,7 @@ ANSWER = Answer(
         ),
         wrong(
             "one median for all layers",
-            edit(
-                MEDIAN,
-                "statistics.median(n for ns in history.values() for n in ns[:t] if math.isfinite(n))",
-            ),
+            edit(f"for norm in {BEFORE}", "for each in history.values() for norm in each[:t]"),
             "You take one median over all layers. Layers differ in size: compare each with its own "
             "norms.",
         ),
@@ -470,9 +462,7 @@ ANSWER = Answer(
         ),
         wrong(
             "non-finite norms ignored",
-            edit(
-                f"if {EXPLODES} or (", f"if {EXPLODES}:\n                continue\n            if ("
-            ),
+            edit(f"{EXPLODES} or", f"{EXPLODES}:\n                continue\n            if"),
             "You skip norms that are infinite or NaN. They are the worst explosions of all: treat "
             "their ratio as infinite.",
         ),
@@ -536,7 +526,7 @@ ANSWER = Answer(
         ),
         wrong(
             "division by zero",
-            edit(SILENT, ""),
+            edit(" or (median == 0 and norms[t] > 0)", ""),
             "A layer that has been silent so far has a median of 0, and you divide by it. A "
             "positive norm over a zero median counts as an infinite ratio.",
         ),

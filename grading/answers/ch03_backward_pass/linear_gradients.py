@@ -182,17 +182,14 @@ ANSWER = Answer(
             edit("2 * x.T", "2 / x.T"),
             "You divide 2 by the inputs. Multiply each error by 2 and by its input.",
         ),
-        wrong(
-            "factor 3",
-            edit("2 * x.T", "3 * x.T"),
-            "The gradient of w is one and a half times what it should be: the derivative of error "
-            "squared is 2 * error.",
-        ),
-        wrong(
-            "factor 3",
-            edit("2 * error.mean()", "3 * error.mean()"),
-            "The gradient of b is one and a half times what it should be: the derivative of error "
-            "squared is 2 * error.",
+        *(
+            wrong(
+                "factor 3",
+                edit(f"2 * {other}", f"3 * {other}"),
+                f"The gradient of {name} is one and a half times what it should be: the derivative of "
+                "error squared is 2 * error.",
+            )
+            for name, other in (("w", "x.T"), ("b", "error.mean()"))
         ),
         wrong(
             "error squared",

@@ -1,7 +1,4 @@
-"""``numerical_gradient``, secret half.
-
-Long: it names many slips in one formula and in what is put back.
-"""
+"""``numerical_gradient``, secret half. Long: it names many slips in a formula and in what is put back."""
 
 from itertools import product
 
@@ -332,11 +329,7 @@ ANSWER = Answer(
         ),
         wrong(
             "a view kept for the old value",
-            edit(
-                "            saved = w[place].item()\n",
-                "            saved = w[place]\n",
-                of=_in_place_and_put_back,
-            ),
+            edit("w[place].item()", "w[place]", of=_in_place_and_put_back),
             "w[place] is a view: it shows whatever stands there now, so the value that you keep for "
             "later changes with the nudge. Keep the number, w[place].item(), or a clone.",
         ),
