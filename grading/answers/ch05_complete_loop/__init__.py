@@ -8,6 +8,7 @@ from torch import nn
 from course_lib.exercises.support.classifier import build, classifier_case, has_moved
 from course_lib.exercises.support.loop_watch import parameters_of
 from grading.answers.model import QuizKey
+from grading.chapter_text.reference import edited
 
 
 def _prove_step_without_gradients() -> str:
@@ -25,26 +26,17 @@ def _prove_step_without_gradients() -> str:
 
 def _prove_clearing_place() -> str:
     """Train with zero_grad() at each of the four places; exactly one leaves the weights unmoved."""
-    broken = []
-    for letter, order in {"A": "ZFLBS", "B": "FLBZS", "C": "FZLBS", "D": "FLBSZ"}.items():
+    broken, clear = [], "        optimizer.zero_grad()\n"
+    places = {"A": "predictions", "B": "optimizer.step", "C": "loss =", "D": "total_loss"}
+    for letter, place in places.items():
         start = classifier_case(
             torch.Generator().manual_seed(0), n=12, sizes=(3, 4, 2), batch_size=4, lr=0.5
         )
-        model, loader, loss_fn, optimizer = build(start)
-        for x, y in loader:
-            for beat in order:
-                match beat:
-                    case "Z":
-                        optimizer.zero_grad()
-                    case "F":
-                        predictions = model(x)
-                    case "L":
-                        loss = loss_fn(predictions, y)
-                    case "B":
-                        loss.backward()
-                    case "S":
-                        optimizer.step()
-        if not has_moved(start, {"parameters": parameters_of(model)}):
+        parts = build(start)
+        line = f"        {place}"
+        [train_one_epoch] = edited("train_one_epoch", [(clear, ""), (line, clear + line)])
+        train_one_epoch(*parts)
+        if not has_moved(start, {"parameters": parameters_of(parts[0])}):
             broken.append(letter)
     return "".join(broken)
 
