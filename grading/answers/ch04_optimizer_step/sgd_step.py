@@ -29,10 +29,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _torch_sgd(params, lr):
-    torch.optim.SGD(list(params), lr=lr).step()
-
-
 def _needs_a_list(case: Case, got: Observation) -> bool:
     """Works on a list; a tuple may be read, and perhaps not assigned to."""
     message = "" if got.error is None else got.error.message
@@ -110,7 +106,7 @@ def _recursive(params: Iterable[torch.nn.Parameter], lr: float) -> None:
 ANSWER = Answer(
     exercise="sgd_step",
     cases=_cases,
-    oracle=_torch_sgd,
+    oracle=lambda params, lr: torch.optim.SGD(list(params), lr=lr).step(),
     variants=(
         _through_data,
         _decorated,

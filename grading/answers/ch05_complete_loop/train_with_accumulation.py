@@ -13,8 +13,6 @@ from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
-FIRST_CLEAR = "    optimizer.zero_grad()\n    n_batches"
-CLEAR = "            optimizer.zero_grad()\n"
 DUE = "i + 1 == group_start + group_length"
 FORWARD = "        predictions = model(x)\n"
 
@@ -212,7 +210,7 @@ ANSWER = Answer(
         ),
         wrong(
             "leftover gradients counted in",
-            edit(FIRST_CLEAR, "    n_batches"),
+            edit("    optimizer.zero_grad()\n    n_batches", "    n_batches"),
             "Gradients from before the call are still there when the first group starts, and its "
             "step includes them. Clear once before the loop.",
         ),
@@ -230,7 +228,7 @@ ANSWER = Answer(
         ),
         wrong(
             "not cleared between groups",
-            edit(CLEAR, ""),
+            edit("            optimizer.zero_grad()\n", ""),
             "You do not clear between groups, so a group's step includes all earlier groups. "
             "Clear after each step.",
         ),
