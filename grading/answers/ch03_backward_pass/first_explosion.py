@@ -4,6 +4,7 @@ import bisect
 import itertools
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -315,15 +316,12 @@ def _is_a_place(trial: Trial) -> bool:
     return False
 
 
-def _early(trial: Trial) -> bool:
-    """Whether a step is named before the first explosion, or where there is none."""
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return yours is not None and (right is None or yours[0] < right[0])
-
-
-def _late(trial: Trial) -> bool:
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return right is not None and (yours is None or yours[0] > right[0])
+def _lateness(trials: Sequence[Trial]) -> set[int]:
+    """By the cases: whether the step is later than it should be (1), earlier (-1) or right (0); no step
+    is later than all."""
+    pairs = [(t.expected["returned"], t.got["returned"]) for t in trials]
+    steps = [[place[0] if place else math.inf for place in pair] for pair in pairs]
+    return {(yours > right) - (yours < right) for right, yours in steps}
 
 
 ANSWER = Answer(
@@ -544,21 +542,21 @@ ANSWER = Answer(
             edit("> factor * median", "> median"),
             "Where you are wrong, you name a step before the first explosion, or a step of a run that has no "
             "explosion. A finite norm must exceed factor times the median of its own layer, from step 5 on.",
-            lambda wrong, trials: any(map(_early, trials)) and not any(map(_late, trials)),
+            lambda wrong, trials: _lateness(trials) in ({-1}, {-1, 0}),
         ),
         Symptom(
             "explosions passed over",
             edit("> factor * median", "> 2 * factor * median"),
             "Where the step is wrong, you pass over the first explosion. A step counts as soon as one "
             "layer explodes, and a norm that is infinite or NaN is always an explosion.",
-            lambda wrong, trials: any(map(_late, trials)) and not any(map(_early, trials)),
+            lambda wrong, trials: _lateness(trials) in ({1}, {1, 0}),
         ),
         Symptom(
             "calm steps and explosions confused",
             edit("> factor * median", "> t * median"),
             "In some runs you take a calm step for an explosion, in others you pass over one. Print the "
             "norm, the median and the limit that you compare with, for one layer, step by step.",
-            lambda wrong, trials: any(map(_late, trials)),
+            lambda wrong, trials: 1 in _lateness(trials),
         ),
         Symptom(
             "the right step, another layer",

@@ -283,14 +283,14 @@ ANSWER = Answer(
             edit("i - i % accumulate_steps", "i"),
             "You make fewer optimizer steps than there are groups. A group ends after accumulate_steps "
             "batches, or with the loader.",
-            lambda wrong, trials: _more_steps(trials) == {0, -1} or _more_steps(trials) == {-1},
+            lambda wrong, trials: _more_steps(trials) in ({-1}, {-1, 0}),
         ),
         Symptom(
             "too many steps",
             edit(DUE, "True"),
             "You make more optimizer steps than there are groups. A group ends after accumulate_steps "
             "batches, or with the loader.",
-            lambda wrong, trials: _more_steps(trials) == {0, 1} or _more_steps(trials) == {1},
+            lambda wrong, trials: _more_steps(trials) in ({1}, {1, 0}),
         ),
         Symptom(
             "steps at the wrong batches",
