@@ -719,8 +719,8 @@ FAULTS = (
         "test of the tests",
         "a misconception is recognised by the reverse order",
         f"{ANSWERS}/ch05_complete_loop/train_one_epoch.py",
-        """order.find("S") < order.find("B")""",
-        """order.find("S") > order.find("B")""",
+        "^[^B]*S.*B",
+        "^[^S]*B.*S",
     ),
     Fault(
         "quiz keys",

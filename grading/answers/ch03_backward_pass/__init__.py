@@ -36,8 +36,7 @@ def _prove_slope_times_step() -> str:
         return "C"
     if loss_at(-10.0) < loss_at(4 / 3):  # the best w is 4/3
         return "A"
-    optimizer = torch.optim.SGD([w], lr=0.1)
-    optimizer.step()
+    torch.optim.SGD([w], lr=0.1).step()
     if w.item() == 12:
         return "D"
     return "B" if math.isclose(loss_at(2.001) - loss_at(2.0), 0.012, rel_tol=0.01) else ""
@@ -45,11 +44,7 @@ def _prove_slope_times_step() -> str:
 
 def _prove_gradients_add() -> str:
     w = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-
-    def gradient_of(x: float) -> float:
-        return torch.autograd.grad((w * x) ** 2, w)[0].item()
-
-    first, second = gradient_of(2.0), gradient_of(3.0)
+    first, second = (torch.autograd.grad((w * x) ** 2, w)[0].item() for x in (2.0, 3.0))
     try:
         for x in (2.0, 3.0):
             ((w * x) ** 2).backward()

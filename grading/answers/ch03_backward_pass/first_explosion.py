@@ -4,7 +4,9 @@ import bisect
 import itertools
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 
 from course_lib.exercises.ch03_backward_pass.first_explosion import history_case, in_words
 from course_lib.exercises.checking.model import Case, Observation
+from grading.answers.draw import normal
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, wrong
 
@@ -20,7 +23,6 @@ BEFORE = "norms[:t]"
 FINITE = " if math.isfinite(norm)"
 MEDIAN = "statistics.median(norm for norm in norms[:t] if math.isfinite(norm))"
 EXPLODES = "not math.isfinite(norms[t])"
-SILENT = " or (median == 0 and norms[t] > 0)"
 WORST = "max(ratios, key=ratios.get)"
 NOTHING = "    return None\n"
 
@@ -38,15 +40,12 @@ class _Run:
         self.names = [_LAYERS[i] for i in order]
         self.levels = [10 ** (2 * self.uniform() - 1) for _ in order]
         self.history = {
-            name: [level * math.exp(jitter * self.normal()) for _ in range(steps)]
+            name: [level * math.exp(jitter * normal(generator, 1).item()) for _ in range(steps)]
             for name, level in zip(self.names, self.levels, strict=True)
         }
 
     def uniform(self) -> float:
         return torch.rand((), generator=self.generator, dtype=torch.float64).item()
-
-    def normal(self) -> float:
-        return torch.randn((), generator=self.generator, dtype=torch.float64).item()
 
     def grow(self, layer: int, step: int, factor: float) -> "_Run":
         """Put one norm at ``factor`` times the layer's level, with a few percent of noise: how far it lies
@@ -65,9 +64,8 @@ class _Run:
     def start(self, layer: int, *shape: float, shuffled: bool = True) -> "_Run":
         """The first norms of a layer, as multiples of its level, in a random order if ``shuffled``."""
         n = len(shape)
-        for step, i in enumerate(
-            torch.randperm(n, generator=self.generator) if shuffled else range(n)
-        ):
+        order = torch.randperm(n, generator=self.generator) if shuffled else range(n)
+        for step, i in enumerate(order):
             self.put(layer, self.levels[layer] * shape[i] * (1 + 0.02 * self.uniform()), step)
         return self
 
@@ -76,9 +74,7 @@ class _Run:
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def run(steps: int, **settings) -> _Run:
-        return _Run(generator, steps, **settings)
-
+    run = partial(_Run, generator)
     nan, inf = math.nan, math.inf
     tail = run(24).grow(0, 9, 40)
     for step in range(10, 24):  # the weights are wrecked: the norms never come down again
@@ -320,15 +316,12 @@ def _is_a_place(trial: Trial) -> bool:
     return False
 
 
-def _early(trial: Trial) -> bool:
-    """Whether a step is named before the first explosion, or where there is none."""
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return yours is not None and (right is None or yours[0] < right[0])
-
-
-def _late(trial: Trial) -> bool:
-    right, yours = trial.expected["returned"], trial.got["returned"]
-    return right is not None and (yours is None or yours[0] > right[0])
+def _lateness(trials: Sequence[Trial]) -> set[int]:
+    """By the cases: whether the step is later than it should be (1), earlier (-1) or right (0); no step
+    is later than all."""
+    pairs = [(t.expected["returned"], t.got["returned"]) for t in trials]
+    steps = [[place[0] if place else math.inf for place in pair] for pair in pairs]
+    return {(yours > right) - (yours < right) for right, yours in steps}
 
 
 ANSWER = Answer(
@@ -421,10 +414,7 @@ ANSWER = Answer(
         ),
         wrong(
             "one median for all layers",
-            edit(
-                MEDIAN,
-                "statistics.median(n for ns in history.values() for n in ns[:t] if math.isfinite(n))",
-            ),
+            edit(f"for norm in {BEFORE}", "for each in history.values() for norm in each[:t]"),
             "You take one median over all layers. Layers differ in size: compare each with its own "
             "norms.",
         ),
@@ -470,9 +460,7 @@ ANSWER = Answer(
         ),
         wrong(
             "non-finite norms ignored",
-            edit(
-                f"if {EXPLODES} or (", f"if {EXPLODES}:\n                continue\n            if ("
-            ),
+            edit(f"{EXPLODES} or", f"{EXPLODES}:\n                continue\n            if"),
             "You skip norms that are infinite or NaN. They are the worst explosions of all: treat "
             "their ratio as infinite.",
         ),
@@ -536,7 +524,7 @@ ANSWER = Answer(
         ),
         wrong(
             "division by zero",
-            edit(SILENT, ""),
+            edit(" or (median == 0 and norms[t] > 0)", ""),
             "A layer that has been silent so far has a median of 0, and you divide by it. A "
             "positive norm over a zero median counts as an infinite ratio.",
         ),
@@ -554,21 +542,21 @@ ANSWER = Answer(
             edit("> factor * median", "> median"),
             "Where you are wrong, you name a step before the first explosion, or a step of a run that has no "
             "explosion. A finite norm must exceed factor times the median of its own layer, from step 5 on.",
-            lambda wrong, trials: any(map(_early, trials)) and not any(map(_late, trials)),
+            lambda wrong, trials: _lateness(trials) in ({-1}, {-1, 0}),
         ),
         Symptom(
             "explosions passed over",
             edit("> factor * median", "> 2 * factor * median"),
             "Where the step is wrong, you pass over the first explosion. A step counts as soon as one "
             "layer explodes, and a norm that is infinite or NaN is always an explosion.",
-            lambda wrong, trials: any(map(_late, trials)) and not any(map(_early, trials)),
+            lambda wrong, trials: _lateness(trials) in ({1}, {1, 0}),
         ),
         Symptom(
             "calm steps and explosions confused",
             edit("> factor * median", "> t * median"),
             "In some runs you take a calm step for an explosion, in others you pass over one. Print the "
             "norm, the median and the limit that you compare with, for one layer, step by step.",
-            lambda wrong, trials: any(map(_late, trials)),
+            lambda wrong, trials: 1 in _lateness(trials),
         ),
         Symptom(
             "the right step, another layer",

@@ -34,12 +34,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _given(case: Case) -> str:
-    return (
-        f"with a model that {'already had gradients' if case['stale'] else 'had no gradients yet'}"
-    )
-
-
 def _gradient_off(case: Case, expected: Observation, got: Observation) -> str | None:
     """The first parameter whose gradient is another one afterwards."""
     left = got.get("gradients")
@@ -59,11 +53,6 @@ def _norms_problem(case: Case, expected: Observation, got: Observation) -> str |
     if not named:
         return "no key of your dict is the name of a parameter that got a gradient"
     return difference({name: right[name] for name in named}, named, 1e-5, 1e-7)
-
-
-def _none_is_met(case: Case) -> bool:
-    """Whether some parameter has no gradient."""
-    return not all(in_graph(case, name) for name in case["parameters"])
 
 
 def _zeros_where_nothing_came(case: Case, got: Observation) -> bool:
@@ -175,7 +164,9 @@ def _when_they_have_arrived(model, loss):
 ANSWER = Answer(
     exercise="gradient_norms",
     cases=_cases,
-    given=_given,
+    given=lambda case: (
+        f"with a model that {'already had gradients' if case['stale'] else 'had no gradients yet'}"
+    ),
     compare={
         "norms": _norms_problem,
         "gradients": in_own_words(_gradient_off, "gradients"),
@@ -294,7 +285,9 @@ ANSWER = Answer(
             edit(SKIP, ""),
             "A parameter that the loss does not use, or that is frozen, has .grad None, and None "
             "has no norm. Leave such parameters out.",
-            recognise=raises("None", _none_is_met),
+            recognise=raises(
+                "None", lambda case: not all(in_graph(case, name) for name in case["parameters"])
+            ),
         ),
         wrong(
             "tensors in place of numbers",

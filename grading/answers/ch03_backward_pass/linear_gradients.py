@@ -11,7 +11,6 @@ from grading.answers.model import Answer, wrong
 
 ERROR = "error = x @ w + b - y\n"
 W_GRADIENT, B_GRADIENT = "2 * x.T @ error / len(y)", "2 * error.mean()"
-NO_W_FACTOR, NO_B_FACTOR = ("2 * x.T", "x.T"), (B_GRADIENT, "error.mean()")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -108,19 +107,19 @@ ANSWER = Answer(
     misconceptions=(
         wrong(
             "factor 2 missing",
-            edit(*NO_W_FACTOR).edit(*NO_B_FACTOR),
+            edit("2 * x.T", "x.T").edit(B_GRADIENT, "error.mean()"),
             "Both gradients are half of what they should be: the derivative of error squared is "
             "2 * error.",
         ),
         wrong(
             "factor 2 missing",
-            edit(*NO_B_FACTOR),
+            edit(B_GRADIENT, "error.mean()"),
             "The gradient of b is half of what it should be: the derivative of error squared is "
             "2 * error, for the bias as for the weights.",
         ),
         wrong(
             "factor 2 missing",
-            edit(*NO_W_FACTOR),
+            edit("2 * x.T", "x.T"),
             "The gradient of w is half of what it should be: the derivative of error squared is "
             "2 * error, for the weights as for the bias.",
         ),
@@ -182,17 +181,14 @@ ANSWER = Answer(
             edit("2 * x.T", "2 / x.T"),
             "You divide 2 by the inputs. Multiply each error by 2 and by its input.",
         ),
-        wrong(
-            "factor 3",
-            edit("2 * x.T", "3 * x.T"),
-            "The gradient of w is one and a half times what it should be: the derivative of error "
-            "squared is 2 * error.",
-        ),
-        wrong(
-            "factor 3",
-            edit("2 * error.mean()", "3 * error.mean()"),
-            "The gradient of b is one and a half times what it should be: the derivative of error "
-            "squared is 2 * error.",
+        *(
+            wrong(
+                "factor 3",
+                edit(f"2 * {other}", f"3 * {other}"),
+                f"The gradient of {name} is one and a half times what it should be: the derivative of "
+                "error squared is 2 * error.",
+            )
+            for name, other in (("w", "x.T"), ("b", "error.mean()"))
         ),
         wrong(
             "error squared",

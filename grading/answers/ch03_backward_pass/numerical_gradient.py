@@ -1,7 +1,4 @@
-"""``numerical_gradient``, secret half.
-
-Long: it names many slips in one formula and in what is put back.
-"""
+"""``numerical_gradient``, secret half. Long: it names many slips in a formula and in what is put back."""
 
 from itertools import product
 
@@ -9,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from course_lib.exercises.ch03_backward_pass.numerical_gradient import nudge_case
-from course_lib.exercises.checking.model import Case, Observation
+from course_lib.exercises.checking.model import Case
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
@@ -47,12 +44,6 @@ def _arithmetic_rounds(case: Case) -> bool:
     w, eps = case["w"], case["eps"] or 1e-4
     once = case["eps"] is None or not torch.equal(w + eps - eps, w)
     return once and not torch.equal(w + eps - 2 * eps + eps, w)
-
-
-def _view_does_not_fit(case: Case, got: Observation) -> bool:
-    if not case["transposed"]:
-        return got.error is None and got["drift"] == 0
-    return got.error is not None and "view size is not compatible" in got.error.message
 
 
 def _along_basis_vectors(f, w, eps=1e-4):
@@ -322,7 +313,11 @@ ANSWER = Answer(
             edit(FLAT, "w.detach().view(-1)"),
             "view(-1) fails for a tensor whose rows do not lie one after another in memory, such "
             "as a transposed one. flatten() and reshape work for any tensor.",
-            recognise=_view_does_not_fit,
+            recognise=lambda case, got: (
+                got.error is not None and "view size is not compatible" in got.error.message
+                if case["transposed"]
+                else got.error is None and got["drift"] == 0
+            ),
         ),
         wrong(
             "returned inside the loop",
@@ -332,11 +327,7 @@ ANSWER = Answer(
         ),
         wrong(
             "a view kept for the old value",
-            edit(
-                "            saved = w[place].item()\n",
-                "            saved = w[place]\n",
-                of=_in_place_and_put_back,
-            ),
+            edit("w[place].item()", "w[place]", of=_in_place_and_put_back),
             "w[place] is a view: it shows whatever stands there now, so the value that you keep for "
             "later changes with the nudge. Keep the number, w[place].item(), or a clone.",
         ),

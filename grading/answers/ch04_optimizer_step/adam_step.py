@@ -9,17 +9,7 @@ import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import steps_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch04_optimizer_step.step_mistakes import (
-    NEW_MEMORY,
-    REBINDING,
-    RECORDED,
-    SHAPES,
-    another_default,
-    crash_without_gradient,
-    not_finite,
-    only_the_first,
-    truth_of_a_tensor,
-)
+from grading.answers.ch04_optimizer_step import step_mistakes as shared
 from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, right_but, wrong
@@ -33,7 +23,7 @@ CORRECT_FIRST, CORRECT_SECOND = "m / (1 - beta1**t)", "v / (1 - beta2**t)"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    case = partial(steps_case, generator, shapes=SHAPES)
+    case = partial(steps_case, generator, shapes=shared.SHAPES)
     rates = (0.1, 0.02, 0.05, 0.2, 0.01, 0.1, 0.3, 0.04, 0.1, 0.06)
     gaps = ((0, 0), (2, 1), (3, 0), (3, 2), (5, 1))
     return [
@@ -259,7 +249,7 @@ ANSWER = Answer(
         wrong(
             "eps added before the correction",
             edit(CORRECT_FIRST, f"{CORRECT_FIRST} * (1 - beta2**t) ** 0.5").edit(
-                f"= {CORRECT_SECOND}", "= v"
+                CORRECT_SECOND, "v"
             ),
             "You correct the finished quotient, so eps is scaled with it. Correct v, take its root, "
             "then add eps.",
@@ -372,7 +362,7 @@ ANSWER = Answer(
             edit("p -= lr * ", "p -= "),
             "Each step has a length of about 1. Multiply by lr.",
         ),
-        truth_of_a_tensor(edit(NO_GRADIENT, "if not p.grad:")),
+        shared.truth_of_a_tensor(edit(NO_GRADIENT, "if not p.grad:")),
         wrong(
             "moments not kept",
             edit(KEEP, ""),
@@ -390,15 +380,10 @@ ANSWER = Answer(
             edit(" + eps", " + 1e-8"),
             "You always use 1e-8. The caller may pass a different eps.",
         ),
-        *another_default(
-            ("lr=1e-3", "lr=2e-3"),
-            ("lr=1e-3", "lr=0.0"),
-            ("eps=1e-8", "eps=2e-8"),
-            ("eps=1e-8", "eps=0.0"),
-            ("betas=(0.9, 0.999)", "betas=(0.0, 0.999)"),
-            ("betas=(0.9, 0.999)", "betas=(1.8, 0.999)"),
-            ("betas=(0.9, 0.999)", "betas=(0.9, 0.0)"),
-            ("betas=(0.9, 0.999)", "betas=(0.9, 1.998)"),
+        *shared.another_default("lr=1e-3", "2e-3", "0.0"),
+        *shared.another_default("eps=1e-8", "2e-8", "0.0"),
+        *shared.another_default(
+            "betas=(0.9, 0.999)", "(0.0, 0.999)", "(1.8, 0.999)", "(0.9, 0.0)", "(0.9, 1.998)"
         ),
         wrong(
             "stopped at a missing gradient",
@@ -418,15 +403,15 @@ ANSWER = Answer(
             "Your second moment averages the absolute values. It should average the squares of the "
             "gradients, and the root comes at the end.",
         ),
-        REBINDING,
-        NEW_MEMORY,
-        RECORDED,
-        crash_without_gradient(edit(NO_GRADIENT, "if False:")),
+        shared.REBINDING,
+        shared.NEW_MEMORY,
+        shared.RECORDED,
+        shared.crash_without_gradient(edit(NO_GRADIENT, "if False:")),
         wrong(
             "moved without a gradient",
             edit(
-                NO_GRADIENT + "\n                continue\n",
-                "g = p.grad if p.grad is not None else 0 * p\n",
+                f"{NO_GRADIENT}\n                continue",
+                "g = 0 * p if p.grad is None else p.grad",
             )
             .edit("(1 - beta1) * p.grad", "(1 - beta1) * g")
             .edit("(1 - beta2) * p.grad", "(1 - beta2) * g"),
@@ -435,27 +420,21 @@ ANSWER = Answer(
         ),
     ),
     symptoms=(
-        only_the_first(
-            edit(" / (v_hat.sqrt() + eps)\n", " / (v_hat.sqrt() + eps)\n            break\n")
-        ),
-        not_finite(edit("p.grad**2", "p.grad**3")),
+        shared.only_the_first(edit("+ eps)\n", "+ eps)\n            break\n")),
+        shared.not_finite(edit("p.grad**2", "p.grad**3")),
         Symptom(
             "first moment goes astray after the first step",
             edit(FIRST, "(1 - beta1) * p.grad"),
             "The first step is right, and so are all steps with a beta1 of 0. With another one the "
             "first moment goes astray: look at how m is kept, weighted and corrected.",
-            lambda wrong, trials: (
-                "first_moment" in wrong and not wrong & {"first", "second_moment"}
-            ),
+            lambda wrong, _: "first_moment" in wrong and not wrong & {"first", "second_moment"},
         ),
         Symptom(
             "length goes astray after the first step",
             edit(SECOND, "torch.maximum(v, (1 - beta2**t) * p.grad**2)"),
             "The first step is right, and where all gradients have one size, later ones go in the right "
             "direction. Their length is wrong: look at how v and t are kept, and at both corrections.",
-            lambda wrong, trials: (
-                "second_moment" in wrong and not wrong & {"first", "first_moment"}
-            ),
+            lambda wrong, _: "second_moment" in wrong and not wrong & {"first", "first_moment"},
         ),
         Symptom(
             "astray after the first step",

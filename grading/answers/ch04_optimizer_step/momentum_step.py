@@ -9,27 +9,17 @@ import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import steps_case
 from course_lib.exercises.checking.model import Case
-from grading.answers.ch04_optimizer_step.step_mistakes import (
-    ANY_GRADIENT,
-    NEW_MEMORY,
-    REBINDING,
-    RECORDED,
-    SHAPES,
-    another_default,
-    crash_without_gradient,
-    not_finite,
-    only_the_first,
-    truth_of_a_tensor,
-)
+from grading.answers.ch04_optimizer_step import step_mistakes as shared
 from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
-GATHER = "                velocities[i] = momentum * velocities[i] + p.grad\n"
+RULE = "momentum * velocities[i] + p.grad"
+GATHER = f"                velocities[i] = {RULE}\n"
 MOVE = "                p -= lr * velocities[i]\n"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    case = partial(steps_case, generator, shapes=SHAPES)
+    case = partial(steps_case, generator, shapes=shared.SHAPES)
     rates, others = (0.1, 0.01, 0.2, 0.05, 0.15), (0.2, 0.03, 0.1, 0.3)
     gaps = ((0, 1), (2, 0), (3, 2))
     steady = ("gather", "move")
@@ -177,14 +167,11 @@ ANSWER = Answer(
         ),
         wrong(
             "gradients changed by the step",
-            edit(
-                "velocities[i] = momentum * velocities[i] + p.grad",
-                "velocities[i] = p.grad.add_(momentum * velocities[i]).clone()",
-            ),
+            edit(RULE, "p.grad.add_(momentum * velocities[i]).clone()"),
             "You add the velocity to p.grad itself, so .grad no longer holds the gradient. Compute "
             "momentum * v + g, which is a new tensor.",
         ),
-        truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
+        shared.truth_of_a_tensor(edit(shared.ANY_GRADIENT, "if p.grad:")),
         wrong(
             "velocity not kept",
             edit("velocities[i] = ", "v = ").edit("lr * velocities[i]", "lr * v"),
@@ -193,13 +180,13 @@ ANSWER = Answer(
         ),
         wrong(
             "new gradient weakened too",
-            edit("momentum * velocities[i] + p.grad", "momentum * (velocities[i] + p.grad)"),
+            edit(RULE, "momentum * (velocities[i] + p.grad)"),
             "You multiply the new gradient by momentum as well. Only what was gathered before "
             "fades: v = momentum * v + g.",
         ),
         wrong(
             "new memory for the parameters",
-            NEW_MEMORY.solution,
+            shared.NEW_MEMORY.solution,
             "The values are right, but you gave the parameters new memory (p.data = ...). Whatever "
             "shared the old memory still sees the old values. Change it in place: p -= ...",
         ),
@@ -215,9 +202,8 @@ ANSWER = Answer(
         ),
         wrong(
             "velocity fades without a gradient",
-            edit("momentum * velocities[i] + p.grad", "velocities[i] + p.grad").edit(
-                ANY_GRADIENT,
-                f"velocities[i] = momentum * velocities[i]\n            {ANY_GRADIENT}",
+            edit(RULE, "velocities[i] + p.grad").edit(
+                "if ", "velocities[i] = momentum * velocities[i]\n            if "
             ),
             "You weaken the velocity of a parameter that has no gradient. It should keep its "
             "velocity as it is: skip such a parameter altogether.",
@@ -230,7 +216,7 @@ ANSWER = Answer(
         ),
         wrong(
             "momentum at the gradient",
-            edit("momentum * velocities[i] + p.grad", "velocities[i] + momentum * p.grad"),
+            edit(RULE, "velocities[i] + momentum * p.grad"),
             "You multiply the gradient by momentum: v + 0.9 g never forgets. It belongs with the "
             "old velocity: 0.9 v + g.",
         ),
@@ -252,7 +238,7 @@ ANSWER = Answer(
             "Your velocity gathers the gradients with a minus sign, and you subtract it: you move "
             "uphill. One minus is enough.",
         ),
-        *another_default(("momentum=0.9", "momentum=0.0"), ("momentum=0.9", "momentum=1.8")),
+        *shared.another_default("momentum=0.9", "0.0", "1.8"),
         wrong(
             "learning rate left out",
             edit("p -= lr * ", "p -= "),
@@ -270,13 +256,13 @@ ANSWER = Answer(
         ),
         wrong(
             "velocity never fades",
-            edit("momentum * velocities[i] + p.grad", "velocities[i] + p.grad"),
+            edit(RULE, "velocities[i] + p.grad"),
             "Your velocity is the sum of all gradients: nothing of it fades. Multiply the old velocity "
             "by momentum.",
         ),
         wrong(
             "momentum added instead of multiplied",
-            edit("momentum * velocities[i] + p.grad", "momentum + p.grad"),
+            edit(RULE, "momentum + p.grad"),
             "You add the number momentum to the gradient, and the old velocity plays no part. Multiply "
             "the old velocity by momentum: v = momentum * v + g.",
         ),
@@ -296,12 +282,14 @@ ANSWER = Answer(
             edit("= momentum * ", "= 0.9 * "),
             "You always use 0.9. The caller may pass a different momentum.",
         ),
-        REBINDING,
-        RECORDED,
-        crash_without_gradient(edit(ANY_GRADIENT, "if True:")),
+        shared.REBINDING,
+        shared.RECORDED,
+        shared.crash_without_gradient(edit(shared.ANY_GRADIENT, "if True:")),
         wrong(
             "moved without a gradient",
-            edit(ANY_GRADIENT, "if True:").edit("+ p.grad", "+ (0 if p.grad is None else p.grad)"),
+            edit(shared.ANY_GRADIENT, "if True:").edit(
+                "+ p.grad", "+ (0 if p.grad is None else p.grad)"
+            ),
             "You treat a missing gradient as zero, so the parameter keeps rolling and its velocity "
             "decays. Without a gradient both should stay as they are.",
         ),
@@ -317,7 +305,7 @@ ANSWER = Answer(
         ),
     ),
     symptoms=(
-        only_the_first(edit(MOVE, MOVE + "                break\n")),
-        not_finite(edit("momentum * velocities[i]", "momentum / velocities[i]")),
+        shared.only_the_first(edit(MOVE, MOVE + "                break\n")),
+        shared.not_finite(edit("momentum * velocities[i]", "momentum / velocities[i]")),
     ),
 )

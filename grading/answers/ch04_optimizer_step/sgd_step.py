@@ -7,25 +7,16 @@ import torch
 
 from course_lib.exercises.ch04_optimizer_step.steps import steps_case
 from course_lib.exercises.checking.model import Case, Observation
-from grading.answers.ch04_optimizer_step.step_mistakes import (
-    ANY_GRADIENT,
-    GUARD,
-    NEW_MEMORY,
-    REBINDING,
-    RECORDED,
-    SHAPES,
-    crash_without_gradient,
-    truth_of_a_tensor,
-)
+from grading.answers.ch04_optimizer_step import step_mistakes as shared
 from grading.answers.edit import edit
 from grading.answers.model import Answer, raises, wrong
 
 MOVE = "                p -= lr * p.grad\n"
-MODE_OFF = edit(GUARD, "torch.set_grad_enabled(False)\n    if True:")
+MODE_OFF = edit(shared.GUARD, "torch.set_grad_enabled(False)\n    if True:")
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    case = partial(steps_case, generator, shapes=SHAPES)
+    case = partial(steps_case, generator, shapes=shared.SHAPES)
     rates = (0.3, 0.05, 0.2, 0.1)
     shapes = ((2, 4), (3,), (2, 2, 3))
     gaps = ((0, 1), (1, 0), (2, 2))
@@ -36,10 +27,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(3, "any", lr=0.2, skip=gaps, through="generator"),
         case(2, "any", lr=0.15, shapes=((4, 3), (2,)), transposed=True, skip=((1, 1),)),
     ]
-
-
-def _torch_sgd(params, lr):
-    torch.optim.SGD(list(params), lr=lr).step()
 
 
 def _needs_a_list(case: Case, got: Observation) -> bool:
@@ -119,7 +106,7 @@ def _recursive(params: Iterable[torch.nn.Parameter], lr: float) -> None:
 ANSWER = Answer(
     exercise="sgd_step",
     cases=_cases,
-    oracle=_torch_sgd,
+    oracle=lambda params, lr: torch.optim.SGD(list(params), lr=lr).step(),
     variants=(
         _through_data,
         _decorated,
@@ -136,15 +123,15 @@ ANSWER = Answer(
             edit("p -= ", "p += "),
             "You add the gradient. It points uphill: to lower the loss, subtract it.",
         ),
-        REBINDING,
-        RECORDED,
-        NEW_MEMORY,
+        shared.REBINDING,
+        shared.RECORDED,
+        shared.NEW_MEMORY,
         wrong(
             "learning rate left out",
             edit("lr * p.grad", "p.grad"),
             "You subtract the whole gradient. A step is lr times the gradient.",
         ),
-        crash_without_gradient(edit(ANY_GRADIENT, "if True:")),
+        shared.crash_without_gradient(edit(shared.ANY_GRADIENT, "if True:")),
         wrong(
             "gradients cleared by the step",
             edit(MOVE, MOVE + "                p.grad = None\n"),
@@ -178,7 +165,7 @@ ANSWER = Answer(
         ),
         wrong(
             "stopped at a missing gradient",
-            edit(ANY_GRADIENT, "if p.grad is None:\n                break\n            else:"),
+            edit("is not None:", "is None:\n                break\n            else:"),
             "The first parameter without a gradient ends your loop, and those after it never move. "
             "Skip it with `continue`.",
         ),
@@ -188,7 +175,7 @@ ANSWER = Answer(
             "Only the first parameter moves: something inside the loop ends it after one round, such "
             "as a `return`.",
         ),
-        truth_of_a_tensor(edit(ANY_GRADIENT, "if p.grad:")),
+        shared.truth_of_a_tensor(edit(shared.ANY_GRADIENT, "if p.grad:")),
         wrong(
             "params taken for a list",
             edit("for p in params:", "for p in [params[i] for i in range(len(params))]:"),
@@ -204,7 +191,9 @@ ANSWER = Answer(
         ),
         wrong(
             "requires_grad switched off",
-            edit(GUARD, "if True:").edit(MOVE, "                p.requires_grad_(False)\n" + MOVE),
+            edit(shared.GUARD, "if True:").edit(
+                MOVE, "                p.requires_grad_(False)\n" + MOVE
+            ),
             "You freeze the parameters to be allowed to change them, and leave them frozen: the "
             "next backward() gives them no gradient. Use `with torch.no_grad():`.",
         ),

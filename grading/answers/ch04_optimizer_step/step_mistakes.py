@@ -37,16 +37,16 @@ def truth_of_a_tensor(solution: Edit) -> Misconception:
     )
 
 
-def another_default(*changes: tuple[str, str]) -> list[Misconception]:
-    """Of each argument that has a default."""
+def another_default(default: str, *others: str) -> list[Misconception]:
+    """Of the argument ``name=value``, with each of the other values."""
     return [
         wrong(
             "another default",
-            edit(old, new),
-            f"The default is {old}, and yours is a different one. The default is what counts when "
+            edit(default, f"{default.partition('=')[0]}={other}"),
+            f"The default is {default}, and yours is a different one. The default is what counts when "
             "the caller leaves the argument out.",
         )
-        for old, new in changes
+        for other in others
     ]
 
 

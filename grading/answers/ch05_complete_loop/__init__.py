@@ -1,13 +1,12 @@
 """Chapter 05, secret half: the quiz's key; the exercises' answers are beside it, by name."""
 
-import math
-
 import torch
 from torch import nn
 
 from course_lib.exercises.support.classifier import build, classifier_case, has_moved
 from course_lib.exercises.support.loop_watch import parameters_of
 from grading.answers.model import QuizKey
+from grading.chapter_text.reference import edited
 
 
 def _prove_step_without_gradients() -> str:
@@ -25,26 +24,17 @@ def _prove_step_without_gradients() -> str:
 
 def _prove_clearing_place() -> str:
     """Train with zero_grad() at each of the four places; exactly one leaves the weights unmoved."""
-    broken = []
-    for letter, order in {"A": "ZFLBS", "B": "FLBZS", "C": "FZLBS", "D": "FLBSZ"}.items():
+    broken, clear = [], "        optimizer.zero_grad()\n"
+    places = {"A": "predictions", "B": "optimizer.step", "C": "loss =", "D": "total_loss"}
+    for letter, place in places.items():
         start = classifier_case(
             torch.Generator().manual_seed(0), n=12, sizes=(3, 4, 2), batch_size=4, lr=0.5
         )
-        model, loader, loss_fn, optimizer = build(start)
-        for x, y in loader:
-            for beat in order:
-                match beat:
-                    case "Z":
-                        optimizer.zero_grad()
-                    case "F":
-                        predictions = model(x)
-                    case "L":
-                        loss = loss_fn(predictions, y)
-                    case "B":
-                        loss.backward()
-                    case "S":
-                        optimizer.step()
-        if not has_moved(start, {"parameters": parameters_of(model)}):
+        parts = build(start)
+        line = f"        {place}"
+        [train_one_epoch] = edited("train_one_epoch", [(clear, ""), (line, clear + line)])
+        train_one_epoch(*parts)
+        if not has_moved(start, {"parameters": parameters_of(parts[0])}):
             broken.append(letter)
     return "".join(broken)
 
@@ -52,9 +42,9 @@ def _prove_clearing_place() -> str:
 def _prove_momentum_without_friction() -> str:
     """On L = w^2/2 the uncleared loop follows exactly momentum with coefficient 1."""
 
-    def path(momentum: float, clear: bool, lr: float) -> list[float]:
+    def path(momentum: float, clear: bool) -> torch.Tensor:
         w = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.SGD([w], lr=lr, momentum=momentum)
+        optimizer = torch.optim.SGD([w], lr=0.01, momentum=momentum)
         losses = []
         for _ in range(40):
             if clear:
@@ -62,15 +52,12 @@ def _prove_momentum_without_friction() -> str:
             loss = w**2 / 2
             loss.backward()
             optimizer.step()
-            losses.append(loss.item())
-        return losses
+            losses.append(loss.detach())
+        return torch.stack(losses)
 
-    forgotten, swing = path(0.0, clear=False, lr=0.01), path(1.0, clear=True, lr=0.01)
-    same = all(
-        math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12)
-        for a, b in zip(forgotten, swing, strict=True)
-    )
-    quicker_at_first = forgotten[10] < path(0.0, clear=True, lr=0.01)[10]
+    forgotten, swing = path(0.0, clear=False), path(1.0, clear=True)
+    same = torch.allclose(forgotten, swing, rtol=1e-9, atol=1e-12)
+    quicker_at_first = forgotten[10] < path(0.0, clear=True)[10]
     return "D" if same and quicker_at_first else "A"
 
 

@@ -31,14 +31,10 @@ def _cases(generator: torch.Generator) -> list[Case]:
     ]
 
 
-def _real_run(case: Case) -> tuple[list[float], list[torch.Tensor]]:
-    """The losses and the weights of a loop that trains for all epochs."""
-    return _run_of(pack(dict(case)))
-
-
 @lru_cache(maxsize=256)
-def _run_of(packed: bytes) -> tuple[list[float], list[torch.Tensor]]:
-    """Once for each case, whoever is judged by it."""
+def _real_run(packed: bytes) -> tuple[list[float], list[torch.Tensor]]:
+    """The losses and the weights of a loop that trains for all epochs of a case: computed once,
+    whoever is judged by it."""
     case = unpack(packed)
     [train_one_epoch] = reference("train_one_epoch")
     parts = build(case)
@@ -50,13 +46,12 @@ def _history_problem(case: Case, expected: Observation, got: Observation) -> str
     """A ``fit`` that called the stand-in returns its numbers; one that loops itself, real losses."""
     if got.get("keeps_what_came"):
         return None
-    history = expected["returned"]
-    if not got.get("stand_in_used") and case["epochs"]:
-        history, _ = _real_run(case)
+    own_loop = not got.get("stand_in_used")
+    history = _real_run(pack(dict(case)))[0] if own_loop else expected["returned"]
     returned = got.get("returned")
     problem = difference(history, returned, 1e-6, 1e-9)
-    own_loop = not got.get("stand_in_used") and isinstance(returned, list)
-    if problem and own_loop and [type(loss) for loss in returned] == [float] * len(history):
+    listed = own_loop and isinstance(returned, list)
+    if problem and listed and [type(loss) for loss in returned] == [float] * len(history):
         return (
             "the losses are not those of a run that trains the given model with the given optimizer "
             "throughout"
@@ -70,7 +65,7 @@ def _epochs_problem(case: Case, expected: Observation, got: Observation) -> str 
         return f"with epochs={case['epochs']} yours trains for {trained}"
     if got.get("stand_in_used"):
         return None
-    _, weights = _real_run(case)
+    _, weights = _real_run(pack(dict(case)))
     if difference(weights, got.get("parameters"), 1e-6, 1e-9):
         return (
             "the given model does not end with the weights that the given optimizer would give it: "
@@ -81,23 +76,8 @@ def _epochs_problem(case: Case, expected: Observation, got: Observation) -> str 
     return None
 
 
-def _holds_functions(case: Case, got: Observation) -> bool:
-    """One for each epoch: an empty list holds none, which is another mistake."""
-    returned = got.get("returned")
-    return (
-        isinstance(returned, list)
-        and len(returned) == case["epochs"]
-        and all(type_name(each) == "function" for each in returned)
-    )
-
-
-def _trains_twice(case: Case, got: Observation) -> bool:
-    return got.error is None and got.get("epochs_trained") == 2 * case["epochs"]
-
-
-def train_one_epoch(*args):
-    """Name that the solutions below call; the driver puts its stand-in here."""
-    raise AssertionError("only ever replaced by the stand-in")
+#: What the solutions below call: the driver puts its stand-in here.
+train_one_epoch = None
 
 
 def _comprehension(model, loader, loss_fn, optimizer, epochs):
@@ -235,18 +215,24 @@ ANSWER = Answer(
             ),
             "You call train_one_epoch twice per epoch, and each call trains. Call it once, and "
             "keep what it returns.",
-            recognise=_trains_twice,
+            recognise=lambda case, got: (
+                got.error is None and got["epochs_trained"] == 2 * case["epochs"]
+            ),
         ),
         wrong(
             "function kept instead of called",
             edit("train_one_epoch(model, loader, loss_fn, optimizer)", "train_one_epoch"),
             "You put train_one_epoch itself into the list, so nothing is trained. A function runs "
             "when parentheses follow it: train_one_epoch(model, loader, loss_fn, optimizer).",
-            recognise=_holds_functions,
+            # One for each epoch: an empty list holds none, which is another mistake.
+            recognise=lambda case, got: (
+                isinstance(returned := got.get("returned"), list)
+                and [type_name(each) for each in returned] == ["function"] * case["epochs"]
+            ),
         ),
         wrong(
             "one epoch's loss repeated",
-            edit("range(epochs)", "range(min(epochs, 1))").edit(
+            edit("range(epochs)", "range(epochs)[:1]").edit(
                 "return history", "return history * epochs"
             ),
             "You train one epoch and record its loss several times. Call train_one_epoch inside "
@@ -267,9 +253,8 @@ ANSWER = Answer(
         wrong(
             "a new optimizer in every epoch",
             edit(
-                "        model.train()\n",
-                "        model.train()\n"
-                "        optimizer = type(optimizer)(optimizer.param_groups, **optimizer.defaults)\n",
+                "seen = 0",
+                "seen, optimizer = 0, type(optimizer)(optimizer.param_groups, **optimizer.defaults)",
                 of=_own_loop,
             ),
             "You make a new optimizer in each epoch, which starts without the velocities that the old "

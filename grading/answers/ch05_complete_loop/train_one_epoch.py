@@ -1,7 +1,4 @@
-"""``train_one_epoch``, secret half.
-
-Long: any of the four beats can be left out or moved, and the mean be another.
-"""
+"""``train_one_epoch``, secret half. Long: any beat can be left out or moved, and the mean be another."""
 
 import contextlib
 import functools
@@ -10,6 +7,7 @@ import math
 import operator
 import re
 import statistics
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +22,8 @@ FORWARD = "        predictions = model(x)\n"
 CLEAR = "        optimizer.zero_grad()\n"
 BACKWARD = "        loss.backward()\n"
 STEP = "        optimizer.step()\n"
+#: As a pattern of beats: there is a step before the first backward().
+STEP_FIRST = "^[^B]*S.*B"
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
@@ -57,31 +57,13 @@ def _stale_gradients_tell(case: Case, expected: Observation, got: Observation) -
     )
 
 
-def _steps_too_early(got: Observation) -> bool:
-    order = "".join(got.events)
-    return "S" in order and order.find("S") < order.find("B")
+def _has(beats: str, got: Observation) -> bool:
+    return re.search(beats, "".join(got.events)) is not None
 
 
-def _steps_by_nothing(case: Case, got: Observation) -> bool:
-    return got.error is None and not got["moved"] and _steps_too_early(got)
-
-
-def _steps_inside_the_graph(case: Case, got: Observation) -> bool:
-    return got.error is not None and "inplace" in got.error.message and _steps_too_early(got)
-
-
-def _clears_too_late(case: Case, got: Observation) -> bool:
-    """The weights stand still, and between backward() and its step() lies a zero_grad()."""
-    order = "".join(got.events)
-    return got.error is None and not got["moved"] and bool(re.search("B[^FLS]*ZS", order))
-
-
-def _never_goes_back(case: Case, got: Observation) -> bool:
-    return got.error is None and "B" not in got.events and "S" in got.events
-
-
-def _never_steps(case: Case, got: Observation) -> bool:
-    return got.error is None and "S" not in got.events and "B" in got.events and not got["moved"]
+def _stands_still(beats: str) -> Callable[[Case, Observation], bool]:
+    """Recognises code that moves no weight, with a pattern that its beats have."""
+    return lambda case, got: got.error is None and not got["moved"] and _has(beats, got)
 
 
 def _clear_at_the_end(model, loader, loss_fn, optimizer):
@@ -224,21 +206,23 @@ ANSWER = Answer(
             edit(CLEAR, "").edit(BACKWARD, BACKWARD + CLEAR),
             "You clear the gradients after backward() has filled them and before step() uses "
             "them. The step finds nothing to move by, so the weights never change.",
-            recognise=_clears_too_late,
+            recognise=_stands_still("B[^FLS]*ZS"),
         ),
         wrong(
             "step before backward",
             edit(STEP, "").edit(BACKWARD, STEP + BACKWARD),
             "step() runs before backward() has computed this batch's gradients. Right after "
             "clearing there is nothing to move by, so the weights never move.",
-            recognise=_steps_by_nothing,
+            recognise=_stands_still(STEP_FIRST),
         ),
         wrong(
             "step before backward",
             edit(STEP, "").edit(CLEAR, STEP + CLEAR),
             "step() changes the weights while the graph of this batch still needs their old "
             "values, so the backward() that follows raises. Put step() after backward().",
-            recognise=_steps_inside_the_graph,
+            recognise=lambda case, got: (
+                got.error is not None and "inplace" in got.error.message and _has(STEP_FIRST, got)
+            ),
         ),
         wrong(
             "step before backward",
@@ -251,13 +235,13 @@ ANSWER = Answer(
             edit(STEP, ""),
             "Gradients are computed but never used: without optimizer.step() no weight moves. "
             "(Mind the parentheses: optimizer.step alone only names the method.)",
-            recognise=_never_steps,
+            recognise=_stands_still("^[^S]*B[^S]*$"),
         ),
         wrong(
             "no backward",
             edit(BACKWARD, ""),
             "loss.backward() is missing, so step() has no gradients from this batch to move by.",
-            recognise=_never_goes_back,
+            recognise=lambda case, got: got.error is None and _has("^[^B]*S[^B]*$", got),
         ),
         wrong(
             "one step for the whole epoch",

@@ -13,8 +13,7 @@ from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
 
-FIRST_CLEAR = "    optimizer.zero_grad()\n    n_batches"
-CLEAR = "            optimizer.zero_grad()\n"
+DUE = "i + 1 == group_start + group_length"
 FORWARD = "        predictions = model(x)\n"
 
 
@@ -28,10 +27,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case(3, 5, sizes=(2, 6, 4), batch_size=5, lr=0.5, loss="smoothed"),
         case(5, 4, sizes=(3, 4, 2), batch_size=1, lr=0.3),
     ]
-
-
-def _no_gradients(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    return all(g is None for t in trials for _, gradients in t.got["steps"] for g in gradients)
 
 
 def _more_steps(trials: Sequence[Trial]) -> set[int]:
@@ -202,7 +197,7 @@ ANSWER = Answer(
         wrong(
             "last group dropped",
             edit("/ group_length", "/ accumulate_steps").edit(
-                "i + 1 == group_start + group_length", "(i + 1) % accumulate_steps == 0"
+                DUE, "(i + 1) % accumulate_steps == 0"
             ),
             "A last group that is not full never gets its step: its batches are lost. Step at the "
             "end of the loader too.",
@@ -215,7 +210,7 @@ ANSWER = Answer(
         ),
         wrong(
             "leftover gradients counted in",
-            edit(FIRST_CLEAR, "    n_batches"),
+            edit("    optimizer.zero_grad()\n    n_batches", "    n_batches"),
             "Gradients from before the call are still there when the first group starts, and its "
             "step includes them. Clear once before the loop.",
         ),
@@ -227,21 +222,19 @@ ANSWER = Answer(
         ),
         wrong(
             "step at the first batch of a group",
-            edit("/ group_length", "/ accumulate_steps").edit(
-                "i + 1 == group_start + group_length", "i % accumulate_steps == 0"
-            ),
+            edit("/ group_length", "/ accumulate_steps").edit(DUE, "i % accumulate_steps == 0"),
             "i % accumulate_steps == 0 is true at the first batch of a group, so the step comes "
             "when the group has hardly begun. It belongs after the group's last batch.",
         ),
         wrong(
             "not cleared between groups",
-            edit(CLEAR, ""),
+            edit("            optimizer.zero_grad()\n", ""),
             "You do not clear between groups, so a group's step includes all earlier groups. "
             "Clear after each step.",
         ),
         wrong(
             "a step for every batch",
-            edit(" / group_length", "").edit("if i + 1 == group_start + group_length", "if True"),
+            edit(" / group_length", "").edit(DUE, "True"),
             "You step after every batch, so nothing is accumulated. Wait until accumulate_steps "
             "batches have added their gradients.",
         ),
@@ -274,7 +267,9 @@ ANSWER = Answer(
             edit("(loss / group_length).backward()", "loss / group_length"),
             "You step, but no parameter has a gradient then: backward() has to run for every batch "
             "before the step.",
-            _no_gradients,
+            lambda wrong, trials: all(
+                g is None for t in trials for _, gradients in t.got["steps"] for g in gradients
+            ),
         ),
         Symptom(
             "steps counted wrong",
@@ -288,14 +283,14 @@ ANSWER = Answer(
             edit("i - i % accumulate_steps", "i"),
             "You make fewer optimizer steps than there are groups. A group ends after accumulate_steps "
             "batches, or with the loader.",
-            lambda wrong, trials: _more_steps(trials) == {0, -1} or _more_steps(trials) == {-1},
+            lambda wrong, trials: _more_steps(trials) in ({-1}, {-1, 0}),
         ),
         Symptom(
             "too many steps",
-            edit("if i + 1 == group_start + group_length:", "if True:"),
+            edit(DUE, "True"),
             "You make more optimizer steps than there are groups. A group ends after accumulate_steps "
             "batches, or with the loader.",
-            lambda wrong, trials: _more_steps(trials) == {0, 1} or _more_steps(trials) == {1},
+            lambda wrong, trials: _more_steps(trials) in ({1}, {1, 0}),
         ),
         Symptom(
             "steps at the wrong batches",
