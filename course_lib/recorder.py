@@ -158,12 +158,10 @@ def layer_norms(model: nn.Module, of: Literal["grad", "weight"]) -> dict[str, fl
     """
     norms = {}
     for name, module in model.named_modules():
-        own = list(module.parameters(recurse=False))
-        tensors = [p.grad if of == "grad" else p for p in own]
+        tensors = [p.grad if of == "grad" else p for p in module.parameters(recurse=False)]
         tensors = [tensor for tensor in tensors if tensor is not None]
         if tensors:
-            per_tensor = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])
-            norms[name] = torch.linalg.vector_norm(per_tensor).item()
+            norms[name] = nn.utils.get_total_norm(tensors).item()
     return norms
 
 
