@@ -60,24 +60,18 @@ def watching(
         stack.callback(model.register_forward_hook(lambda *_: note("F")).remove)
         stack.callback(optimizer.register_step_post_hook(lambda *_: note("S")).remove)
         for owner in (model, optimizer):
-            stack.enter_context(_zeroing_noted(owner, note))
+            # Neither has a hook for ``zero_grad``: shadow it on the instance.
+            owner.zero_grad = _noting(note, owner.zero_grad)
+            stack.callback(delattr, owner, "zero_grad")
         yield watch_loss
 
 
-@contextmanager
-def _zeroing_noted(owner: Any, note: Callable[[str], None]) -> Iterator[None]:
-    """Neither modules nor optimizers have a hook for ``zero_grad``: shadow it on the instance."""
-    original = owner.zero_grad
-
-    def zero_grad(*args: Any, **kwargs: Any) -> None:
+def _noting(note: Callable[[str], None], zero_grad: Callable[..., None]) -> Callable[..., None]:
+    def noted(*args: Any, **kwargs: Any) -> None:
         note("Z")
-        original(*args, **kwargs)
+        zero_grad(*args, **kwargs)
 
-    owner.zero_grad = zero_grad
-    try:
-        yield
-    finally:
-        del owner.zero_grad
+    return noted
 
 
 def parameters_of(model: nn.Module) -> list[Tensor]:
