@@ -175,7 +175,7 @@ FAULTS = (
         "forbid",
         "a refusal that is swallowed is forgotten",
         f"{EXERCISES}/checking/forbid.py",
-        "            self.called.append(plain)\n",
+        "        called.append(label)\n",
         "",
     ),
     Fault(
