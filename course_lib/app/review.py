@@ -15,11 +15,7 @@ from course_lib.retrieval import answer_to
 
 def review(ask: Callable[[str], str] = input) -> int:
     """Ask what is due until all is answered, or ``q`` or the end of the input; returns the exit status."""
-    answers.use_answers()
-    if not answers.in_use():
-        raise Problem(
-            "the answers pack is missing: pip install ./answers, in the folder of the course"
-        )
+    need_answers()
     due = list(due_questions())
     if not due:
         write(_nothing_due())
@@ -35,6 +31,15 @@ def review(ask: Callable[[str], str] = input) -> int:
             _say(line)
         write("")
     return 0
+
+
+def need_answers() -> None:
+    """Use the answers pack; ``Problem`` where it is not there."""
+    answers.use_answers()
+    if not answers.in_use():
+        raise Problem(
+            "the answers pack is missing: pip install ./answers, in the folder of the course"
+        )
 
 
 def due_questions() -> Iterator[Question]:
