@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from course_lib.exercises.checking.model import Notes
+from course_lib.recorder import call_before_zero_grad
 
 
 class Loader:
@@ -60,18 +61,8 @@ def watching(
         stack.callback(model.register_forward_hook(lambda *_: note("F")).remove)
         stack.callback(optimizer.register_step_post_hook(lambda *_: note("S")).remove)
         for owner in (model, optimizer):
-            # Neither has a hook for ``zero_grad``: shadow it on the instance.
-            owner.zero_grad = _noting(note, owner.zero_grad)
-            stack.callback(delattr, owner, "zero_grad")
+            stack.callback(call_before_zero_grad(owner, lambda: note("Z")))
         yield watch_loss
-
-
-def _noting(note: Callable[[str], None], zero_grad: Callable[..., None]) -> Callable[..., None]:
-    def noted(*args: Any, **kwargs: Any) -> None:
-        note("Z")
-        zero_grad(*args, **kwargs)
-
-    return noted
 
 
 def parameters_of(model: nn.Module) -> list[Tensor]:
