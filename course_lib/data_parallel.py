@@ -266,13 +266,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _main(arguments: list[str]) -> None:
+if __name__ == "__main__":
     # What is saved here is found again as a part of the module, not of ``__main__``.
     from course_lib import data_parallel
 
-    folder, rank, port = arguments
-    data_parallel._work(Path(folder), int(rank), int(port))
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])
+    data_parallel._work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
