@@ -18,7 +18,11 @@ def review(ask: Callable[[str], str] = input) -> int:
     need_answers()
     due = list(due_questions())
     if not due:
-        write(_nothing_due())
+        times = due_times().values()
+        text = "Nothing to review yet: answer the quiz of a chapter first."
+        if times:
+            text = f"Nothing is due today. The next question is due on {min(times):%Y-%m-%d}."
+        write(text)
         return 0
     for number, question in enumerate(due, start=1):
         _say(f"{number} of {len(due)} ({question.id}): {question.text}")
@@ -73,13 +77,6 @@ def due_times() -> dict[str, datetime]:
             card, _ = scheduler.review_card(card, rating, review_datetime=at)
         times[id] = card.due
     return times
-
-
-def _nothing_due() -> str:
-    times = due_times()
-    if not times:
-        return "Nothing to review yet: answer the quiz of a chapter first."
-    return f"Nothing is due today. The next question is due on {min(times.values()):%Y-%m-%d}."
 
 
 def _answer(ask: Callable[[str], str]) -> str:
