@@ -131,7 +131,8 @@ def _in_processes(task: _Task, seconds: float) -> Outcome:
             # The store takes a free port itself, so nobody else can take it first.
             store = torch.distributed.TCPStore(ADDRESS, 0, is_master=True, wait_for_workers=False)
         except (RuntimeError, OSError) as error:
-            raise _NoProcesses(f"no place to meet on {ADDRESS} ({_first_line(error)})") from None
+            words = str(error).splitlines() or [type(error).__name__]
+            raise _NoProcesses(f"no place to meet on {ADDRESS} ({words[0][:160]})") from None
         workers: list[subprocess.Popen] = []
         try:
             for rank in range(count):
@@ -197,10 +198,6 @@ def _last_words(path: Path) -> str:
     # PyTorch puts the rank in front of each line.
     last = lines[-1].strip().removeprefix(f"[rank{path.stem}]: ") if lines else "without a word"
     return last[:160]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 # --- the arithmetic ----------------------------------------------------------------------------

@@ -185,16 +185,13 @@ def _replace(
             stack.callback(register_optimizer_step_pre_hook(refuse).remove)
         return
     # What a module only imports is in use elsewhere; there its name is replaced.
-    if isinstance(original, FunctionType) and original.__module__ == _module_of(owner):
+    home = owner.__module__ if inspect.isclass(owner) else owner.__name__
+    if isinstance(original, FunctionType) and original.__module__ == home:
         stack.callback(setattr, original, "__code__", original.__code__)
         original.__code__ = _code_that_calls(refuse, original.__code__.co_freevars)
         return
     originals[id(original)] = (original, refuse)
     stack.enter_context(patch.object(owner, attribute, refuse))
-
-
-def _module_of(owner: Any) -> str:
-    return owner.__module__ if inspect.isclass(owner) else owner.__name__
 
 
 def _code_that_calls(refuse: Any, free_variables: tuple[str, ...]) -> CodeType:
