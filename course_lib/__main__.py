@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        return _run(options)
     except Problem as problem:
         return _complain(str(problem))
     except KeyboardInterrupt:
@@ -37,34 +37,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m course_lib", description="The PyTorch training loop.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands", dest="command", required=True, metavar="COMMAND"
+    )
 
     lab = commands.add_parser("lab", help="open the course in JupyterLab")
     lab.add_argument("--no-browser", action="store_true", help="print the address only")
     lab.add_argument("--port", type=_port, default=8888, help="first port to try (default: 8888)")
-    lab.add_argument(
-        "--folder", type=Path, default=None, help="where your copies are (default: my-course)"
-    )
-    lab.set_defaults(run=_lab)
+    lab.add_argument("--folder", type=Path, help="where your copies are (default: my-course)")
 
-    doctor = commands.add_parser(
-        "doctor", help="report what works here, and how to fix what does not"
-    )
-    doctor.set_defaults(run=_doctor)
-
-    status = commands.add_parser("status", help="show which checks you have passed")
-    status.set_defaults(run=_status)
+    commands.add_parser("doctor", help="report what works here, and how to fix what does not")
+    commands.add_parser("status", help="show which checks you have passed")
 
     review = commands.add_parser("review", help="answer the quiz questions that are due again")
     review.add_argument(
         "--anki", type=Path, metavar="FILE", help="write all questions as an Anki deck instead"
     )
-    review.set_defaults(run=_review)
 
     record = commands.add_parser("progress", help="take your progress to another machine")
     record.add_argument("what", choices=("export", "import"))
     record.add_argument("file", type=Path, metavar="FILE")
-    record.set_defaults(run=_progress)
     return parser
 
 
@@ -74,35 +66,24 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _lab(options: argparse.Namespace) -> int:
-    from course_lib.app.lab import open_lab
-    from course_lib.app.workspace import MY_COURSE
+def _run(options: argparse.Namespace) -> int:
+    if options.command == "lab":
+        from course_lib.app import lab, workspace
 
-    folder = options.folder or MY_COURSE
-    return open_lab(folder, browser=not options.no_browser, port=options.port)
+        folder = options.folder or workspace.MY_COURSE
+        return lab.open_lab(folder, browser=not options.no_browser, port=options.port)
+    if options.command == "doctor":
+        from course_lib.app import doctor
 
+        return doctor.examine()
+    if options.command == "status":
+        from course_lib.app import status
 
-def _doctor(_: argparse.Namespace) -> int:
-    from course_lib.app.doctor import examine
+        return status.show_status()
+    if options.command == "review":
+        from course_lib.app import anki_deck, review
 
-    return examine()
-
-
-def _status(_: argparse.Namespace) -> int:
-    from course_lib.app.status import show_status
-
-    return show_status()
-
-
-def _review(options: argparse.Namespace) -> int:
-    from course_lib.app import anki_deck, review
-
-    if options.anki is not None:
-        return anki_deck.write(options.anki)
-    return review.review()
-
-
-def _progress(options: argparse.Namespace) -> int:
+        return anki_deck.write(options.anki) if options.anki else review.review()
     from course_lib.app import keep
 
     return (keep.export_to if options.what == "export" else keep.import_from)(options.file)

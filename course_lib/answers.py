@@ -91,19 +91,12 @@ def exercise_answers(name: str) -> ExerciseAnswers | None:
     found = _read(name) if in_use() else {}
     if not found:
         return None
-    cut = found["parts"]
-    return ExerciseAnswers(
-        found["solution"],
-        tuple(Mistake(**each | {"also": tuple(each["also"])}) for each in found["mistakes"]),
-        Parts(
-            cut["before"],
-            tuple(cut["pieces"]),
-            cut["after"],
-            tuple(each["piece"] for each in cut["wrong"]),
-        )
-        if cut
-        else None,
-    )
+    mistakes = [Mistake(**each | {"also": tuple(each["also"])}) for each in found["mistakes"]]
+    parts = None
+    if cut := found["parts"]:
+        wrong = tuple(each["piece"] for each in cut["wrong"])
+        parts = Parts(cut["before"], tuple(cut["pieces"]), cut["after"], wrong)
+    return ExerciseAnswers(found["solution"], tuple(mistakes), parts)
 
 
 @cache

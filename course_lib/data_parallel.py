@@ -131,7 +131,8 @@ def _in_processes(task: _Task, seconds: float) -> Outcome:
             # The store takes a free port itself, so nobody else can take it first.
             store = torch.distributed.TCPStore(ADDRESS, 0, is_master=True, wait_for_workers=False)
         except (RuntimeError, OSError) as error:
-            raise _NoProcesses(f"no place to meet on {ADDRESS} ({_first_line(error)})") from None
+            words = str(error).splitlines() or [type(error).__name__]
+            raise _NoProcesses(f"no place to meet on {ADDRESS} ({words[0][:160]})") from None
         workers: list[subprocess.Popen] = []
         try:
             for rank in range(count):
@@ -199,10 +200,6 @@ def _last_words(path: Path) -> str:
     return last[:160]
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:160]
-
-
 # --- the arithmetic ----------------------------------------------------------------------------
 
 
@@ -266,13 +263,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _main(arguments: list[str]) -> None:
+if __name__ == "__main__":
     # What is saved here is found again as a part of the module, not of ``__main__``.
     from course_lib import data_parallel
 
-    folder, rank, port = arguments
-    data_parallel._work(Path(folder), int(rank), int(port))
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])
+    data_parallel._work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

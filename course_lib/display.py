@@ -44,19 +44,15 @@ class Text:
 def show(result: Any) -> None:
     """Display ``result`` in a notebook; print it where there is none, in IPython's terminal too."""
     shell = in_ipython()
-    if shell is None or _only_prints(shell):
-        write(repr(result))
-        return
-    from IPython.display import display
+    if shell is not None:
+        from IPython.core.displaypub import DisplayPublisher
+        from IPython.display import display
 
-    display(result)
-
-
-def _only_prints(shell: Any) -> bool:
-    """Is what ``shell`` displays printed as it is, also where the terminal cannot show it?"""
-    from IPython.core.displaypub import DisplayPublisher
-
-    return type(shell.display_pub) is DisplayPublisher
+        # This one prints everything as it is, also where the terminal cannot show it.
+        if type(shell.display_pub) is not DisplayPublisher:
+            display(result)
+            return
+    write(repr(result))
 
 
 def in_ipython() -> Any:

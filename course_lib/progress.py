@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,12 +87,9 @@ def path() -> Path:
 def load() -> dict[str, Record]:
     """Every exercise tried so far, by name; what cannot be read is passed over."""
     records: dict[str, Record] = {}
-    for line in (*_lines(path()), *_unwritten.get(path(), ())):
-        with suppress(ValueError, LookupError, TypeError, RecursionError):
-            event = json.loads(line)
-            name = event["name"]
-            if isinstance(name, str):
-                records[name] = _after(records.get(name, Record()), event)
+    for event in _events((*_lines(path()), *_unwritten.get(path(), ()))):
+        name = event["name"]
+        records[name] = _after(records.get(name, Record()), event)
     return records
 
 
@@ -136,16 +133,16 @@ def record_asked(name: str, ids: Sequence[str]) -> None:
 
 def export() -> str:
     """The whole record as text: a line for each event that can be read."""
-    return "".join(f"{line}\n" for line in _events(_lines(path())))
+    return "".join(f"{line}\n" for line in _spelled(_lines(path())))
 
 
 def merge(text: str) -> int:
     """Add the events in ``text`` that are not here yet, in their order; returns how many. Once more
     adds nothing. ``ValueError`` where no line is an event."""
-    theirs = _events(text.encode().splitlines())
+    theirs = _spelled(text.encode().splitlines())
     if not theirs:
         raise ValueError("no line of it is an event of this course")
-    here = Counter(_events(_lines(path())))
+    here = Counter(_spelled(_lines(path())))
     seen: Counter[str] = Counter()
     new = []
     for line in theirs:
@@ -157,16 +154,18 @@ def merge(text: str) -> int:
     return len(new)
 
 
-def _events(lines: Iterable[bytes]) -> list[str]:
+def _spelled(lines: Iterable[bytes]) -> list[str]:
     """Each line that is an event, in one spelling."""
-    found = []
+    return [json.dumps(event, sort_keys=True) for event in _events(lines)]
+
+
+def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
         with suppress(ValueError, LookupError, TypeError, RecursionError):
             event = json.loads(line)
             _after(Record(), event)
             if isinstance(event["name"], str):
-                found.append(json.dumps(event, sort_keys=True))
-    return found
+                yield event
 
 
 def now() -> float:

@@ -12,6 +12,7 @@ by hand (``p.grad = None``) or moves weights without the optimizer.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -57,7 +58,7 @@ class LoopRecorder:
         self.loss_fn = None if loss_fn is None else self._watched_loss(loss_fn)
         self._batch = -1
         self._awaits_norms: Event | None = None
-        self._undo: list[Callable[[], Any]] = []
+        self._undo = ExitStack()
 
     @property
     def sequence(self) -> str:
@@ -69,20 +70,19 @@ class LoopRecorder:
         return [event for event in self.events if event.kind == kind]
 
     def __enter__(self) -> Self:
-        self._undo.append(self.model.register_forward_pre_hook(self._settle).remove)
-        self._undo.append(self.model.register_forward_hook(self._after_forward).remove)
-        self._watch_zero_grad(self.model)
+        later = self._undo.callback
+        later(self.model.register_forward_pre_hook(self._settle).remove)
+        later(self.model.register_forward_hook(self._after_forward).remove)
+        later(call_before_zero_grad(self.model, self._before_zero_grad))
         if self.optimizer is not None:
-            self._watch_zero_grad(self.optimizer)
-            before = self.optimizer.register_step_pre_hook(self._settle)
-            after = self.optimizer.register_step_post_hook(self._after_step)
-            self._undo += [before.remove, after.remove]
+            later(self.optimizer.register_step_pre_hook(self._settle).remove)
+            later(self.optimizer.register_step_post_hook(self._after_step).remove)
+            later(call_before_zero_grad(self.optimizer, self._before_zero_grad))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._settle()
-        while self._undo:
-            self._undo.pop()()
+        self._undo.close()
 
     def _note(self, kind: Kind, **details: Any) -> Event:
         event = Event(kind, self._batch, **details)
@@ -117,16 +117,9 @@ class LoopRecorder:
         self._settle()
         self._awaits_norms = self._note("backward")
 
-    def _watch_zero_grad(self, owner: nn.Module | Optimizer) -> None:
-        original = owner.zero_grad
-
-        def zero_grad(*args: Any, **kwargs: Any) -> None:
-            self._settle()
-            self._note("zero_grad")
-            original(*args, **kwargs)
-
-        owner.zero_grad = zero_grad
-        self._undo.append(lambda: delattr(owner, "zero_grad"))
+    def _before_zero_grad(self) -> None:
+        self._settle()
+        self._note("zero_grad")
 
     def _after_step(self, optimizer: Optimizer, args: tuple, kwargs: dict) -> None:
         self._note("step", weight_norms=layer_norms(self.model, "weight"))
@@ -150,6 +143,20 @@ class _WatchedLoader:
         return getattr(self._loader, name)
 
 
+def call_before_zero_grad(
+    owner: nn.Module | Optimizer, note: Callable[[], Any]
+) -> Callable[[], None]:
+    """Shadows ``zero_grad`` of ``owner``, for which neither kind has a hook; returns what ends it."""
+    original = owner.zero_grad
+
+    def zero_grad(*args: Any, **kwargs: Any) -> None:
+        note()
+        original(*args, **kwargs)
+
+    owner.zero_grad = zero_grad
+    return lambda: delattr(owner, "zero_grad")
+
+
 @torch.no_grad()
 def layer_norms(model: nn.Module, of: Literal["grad", "weight"]) -> dict[str, float]:
     """L2 norm of the gradients or the weights of each layer, bias included.
@@ -158,12 +165,10 @@ def layer_norms(model: nn.Module, of: Literal["grad", "weight"]) -> dict[str, fl
     """
     norms = {}
     for name, module in model.named_modules():
-        own = list(module.parameters(recurse=False))
-        tensors = [p.grad if of == "grad" else p for p in own]
+        tensors = [p.grad if of == "grad" else p for p in module.parameters(recurse=False)]
         tensors = [tensor for tensor in tensors if tensor is not None]
         if tensors:
-            per_tensor = torch.stack([torch.linalg.vector_norm(tensor) for tensor in tensors])
-            norms[name] = torch.linalg.vector_norm(per_tensor).item()
+            norms[name] = nn.utils.get_total_norm(tensors).item()
     return norms
 
 

@@ -113,7 +113,8 @@ def clip_or_measure(model: nn.Module, limit: float) -> float:
     ``limit`` the norm is only measured.
     """
     if limit == float("inf"):
-        return _norm([p.grad for p in model.parameters() if p.grad is not None])
+        gradients = [p.grad for p in model.parameters() if p.grad is not None]
+        return torch.nn.utils.get_total_norm(gradients).item()
     return torch.nn.utils.clip_grad_norm_(model.parameters(), limit).item()
 
 
@@ -129,9 +130,3 @@ def evaluate(model: nn.Module, loss_fn: LossFn, X: Tensor, y: Tensor) -> tuple[f
     model.train(was_training)
     accuracy = (outputs.argmax(dim=1) == y).float().mean()
     return loss_fn(outputs, y).item(), accuracy.item()
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    if not tensors:
-        return 0.0
-    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(tensors))).item()

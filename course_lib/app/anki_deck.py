@@ -7,7 +7,8 @@ that a learner has, in place of adding new ones.
 import html
 from pathlib import Path
 
-from course_lib import answers
+from course_lib.answers import quiz_answer
+from course_lib.app.review import need_answers
 from course_lib.chapters import CHAPTERS
 from course_lib.errors import Problem
 from course_lib.quiz import Question, chapter_questions
@@ -24,11 +25,7 @@ def write(path: Path) -> int:
         raise Problem(
             'an Anki deck needs the package genanki: pip install -c constraints.txt -e ".[review]"'
         ) from error
-    answers.use_answers()
-    if not answers.in_use():
-        raise Problem(
-            "the answers pack is missing: pip install ./answers, in the folder of the course"
-        )
+    need_answers()
     kind = genanki.Model(
         _NOTE,
         f"{_NAME}: question",
@@ -64,6 +61,6 @@ def _front(question: Question) -> str:
 
 
 def _back(question: Question) -> str:
-    known = answers.quiz_answer(question.id)
+    known = quiz_answer(question.id)
     reasons = "".join(f"<li>{letter}: {html.escape(why)}</li>" for letter, why in known.why.items())
     return f"<b>{known.key}</b>: {html.escape(question.options[known.key])}<ul>{reasons}</ul>"

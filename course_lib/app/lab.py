@@ -69,7 +69,7 @@ def open_lab(folder: Path = workspace.MY_COURSE, browser: bool = True, port: int
             f"--ServerApp.root_dir={folder}",
             f"--ServerApp.port={port}",
             f"--ServerApp.open_browser={browser}",
-            f"--ServerApp.allow_root={_is_root()}",
+            f"--ServerApp.allow_root={hasattr(os, 'geteuid') and os.geteuid() == 0}",
             f"--IdentityProvider.token={token}",
             "--Application.log_level=ERROR",
             f"--LabApp.workspaces_dir={private / 'workspaces'}",
@@ -101,10 +101,6 @@ def has_display() -> bool:
 
 def _announcement(address: str) -> str:
     return f"\nThe course is open at\n\n    {address}\n"
-
-
-def _is_root() -> bool:
-    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def _write_settings(private: Path) -> None:

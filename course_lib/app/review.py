@@ -15,14 +15,14 @@ from course_lib.retrieval import answer_to
 
 def review(ask: Callable[[str], str] = input) -> int:
     """Ask what is due until all is answered, or ``q`` or the end of the input; returns the exit status."""
-    answers.use_answers()
-    if not answers.in_use():
-        raise Problem(
-            "the answers pack is missing: pip install ./answers, in the folder of the course"
-        )
+    need_answers()
     due = list(due_questions())
     if not due:
-        write(_nothing_due())
+        times = due_times().values()
+        text = "Nothing to review yet: answer the quiz of a chapter first."
+        if times:
+            text = f"Nothing is due today. The next question is due on {min(times):%Y-%m-%d}."
+        write(text)
         return 0
     for number, question in enumerate(due, start=1):
         _say(f"{number} of {len(due)} ({question.id}): {question.text}")
@@ -35,6 +35,15 @@ def review(ask: Callable[[str], str] = input) -> int:
             _say(line)
         write("")
     return 0
+
+
+def need_answers() -> None:
+    """Use the answers pack; ``Problem`` where it is not there."""
+    answers.use_answers()
+    if not answers.in_use():
+        raise Problem(
+            "the answers pack is missing: pip install ./answers, in the folder of the course"
+        )
 
 
 def due_questions() -> Iterator[Question]:
@@ -68,13 +77,6 @@ def due_times() -> dict[str, datetime]:
             card, _ = scheduler.review_card(card, rating, review_datetime=at)
         times[id] = card.due
     return times
-
-
-def _nothing_due() -> str:
-    times = due_times()
-    if not times:
-        return "Nothing to review yet: answer the quiz of a chapter first."
-    return f"Nothing is due today. The next question is due on {min(times.values()):%Y-%m-%d}."
 
 
 def _answer(ask: Callable[[str], str]) -> str:

@@ -31,10 +31,7 @@ def _line(chapter: Chapter, done: dict[str, progress.Record]) -> str:
     tried = [done[name] for name in points if name in done]
     passed = sum(check.passed for check in tried)
     possible = sum(points.values()) + len(chapter_questions(chapter))
-    if not tried:
-        state = "not started"
-    else:
-        state = f"{passed} of {len(points)} checks passed"
+    state = f"{passed} of {len(points)} checks passed" if tried else "not started"
     return f"{label}{state:<24}{possible:>3} points possible"
 
 

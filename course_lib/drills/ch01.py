@@ -1,19 +1,9 @@
 """Number questions on chapter 01."""
 
-import random
-
 import torch
 from torch import nn
 
 from course_lib.drills import Numbers, Template
-
-
-def _draw_sizes(rng: random.Random) -> Numbers:
-    return {
-        "n_in": rng.randint(2, 40) * 10,
-        "hidden": rng.randint(2, 12) * 8,
-        "out": rng.randint(2, 12),
-    }
 
 
 def _count(numbers: Numbers) -> int:
@@ -23,14 +13,6 @@ def _count(numbers: Numbers) -> int:
         nn.Linear(numbers["hidden"], numbers["out"]),
     )
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _draw_unit(rng: random.Random) -> Numbers:
-    return {
-        "x": [rng.randint(-3, 3) for _ in range(3)],
-        "w": [rng.randint(-3, 3) for _ in range(3)],
-        "b": rng.randint(-2, 2),
-    }
 
 
 def _sum(numbers: Numbers) -> int:
@@ -47,7 +29,11 @@ def _unit(numbers: Numbers) -> float:
 TEMPLATES = (
     Template(
         "parameters",
-        _draw_sizes,
+        lambda rng: {
+            "n_in": rng.randint(2, 40) * 10,
+            "hidden": rng.randint(2, 12) * 8,
+            "out": rng.randint(2, 12),
+        },
         "A network is Linear({n_in}, {hidden}), ReLU, Linear({hidden}, {out}). How many numbers "
         "does it learn?",
         lambda n: (n["n_in"] + 1) * n["hidden"] + (n["hidden"] + 1) * n["out"],
@@ -59,7 +45,11 @@ TEMPLATES = (
     ),
     Template(
         "one unit",
-        _draw_unit,
+        lambda rng: {
+            "x": [rng.randint(-3, 3) for _ in range(3)],
+            "w": [rng.randint(-3, 3) for _ in range(3)],
+            "b": rng.randint(-2, 2),
+        },
         "A unit with the weights {w} and the bias {b} gets the input {x}. What comes out after "
         "the ReLU?",
         lambda n: max(0, _sum(n)),

@@ -24,10 +24,6 @@ def _mse(numbers: Numbers) -> float:
     return F.mse_loss(prediction, torch.tensor(numbers["target"], dtype=torch.float32)).item()
 
 
-def _draw_logits(rng: random.Random) -> Numbers:
-    return {"logit": rng.choice((0, 1, 2, 3, 4, 5)), "classes": rng.choice((2, 3, 5, 10, 100))}
-
-
 def _cross_entropy(numbers: Numbers) -> float:
     logits = torch.zeros(1, numbers["classes"], dtype=torch.float64)
     logits[0, 0] = numbers["logit"]
@@ -45,7 +41,10 @@ TEMPLATES = (
     ),
     Template(
         "cross-entropy",
-        _draw_logits,
+        lambda rng: {
+            "logit": rng.choice((0, 1, 2, 3, 4, 5)),
+            "classes": rng.choice((2, 3, 5, 10, 100)),
+        },
         "Of {classes} classes the right one has the logit {logit}, all others have 0. What is the "
         "cross-entropy, to three decimals?",
         lambda n: math.log(math.exp(n["logit"]) + n["classes"] - 1) - n["logit"],

@@ -1,5 +1,6 @@
 """Number questions on chapter 04."""
 
+import math
 import random
 
 import torch
@@ -24,10 +25,6 @@ def _after(numbers: Numbers, make: type[torch.optim.Optimizer], steps: int, **mo
         w.grad = torch.tensor([float(numbers["g"])], dtype=torch.float64)
         optimizer.step()
     return round(w.item(), 6)
-
-
-def _sign(number: float) -> int:
-    return 1 if number > 0 else -1
 
 
 TEMPLATES = (
@@ -57,7 +54,7 @@ TEMPLATES = (
         _draw,
         "A weight is {w}, its gradient {g}. Where is it after the very first step of Adam with lr "
         "{lr}?",
-        lambda n: n["w"] - n["lr"] * _sign(n["g"]),
+        lambda n: n["w"] - math.copysign(n["lr"], n["g"]),
         lambda n: _after(n, torch.optim.Adam, 1),
         lambda n: "The first step of Adam has the length lr, whatever the gradient's length is.",
         rtol=1e-3,

@@ -21,10 +21,6 @@ def _loader(numbers: Numbers, drop_last: bool) -> DataLoader:
     return DataLoader(data, batch_size=numbers["batch_size"], drop_last=drop_last)
 
 
-def _rest(numbers: Numbers) -> int:
-    return numbers["n"] % numbers["batch_size"] or numbers["batch_size"]
-
-
 TEMPLATES = (
     Template(
         "updates",
@@ -43,7 +39,7 @@ TEMPLATES = (
         _draw,
         "{n} examples, batches of {batch_size}, drop_last=False. How many examples has the last "
         "batch?",
-        _rest,
+        lambda n: n["n"] % n["batch_size"] or n["batch_size"],
         lambda n: len(list(_loader(n, False))[-1][0]),
         lambda n: (
             f"{n['n'] // n['batch_size']} whole batches fit; the last one has what is left, or is whole."

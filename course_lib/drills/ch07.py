@@ -1,32 +1,15 @@
 """Number questions on chapter 07."""
 
-import random
-
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.drills import Numbers, Template
 
 
-def _draw_updates(rng: random.Random) -> Numbers:
-    return {
-        "n": rng.randint(2, 12) * 50,
-        "batch_size": rng.choice((16, 32, 64)),
-        "epochs": rng.randint(2, 9),
-    }
-
-
 def _updates(numbers: Numbers) -> int:
     data = TensorDataset(torch.arange(numbers["n"]))
     loader = DataLoader(data, batch_size=numbers["batch_size"])
     return sum(1 for _ in range(numbers["epochs"]) for _ in loader)
-
-
-def _draw_accuracy(rng: random.Random) -> Numbers:
-    return {
-        "logits": [[rng.randint(-3, 5) + 0.5 * k for k in range(3)] for _ in range(5)],
-        "labels": [rng.randrange(3) for _ in range(5)],
-    }
 
 
 def _right(numbers: Numbers) -> list[bool]:
@@ -42,7 +25,11 @@ def _accuracy(numbers: Numbers) -> float:
 TEMPLATES = (
     Template(
         "updates of a run",
-        _draw_updates,
+        lambda rng: {
+            "n": rng.randint(2, 12) * 50,
+            "batch_size": rng.choice((16, 32, 64)),
+            "epochs": rng.randint(2, 9),
+        },
         "{n} examples, batch size {batch_size}, {epochs} epochs. How many updates does the run "
         "make?",
         lambda n: -(-n["n"] // n["batch_size"]) * n["epochs"],
@@ -54,7 +41,10 @@ TEMPLATES = (
     ),
     Template(
         "accuracy",
-        _draw_accuracy,
+        lambda rng: {
+            "logits": [[rng.randint(-3, 5) + 0.5 * k for k in range(3)] for _ in range(5)],
+            "labels": [rng.randrange(3) for _ in range(5)],
+        },
         "Five examples have the logits {logits} and the labels {labels}. What is the accuracy, as "
         "a fraction?",
         lambda n: sum(_right(n)) / 5,

@@ -21,15 +21,6 @@ def _rate(numbers: Numbers, make: type, steps: int, **more: float) -> float:
     return optimizer.param_groups[0]["lr"]
 
 
-def _draw_step(rng: random.Random) -> Numbers:
-    return {
-        "lr": rng.choice((0.1, 0.4, 0.8)),
-        "every": rng.choice((3, 5, 10)),
-        "gamma": rng.choice((0.1, 0.5)),
-        "epoch": rng.randint(1, 22),
-    }
-
-
 def _draw_cosine(rng: random.Random) -> Numbers:
     total = rng.choice((10, 20, 40))
     return {
@@ -42,7 +33,12 @@ def _draw_cosine(rng: random.Random) -> Numbers:
 TEMPLATES = (
     Template(
         "step schedule",
-        _draw_step,
+        lambda rng: {
+            "lr": rng.choice((0.1, 0.4, 0.8)),
+            "every": rng.choice((3, 5, 10)),
+            "gamma": rng.choice((0.1, 0.5)),
+            "epoch": rng.randint(1, 22),
+        },
         "StepLR starts at {lr} and multiplies by {gamma} every {every} epochs. What is the rate "
         "after {epoch} steps of the scheduler?",
         lambda n: n["lr"] * n["gamma"] ** (n["epoch"] // n["every"]),

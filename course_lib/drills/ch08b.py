@@ -7,10 +7,6 @@ import torch
 from course_lib.drills import Numbers, Template
 
 
-def _draw_power(rng: random.Random) -> Numbers:
-    return {"power": rng.randint(26, 48)}
-
-
 def _smallest_shift(numbers: Numbers) -> int:
     """Tried out in float16."""
     gradient = 2.0 ** -numbers["power"]
@@ -45,7 +41,7 @@ def _scale(numbers: Numbers) -> float:
 TEMPLATES = (
     Template(
         "underflow",
-        _draw_power,
+        lambda rng: {"power": rng.randint(26, 48)},
         "A gradient is 2^-{power}. The loss is scaled by 2^k. What is the smallest k with which "
         "float16 holds the gradient exactly?",
         lambda n: n["power"] - 24,

@@ -7,10 +7,6 @@ import torch
 from course_lib.drills import Numbers, Template
 
 
-def _draw_picture(rng: random.Random) -> Numbers:
-    return {"n": rng.choice((8, 16, 32, 64)), "side": rng.choice((8, 14, 28))}
-
-
 def _rows(numbers: Numbers) -> int:
     """As the error message names them: what a linear layer takes for examples."""
     x = torch.zeros(numbers["n"], numbers["side"], numbers["side"])
@@ -40,7 +36,7 @@ def _last_epoch_by_torch(numbers: Numbers) -> int:
 TEMPLATES = (
     Template(
         "rows",
-        _draw_picture,
+        lambda rng: {"n": rng.choice((8, 16, 32, 64)), "side": rng.choice((8, 14, 28))},
         "A batch [{n}, {side}, {side}] goes into a linear layer without being flattened, and the "
         "error names the shape of mat1. How many rows has it?",
         lambda n: n["n"] * n["side"],

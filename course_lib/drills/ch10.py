@@ -23,12 +23,6 @@ def _shard(numbers: Numbers) -> int:
     return len(list(sampler))
 
 
-def _draw_gradients(rng: random.Random) -> Numbers:
-    return {
-        "gradients": [rng.choice((None, *range(-6, 9))) for _ in range(rng.choice((2, 4)))] + [4]
-    }
-
-
 def _averaged(numbers: Numbers) -> float:
     each = [torch.tensor(float(g or 0), dtype=torch.float64) for g in numbers["gradients"]]
     return torch.stack(each).mean().item()
@@ -49,7 +43,10 @@ TEMPLATES = (
     ),
     Template(
         "averaged gradients",
-        _draw_gradients,
+        lambda rng: {
+            "gradients": [rng.choice((None, *range(-6, 9))) for _ in range(rng.choice((2, 4)))]
+            + [4]
+        },
         "Replicas have the gradients {gradients} for one weight. What is it after averaging?",
         lambda n: sum(g or 0 for g in n["gradients"]) / len(n["gradients"]),
         _averaged,

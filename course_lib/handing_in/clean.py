@@ -32,12 +32,14 @@ def cleaned(notebook: Mapping[str, Any], chapter_id: str, version: str) -> dict[
     """A notebook of format 4.5 with the learner's text alone."""
     metadata = metadata_of(notebook)
     course = metadata.get("course")
+    if not isinstance(course, Mapping):
+        course = {"chapter": chapter_id}
+    known = {key: course[key] for key in ("chapter", "version") if isinstance(course.get(key), str)}
     kept: dict[str, Any] = {
-        "course": _plain(course) if isinstance(course, Mapping) else {"chapter": chapter_id},
+        "course": known | {"handed_in_with": version},
         "kernelspec": dict(_KERNEL),
         "language_info": {"name": "python"},
     }
-    kept["course"]["handed_in_with"] = version
     if isinstance(metadata.get("accelerator"), str):
         kept["accelerator"] = metadata["accelerator"]
     taken: set[str] = set()
@@ -82,10 +84,6 @@ def _free_id(number: int, taken: set[str]) -> str:
         count += 1
         new_id = f"cell-{number}-{count}"
     return new_id
-
-
-def _plain(course: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: course[key] for key in ("chapter", "version") if isinstance(course.get(key), str)}
 
 
 def personal_lines(notebook: Mapping[str, Any]) -> list[str]:

@@ -175,7 +175,7 @@ FAULTS = (
         "forbid",
         "a refusal that is swallowed is forgotten",
         f"{EXERCISES}/checking/forbid.py",
-        "            self.called.append(plain)\n",
+        "        called.append(label)\n",
         "",
     ),
     Fault(
@@ -364,7 +364,7 @@ FAULTS = (
         "recorder",
         "clearing through the model is not seen",
         "course_lib/recorder.py",
-        "        self._watch_zero_grad(self.model)\n",
+        "        later(call_before_zero_grad(self.model, self._before_zero_grad))\n",
         "",
     ),
     Fault(

@@ -39,10 +39,6 @@ class ForbiddenCall(RuntimeError):
     """The learner's code called what the exercise asks to build."""
 
 
-def _message(name: str) -> str:
-    return f"{name} is not allowed in this exercise: write it from smaller pieces"
-
-
 class _RefuseOperators(TorchDispatchMode):
     def __init__(self, operators: set[str], called: list[str]) -> None:
         super().__init__()
@@ -57,8 +53,7 @@ class _RefuseOperators(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         plain = _plain_name(func.overloadpacket.__name__)
         if plain in self.operators:
-            self.called.append(plain)
-            raise ForbiddenCall(_message(plain))
+            _refusal(plain, self.called)()
         return func(*args, **(kwargs or {}))
 
 
@@ -67,9 +62,8 @@ def refuse_operators_for_good(names: tuple[str, ...]) -> list[str]:
     and for the rest of this process: only for one that is forked to observe. A dispatch mode holds
     for one thread, and can be left. Returns the list of what is called.
     """
-    operators = {name.removeprefix("aten:") for name in names if name.startswith("aten:")}
     called: list[str] = []
-    if not operators:
+    if not (operators := _operators(names)):
         return called
     library = torch.library.Library("aten", "IMPL")
     _REPLACED.append(library)
@@ -87,9 +81,15 @@ def refuse_operators_for_good(names: tuple[str, ...]) -> list[str]:
 def _refusal(label: str, called: list[str]) -> Callable[..., Any]:
     def refuse(*args: Any, **kwargs: Any) -> Any:
         called.append(label)
-        raise ForbiddenCall(_message(label))
+        raise ForbiddenCall(
+            f"{label} is not allowed in this exercise: write it from smaller pieces"
+        )
 
     return refuse
+
+
+def _operators(names: tuple[str, ...]) -> set[str]:
+    return {name.removeprefix("aten:") for name in names if name.startswith("aten:")}
 
 
 def _plain_name(operator: str) -> str:
@@ -117,8 +117,7 @@ def refusing(names: tuple[str, ...], subjects: tuple[Any, ...] = ()) -> Iterator
             for key, value in list(scope.items()):
                 if id(value) in originals:
                     stack.enter_context(patch.dict(scope, {key: originals[id(value)][1]}))
-        operators = {name.removeprefix("aten:") for name in names if name.startswith("aten:")}
-        if operators:
+        if operators := _operators(names):
             stack.enter_context(_RefuseOperators(operators, called))
         yield called
 
@@ -128,7 +127,7 @@ def not_refused(names: tuple[str, ...]) -> str:
     learner's code has switched the refusal off, and what is observed would show nothing."""
     with refusing(names):
         for name in names:
-            call = _CANARIES.get(name) if name.startswith("aten:") else _first_target(name)
+            call = _CANARIES.get(name) if name.startswith("aten:") else getattr(*_targets(name)[0])
             try:
                 if call is not None:
                     call()
@@ -139,11 +138,6 @@ def not_refused(names: tuple[str, ...]) -> str:
             if call is not None:
                 return name
     return ""
-
-
-def _first_target(name: str) -> Callable[..., Any]:
-    owner, attribute = _targets(name)[0]
-    return getattr(owner, attribute)
 
 
 _CANARIES: dict[str, Callable[[], Any]] = {
@@ -191,16 +185,13 @@ def _replace(
             stack.callback(register_optimizer_step_pre_hook(refuse).remove)
         return
     # What a module only imports is in use elsewhere; there its name is replaced.
-    if isinstance(original, FunctionType) and original.__module__ == _module_of(owner):
+    home = owner.__module__ if inspect.isclass(owner) else owner.__name__
+    if isinstance(original, FunctionType) and original.__module__ == home:
         stack.callback(setattr, original, "__code__", original.__code__)
         original.__code__ = _code_that_calls(refuse, original.__code__.co_freevars)
         return
     originals[id(original)] = (original, refuse)
     stack.enter_context(patch.object(owner, attribute, refuse))
-
-
-def _module_of(owner: Any) -> str:
-    return owner.__module__ if inspect.isclass(owner) else owner.__name__
 
 
 def _code_that_calls(refuse: Any, free_variables: tuple[str, ...]) -> CodeType:

@@ -29,12 +29,10 @@ def next_hint(name: Any) -> str:
         again = [f"Hint {stage}: {text}" for stage, text in enumerate(hints, start=1)]
         return "\n".join([f"There are no more hints for {name}. Here are both again.", *again])
     progress.record_hint(name)
-    more = f'(More: hint("{name}") again.)' if shown + 1 < len(hints) else _after_the_last(name)
+    if shown + 1 < len(hints):
+        more = f'(More: hint("{name}") again.)'
+    elif (answers := exercise_answers(name)) is not None and answers.parts is not None:
+        more = f'(The last one. Still stuck? parts("{name}") shows the lines to put in order.)'
+    else:
+        more = "(The last one.)"
     return f"Hint {shown + 1} of {len(hints)}: {hints[shown]}  {more}"
-
-
-def _after_the_last(name: str) -> str:
-    answers = exercise_answers(name)
-    if answers is None or answers.parts is None:
-        return "(The last one.)"
-    return f'(The last one. Still stuck? parts("{name}") shows the lines to put in order.)'

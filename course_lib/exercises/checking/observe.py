@@ -148,16 +148,12 @@ def describe_error(error: BaseException) -> ErrorNote:
     """Type, first line of the message and the learner's line of an exception."""
     line = ""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if _is_learners(frame.filename):
+        # Cells of a kernel live in ``<ipython-input...>`` or a temporary ``ipykernel`` file.
+        if frame.filename.startswith("<") or "ipykernel_" in frame.filename:
             line = (frame.line or linecache.getline(frame.filename, frame.lineno or 0)).strip()
             break
     text = " ".join(_TERMINAL_COLOR.sub("", str(error)).split())
     return ErrorNote(type(error).__name__, text[:_MESSAGE_LIMIT], line[:120])
-
-
-def _is_learners(filename: str) -> bool:
-    """Cells of a kernel live in ``<ipython-input...>`` or a temporary ``ipykernel`` file."""
-    return filename.startswith("<") or "ipykernel_" in filename
 
 
 # --- in the learner's kernel, called by the grader ---------------------------------------------

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from course_lib.exercises.checking.model import Notes
+from course_lib.recorder import call_before_zero_grad
 
 
 class Loader:
@@ -60,24 +61,8 @@ def watching(
         stack.callback(model.register_forward_hook(lambda *_: note("F")).remove)
         stack.callback(optimizer.register_step_post_hook(lambda *_: note("S")).remove)
         for owner in (model, optimizer):
-            stack.enter_context(_zeroing_noted(owner, note))
+            stack.callback(call_before_zero_grad(owner, lambda: note("Z")))
         yield watch_loss
-
-
-@contextmanager
-def _zeroing_noted(owner: Any, note: Callable[[str], None]) -> Iterator[None]:
-    """Neither modules nor optimizers have a hook for ``zero_grad``: shadow it on the instance."""
-    original = owner.zero_grad
-
-    def zero_grad(*args: Any, **kwargs: Any) -> None:
-        note("Z")
-        original(*args, **kwargs)
-
-    owner.zero_grad = zero_grad
-    try:
-        yield
-    finally:
-        del owner.zero_grad
 
 
 def parameters_of(model: nn.Module) -> list[Tensor]:

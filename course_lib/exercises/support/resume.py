@@ -66,7 +66,9 @@ class Run:
 
     def __init__(self, case: Case, fresh: bool = False) -> None:
         torch.manual_seed(case["seed"] + 1 if fresh else case["seed"])
-        self.model = _model(case, fresh)
+        hidden = len(case["weights"][0])
+        middle = nn.Dropout(0.3) if "random" in case["asks"] else nn.BatchNorm1d(hidden)
+        self.model = small_network(case["weights"], middle, nn.Tanh(), filled=not fresh)
         self.optimizer = _OPTIMIZERS[case["optimizer"]](self.model.parameters())
         self.scheduler = _SCHEDULERS[case["scheduler"]](self.optimizer)
         self.loss_fn = nn.CrossEntropyLoss()
@@ -95,12 +97,6 @@ class Run:
                 self.scheduler.step(1.0)  # a loss that never improves: patience runs out
             else:
                 self.scheduler.step()
-
-
-def _model(case: Case, fresh: bool) -> nn.Module:
-    hidden = len(case["weights"][0])
-    middle = nn.Dropout(0.3) if "random" in case["asks"] else nn.BatchNorm1d(hidden)
-    return small_network(case["weights"], middle, nn.Tanh(), filled=not fresh)
 
 
 _OPTIMIZERS = {
