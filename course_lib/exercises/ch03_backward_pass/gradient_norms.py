@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from course_lib.exercises.ch03_backward_pass.in_words import seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.draw import normal
 
 
 class _TwoHeads(nn.Module):
@@ -39,26 +41,15 @@ def norms_case(
     the loss's graph. ``frozen``: the body's bias requires no gradient. ``silent``: the first head's
     output is multiplied by 0, so that its gradients are zero.
     """
-    features, hidden, outputs = sizes
-
-    def normal(*shape: int) -> Tensor:
-        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
-        return numbers.to(getattr(torch, dtype))
-
-    shapes = {
-        "body.0.weight": (hidden, features),
-        "body.0.bias": (hidden,),
-        "head.weight": (outputs, hidden),
-        "head.bias": (outputs,),
-        "other_head.weight": (outputs + 1, hidden),
-        "other_head.bias": (outputs + 1,),
-    }
+    drawn = partial(normal, generator, dtype=getattr(torch, dtype))
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in _TwoHeads(*sizes).state_dict().items()}
     asks = ("names",) if unused or frozen else ("names", "norms", "gradients")
     return {
         "asks": ("fresh",) if stale else asks,
-        "parameters": {name: normal(*shape) for name, shape in shapes.items()},
-        "x": normal(n, features),
-        "targets": normal(n, outputs),
+        "parameters": {name: drawn(*shape) for name, shape in shapes.items()},
+        "x": drawn(n, sizes[0]),
+        "targets": drawn(n, sizes[2]),
         "stale": stale,
         "unused": unused,
         "frozen": frozen,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
 from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import kind_of
+from course_lib.exercises.support.draw import normal
 
 
 def regression_case(
@@ -23,18 +25,14 @@ def regression_case(
     grad_mode: bool = True,
 ) -> dict[str, Any]:
     """A case: x ``[n, d]``, y ``[n]``, w ``[d]``, b 0-dim."""
-
-    def normal(*shape: int) -> Tensor:
-        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
-        return numbers.to(getattr(torch, dtype))
-
+    drawn = partial(normal, generator, dtype=getattr(torch, dtype))
     special = transposed or dtype == "float32"
     return {
         "asks": ("any_input",) if special else ("weights", "bias"),
-        "x": normal(n, d),
-        "y": 2 + normal(n),
-        "w": normal(d),
-        "b": normal(),
+        "x": drawn(n, d),
+        "y": 2 + drawn(n),
+        "w": drawn(d),
+        "b": drawn(),
         "transposed": transposed,
         "grad_mode": grad_mode,
     }
