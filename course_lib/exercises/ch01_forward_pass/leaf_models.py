@@ -7,31 +7,32 @@ from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
 
-class _InOrder(nn.Module):
-    """Runs its layers in this order, whatever the one in which they are registered."""
+class _Backwards(nn.Module):
+    """Registered last layer first."""
 
-    def __init__(self, order: str, **layers: nn.Module) -> None:
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__()
-        self.order = order.split()
-        for name, layer in layers.items():
-            self.add_module(name, layer)
+        self.first = nn.Linear(hidden, outputs)
+        self.activation = nn.Tanh()
+        self.second = nn.Linear(inputs, hidden)
 
     def forward(self, x: Tensor) -> Tensor:
-        for name in self.order:
-            x = self.get_submodule(name)(x)
-        return x
+        return self.first(self.activation(self.second(x)))
 
 
-def _backwards(a: int, b: int, c: int) -> nn.Module:
-    """Registered last layer first."""
-    layers = {"first": nn.Linear(b, c), "activation": nn.Tanh(), "second": nn.Linear(a, b)}
-    return _InOrder("second activation first", **layers)
-
-
-def _repeated(a: int, b: int, c: int) -> nn.Module:
+class _Repeated(nn.Module):
     """One ReLU that runs twice, and one layer that never runs."""
-    layers = {"a": nn.Linear(a, b), "relu": nn.ReLU(), "unused": nn.Linear(a, c)}
-    return _InOrder("a relu b relu c", **layers, b=nn.Linear(b, b), c=nn.Linear(b, c))
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__()
+        self.a = nn.Linear(inputs, hidden)
+        self.relu = nn.ReLU()
+        self.unused = nn.Linear(inputs, outputs)
+        self.b = nn.Linear(hidden, hidden)
+        self.c = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c(self.relu(self.b(self.relu(self.a(x)))))
 
 
 class _Block(nn.Module):
@@ -73,8 +74,8 @@ def _pictures(channels: int, width: int, classes: int) -> nn.Module:
 _MODELS: dict[str, Callable[..., nn.Module]] = {
     "nested": _nested,
     "pictures": _pictures,
-    "backwards": _backwards,
-    "repeated": _repeated,
+    "backwards": _Backwards,
+    "repeated": _Repeated,
     "shared": _Shared,
     "leaf": nn.Linear,
 }
