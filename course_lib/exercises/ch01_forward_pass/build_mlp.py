@@ -42,14 +42,20 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["result"] = type_name(first)
     notes["shape"] = list(first.shape) if isinstance(first, Tensor) else None
     notes["repeatable"] = isinstance(first, Tensor) and all(near(each, first) for each in again)
-    notes["layers"] = _layer_sizes(model)
-    if not _fill(model, case):
+    notes["layers"] = sizes = _layer_sizes(model)
+    if sizes != _wanted(case):
         return
+    hidden, out = case["sizes"][1:]
+    layers = {layer.out_features: layer for layer in _linears(model)}
+    with torch.no_grad():
+        for size, weight, bias in zip((hidden, out), case["weights"], case["biases"], strict=True):
+            layers[size].weight.copy_(weight)
+            if layers[size].bias is not None:
+                layers[size].bias.copy_(bias)
     notes["output"] = output = _run(model, case)
     if isinstance(output, Tensor) and output.requires_grad:
         output.square().sum().backward()
-        (first,) = (m for m in _linears(model) if m.out_features == case["sizes"][1])
-        notes["gradient"] = first.weight.grad
+        notes["gradient"] = layers[hidden].weight.grad
 
 
 def _run(model: nn.Module, case: Case) -> Any:
@@ -76,19 +82,9 @@ def _layer_sizes(model: nn.Module) -> list[list[int]]:
     return sorted([layer.in_features, layer.out_features] for layer in _linears(model))
 
 
-def _fill(model: nn.Module, case: Case) -> bool:
-    """Write the case's weights into the two layers; False when they are not the two asked for."""
+def _wanted(case: Case) -> list[list[int]]:
     features, hidden, out = case["sizes"]
-    layers = {(layer.in_features, layer.out_features): layer for layer in _linears(model)}
-    wanted = [(features, hidden), (hidden, out)]
-    if len(_linears(model)) != 2 or set(layers) != set(wanted):
-        return False
-    with torch.no_grad():
-        for sizes, weight, bias in zip(wanted, case["weights"], case["biases"], strict=True):
-            layers[sizes].weight.copy_(weight)
-            if layers[sizes].bias is not None:
-                layers[sizes].bias.copy_(bias)
-    return True
+    return sorted([[features, hidden], [hidden, out]])
 
 
 def _public_cases() -> list[Case]:
@@ -114,14 +110,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     features, hidden, out = case["sizes"]
     layers, output = observation["layers"], observation["output"]
-    wanted = sorted([[features, hidden], [hidden, out]])
     text = (
         f"build_mlp({features}, {hidden}, {out}) holds two linear layers, "
         f"{features} -> {hidden} and {hidden} -> {out}"
     )
     held = ", ".join(f"{a} -> {b}" for a, b in layers) or "no linear layer that PyTorch knows of"
-    yield Finding(layers == wanted, text, f"yours holds {held}")
-    if layers != wanted:
+    right = layers == _wanted(case)
+    yield Finding(right, text, f"yours holds {held}")
+    if not right:
         return
     n = len(case["x"])
     shape = observation.get("shape")

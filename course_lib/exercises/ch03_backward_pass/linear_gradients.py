@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
-from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
+from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import kind_of
 from course_lib.exercises.support.draw import normal

@@ -6,8 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
-from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
+from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.support.draw import normal
 
@@ -141,14 +140,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         got = _missing_point(case, observation["points"])
         yield Finding(observation.get("points_asked") is True, text, got)
     if fits:
-        yield from _about_the_slopes(case, result)
-        yield from _beside_a_plain_w(case, observation)
+        yield from _about_the_slopes(case, observation)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
         yield Finding(kept, "w is unchanged, bit for bit", "your code has changed it")
 
 
-def _about_the_slopes(case: Case, result: Tensor) -> Iterator[Finding]:
+def _about_the_slopes(case: Case, observation: Observation) -> Iterator[Finding]:
+    result, plain = observation["gradient"], observation.get("gradient_of_plain_w")
     text = "the result is detached: it is not part of a graph"
     yield Finding(not result.requires_grad, text, "yours requires gradients")
     w, eps = case["w"].clone().requires_grad_(), case["eps"] or _DEFAULT_EPS
@@ -160,18 +159,15 @@ def _about_the_slopes(case: Case, result: Tensor) -> Iterator[Finding]:
         got = beside("for this f that gives", exact, result)
     else:
         kind = _kind_of_w(case)
-        plain = "for a parabola the result agrees with autograd"
-        text = f"the result is right for {kind}" if kind else plain
+        text = f"the result is right for {kind}"
+        if not kind:
+            text = "for a parabola the result agrees with autograd"
         got = beside("autograd says", exact, result)
     right = torch.allclose(exact, result.detach(), rtol=1e-5, atol=1e-7)
     yield Finding(right, text, got)
-
-
-def _beside_a_plain_w(case: Case, observation: Observation) -> Iterator[Finding]:
-    """The plain w is a copy of the one that the first call has left."""
-    special, plain = observation["gradient"], observation.get("gradient_of_plain_w")
-    if isinstance(plain, Tensor) and (plain.shape, plain.dtype) == (special.shape, special.dtype):
-        same = torch.allclose(special.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
+    if isinstance(plain, Tensor) and (plain.shape, plain.dtype) == (result.shape, result.dtype):
+        # The plain w is a copy of the one that the first call has left.
+        same = torch.allclose(result.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
         text = f"for {_kind_of_w(case)} the slopes are those for the same numbers in a plain w"
         moved = observation.get("drift") not in (None, 0)
         got = "yours differ, for the first call has changed w" if moved else "yours differ"
