@@ -18,10 +18,9 @@ def mse_case(
     prediction: Tensor, target: Tensor, *, gradient: bool = False, strided: bool = False
 ) -> Case:
     """A case: two shapes that differ, or the loss, or the ``gradient`` of it alone."""
+    asks = ("graph",) if gradient else ("values", "shapes")
     if prediction.shape != target.shape:
-        asks: tuple[str, ...] = ("shapes",)
-    else:
-        asks = ("graph",) if gradient else ("values", "shapes")
+        asks = ("shapes",)
     own = {"gradient": gradient, "strided": strided, "asks": asks}
     return {"prediction": prediction, "target": target} | own
 

@@ -24,12 +24,10 @@ def softmax_case(
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["upstream"] is not None:
         tensors.note_slope(notes, tensors.leaf_of(case, "logits"), function, case["upstream"])
-        given = tensors.as_given(case, "logits")
-        function(given)
-        notes["logits_afterwards"] = given
-        return
     logits = tensors.as_given(case, "logits")
-    notes["returned_for_large" if case["large"] else "returned"] = function(logits)
+    result = function(logits)
+    if case["upstream"] is None:
+        notes["returned_for_large" if case["large"] else "returned"] = result
     notes["logits_afterwards"] = logits
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, seen
+from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, fits, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.support.draw import normal
 
@@ -119,12 +119,8 @@ def _missing_point(case: Case, points: Tensor | None) -> str:
 
 def _same(case: Case, special: Any, plain: Any) -> bool:
     """Both are tensors of w's shape and dtype, detached, and equal."""
-    w = case["w"]
     return (
-        all(
-            isinstance(g, Tensor) and (g.shape, g.dtype) == (w.shape, w.dtype) and g.any()
-            for g in (special, plain)
-        )
+        all(fits(g, case["w"]) and g.any() for g in (special, plain))
         and not special.requires_grad
         and torch.allclose(special, plain, rtol=1e-6, atol=1e-9)
     )
@@ -132,14 +128,13 @@ def _same(case: Case, special: Any, plain: Any) -> bool:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     result, w = observation["gradient"], _argument(case)
-    fits = isinstance(result, Tensor) and result.shape == w.shape and result.dtype == w.dtype
-    text = "the result is a tensor with w's shape and dtype"
-    yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
+    fit, text = fits(result, w), "the result is a tensor with w's shape and dtype"
+    yield Finding(fit, text, f"yours is {seen(result)}, w is {seen(w)}")
     if "points" in case["asks"]:
         text = "f is called at w + eps and at w - eps, for one entry of w at a time"
         got = _missing_point(case, observation["points"])
         yield Finding(observation.get("points_asked") is True, text, got)
-    if fits:
+    if fit:
         yield from _about_the_slopes(case, observation)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
@@ -165,7 +160,7 @@ def _about_the_slopes(case: Case, observation: Observation) -> Iterator[Finding]
         got = beside("autograd says", exact, result)
     right = torch.allclose(exact, result.detach(), rtol=1e-5, atol=1e-7)
     yield Finding(right, text, got)
-    if isinstance(plain, Tensor) and (plain.shape, plain.dtype) == (result.shape, result.dtype):
+    if fits(plain, result):
         # The plain w is a copy of the one that the first call has left.
         same = torch.allclose(result.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
         text = f"for {_kind_of_w(case)} the slopes are those for the same numbers in a plain w"

@@ -24,6 +24,11 @@ AUTOGRAD = (
 )
 
 
+def fits(value: Any, given: Tensor) -> bool:
+    """Whether it is a tensor with the given one's shape and dtype."""
+    return isinstance(value, Tensor) and (value.shape, value.dtype) == (given.shape, given.dtype)
+
+
 def seen(value: Any) -> str:
     """What a learner returned, in a few words."""
     if isinstance(value, Tensor):

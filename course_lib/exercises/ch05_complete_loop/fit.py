@@ -38,13 +38,11 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     # Of a decorated function, those of the one inside.
     scope = getattr(inspect.unwrap(function), "__globals__", {})
     with patch.dict(scope, {"train_one_epoch": train_one_epoch}):
-        returned = function(*parts, case["epochs"])
+        notes["returned"] = function(*parts, case["epochs"])
     notes["stand_in_used"] = calls > 0
-    notes["returned"] = returned
     notes["optimizer_used"] = bool(steps)
     notes["epochs_trained"] = calls or parts[1].passes
-    after = parameters_of(parts[0])
-    notes["parameters"] = after
+    notes["parameters"] = after = parameters_of(parts[0])
     notes["moved"] = not all(map(torch.equal, before, after))
 
 
