@@ -25,14 +25,12 @@ def clip_case(
     through: str = "list",
 ) -> dict[str, Any]:
     """A case: gradients whose common norm is ``norm``; parameters in ``without`` have none."""
-    kind = getattr(torch, dtype)
-    numbers = [
-        None if i in without else normal(generator, *shape) for i, shape in enumerate(shapes)
-    ]
+    kind, drawn = getattr(torch, dtype), partial(normal, generator)
+    numbers = [None if i in without else drawn(*shape) for i, shape in enumerate(shapes)]
     total = _common_norm(numbers)
     return {
         "asks": asks,
-        "parameters": [normal(generator, *shape, dtype=kind) for shape in shapes],
+        "parameters": [drawn(*shape, dtype=kind) for shape in shapes],
         "gradients": [None if g is None else (g * (norm / total)).to(kind) for g in numbers],
         "max_norm": max_norm,
         "norm": norm if total else 0.0,
