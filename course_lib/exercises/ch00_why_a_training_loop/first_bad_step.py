@@ -35,10 +35,6 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(False, "the list of losses is left unchanged")
 
 
-def _public(losses: list[float], answer: int | None, factor: float | None = None) -> Case:
-    return losses_case(losses, factor, public_answer=answer)
-
-
 EXERCISE = Exercise(
     name="first_bad_step",
     points=2,
@@ -65,16 +61,16 @@ EXERCISE = Exercise(
     observe=_observe,
     fields=("returned", "number", "losses_left_alone"),
     public_cases=lambda: [
-        _public([2.0, 1.0, 1.5, 4.0, 9.0], 3),
-        _public([2.0, 1.8, 1.6, 1.7], None),
-        _public([2.0, 1.0, math.nan, 1.0], 2),
-        _public([2.0, 1.0, 2.5, 0.5], 2, factor=2.0),
-        _public([math.inf, 1.0], 0),
-        _public([1.0, 2.0, 3.5, 6.0], 2),
-        _public([2.0, 1.0, 3.0, 2.5], None),
-        _public([2.0, math.nan, 9.0], 1),
-        _public([9.0, 5.0, 1.0], None),
-        _public([5e8, 4e8, 2e9], 2),
+        losses_case([2.0, 1.0, 1.5, 4.0, 9.0], public_answer=3),
+        losses_case([2.0, 1.8, 1.6, 1.7], public_answer=None),
+        losses_case([2.0, 1.0, math.nan, 1.0], public_answer=2),
+        losses_case([2.0, 1.0, 2.5, 0.5], factor=2.0, public_answer=2),
+        losses_case([math.inf, 1.0], public_answer=0),
+        losses_case([1.0, 2.0, 3.5, 6.0], public_answer=2),
+        losses_case([2.0, 1.0, 3.0, 2.5], public_answer=None),
+        losses_case([2.0, math.nan, 9.0], public_answer=1),
+        losses_case([9.0, 5.0, 1.0], public_answer=None),
+        losses_case([5e8, 4e8, 2e9], public_answer=2),
     ],
     properties=_properties,
 )

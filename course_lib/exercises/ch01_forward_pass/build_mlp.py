@@ -1,6 +1,7 @@
 """``build_mlp``, public half."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,18 +11,12 @@ from course_lib.exercises.ch01_forward_pass.results import near, row
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, type_name
 
-#: How often a model runs again on the same batch.
-_RUNS = 8
-
 
 def mlp_case(generator: torch.Generator, n: int, sizes: tuple[int, int, int]) -> dict[str, Any]:
     """A case: ``sizes`` are (in, hidden, out), all different, so that a layer is known by its
     shape. The weights are put into the learner's layers; every bias is far from 0."""
     features, hidden, out = sizes
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
+    normal = partial(torch.randn, generator=generator)
     return {
         "sizes": list(sizes),
         "x": normal(n, features),
@@ -41,38 +36,38 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     notes["weights"] = len(list(model.parameters()))
     notes["layers"] = _layer_sizes(model)
     # Run before the weights are filled in: a lazy layer knows its sizes only after that.
-    first = _first_run(model, case)
+    first = _run(model, case)
     # Of a few units, dropout may spare or zero the same ones twice, and more often.
-    again = [_run(model, case["x"]) for _ in range(_RUNS)]
+    again = [_run(model, case) for _ in range(8)]
     notes["result"] = type_name(first)
     notes["shape"] = list(first.shape) if isinstance(first, Tensor) else None
     notes["repeatable"] = isinstance(first, Tensor) and all(near(each, first) for each in again)
-    notes["layers"] = _layer_sizes(model)
-    if not _fill(model, case):
+    notes["layers"] = sizes = _layer_sizes(model)
+    if sizes != _wanted(case):
         return
-    output = _run(model, case["x"])
-    notes["output"] = output
+    hidden, out = case["sizes"][1:]
+    layers = {layer.out_features: layer for layer in _linears(model)}
+    with torch.no_grad():
+        for size, weight, bias in zip((hidden, out), case["weights"], case["biases"], strict=True):
+            layers[size].weight.copy_(weight)
+            if layers[size].bias is not None:
+                layers[size].bias.copy_(bias)
+    notes["output"] = output = _run(model, case)
     if isinstance(output, Tensor) and output.requires_grad:
         output.square().sum().backward()
-        (first,) = (m for m in _linears(model) if m.out_features == case["sizes"][1])
-        notes["gradient"] = first.weight.grad
+        notes["gradient"] = layers[hidden].weight.grad
 
 
-def _run(model: nn.Module, x: Tensor) -> Any:
+def _run(model: nn.Module, case: Case) -> Any:
+    """Where layers do not fit, PyTorch's error also says which there are."""
     try:
-        return model(x)
+        return model(case["x"])
     except NotImplementedError:  # what PyTorch raises for a class without forward()
         raise AttributeError("your model has no method called forward") from None
-
-
-def _first_run(model: nn.Module, case: Case) -> Any:
-    """As ``_run``; where layers do not fit, PyTorch's error also says which there are."""
-    try:
-        return _run(model, case["x"])
     except RuntimeError as error:
         if "shapes cannot be multiplied" in str(error):
-            sizes = [(layer.in_features, layer.out_features) for layer in _linears(model)]
-            layers = ", ".join(f"{a} -> {b}" for a, b in sizes) or "none"
+            sizes = (f"{m.in_features} -> {m.out_features}" for m in _linears(model))
+            layers = ", ".join(sizes) or "none"
             call = f"build_mlp({', '.join(map(str, case['sizes']))})"
             error.args = (f"{error}. For {call} your linear layers are {layers}",)
         raise
@@ -87,19 +82,9 @@ def _layer_sizes(model: nn.Module) -> list[list[int]]:
     return sorted([layer.in_features, layer.out_features] for layer in _linears(model))
 
 
-def _fill(model: nn.Module, case: Case) -> bool:
-    """Write the case's weights into the two layers; False when they are not the two asked for."""
+def _wanted(case: Case) -> list[list[int]]:
     features, hidden, out = case["sizes"]
-    layers = {(layer.in_features, layer.out_features): layer for layer in _linears(model)}
-    wanted = [(features, hidden), (hidden, out)]
-    if len(_linears(model)) != 2 or set(layers) != set(wanted):
-        return False
-    with torch.no_grad():
-        for sizes, weight, bias in zip(wanted, case["weights"], case["biases"], strict=True):
-            layers[sizes].weight.copy_(weight)
-            if layers[sizes].bias is not None:
-                layers[sizes].bias.copy_(bias)
-    return True
+    return sorted([[features, hidden], [hidden, out]])
 
 
 def _public_cases() -> list[Case]:
@@ -125,14 +110,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         return
     features, hidden, out = case["sizes"]
     layers, output = observation["layers"], observation["output"]
-    wanted = sorted([[features, hidden], [hidden, out]])
     text = (
         f"build_mlp({features}, {hidden}, {out}) holds two linear layers, "
         f"{features} -> {hidden} and {hidden} -> {out}"
     )
     held = ", ".join(f"{a} -> {b}" for a, b in layers) or "no linear layer that PyTorch knows of"
-    yield Finding(layers == wanted, text, f"yours holds {held}")
-    if layers != wanted:
+    right = layers == _wanted(case)
+    yield Finding(right, text, f"yours holds {held}")
+    if not right:
         return
     n = len(case["x"])
     shape = observation.get("shape")

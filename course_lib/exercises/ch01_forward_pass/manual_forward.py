@@ -9,6 +9,7 @@ from torch import Tensor
 
 from course_lib.exercises.ch01_forward_pass.results import near, row, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support.draw import normal
 
 _TENSORS = ("x", "W1", "b1", "W2", "b2")
 
@@ -25,9 +26,7 @@ def forward_case(
     hands over tensors that are not contiguous."""
     features, hidden, out = sizes
     shapes = ((n, features), (hidden, features), (hidden,), (out, hidden), (out,))
-    tensors = (
-        torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes
-    )
+    tensors = (normal(generator, *shape, dtype=dtype) for shape in shapes)
     wanted = (asks, "biases") if asks == "gradients" else (asks,)
     return {"asks": wanted, "strided": strided, **dict(zip(_TENSORS, tensors, strict=True))}
 

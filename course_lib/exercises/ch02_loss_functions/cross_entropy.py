@@ -7,36 +7,40 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch02_loss_functions.tensors import (
-    FORBIDDEN,
-    as_given,
-    dtype_finding,
-    gradient_at,
-    is_about,
-    is_scalar,
-    leaf_of,
-    note_slope,
-    seen,
-)
+from course_lib.exercises.ch02_loss_functions import tensors
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
-_ASKS = {
-    "plain": ("values",),
-    "large": ("stable", "gradient"),
-    "gradient": ("gradient",),
+#: By the shape of the logits and their first number: what a check says of the loss, the loss, and to
+#: how many digits.
+_KNOWN = {
+    (1, 3, 2.0): ("logits [2, 1, 0.1] with target 0 cost 0.417", 0.417, 3),
+    (1, 3, 5.0): ("logits [5, 0, 0] with target 0 cost 0.0134", 0.0134, 4),
+    (2, 3, 5.0): ("two examples that cost 0.0134 and 1.417 cost 0.715 on average", 0.7152, 3),
+    (7, 10, 0.0): (
+        "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are",
+        math.log(10),
+        4,
+    ),
+    (1, 2, 1e4): ("logits [10000, -10000] with target 1 cost 20000: not inf, not nan", 20_000.0, 4),
+    (2, 2, 1e4): (
+        "rows far apart: [10000, 9998] and [-9998, -10000], target 0, cost 0.1269 each",
+        0.1269,
+        3,
+    ),
 }
 
 
 def cross_entropy_case(kind: str, logits: Tensor, targets: Tensor, strided: bool = False) -> Case:
-    """A case: logits ``[N, C]``, targets ``[N]``. ``kind`` is a key of ``_ASKS``."""
-    own = {"kind": kind, "asks": _ASKS[kind]}
+    """A case: logits ``[N, C]``, targets ``[N]``. ``kind`` is "plain", "large" or "gradient"."""
+    asks = {"plain": ("values",), "large": ("stable", "gradient"), "gradient": ("gradient",)}
+    own = {"kind": kind, "asks": asks[kind]}
     return own | {"logits": logits, "targets": targets, "strided": strided}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     kind, targets = case["kind"], case["targets"].clone()
     if kind != "gradient":
-        logits = as_given(case, "logits")
+        logits = tensors.as_given(case, "logits")
         result = function(logits, targets)
         notes["loss_for_large_logits" if kind == "large" else "returned"] = result
         notes["inputs_afterwards"] = [logits, targets]
@@ -45,9 +49,11 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         return function(logits, targets)
 
     if kind == "large":
-        notes["gradient_for_large_logits"] = gradient_at(leaf_of(case, "logits"), loss_of)
+        notes["gradient_for_large_logits"] = tensors.gradient_at(
+            tensors.leaf_of(case, "logits"), loss_of
+        )
     if kind == "gradient":
-        note_slope(notes, leaf_of(case, "logits"), loss_of)
+        tensors.note_slope(notes, tensors.leaf_of(case, "logits"), loss_of)
 
 
 def _public_cases() -> list[Case]:
@@ -75,39 +81,15 @@ def _public_cases() -> list[Case]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     logits = case["logits"]
     if case["kind"] == "gradient":
-        gradient = observation["gradient"]
-        flows = gradient is not None and bool(gradient.any())
-        yield Finding(flows, "a gradient flows from the loss back to the logits")
-        if flows:
-            text = "the gradient is the slope of the loss: no part of the graph is cut off"
-            yield Finding(observation["slope_agrees"], text)
+        yield from tensors.slope_findings(observation, "the loss")
         return
-    if case["kind"] == "large":
-        loss = observation["loss_for_large_logits"]
-        if len(logits) > 1:
-            text = "rows far apart: [10000, 9998] and [-9998, -10000], target 0, cost 0.1269 each"
-            yield Finding(is_about(loss, 0.1269, 3), text, seen(loss))
-            return
-        text = "logits [10000, -10000] with target 1 cost 20000: not inf, not nan"
-        yield Finding(is_about(loss, 20_000.0), text, seen(loss))
-        return
-    loss = observation["returned"]
-    got = seen(loss)
-    yield Finding(is_scalar(loss), "the result is a tensor with no dimensions: one number", got)
-    if is_scalar(loss):
-        yield dtype_finding(loss, logits, "the logits'")
-    if logits.shape == (1, 3):
-        first = logits[0, 0].item()
-        shown, known = ("[2, 1, 0.1]", 0.417) if first == 2.0 else ("[5, 0, 0]", 0.0134)
-        digits = 3 if first == 2.0 else 4
-        text = f"logits {shown} with target 0 cost {known}"
-        yield Finding(is_about(loss, known, digits), text, got)
-    elif logits.shape == (2, 3):
-        text = "two examples that cost 0.0134 and 1.417 cost 0.715 on average"
-        yield Finding(is_about(loss, 0.7152, 3), text, got)
-    elif logits.shape == (7, 10):
-        text = "equal logits for 10 classes cost log(10) = 2.303, whatever the targets are"
-        yield Finding(is_about(loss, math.log(10)), text, got)
+    large = case["kind"] == "large"
+    loss = observation["loss_for_large_logits" if large else "returned"]
+    if not large:
+        yield from tensors.loss_findings(loss, logits, "the logits'")
+    known = _KNOWN.get((*logits.shape, logits[0, 0].item()))
+    if known:
+        yield tensors.cost_finding(loss, *known)
     else:
         given = logits, case["targets"]
         unchanged = all(map(torch.equal, observation["inputs_afterwards"], given))
@@ -152,5 +134,5 @@ EXERCISE = Exercise(
     ),
     public_cases=_public_cases,
     properties=_properties,
-    forbidden=FORBIDDEN,
+    forbidden=tensors.FORBIDDEN,
 )

@@ -2,47 +2,40 @@
 
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch02_loss_functions.tensors import (
-    FORBIDDEN,
-    as_given,
-    dtype_finding,
-    is_about,
-    is_scalar,
-    leaf_of,
-    note_slope,
-    seen,
-)
+from course_lib.exercises.ch02_loss_functions import tensors
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import type_name
+from course_lib.exercises.support.draw import normal
 
 
 def mse_case(
     prediction: Tensor, target: Tensor, *, gradient: bool = False, strided: bool = False
 ) -> Case:
     """A case: two shapes that differ, or the loss, or the ``gradient`` of it alone."""
+    asks = ("graph",) if gradient else ("values", "shapes")
     if prediction.shape != target.shape:
-        asks: tuple[str, ...] = ("shapes",)
-    else:
-        asks = ("graph",) if gradient else ("values", "shapes")
+        asks = ("shapes",)
     own = {"gradient": gradient, "strided": strided, "asks": asks}
     return {"prediction": prediction, "target": target} | own
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    target = as_given(case, "target")
+    target = tensors.as_given(case, "target")
     if case["gradient"]:
-        prediction = leaf_of(case, "prediction")
-        note_slope(notes, prediction, lambda p: function(p, target))
-        given = as_given(case, "prediction")
+        tensors.note_slope(
+            notes, tensors.leaf_of(case, "prediction"), lambda p: function(p, target)
+        )
+        given = tensors.as_given(case, "prediction")
         function(given, target)
         notes["inputs_afterwards"] = [given, target]
         return
-    prediction = as_given(case, "prediction")
+    prediction = tensors.as_given(case, "prediction")
     if "values" in case["asks"]:
         notes["returned"] = function(prediction, target)
         notes["raised"] = None
@@ -60,19 +53,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
 
 def _public_cases() -> list[Case]:
-    generator = torch.Generator().manual_seed(4)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-    tables = normal(4, 3), normal(4, 3)
+    drawn = partial(normal, torch.Generator().manual_seed(4))
     return [
         mse_case(torch.tensor([2.5, 3.1, 4.0]), torch.tensor([3.0, 3.0, 4.0])),
         mse_case(torch.full((4, 3), 2.0), torch.full((4, 3), 5.0), strided=True),
         mse_case(torch.tensor([[1.0, -1.0]]).double(), torch.zeros(1, 2).double()),
-        mse_case(*tables, gradient=True),
-        mse_case(normal(4, 1), normal(4)),
-        mse_case(normal(3, 2), normal(2, 3)),
+        mse_case(drawn(4, 3), drawn(4, 3), gradient=True),
+        mse_case(drawn(4, 1), drawn(4)),
+        mse_case(drawn(3, 2), drawn(2, 3)),
     ]
 
 
@@ -106,18 +94,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield unchanged
         return
     loss = observation["returned"]
-    got = seen(loss)
-    yield Finding(is_scalar(loss), "the result is a tensor with no dimensions: one number", got)
-    if is_scalar(loss):
-        yield dtype_finding(loss, prediction, "the prediction's")
-    if prediction.shape == (3,):
-        text = "[2.5, 3.1, 4.0] against [3.0, 3.0, 4.0] costs 0.0867"
-        yield Finding(is_about(loss, 0.0867), text, got)
-    elif prediction.shape == (4, 3):
-        yield Finding(is_about(loss, 9.0), "a table that is off by 3 everywhere costs 9", got)
-    else:
-        text = "errors of 1 and -1 do not cancel: the loss is 1"
-        yield Finding(is_about(loss, 1.0), text, got)
+    yield from tensors.loss_findings(loss, prediction, "the prediction's")
+    known = {
+        (3,): ("[2.5, 3.1, 4.0] against [3.0, 3.0, 4.0] costs 0.0867", 0.0867),
+        (4, 3): ("a table that is off by 3 everywhere costs 9", 9.0),
+        (1, 2): ("errors of 1 and -1 do not cancel: the loss is 1", 1.0),
+    }
+    yield tensors.cost_finding(loss, *known[prediction.shape])
     yield unchanged
 
 
@@ -153,5 +136,5 @@ EXERCISE = Exercise(
     ),
     public_cases=_public_cases,
     properties=_properties,
-    forbidden=FORBIDDEN,
+    forbidden=tensors.FORBIDDEN,
 )

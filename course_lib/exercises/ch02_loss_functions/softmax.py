@@ -6,15 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch02_loss_functions.tensors import (
-    FORBIDDEN,
-    as_given,
-    dtype_finding,
-    leaf_of,
-    near,
-    note_slope,
-    seen,
-)
+from course_lib.exercises.ch02_loss_functions import tensors
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
@@ -26,18 +18,16 @@ def softmax_case(
     small = not large and upstream is None
     asks = ("ratios", "sums") if small else ("stable",) if large else ("graph",)
     own = {"large": large, "upstream": upstream, "strided": strided}
-    return {"logits": logits, "asks": asks} | own
+    return {"logits": logits, "asks": asks, **own}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["upstream"] is not None:
-        note_slope(notes, leaf_of(case, "logits"), function, case["upstream"])
-        given = as_given(case, "logits")
-        function(given)
-        notes["logits_afterwards"] = given
-        return
-    logits = as_given(case, "logits")
-    notes["returned_for_large" if case["large"] else "returned"] = function(logits)
+        tensors.note_slope(notes, tensors.leaf_of(case, "logits"), function, case["upstream"])
+    logits = tensors.as_given(case, "logits")
+    result = function(logits)
+    if case["upstream"] is None:
+        notes["returned_for_large" if case["large"] else "returned"] = result
     notes["logits_afterwards"] = logits
 
 
@@ -51,10 +41,10 @@ def _facts(case: Case, observation: Observation) -> dict[str, bool]:
     ):
         return {"ratios_right": False, "sums_right": False}
     ratios = result.detach().log() - logits
-    level = near(result, result.mean(-1, keepdim=True)) and logits.shape[-1] > 1
+    level = tensors.near(result, result.mean(-1, keepdim=True)) and logits.shape[-1] > 1
     return {
-        "ratios_right": near(ratios, ratios.mean(-1, keepdim=True), 3e-5),
-        "sums_right": near(result.sum(-1), 1.0) and not level,
+        "ratios_right": tensors.near(ratios, ratios.mean(-1, keepdim=True), 3e-5),
+        "sums_right": tensors.near(result.sum(-1), 1.0) and not level,
     }
 
 
@@ -81,31 +71,27 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     kept = torch.equal(observation["logits_afterwards"], logits)
     unchanged = Finding(kept, "the logits you were given are unchanged")
     if case["upstream"] is not None:
-        gradient = observation["gradient"]
-        flows = gradient is not None and bool(gradient.any())
-        yield Finding(flows, "a gradient flows from the probabilities back to the logits")
-        if flows:
-            text = "the gradient is the slope of the probabilities: no part of the graph is cut off"
-            yield Finding(observation["slope_agrees"], text)
+        yield from tensors.slope_findings(observation, "the probabilities")
         yield unchanged
         return
     large = case["large"]
     result = observation["returned_for_large" if large else "returned"]
     same = isinstance(result, Tensor) and result.shape == logits.shape
-    got = f"the logits have shape {list(logits.shape)}, {seen(result)}"
+    got = f"the logits have shape {list(logits.shape)}, {tensors.seen(result)}"
     yield Finding(same, "the result is a tensor of the logits' shape", got)
     if not same:
         return
     if large:
         finite = bool(result.isfinite().all())
         text = "logits of 1000 or -1000 give finite numbers: no inf and no nan"
-        yield Finding(finite, text, f"a row became {_worst_row(result)}")
+        worst = (~result.isfinite()).sum(-1).argmax()
+        yield Finding(finite, text, f"a row became {_numbers(result[worst])}")
         if not finite:  # what follows from it would only hide the cause
             return
     else:
-        yield dtype_finding(result, logits, "the logits'")
+        yield tensors.dtype_finding(result, logits, "the logits'")
     if logits.shape == (3,):
-        known = near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
+        known = tensors.near(result, torch.tensor([0.659, 0.242, 0.099]), 1e-3)
         text = "the logits [2.0, 1.0, 0.1] become [0.659, 0.242, 0.099]"
         yield Finding(known, text, f"yours become {_numbers(result)}")
     # The first line that is wrong is said of the first aspect: the ratios come before the sums.
@@ -113,7 +99,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     sums = result.sum(-1)
     got = f"one of yours sums to {sums.flatten()[(sums - 1).abs().argmax()]:.3g}"
     # float32 holds a log-sum-exp of 1000 to 6e-5 only: a right way through it is that far off.
-    near_1 = near(sums, 1.0, 1e-3 if large else 1e-5)
+    near_1 = tensors.near(sums, 1.0, 1e-3 if large else 1e-5)
     yield Finding(near_1, "the entries along the last dimension sum to 1", got)
     if not large:
         between = bool(((result >= 0) & (result <= 1)).all())
@@ -150,11 +136,6 @@ def _odd_ratio(rows: Tensor, spread: Tensor) -> str:
 
 def _numbers(row: Tensor) -> str:
     return "[" + ", ".join(f"{value + 0.0:.3f}" for value in row.tolist()) + "]"
-
-
-def _worst_row(table: Tensor) -> str:
-    """The row with the most entries that are inf or nan."""
-    return _numbers(table[(~table.isfinite()).sum(-1).argmax()])
 
 
 EXERCISE = Exercise(
@@ -195,5 +176,5 @@ EXERCISE = Exercise(
     derived=("ratios_right", "sums_right"),
     public_cases=_public_cases,
     properties=_properties,
-    forbidden=FORBIDDEN,
+    forbidden=tensors.FORBIDDEN,
 )

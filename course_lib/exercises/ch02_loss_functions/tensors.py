@@ -1,13 +1,13 @@
 """What the three exercises share: how tensors are handed over, and what checks say about results."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.checking.model import Case, Finding, Notes
+from course_lib.exercises.checking.model import Case, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
 
 #: What the chapter builds, below every Python name of it: functions, methods, ``nn`` classes.
@@ -22,14 +22,16 @@ FORBIDDEN = (
 )
 
 
-def strided(tensor: Tensor) -> Tensor:
-    """The same numbers in every second place of memory: a tensor that is not contiguous."""
-    return torch.stack((tensor, tensor), dim=-1)[..., 0]
-
-
 def as_given(case: Case, name: str) -> Tensor:
-    """A tensor of the case as the learner's function gets it: contiguous or not."""
-    return strided(case[name]) if case["strided"] else case[name].clone()
+    """A tensor of the case as the learner's function gets it: contiguous, or with its numbers in every
+    second place of memory."""
+    tensor = case[name]
+    return torch.stack((tensor, tensor), dim=-1)[..., 0] if case["strided"] else tensor.clone()
+
+
+def leaf_of(case: Case, name: str) -> Tensor:
+    """A tensor of the case as a leaf that collects a gradient."""
+    return as_given(case, name).detach().requires_grad_()
 
 
 def note_slope(
@@ -47,8 +49,7 @@ def gradient_at(
     result = function(leaf)
     if not isinstance(result, Tensor) or not result.requires_grad:
         return None
-    if upstream is None:
-        upstream = torch.ones_like(result)
+    upstream = torch.ones_like(result) if upstream is None else upstream
     if upstream.shape != result.shape:
         return None
     (gradient,) = torch.autograd.grad(result, leaf, upstream, allow_unused=True)
@@ -78,16 +79,13 @@ def _slope_agrees(
     )
 
 
-def leaf_of(case: Case, name: str) -> Tensor:
-    """A tensor of the case as a leaf that collects a gradient."""
-    return as_given(case, name).detach().requires_grad_()
-
-
 def _scalar(value: Any) -> float | None:
     """The number in a 0-dimensional tensor; None for anything else."""
-    if is_scalar(value) and value.is_floating_point():
-        return value.item()
-    return None
+    return value.item() if _is_scalar(value) and value.is_floating_point() else None
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.shape == ()
 
 
 def seen(value: Any) -> str:
@@ -106,17 +104,30 @@ def dtype_finding(result: Tensor, given: Tensor, whose: str) -> Finding:
     return Finding(result.dtype == given.dtype, f"the result has {whose} dtype", dtypes)
 
 
-def is_about(value: Any, expected: float, digits: int = 4) -> bool:
+def loss_findings(loss: Any, given: Tensor, whose: str) -> Iterator[Finding]:
+    """Whether it is one number, and of the dtype of the given tensor."""
+    text = "the result is a tensor with no dimensions: one number"
+    yield Finding(_is_scalar(loss), text, seen(loss))
+    if _is_scalar(loss):
+        yield dtype_finding(loss, given, whose)
+
+
+def cost_finding(loss: Any, text: str, cost: float, digits: int = 4) -> Finding:
     """Whether it is a 0-dimensional tensor with this number, up to ``digits`` decimals."""
-    number = _scalar(value)
-    return number is not None and abs(number - expected) < 10.0**-digits
+    number = _scalar(loss)
+    return Finding(number is not None and abs(number - cost) < 10.0**-digits, text, seen(loss))
+
+
+def slope_findings(observation: Observation, result: str) -> Iterator[Finding]:
+    """On the gradient of the logits, where ``result`` names what it is sent back through."""
+    gradient = observation["gradient"]
+    flows = gradient is not None and bool(gradient.any())
+    yield Finding(flows, f"a gradient flows from {result} back to the logits")
+    if flows:
+        text = f"the gradient is the slope of {result}: no part of the graph is cut off"
+        yield Finding(observation["slope_agrees"], text)
 
 
 def near(value: Tensor, expected: Any, tolerance: float = 1e-5) -> bool:
     """Whether all entries are within the tolerance."""
     return bool(((value - expected).abs() <= tolerance).all())
-
-
-def is_scalar(value: Any) -> bool:
-    """Whether it is a tensor with no dimensions."""
-    return isinstance(value, Tensor) and value.shape == ()

@@ -28,15 +28,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     got = observation["returned"]
     right = type(got) is type(case["answer"]) and got == case["answer"]
-    yield Finding(right, case["text"], f"{_asked(case['answer'])}, yours says {in_words(got)}")
-
-
-def _asked(answer: tuple[int, str] | None) -> str:
-    return (
-        "here nothing explodes"
-        if answer is None
-        else f'here the first explosion is step {answer[0]} of "{answer[1]}"'
-    )
+    here = "nothing explodes"
+    if case["answer"] is not None:
+        here = f"the first explosion is {in_words(case['answer'])}"
+    yield Finding(right, case["text"], f"here {here}, yours says {in_words(got)}")
 
 
 def in_words(got: Any) -> str:

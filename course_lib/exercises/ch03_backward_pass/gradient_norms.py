@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from course_lib.exercises.ch03_backward_pass.in_words import seen
+from course_lib.exercises.ch03_backward_pass.shared import seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.draw import normal
 
 
 class _TwoHeads(nn.Module):
@@ -39,26 +41,15 @@ def norms_case(
     the loss's graph. ``frozen``: the body's bias requires no gradient. ``silent``: the first head's
     output is multiplied by 0, so that its gradients are zero.
     """
-    features, hidden, outputs = sizes
-
-    def normal(*shape: int) -> Tensor:
-        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
-        return numbers.to(getattr(torch, dtype))
-
-    shapes = {
-        "body.0.weight": (hidden, features),
-        "body.0.bias": (hidden,),
-        "head.weight": (outputs, hidden),
-        "head.bias": (outputs,),
-        "other_head.weight": (outputs + 1, hidden),
-        "other_head.bias": (outputs + 1,),
-    }
+    drawn = partial(normal, generator, dtype=getattr(torch, dtype))
+    with torch.device("meta"):
+        shapes = {name: value.shape for name, value in _TwoHeads(*sizes).state_dict().items()}
     asks = ("names",) if unused or frozen else ("names", "norms", "gradients")
     return {
         "asks": ("fresh",) if stale else asks,
-        "parameters": {name: normal(*shape) for name, shape in shapes.items()},
-        "x": normal(n, features),
-        "targets": normal(n, outputs),
+        "parameters": {name: drawn(*shape) for name, shape in shapes.items()},
+        "x": drawn(n, sizes[0]),
+        "targets": drawn(n, sizes[2]),
         "stale": stale,
         "unused": unused,
         "frozen": frozen,
@@ -131,20 +122,17 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     returned, lengths = observation["returned"], _lengths(case)
     if not isinstance(returned, dict):
         return {"listed_outside": False}
+
+    def right(name: str) -> bool:
+        norm = returned[name]
+        return type(norm) is float and math.isclose(norm, lengths[name], rel_tol=1e-4, abs_tol=1e-6)
+
     return {
         "named_right": returned.keys() == lengths.keys(),
         "listed_outside": any(n in returned and not in_graph(case, n) for n in case["parameters"]),
         "surplus": [name for name in returned if name not in lengths],
         "missing": [name for name in lengths if name not in returned],
-        "off": [
-            name
-            for name, length in lengths.items()
-            if name in returned
-            and not (
-                type(returned[name]) is float
-                and math.isclose(returned[name], length, rel_tol=1e-4, abs_tol=1e-6)
-            )
-        ],
+        "off": [name for name in lengths if name in returned and not right(name)],
     }
 
 
@@ -169,14 +157,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     odd = [value for value in returned.values() if type(value) is not float]
     got = f"one of yours is {seen(odd[0])}" if odd else ""
     yield Finding(not odd, "the values are Python floats", got)
-    lengths = _lengths(case)
     off = [name for name in observation["off"] if type(returned[name]) is float]
-    text = "a norm is the length of this loss's whole gradient, with nothing older added"
-    got = (
-        f"{off[0]}: the length is {lengths[off[0]]:.4f}, yours is {returned[off[0]]:.4f}"
-        if off
-        else ""
-    )
+    text, got = "a norm is the length of this loss's whole gradient, with nothing older added", ""
+    if off:
+        length = _lengths(case)[off[0]]
+        got = f"{off[0]}: the length is {length:.4f}, yours is {returned[off[0]]:.4f}"
     yield Finding(not off, text, got)
 
 

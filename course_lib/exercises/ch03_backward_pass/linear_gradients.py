@@ -2,15 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
-from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
+from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, fits, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import kind_of
+from course_lib.exercises.support.draw import normal
 
 
 def regression_case(
@@ -23,18 +24,14 @@ def regression_case(
     grad_mode: bool = True,
 ) -> dict[str, Any]:
     """A case: x ``[n, d]``, y ``[n]``, w ``[d]``, b 0-dim."""
-
-    def normal(*shape: int) -> Tensor:
-        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
-        return numbers.to(getattr(torch, dtype))
-
+    drawn = partial(normal, generator, dtype=getattr(torch, dtype))
     special = transposed or dtype == "float32"
     return {
         "asks": ("any_input",) if special else ("weights", "bias"),
-        "x": normal(n, d),
-        "y": 2 + normal(n),
-        "w": normal(d),
-        "b": normal(),
+        "x": drawn(n, d),
+        "y": 2 + drawn(n),
+        "w": drawn(d),
+        "b": drawn(),
         "transposed": transposed,
         "grad_mode": grad_mode,
     }
@@ -79,13 +76,8 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
         return {}
     special = [observation[field] for field in _gradient_fields(case)]
     usual, other = observation["pair_as_usual"], observation["pair_for_other_y"]
-    shapes = [case["w"].shape, case["b"].shape]
-    fit = [
-        isinstance(part, Tensor) and part.shape == shape and part.dtype == case["x"].dtype
-        for part, shape in zip(special, shapes, strict=True)
-    ]
     return {
-        "as_usual": all(fit)
+        "as_usual": all(map(fits, special, (case["w"], case["b"])))
         and usual is not None
         and other is not None
         and all(
@@ -108,15 +100,13 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     w, b = case["w"].clone().requires_grad_(), case["b"].clone().requires_grad_()
     exact = torch.autograd.grad(((case["x"] @ w + b - case["y"]) ** 2).mean(), (w, b))
     for name, expected, got in zip("wb", exact, gradients, strict=True):
-        fits = (
-            isinstance(got, Tensor) and got.shape == expected.shape and got.dtype == expected.dtype
-        )
+        fit = fits(got, expected)
         yield Finding(
-            fits,
+            fit,
             f"the gradient of {name} is a tensor with {name}'s shape and dtype",
             f"yours is {seen(got)}, {name} is {seen(expected)}",
         )
-        if fits:
+        if fit:
             right = torch.allclose(expected, got, rtol=1e-3, atol=1e-4)
             shown = beside("autograd says", expected, got)
             yield Finding(right, f"the gradient of {name} agrees with autograd", shown)

@@ -6,13 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch03_backward_pass.autograd import AUTOGRAD
-from course_lib.exercises.ch03_backward_pass.in_words import beside, seen
+from course_lib.exercises.ch03_backward_pass.shared import AUTOGRAD, beside, fits, seen
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support.draw import normal
 
 _DEFAULT_EPS = 1e-4
-#: More than any right solution asks f for.
-_MOST_POINTS = 500
 
 
 def nudge_case(
@@ -29,11 +27,7 @@ def nudge_case(
     The last term ties the entries of w together. ``cubic=False`` gives a = 0. ``eps=None`` leaves
     it to the default. ``transposed``: w is not contiguous; ``leaf``: it requires gradients.
     """
-
-    def normal() -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    a, b, c, d, w = (normal() for _ in range(5))
+    a, b, c, d, w = (normal(generator, *shape) for _ in range(5))
     a = a + a.sign() if cubic else torch.zeros_like(a)  # away from 0: eps shows in every entry
     special = transposed or leaf or not shape
     asks = ("any_w",) if special else ("points", "central", "unchanged")
@@ -69,7 +63,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     points: list[Tensor] = []
 
     def asked(point: Tensor) -> Tensor | float:
-        if isinstance(point, Tensor) and point.shape == w.shape and len(points) < _MOST_POINTS:
+        # No right solution asks for so many.
+        if isinstance(point, Tensor) and point.shape == w.shape and len(points) < 500:
             points.append(point.detach().clone())
         return f(point)
 
@@ -101,13 +96,9 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     return facts
 
 
-def _eps(case: Case) -> float:
-    return _DEFAULT_EPS if case["eps"] is None else case["eps"]
-
-
 def _points_missed(case: Case, points: Tensor) -> list[int]:
     """Which of w's entries were not nudged by eps, alone: first up, then, counted on, down."""
-    eps = _eps(case)
+    eps = case["eps"] or _DEFAULT_EPS
     nudges = eps * torch.eye(case["w"].numel(), dtype=case["w"].dtype).flatten(1)
     wanted = case["w"].flatten() + torch.cat([nudges, -nudges])
     apart = (wanted[:, None] - points.reshape(len(points), -1)).abs().amax(-1)
@@ -123,17 +114,13 @@ def _missing_point(case: Case, points: Tensor | None) -> str:
         return ""
     direction, entry = divmod(missed[0], case["w"].numel())
     how = "subtracted from" if direction else "added to"
-    return f"yours never calls f with {_eps(case):g} {how} entry {entry} alone"
+    return f"yours never calls f with {case['eps'] or _DEFAULT_EPS:g} {how} entry {entry} alone"
 
 
 def _same(case: Case, special: Any, plain: Any) -> bool:
     """Both are tensors of w's shape and dtype, detached, and equal."""
-    w = case["w"]
     return (
-        all(
-            isinstance(g, Tensor) and (g.shape, g.dtype) == (w.shape, w.dtype) and g.any()
-            for g in (special, plain)
-        )
+        all(fits(g, case["w"]) and g.any() for g in (special, plain))
         and not special.requires_grad
         and torch.allclose(special, plain, rtol=1e-6, atol=1e-9)
     )
@@ -141,25 +128,24 @@ def _same(case: Case, special: Any, plain: Any) -> bool:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     result, w = observation["gradient"], _argument(case)
-    fits = isinstance(result, Tensor) and result.shape == w.shape and result.dtype == w.dtype
-    text = "the result is a tensor with w's shape and dtype"
-    yield Finding(fits, text, f"yours is {seen(result)}, w is {seen(w)}")
+    fit, text = fits(result, w), "the result is a tensor with w's shape and dtype"
+    yield Finding(fit, text, f"yours is {seen(result)}, w is {seen(w)}")
     if "points" in case["asks"]:
         text = "f is called at w + eps and at w - eps, for one entry of w at a time"
         got = _missing_point(case, observation["points"])
         yield Finding(observation.get("points_asked") is True, text, got)
-    if fits:
-        yield from _about_the_slopes(case, result)
-        yield from _beside_a_plain_w(case, observation)
+    if fit:
+        yield from _about_the_slopes(case, observation)
     if "unchanged" in case["asks"]:
         kept = observation.get("drift") == 0
         yield Finding(kept, "w is unchanged, bit for bit", "your code has changed it")
 
 
-def _about_the_slopes(case: Case, result: Tensor) -> Iterator[Finding]:
+def _about_the_slopes(case: Case, observation: Observation) -> Iterator[Finding]:
+    result, plain = observation["gradient"], observation.get("gradient_of_plain_w")
     text = "the result is detached: it is not part of a graph"
     yield Finding(not result.requires_grad, text, "yours requires gradients")
-    w, eps = case["w"].clone().requires_grad_(), _eps(case)
+    w, eps = case["w"].clone().requires_grad_(), case["eps"] or _DEFAULT_EPS
     (exact,) = torch.autograd.grad(_scalar_function(case | {"returns": "tensor"})(w), w)
     if case["a"].any():
         # A cube's slope, measured over a distance, is off by a known amount: the eps that was used.
@@ -174,13 +160,9 @@ def _about_the_slopes(case: Case, result: Tensor) -> Iterator[Finding]:
         got = beside("autograd says", exact, result)
     right = torch.allclose(exact, result.detach(), rtol=1e-5, atol=1e-7)
     yield Finding(right, text, got)
-
-
-def _beside_a_plain_w(case: Case, observation: Observation) -> Iterator[Finding]:
-    """The plain w is a copy of the one that the first call has left."""
-    special, plain = observation["gradient"], observation.get("gradient_of_plain_w")
-    if isinstance(plain, Tensor) and (plain.shape, plain.dtype) == (special.shape, special.dtype):
-        same = torch.allclose(special.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
+    if fits(plain, result):
+        # The plain w is a copy of the one that the first call has left.
+        same = torch.allclose(result.detach(), plain.detach(), rtol=1e-6, atol=1e-9)
         text = f"for {_kind_of_w(case)} the slopes are those for the same numbers in a plain w"
         moved = observation.get("drift") not in (None, 0)
         got = "yours differ, for the first call has changed w" if moved else "yours differ"

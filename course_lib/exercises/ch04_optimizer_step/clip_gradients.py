@@ -8,20 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch04_optimizer_step.steps import (
-    PUBLIC_SHAPES,
-    copies,
-    handed_over,
-    same_gradients,
-)
+from course_lib.exercises.ch04_optimizer_step import steps
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.draw import normal
 
 
 def clip_case(
     generator: torch.Generator,
     *asks: str,
-    shapes: tuple[tuple[int, ...], ...] = PUBLIC_SHAPES,
+    shapes: tuple[tuple[int, ...], ...] = steps.PUBLIC_SHAPES,
     norm: float,
     max_norm: float,
     without: tuple[int, ...] = (),
@@ -29,16 +25,12 @@ def clip_case(
     through: str = "list",
 ) -> dict[str, Any]:
     """A case: gradients whose common norm is ``norm``; parameters in ``without`` have none."""
-    kind = getattr(torch, dtype)
-
-    def normal(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    numbers = [None if i in without else normal(shape) for i, shape in enumerate(shapes)]
+    kind, drawn = getattr(torch, dtype), partial(normal, generator)
+    numbers = [None if i in without else drawn(*shape) for i, shape in enumerate(shapes)]
     total = _common_norm(numbers)
     return {
         "asks": asks,
-        "parameters": [normal(shape).to(kind) for shape in shapes],
+        "parameters": [drawn(*shape, dtype=kind) for shape in shapes],
         "gradients": [None if g is None else (g * (norm / total)).to(kind) for g in numbers],
         "max_norm": max_norm,
         "norm": norm if total else 0.0,
@@ -52,13 +44,13 @@ def _common_norm(gradients: list[Tensor | None]) -> float:
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     parameters = [value.clone().requires_grad_() for value in case["parameters"]]
-    given = copies(case["gradients"])
+    given = steps.copies(case["gradients"])
     for p, gradient in zip(parameters, given, strict=True):
         p.grad = gradient
-    notes["returned"] = function(handed_over(parameters, case["through"]), case["max_norm"])
-    notes["gradients"] = copies(p.grad for p in parameters)
-    notes["aliases"] = copies(given)
-    notes["values"] = copies(parameters)
+    notes["returned"] = function(steps.handed_over(parameters, case["through"]), case["max_norm"])
+    notes["gradients"] = steps.copies(p.grad for p in parameters)
+    notes["aliases"] = steps.copies(given)
+    notes["values"] = steps.copies(parameters)
 
 
 def _facts(case: Case, observation: Observation) -> dict[str, Any]:
@@ -72,8 +64,8 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
     return {
         "length": length,
         "direction": torch.cat(there) / length if there and (shrunk or not large) else None,
-        "left_alone": same_ones and shrunk if large else same_gradients(before, after),
-        "in_place": same_gradients(after, observation["aliases"]),
+        "left_alone": same_ones and shrunk if large else steps.same_gradients(before, after),
+        "in_place": steps.same_gradients(after, observation["aliases"]),
     }
 
 
@@ -81,8 +73,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, gradients = observation["returned"], observation["gradients"]
     norm, max_norm = case["norm"], case["max_norm"]
     is_float = type(returned) is float
-    shown = f"yours is {a_type(returned)}"
-    yield Finding(is_float, "the result is a Python float", shown)
+    yield Finding(is_float, "the result is a Python float", f"yours is {a_type(returned)}")
     if is_float:
         yield Finding(
             math.isclose(returned, norm, rel_tol=1e-5, abs_tol=1e-9),
@@ -90,11 +81,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             f"that is {norm:.4f}, yours is {returned:.4f}",
         )
     text = "the parameters themselves stay as they are"
-    yield Finding(same_gradients(case["parameters"], observation["values"]), text)
+    yield Finding(steps.same_gradients(case["parameters"], observation["values"]), text)
     after = observation["length"]
     if norm <= max_norm:
         yield Finding(
-            same_gradients(case["gradients"], gradients),
+            steps.same_gradients(case["gradients"], gradients),
             "gradients whose norm is at most max_norm stay as they are",
             f"their norm was {norm:g}, yours is {after:.4f} now",
         )
@@ -115,18 +106,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
 
 
 def _same_direction(before: list[Tensor | None], after: list[Tensor | None]) -> bool:
-    ratios = [
-        (b / a).flatten()
-        for a, b in zip(before, after, strict=True)
-        if a is not None and b is not None
-    ]
-    ratio = torch.cat(ratios) if ratios else torch.ones(1)
+    pairs = zip(before, after, strict=True)
+    ratios = [(b / a).flatten() for a, b in pairs if a is not None and b is not None]
+    ratio = torch.cat(ratios or [torch.ones(1)])
     return bool((ratio > 0).all()) and bool(ratio.max() - ratio.min() < 1e-4 * ratio.max())
 
 
 def _public_cases() -> list[Case]:
-    generator = torch.Generator().manual_seed(44)
-    case = partial(clip_case, generator)
+    case = partial(clip_case, torch.Generator().manual_seed(44))
     return [
         case("direction", "length", "norm", norm=8.0, max_norm=2.0),
         case("careful", "norm", norm=0.5, max_norm=2.0),

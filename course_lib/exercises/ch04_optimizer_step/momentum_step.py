@@ -1,6 +1,6 @@
 """``momentum_step``, public half."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,16 +14,13 @@ from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding,
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     made: list[list[Any]] = []
 
-    def make_step(parameters: list[Tensor]) -> Callable[[Iterable[Tensor], float], None]:
-        velocities: list[Any] = [torch.zeros_like(p, requires_grad=False) for p in parameters]
+    def make_step(parameters: list[Tensor]) -> Callable[[Any, float], None]:
+        velocities = [torch.zeros_like(p, requires_grad=False) for p in parameters]
         made.append(velocities)
         return lambda params, lr: function(params, velocities, lr, **case["settings"])
 
     steps.run_steps(case, notes, make_step)
-    first, *alone = [
-        [v.detach().clone() if isinstance(v, Tensor) else v for v in each] for each in made
-    ]
-    notes["velocities"] = first
+    notes["velocities"], *alone = map(steps.copies, made)
     if alone:
         notes["velocities_alone"] = [v for [v] in alone]
 
@@ -39,8 +36,7 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 
 
 def _public_cases() -> list[Case]:
-    generator = torch.Generator().manual_seed(42)
-    case = partial(steps.steps_case, generator)
+    case = partial(steps.steps_case, torch.Generator().manual_seed(42))
     return [
         case(1, "gather", "move", lr=0.1),
         case(4, "gather", "move", "changing", lr=0.1, momentum=0.5),
@@ -57,38 +53,20 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         where = "when lr changes from step to step"
     if steps.has_gaps(case):
         where = "when some gradients are missing at some steps"
-    yield from steps.path_findings(case, observation, _sgd_with_momentum, "torch.optim.SGD", where)
-    expected, got = _velocities(case), observation["velocities"]
-    fit = all(
-        isinstance(b, Tensor) and a.shape == b.shape for a, b in zip(expected, got, strict=True)
-    )
-    text = (
-        f"{where or steps.after_steps(case)}, every velocity is the one that torch.optim.SGD keeps"
-    )
-    off = (
-        steps.first_difference(expected, got, "velocity")
-        if fit
-        else "one has another shape or type"
-    )
-    yield Finding(fit and not off, text, off)
+    make = partial(torch.optim.SGD, momentum=0.9)
+    yield from steps.path_findings(case, observation, make, "torch.optim.SGD", where)
+    optimizer, got = steps.stepped(case, make), observation["velocities"]
+    expected = [  # zeros where nothing came
+        optimizer.state[p].get("momentum_buffer", torch.zeros_like(p))
+        for p in optimizer.param_groups[0]["params"]
+    ]
+    pairs = zip(expected, got, strict=True)
+    off = "one has another shape or type"
+    if all(isinstance(b, Tensor) and a.shape == b.shape for a, b in pairs):
+        off = steps.first_difference(expected, got, "velocity")
+    when = where or steps.after_steps(case)
+    yield Finding(not off, f"{when}, every velocity is the one that torch.optim.SGD keeps", off)
     yield from steps.side_findings(case, observation)
-
-
-def _velocities(case: Case) -> list[Tensor]:
-    """What PyTorch's optimizer has gathered at the end of the case; zeros where nothing came."""
-    made: list[torch.optim.Optimizer] = []
-
-    def make(params: list[Tensor], **settings: Any) -> torch.optim.Optimizer:
-        made.append(_sgd_with_momentum(params, **settings))
-        return made[0]
-
-    steps.path_of(case, make)
-    parameters = made[0].param_groups[0]["params"]
-    return [made[0].state[p].get("momentum_buffer", torch.zeros_like(p)) for p in parameters]
-
-
-def _sgd_with_momentum(params: list[Tensor], momentum: float = 0.9) -> torch.optim.Optimizer:
-    return torch.optim.SGD(params, momentum=momentum)
 
 
 EXERCISE = Exercise(

@@ -2,21 +2,15 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import torch
 
 from course_lib.exercises.ch04_optimizer_step import steps
-from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-
-
-def _observe(function: Any, case: Case, notes: Notes) -> None:
-    steps.run_steps(case, notes, lambda parameters: function)
+from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Observation
 
 
 def _public_cases() -> list[Case]:
-    generator = torch.Generator().manual_seed(41)
-    case = partial(steps.steps_case, generator)
+    case = partial(steps.steps_case, torch.Generator().manual_seed(41))
     numbers = {"parameters": [torch.tensor([1.0])], "gradients": [[torch.tensor([2.0])]]}
     gaps = ((0, 1), (1, 0))
     return [
@@ -49,7 +43,7 @@ EXERCISE = Exercise(
         "p = p - lr * p.grad only gives a new tensor the name p. To change the tensor itself, use "
         "p -= ... or p.sub_(...), under torch.no_grad().",
     ),
-    observe=_observe,
+    observe=lambda function, case, notes: steps.run_steps(case, notes, lambda _: function),
     fields=steps.FIELDS,
     facts=steps.facts,
     derived=steps.FACTS,

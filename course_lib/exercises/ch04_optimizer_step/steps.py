@@ -2,12 +2,14 @@
 ``momentum_step`` and ``adam_step`` share, and a few of them with ``clip_gradients``."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from course_lib.exercises.checking.model import Case, Finding, Notes, Observation
+from course_lib.exercises.support.draw import normal
 
 #: Every way to have PyTorch make the step.
 OPTIMIZERS = ("torch.optim.Optimizer", "torch.optim.sgd.sgd", "torch.optim.adam.adam")
@@ -41,17 +43,14 @@ def steps_case(
     gradient. ``even``: all entries have the size ``scale``, and either sign. ``through``: what the function is given, a "list", a "tuple" or a "generator".
     ``settings`` are passed on by name.
     """
-
-    def normal(shape: tuple[int, ...]) -> Tensor:
-        numbers = torch.randn(shape, generator=generator, dtype=torch.float64)
-        return numbers.to(getattr(torch, dtype))
+    drawn = partial(normal, generator, dtype=getattr(torch, dtype))
 
     def gradient(shape: tuple[int, ...]) -> Tensor:
-        return scale * (normal(shape).sign() if even else 0.5 + normal(shape))
+        return scale * (drawn(*shape).sign() if even else 0.5 + drawn(*shape))
 
     return {
         "asks": asks,
-        "parameters": [normal(shape) for shape in shapes],
+        "parameters": [drawn(*shape) for shape in shapes],
         "gradients": [
             [None if (step, i) in skip else gradient(shape) for i, shape in enumerate(shapes)]
             for step in range(steps)
@@ -78,9 +77,9 @@ def handed_over(parameters: list[Tensor], through: str) -> Iterable[Tensor]:
     return tuple(parameters) if through == "tuple" else parameters
 
 
-def copies(tensors: Iterable[Tensor | None]) -> list[Tensor | None]:
-    """Detached copies, None where there is none."""
-    return [None if tensor is None else tensor.detach().clone() for tensor in tensors]
+def copies(tensors: Iterable[Any]) -> list[Any]:
+    """Detached copies; what is no tensor as it is."""
+    return [each.detach().clone() if isinstance(each, Tensor) else each for each in tensors]
 
 
 def run_steps(
@@ -149,8 +148,8 @@ def _all_close(some: list[Tensor], others: list[Tensor]) -> bool:
     )
 
 
-def path_of(case: Case, make: Callable[..., torch.optim.Optimizer]) -> list[Tensor]:
-    """Where an optimizer of PyTorch takes the case's parameters."""
+def stepped(case: Case, make: Callable[..., torch.optim.Optimizer]) -> torch.optim.Optimizer:
+    """An optimizer of PyTorch that has taken the case's steps."""
     parameters = leaves(case)
     optimizer = make(parameters, **case["settings"])
     for gradients, lr in zip(case["gradients"], case["lr"], strict=True):
@@ -159,7 +158,7 @@ def path_of(case: Case, make: Callable[..., torch.optim.Optimizer]) -> list[Tens
         for p, gradient in zip(parameters, copies(gradients), strict=True):
             p.grad = gradient
         optimizer.step()
-    return [p.detach() for p in parameters]
+    return optimizer
 
 
 def has_gaps(case: Case) -> bool:
@@ -177,7 +176,7 @@ def path_findings(
     case: Case, observation: Observation, make: Callable, name: str, where: str = ""
 ) -> Iterator[Finding]:
     """The parameters are where PyTorch's own would be."""
-    got, expected = _ends(observation), path_of(case, make)
+    got, expected = _ends(observation), copies(stepped(case, make).param_groups[0]["params"])
     after = after_steps(case)
     moved = _have_moved(case, observation)
     yield Finding(moved, "the parameters move", f"{after} yours are where they started")

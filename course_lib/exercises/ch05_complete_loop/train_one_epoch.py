@@ -8,29 +8,17 @@ import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
-from course_lib.exercises.support.classifier import (
-    build,
-    classifier_case,
-    has_moved,
-    own_gradient_findings,
-    record_steps,
-)
-from course_lib.exercises.support.loop_watch import (
-    buffers_of,
-    gradients_of,
-    parameters_of,
-    watching,
-)
+from course_lib.exercises.support import classifier, loop_watch
 from course_lib.exercises.support.numbers import how_often
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model, loader, loss_fn, optimizer = build(case)
+    model, loader, loss_fn, optimizer = classifier.build(case)
     # Handed over in eval mode: a right loop sets train mode itself.
     model.eval()
     losses: list[tuple[float, int]] = []
     modes: list[bool] = []
-    steps = record_steps(model, optimizer)
+    steps = classifier.record_steps(model, optimizer)
     model[0].register_forward_pre_hook(  # also when somebody calls model.forward
         lambda *_: modes.append(all(module.training for module in model.modules()))
     )
@@ -38,14 +26,14 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         lambda _, inputs, loss: losses.append((float(loss), len(inputs[1])))
     )
     try:
-        with watching(notes, model, optimizer) as watch:
+        with loop_watch.watching(notes, model, optimizer) as watch:
             notes["returned"] = function(model, loader, watch(loss_fn), optimizer)
     finally:
-        notes["parameters"] = parameters_of(model)
-        notes["buffers"] = buffers_of(model)
+        notes["parameters"] = loop_watch.parameters_of(model)
+        notes["buffers"] = loop_watch.buffers_of(model)
         notes["training"] = model.training
         notes["trained_in_train_mode"] = bool(modes) and all(modes)
-        notes["gradients"] = gradients_of(model)
+        notes["gradients"] = loop_watch.gradients_of(model)
         notes["losses"] = losses
         notes["steps"] = steps[:3]
 
@@ -53,42 +41,34 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """Whether weights have moved, and whether the result is the mean of the losses that the loop
     itself has computed, one for each batch: wrong updates alone do not spoil it."""
-    return {
-        "moved": has_moved(case, observation),
-        "mean_of_its_losses": _is_mean(
-            observation.get("returned"),
-            observation["losses"],
-            math.ceil(len(case["x"]) / case["batch_size"]),
-        ),
-    }
+    returned, losses = observation.get("returned"), observation["losses"]
+    complete = len(losses) == math.ceil(len(case["x"]) / case["batch_size"])
+    right = (
+        type(returned) is float and complete and math.isclose(returned, _mean(losses), rel_tol=1e-6)
+    )
+    return {"moved": classifier.has_moved(case, observation), "mean_of_its_losses": right}
 
 
-def _is_mean(returned: Any, losses: list[tuple[float, int]], batches: int) -> bool:
-    if type(returned) is not float or len(losses) != batches:
-        return False
-    mean = sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
-    return math.isclose(returned, mean, rel_tol=1e-6)
+def _mean(losses: list[tuple[float, int]]) -> float:
+    return sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    batches = len(build(case)[1])
+    batches = len(classifier.build(case)[1])
     made = observation.events.count("S")
     text = "optimizer.step() is called once for every batch"
-    yield Finding(
-        made == batches, text, f"there are {batches} batches, and yours calls it {how_often(made)}"
-    )
+    there_are = f"there are {batches} batches, and yours calls it"
+    yield Finding(made == batches, text, f"{there_are} {how_often(made)}")
     yield Finding(observation["moved"], "the parameters have moved")
     pairs = observation["losses"]
     text = "the given loss_fn is called once for every batch"
-    got = f"there are {batches} batches, and yours calls it {how_often(len(pairs))}"
-    yield Finding(len(pairs) == batches, text, got)
+    yield Finding(len(pairs) == batches, text, f"{there_are} {how_often(len(pairs))}")
     returned = observation["returned"]
     is_float = type(returned) is float
     got = f"yours is {a_type(returned)}"
     yield Finding(is_float, "the result is a Python float, not a tensor and not None", got)
-    seen = sum(size for _, size in pairs)
-    if is_float and seen:
-        mean = sum(loss * size for loss, size in pairs) / seen
+    if is_float and any(size for _, size in pairs):
+        mean = _mean(pairs)
         yield Finding(
             math.isclose(returned, mean, rel_tol=1e-6),
             "the result is the mean loss over all examples (the last batch is smaller)",
@@ -99,7 +79,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     yield Finding(observation["training"] is True, "the model is in train mode afterwards")
     # In eval mode batch norm gives another gradient, and then the mode is what is wrong.
     if observation["trained_in_train_mode"] or not case["batch_norm"]:
-        yield from own_gradient_findings(case, observation)
+        yield from classifier.own_gradient_findings(case, observation)
 
 
 def epoch_case(generator: torch.Generator, **settings: Any) -> dict[str, Any]:
@@ -112,7 +92,7 @@ def epoch_case(generator: torch.Generator, **settings: Any) -> dict[str, Any]:
         asks = ("stale", "mode")
     elif not settings.get("dataset", True):
         asks = ("mean",)
-    return classifier_case(generator, **settings) | {"asks": asks}
+    return classifier.classifier_case(generator, **settings) | {"asks": asks}
 
 
 def _public_case(seed: int, **changes: Any) -> dict[str, Any]:

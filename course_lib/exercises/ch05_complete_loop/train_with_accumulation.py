@@ -7,20 +7,14 @@ from typing import Any
 import torch
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
-from course_lib.exercises.support.classifier import (
-    build,
-    classifier_case,
-    load_parameters,
-    record_steps,
-    same_tensors,
-)
+from course_lib.exercises.support import classifier
 from course_lib.exercises.support.loop_watch import gradients_of, parameters_of, watching
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    model, loader, loss_fn, optimizer = build(case)
+    model, loader, loss_fn, optimizer = classifier.build(case)
     steps = case["accumulate_steps"]
-    made = record_steps(model, optimizer)
+    made = classifier.record_steps(model, optimizer)
     try:
         with watching(notes, model, optimizer) as watch:
             notes["returned"] = function(model, loader, watch(loss_fn), optimizer, steps)
@@ -37,7 +31,7 @@ def accumulation_case(
     settings = settings | {"n": batches * settings["batch_size"]}
     groups = "last_group" if batches % accumulate_steps else "groups"
     own = {"accumulate_steps": accumulate_steps, "asks": (groups, "count")}
-    return classifier_case(generator, **settings) | own
+    return classifier.classifier_case(generator, **settings) | own
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
@@ -47,7 +41,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    batches = len(build(case)[1])
+    batches = len(classifier.build(case)[1])
     steps = case["accumulate_steps"]
     groups = math.ceil(batches / steps)
     made = observation.events.count("S")
@@ -67,7 +61,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if made == groups:
         good = [
             all(gradient is not None for gradient in gradients)
-            and same_tensors(_gradient_of_group(case, i, parameters), gradients)
+            and classifier.same_tensors(_gradient_of_group(case, i, parameters), gradients)
             for i, (parameters, gradients) in enumerate(observation["steps"])
         ]
         text = "a full group's step uses the mean gradient of its batches, and nothing older"
@@ -88,15 +82,13 @@ def _gradient_of_group(
     case: Case, group: int, parameters: list[torch.Tensor]
 ) -> list[torch.Tensor | None]:
     """Of one batch that holds all of group number ``group``: it has the group's mean gradient."""
-    model, _loader, loss_fn, _ = build(case | {"stale": False})
-    load_parameters(model, parameters)
+    model, _loader, loss_fn, _ = classifier.build(case | {"stale": False})
+    classifier.load_parameters(model, parameters)
     size = case["accumulate_steps"] * case["batch_size"]
     rows = slice(group * size, (group + 1) * size)
     loss_fn(model(case["x"][rows]), case["y"][rows]).backward()
     return gradients_of(model)
 
-
-_ACCUMULATION_SETTINGS = {"sizes": (3, 5, 4), "batch_size": 4, "lr": 0.3}
 
 EXERCISE = Exercise(
     name="train_with_accumulation",
@@ -130,9 +122,9 @@ EXERCISE = Exercise(
     derived=("counted",),
     public_cases=lambda: [
         accumulation_case(
-            torch.Generator().manual_seed(4), batches, 3, stale=stale, **_ACCUMULATION_SETTINGS
+            torch.Generator().manual_seed(4), n, 3, stale=old, sizes=(3, 5, 4), batch_size=4, lr=0.3
         )
-        for batches, stale in ((6, True), (5, False))
+        for n, old in ((6, True), (5, False))
     ],
     properties=_properties,
     forbidden=("course_lib.training.Trainer",),

@@ -2,12 +2,14 @@
 chapter 05 and by the bug clinic of chapter 09."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from course_lib.exercises.checking.model import Case, Finding, Observation
+from course_lib.exercises.support.draw import normal
 from course_lib.exercises.support.loop_watch import Loader, gradients_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, load_parameters, small_network
 
@@ -43,14 +45,11 @@ def classifier_case(
     features, _, classes = sizes
     if loss == "squared":
         sizes = (*sizes[:2], 1)
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    drawn = partial(normal, generator)
     return {
-        "x": normal(n, features),
-        "y": normal(n) if loss == "squared" else torch.randint(classes, (n,), generator=generator),
-        "weights": draw_weights(sizes, normal),
+        "x": drawn(n, features),
+        "y": drawn(n) if loss == "squared" else torch.randint(classes, (n,), generator=generator),
+        "weights": draw_weights(sizes, drawn),
         "loss": loss,
         "groups": groups,
         "dataset": dataset,

@@ -1,10 +1,32 @@
-"""Tensors in the words of a check's lines."""
+"""What the exercises share: what two of them may not call, and tensors in the words of a check."""
 
 from typing import Any
 
 from torch import Tensor
 
 from course_lib.exercises.checking.wire import a_type
+
+#: Every way to have PyTorch differentiate.
+AUTOGRAD = (
+    "torch.Tensor.backward",
+    "torch.autograd.backward",
+    "torch.autograd.grad",
+    "torch.autograd.functional.*",
+    "torch.autograd.forward_ad.*",
+    "torch.func.grad",
+    "torch.func.grad_and_value",
+    "torch.func.hessian",
+    "torch.func.jacfwd",
+    "torch.func.jacrev",
+    "torch.func.jvp",
+    "torch.func.linearize",
+    "torch.func.vjp",  # and not vmap, which is torch.vmap: it repeats, and differentiates nothing
+)
+
+
+def fits(value: Any, given: Tensor) -> bool:
+    """Whether it is a tensor with the given one's shape and dtype."""
+    return isinstance(value, Tensor) and (value.shape, value.dtype) == (given.shape, given.dtype)
 
 
 def seen(value: Any) -> str:
