@@ -161,7 +161,7 @@ def _spelled(lines: Iterable[bytes]) -> list[str]:
 
 def _events(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
-        with suppress(ValueError, LookupError, TypeError, RecursionError):
+        with suppress(ValueError, LookupError, TypeError, RecursionError, OverflowError):
             event = json.loads(line)
             _after(Record(), event)
             if isinstance(event["name"], str):

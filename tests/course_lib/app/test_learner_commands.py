@@ -128,6 +128,8 @@ def test_progress_is_private(home):
         b'{"checks": 3}',
         b'{"checks": {"fit": {"passed": 1}}}',
         b"\xff\xfe",
+        b'{"name": "q05_1", "event": "answered", "answer": "A", "right": true, "at": 1%s}'
+        % (b"0" * 400),
     ],
 )
 def test_damaged_progress_starts_anew(home, content):
