@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from course_lib.beats import LOOP
 from course_lib.data import batches, generator_of, sine
 from course_lib.models import MLP
+from course_lib.simulations.common import doubled, first_bad
 
 BATCHES = 200
 BATCH_SIZE = 32
@@ -54,8 +55,7 @@ class Run:
     @property
     def first_bad(self) -> int | None:
         """The first batch after which the loss was infinite or NaN."""
-        bad = np.flatnonzero(~np.isfinite(self.losses))
-        return int(bad[0]) if len(bad) else None
+        return first_bad(self.losses)
 
     @property
     def outcome(self) -> Outcome:
@@ -108,7 +108,7 @@ def _in_one_piece(model: nn.Module) -> Tensor:
 
 @lru_cache(maxsize=1)
 def _batches() -> list[tuple[Tensor, Tensor]]:
-    X, y = (tensor.double() for tensor in sine())
+    X, y = doubled(sine())
     generator = generator_of(0)
     found: list[tuple[Tensor, Tensor]] = []
     while len(found) < BATCHES:
@@ -120,7 +120,7 @@ def _batches() -> list[tuple[Tensor, Tensor]]:
 def _losses(snapshots: Tensor) -> np.ndarray:
     """The loss on all points for each snapshot ``[n, 49]`` of the 1-16-1 network: ``[n]``. In float32,
     so that it overflows where a learner's own run does."""
-    X, y = (tensor.double() for tensor in sine())
+    X, y = doubled(sine())
     W1, b1, W2, b2 = snapshots.split([16, 16, 16, 1], dim=1)
     hidden = torch.tanh(X.flatten()[None, :, None] * W1[:, None, :] + b1[:, None, :])
     predictions = torch.baddbmm(b2[:, :, None], hidden, W2[:, :, None])

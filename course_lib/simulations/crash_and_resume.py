@@ -23,6 +23,7 @@ from course_lib.beats import GREY, INK, LOSS, STEP
 from course_lib.data import circles
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import DASHES, doubled, put_beside
 from course_lib.training import Trainer
 
 EPOCHS = 60
@@ -118,7 +119,7 @@ class CrashAndResume:
         artists: dict = {"title": losses.set_title(" ")}
         for key, axes, color in (("losses", losses, LOSS.color), ("rates", rates, STEP.color)):
             (artists[f"resumed {key}"],) = axes.plot([], [], color=color, lw=2.6, zorder=2)
-            (artists[f"whole {key}"],) = axes.plot([], [], color=INK, lw=1.3, ls=_DASHES, zorder=3)
+            (artists[f"whole {key}"],) = axes.plot([], [], color=INK, lw=1.3, ls=DASHES, zorder=3)
             (artists[f"crash {key}"],) = axes.plot([], [], color=GREY, lw=1.2, zorder=1)
         artists["crash words"] = losses.text(
             0, 1.8, "crash", color="#5A5A5A", va="center", in_layout=False
@@ -145,9 +146,7 @@ class CrashAndResume:
         artists["resumed rates"].set_data(np.arange(state.crash, EPOCHS), state.resumed.rates)
         artists["crash losses"].set_data([state.crash] * 2, _LOSS_LIMITS)
         artists["crash rates"].set_data([state.crash] * 2, (-0.004, 0.11))
-        left = state.crash > EPOCHS / 2
-        artists["crash words"].set_x(state.crash + (-0.7 if left else 0.7))
-        artists["crash words"].set_ha("right" if left else "left")
+        put_beside(artists["crash words"], state.crash, 0.7, left=state.crash > EPOCHS / 2)
         artists["title"].set_text(_verdict(state))
 
     def describe(self, state: State) -> str:
@@ -163,7 +162,6 @@ class CrashAndResume:
         )
 
 
-_DASHES = (0, (4, 2))
 _WORDS = {
     "weights": "the weights",
     "optimizer": "the optimizer's state",
@@ -189,14 +187,12 @@ class _Run:
     """Model, optimizer, scheduler and the generator of the batches' order, from ``seed``."""
 
     def __init__(self, seed: int) -> None:
-        X, y = circles(EXAMPLES)
+        X, y = doubled(circles(EXAMPLES))
         model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed).double()
         # fused: the same Adam in one call, at half the time for networks as small as this.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
         self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, EPOCHS)
-        self.trainer = Trainer(
-            model, self.optimizer, F.cross_entropy, X.double(), y, BATCH_SIZE, seed
-        )
+        self.trainer = Trainer(model, self.optimizer, F.cross_entropy, X, y, BATCH_SIZE, seed)
 
     def train(self, epochs: int) -> Curve:
         losses, rates = [], []

@@ -7,7 +7,7 @@ as on several machines (``course_lib.data_parallel`` starts real ones). Only the
 
 import copy
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -23,6 +23,7 @@ from course_lib.data import digits, generator_of
 from course_lib.data_parallel import distance
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import doubled
 
 WORKERS = (1, 2, 3, 4)
 BATCH_SIZE = 96  # divides evenly by every number of workers
@@ -156,33 +157,25 @@ def _verdict(state: State) -> str:
     return "The replicas go astray" if spread.max() > 0.5 else "The replicas drift apart"
 
 
-def _data() -> tuple[Tensor, Tensor]:
-    X, y = digits(size=8)
-    return X.double(), y
-
-
-def _batches(shards: str, workers: int) -> list[list[Tensor]]:
-    """``[step][worker]``: the rows that a worker reads. Together they are the same batches, whatever
+def _batches(y: Tensor, shards: str, workers: int) -> Iterator[tuple[Tensor, ...]]:
+    """For each step, the rows that each worker reads. Together they are the same batches, whatever
     the number of workers: each is cut into equal parts, by chance or in the order of the digits."""
-    _, y = _data()
     generator = generator_of(0)
-    plan = []
     for _ in range(STEPS):
         rows = torch.randperm(len(y), generator=generator)[:BATCH_SIZE]
         if shards == "own":
             rows = rows[y[rows].argsort(stable=True)]
-        plan.append(list(rows.chunk(workers)))
-    return plan
+        yield rows.chunk(workers)
 
 
 @lru_cache
 def train(workers: int, average: bool, shards: str) -> Run:
     """``STEPS`` steps of plain SGD in each replica."""
-    X, y = _data()
+    X, y = doubled(digits(size=8))
     start = MLP(64, 32, 10, seed=0).double()
     replicas = [copy.deepcopy(start) for _ in range(workers)]
     losses, distances = [_losses(replicas, X, y)], [0.0]
-    for rows in _batches(shards, workers):
+    for rows in _batches(y, shards, workers):
         gradients = [
             _gradient(replica, X[own], y[own]) for replica, own in zip(replicas, rows, strict=True)
         ]

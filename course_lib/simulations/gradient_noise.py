@@ -24,6 +24,7 @@ from course_lib.beats import BACKWARD, INK, STEP
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
+from course_lib.simulations.common import doubled
 from course_lib.training import Trainer
 
 SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
@@ -178,20 +179,6 @@ def _powers(axes: Axes) -> None:
     axes.set_xticks((1, 4, 16, 64, 256, 1024), ("1", "4", "16", "64", "256", "1024"))
 
 
-def _digits() -> tuple[Tensor, Tensor]:
-    """In float64: what is measured and shown is then the same on every kind of processor."""
-    X, y = digits(size=8)
-    return X.double(), y
-
-
-def _network(trained: bool) -> nn.Module:
-    model = MLP(64, 32, 10, seed=0).double()
-    if trained:
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        Trainer(model, optimizer, F.cross_entropy, *_digits(), 32).run(_TRAINED_STEPS)
-    return model
-
-
 def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
     """The gradient of each single example's loss, ``[examples, parameters]``."""
     parameters = {name: value.detach() for name, value in model.named_parameters()}
@@ -206,8 +193,12 @@ def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
 
 @lru_cache
 def _measure(trained: bool) -> Measured:
-    X, y = _digits()
-    gradients = example_gradients(_network(trained), X, y)
+    X, y = doubled(digits(size=8))
+    model = MLP(64, 32, 10, seed=0).double()
+    if trained:
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        Trainer(model, optimizer, F.cross_entropy, X, y, 32).run(_TRAINED_STEPS)
+    gradients = example_gradients(model, X, y)
     full = gradients.mean(dim=0)
     length = full.norm()
     generator = generator_of(0)
