@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from course_lib.beats import FORWARD, GREY, INK, LOSS, STEP
 from course_lib.models import Transformer
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import bold_inside
 
 CHARACTERS = "0123456789+="
 TEXTS = tuple(f"{a}+{b}={a + b:02d}" for a in range(10) for b in range(10))
@@ -177,10 +178,7 @@ def _layout_losses(axes: Axes) -> dict[str, Artist]:
     (without,) = axes.plot([], [], color=STEP.color, ls=STEP.linestyle, label="without")
     (here,) = axes.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, clip_on=False, zorder=5)
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.8))
-    words = axes.text(
-        0.98, 0.98, "", ha="right", va="top", weight="bold", transform=axes.transAxes,
-        in_layout=False,
-    )  # fmt: skip
+    words = bold_inside(axes, 0.98, 0.98)
     return {"with mask": with_mask, "without mask": without, "here": here, "written": words}
 
 
@@ -200,11 +198,6 @@ class _Attention:
         return self.weights @ v
 
 
-def to_tokens(texts: tuple[str, ...]) -> Tensor:
-    """``[texts, characters]``, int64."""
-    return torch.tensor([[CHARACTERS.index(character) for character in text] for text in texts])
-
-
 #: Weights start at multiples of one over this.
 _GRID = 2**11
 
@@ -218,7 +211,7 @@ def train(mask: bool) -> Run:
         for parameter in model.parameters():
             parameter.copy_((parameter * _GRID).round() / _GRID)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    tokens = to_tokens(TEXTS)
+    tokens = torch.tensor([[CHARACTERS.index(character) for character in text] for text in TEXTS])
     x, y = tokens[:, :-1], tokens[:, 1:]
     losses, snapshots = [], [_snapshot(model, attention, tokens)]
     for step in range(1, STEPS + 1):

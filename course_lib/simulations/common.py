@@ -2,11 +2,14 @@
 of runs need when a curve leaves its axes."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.text import Text
 from torch import Tensor, baddbmm
 
+from course_lib.data import batches, generator_of, sine
 from course_lib.models import MLP
 
 DASHES = (0, (4, 2))
@@ -17,6 +20,16 @@ def doubled(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     same on every kind of processor."""
     X, y = data
     return X.double(), y.double() if y.is_floating_point() else y
+
+
+@lru_cache
+def curve_batches(n: int) -> list[tuple[Tensor, Tensor]]:
+    """The first ``n`` shuffled batches of 32 of ``sine()``, in float64, over as many epochs as it takes."""
+    generator = generator_of(0)
+    found: list[tuple[Tensor, Tensor]] = []
+    while len(found) < n:
+        found += batches(*doubled(sine()), 32, generator)
+    return found[:n]
 
 
 def side_by_side(model: MLP, n: int) -> tuple[list[Tensor], Callable[[Tensor], Tensor]]:
@@ -44,6 +57,12 @@ def first_bad(losses: np.ndarray) -> int | None:
 def within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
     """Values clipped to the edge of the axes, with gaps where they are infinite or NaN."""
     return np.where(np.isfinite(values), np.clip(values, *limits), np.nan)
+
+
+def bold_inside(axes: Axes, x: float, y: float) -> Text:
+    """Bold words below a place in ``axes``, from 0 to 1 each way; no layout makes room for them."""
+    looks = {"ha": "left" if x < 0.5 else "right", "va": "top", "weight": "bold"}
+    return axes.text(x, y, "", transform=axes.transAxes, in_layout=False, **looks)
 
 
 def put_beside(words: Text, x: float, gap: float, left: bool) -> None:

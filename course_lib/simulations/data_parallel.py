@@ -23,7 +23,7 @@ from course_lib.data import digits, generator_of
 from course_lib.data_parallel import distance
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
-from course_lib.simulations.common import doubled
+from course_lib.simulations.common import bold_inside, doubled
 
 WORKERS = (1, 2, 3, 4)
 BATCH_SIZE = 96  # divides evenly by every number of workers
@@ -102,10 +102,7 @@ class DataParallel:
         )
         apart.set_title("How far apart replicas are")
         (artists["distance"],) = apart.plot([], [], color=INK, lw=2.4)
-        artists["distance words"] = apart.text(
-            0.03, 0.97, "", ha="left", va="top", weight="bold", transform=apart.transAxes,
-            in_layout=False,
-        )  # fmt: skip
+        artists["distance words"] = bold_inside(apart, 0.03, 0.97)
 
         compute, average = (np.array(each) * 1e3 for each in _seconds())
         cost.plot(WORKERS, compute, color=FORWARD.color, marker="o", label="forward, backward")

@@ -26,13 +26,12 @@ from matplotlib.lines import Line2D
 from torch import nn
 
 from course_lib.beats import BACKWARD, FORWARD, INK, LOSS
-from course_lib.data import batches, generator_of, sine
+from course_lib.data import sine
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, sweep
-from course_lib.simulations.common import DASHES, doubled, first_bad, side_by_side, within
+from course_lib.simulations.common import DASHES, curve_batches, first_bad, side_by_side, within
 
 STEPS = 200
-BATCH_SIZE = 32
 _LAST = 20  # steps whose mean loss is the result
 _EXPONENTS = [round(-3 + 0.1 * i, 1) for i in range(26)]
 _RATES = tuple(float(f"{10**exponent:.10g}") for exponent in _EXPONENTS)
@@ -78,11 +77,8 @@ class ZeroGrad:
     def compute(self, settings: Settings) -> State:
         lr = float(settings["lr"])
         nearest = min(_RATES, key=lambda rate: abs(rate - lr))
-        if abs(nearest - lr) < 1e-6 * lr:
-            pairs, place = _train(_RATES), _RATES.index(nearest)
-        else:
-            pairs, place = _train((lr,)), 0
-        return State(lr, *pairs[place])
+        rates, lr_in_them = (_RATES, nearest) if abs(nearest - lr) < 1e-6 * lr else ((lr,), lr)
+        return State(lr, *_train(rates)[rates.index(lr_in_them)])
 
     def layout(self, figure: Figure) -> Artists:
         losses, norms, fit = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
@@ -161,24 +157,17 @@ def _train(rates: tuple[float, ...]) -> list[tuple[Run, Run]]:
     n = 2 * len(rates)  # networks: all cleared ones first
     lr = torch.tensor(rates, dtype=torch.float64).repeat(2).reshape(n, 1, 1)
     parameters, predict = side_by_side(MLP(1, 16, 1, activation=nn.Tanh, seed=0), n)
-    X, y = doubled(sine())
-    generator = generator_of(0)
     losses, norms = torch.empty(STEPS, n), torch.empty(STEPS, n)
-    step = 0
-    while step < STEPS:
-        for x, target in batches(X, y, BATCH_SIZE, generator):
-            loss = (predict(x) - target).square().mean(dim=(1, 2))
-            loss.sum().backward()
-            with torch.no_grad():
-                squares = [p.grad.square().sum(dim=(1, 2)) for p in parameters]
-                norms[step] = torch.stack(squares).sum(dim=0).sqrt()
-                for p in parameters:
-                    p -= lr * p.grad
-                    p.grad[: n // 2].zero_()  # cleared after the step is as good as before backward
-            losses[step] = loss.detach()
-            step += 1
-            if step == STEPS:
-                break
+    for step, (x, target) in enumerate(curve_batches(STEPS)):
+        loss = (predict(x) - target).square().mean(dim=(1, 2))
+        loss.sum().backward()
+        with torch.no_grad():
+            squares = [p.grad.square().sum(dim=(1, 2)) for p in parameters]
+            norms[step] = torch.stack(squares).sum(dim=0).sqrt()
+            for p in parameters:
+                p -= lr * p.grad
+                p.grad[: n // 2].zero_()  # cleared after the step is as good as before backward
+        losses[step] = loss.detach()
     with torch.no_grad():
         fits = predict(_CURVE.double())[..., 0].float()
     runs = [Run(losses[:, i].numpy(), norms[:, i].numpy(), fits[i].numpy()) for i in range(n)]
