@@ -33,12 +33,12 @@ LR = 0.1
 _PER_EPOCH = EXAMPLES // BATCH_SIZE
 #: A bump is looked for in this many epochs after the crash.
 NEXT = 3
-#: Each control, and what it is called among the copies in memory.
+#: By control: what it is called among the copies in memory, and in the sentence.
 _PARTS = {
-    "weights": "model",
-    "optimizer": "optimizer",
-    "scheduler": "scheduler",
-    "rng": "generator",
+    "weights": ("model", "the weights"),
+    "optimizer": ("optimizer", "the optimizer's state"),
+    "scheduler": ("scheduler", "the scheduler's state"),
+    "rng": ("generator", "the random generator's state"),
 }
 _LOSS_LIMITS = (1e-2, 2.5)
 #: Two runs that are this close are the same: a machine that repeats itself to the last bit has 0.
@@ -106,9 +106,8 @@ class CrashAndResume:
 
     def compute(self, settings: Settings) -> State:
         crash = int(settings["crash"])
-        kept = tuple(part for part in _PARTS if settings[part])
         lost = tuple(part for part in _PARTS if not settings[part])
-        return State(crash, lost, _uninterrupted()[0], _resumed(crash, kept))
+        return State(crash, lost, _uninterrupted()[0], _resumed(crash, lost))
 
     def layout(self, figure: Figure) -> Artists:
         losses, rates = figure.subplots(1, 2, width_ratios=(1.9, 1))
@@ -152,7 +151,7 @@ class CrashAndResume:
     def describe(self, state: State) -> str:
         whole, resumed = state.peaks
         whole_end, resumed_end = state.ends
-        lost = ", ".join(_WORDS[part] for part in state.lost) or "nothing"
+        lost = ", ".join(_PARTS[part][1] for part in state.lost) or "nothing"
         return (
             f"{_verdict(state)}. Crash after epoch {state.crash}; lost: {lost}. The highest batch "
             f"loss of the next {NEXT} epochs is {resumed:.3f} when resumed and {whole:.3f} "
@@ -160,14 +159,6 @@ class CrashAndResume:
             f"and {whole_end:.3f}. Largest difference between the two: "
             f"{'below 1e-9' if state.difference < _SAME else f'{state.difference:.2g}'}."
         )
-
-
-_WORDS = {
-    "weights": "the weights",
-    "optimizer": "the optimizer's state",
-    "scheduler": "the scheduler's state",
-    "rng": "the random generator's state",
-}
 
 
 def _verdict(state: State) -> str:
@@ -221,12 +212,12 @@ def _uninterrupted() -> tuple[Curve, tuple[dict[str, Any], ...]]:
 
 
 @lru_cache(maxsize=256)
-def _resumed(crash: int, kept: tuple[str, ...]) -> Curve:
-    """A new process: new objects from a different seed, and what was kept of the old ones."""
+def _resumed(crash: int, lost: tuple[str, ...]) -> Curve:
+    """A new process: new objects from a different seed, and what was not lost of the old ones."""
     memory = _uninterrupted()[1][crash]
     run = _Run(seed=100)
-    names = [_PARTS[part] for part in kept]
+    names = [name for part, (name, _) in _PARTS.items() if part not in lost]
     run.trainer.load_state_dict(run.trainer.state_dict() | {name: memory[name] for name in names})
-    if "scheduler" in kept:
+    if "scheduler" not in lost:
         run.scheduler.load_state_dict(copy.deepcopy(memory["scheduler"]))
     return run.train(EPOCHS - crash)
