@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from course_lib.beats import INK, LOSS
 from course_lib.simulations.base import Artists, Choice, Settings, Toggle, sweep
-from course_lib.simulations.clinic_runs import Run, Scale, run
+from course_lib.simulations.clinic_runs import Run, run
 from course_lib.simulations.clinic_words import BUGS, PATIENTS, Bug, bug_of
 from course_lib.simulations.common import DASHES
 
@@ -203,11 +203,7 @@ def _on_picture(shown: Run, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # An epoch's or a batch's number is known at its end; a step's loss at its start.
     start = 0 if shown.x.label == "optimizer step" else 1
     x = (np.arange(len(curve)) + start - first) / (last - first)
-    return x, _scaled(curve, shown.y)
-
-
-def _scaled(values: np.ndarray, scale: Scale) -> np.ndarray:
-    low, high = scale.marks[0], scale.marks[-1]
-    if scale.log:
-        values, low, high = np.log10(np.maximum(values, low)), np.log10(low), np.log10(high)
-    return np.clip((values - low) / (high - low), 0, 1)
+    low, high = shown.y.marks[0], shown.y.marks[-1]
+    if shown.y.log:
+        curve, low, high = np.log10(np.maximum(curve, low)), np.log10(low), np.log10(high)
+    return x, np.clip((curve - low) / (high - low), 0, 1)

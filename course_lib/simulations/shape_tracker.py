@@ -174,16 +174,13 @@ def _drawn_size(shape: tuple[int, ...]) -> tuple[float, float]:
 
 
 def _layout_flow(axes) -> dict:
-    axes.set(xlim=(0, 100), ylim=(-15.5, 13))
     axes.set_axis_off()
     axes.set_title("Examples stay apart: each layer changes the last dimension only")
     artists: dict = {}
     for i, middle in enumerate(_TENSORS):
-        looks = {"cmap": "Greys", "vmin": 0, "vmax": 1} if i == 0 else {"cmap": "RdBu"}
-        if i:
-            looks |= {"vmin": -0.8, "vmax": 0.8}
+        map_, low, high = ("RdBu", -0.8, 0.8) if i else ("Greys", 0, 1)
         artists[f"tensor {i}"] = axes.imshow(
-            np.zeros((2, 2)), extent=(0, 1, 0, 1), aspect="auto", **looks
+            np.zeros((2, 2)), extent=(0, 1, 0, 1), aspect="auto", cmap=map_, vmin=low, vmax=high
         )
         frame = Rectangle((0, 0), 1, 1, fill=False, ec=FORWARD.color, lw=1.6, zorder=3)
         artists[f"frame {i}"] = axes.add_patch(frame)

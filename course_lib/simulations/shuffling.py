@@ -231,10 +231,9 @@ def _order(kind: str, y: Tensor, generator: torch.Generator) -> Tensor:
     if kind == "sorted":
         return rows
     if kind == "blocks":
-        full = len(rows) // BATCH_SIZE
-        blocks = rows[: full * BATCH_SIZE].reshape(full, BATCH_SIZE)
-        moved = blocks[torch.randperm(full, generator=generator)].flatten()
-        return torch.cat([moved, rows[full * BATCH_SIZE :]])
+        *blocks, rest = rows.split(BATCH_SIZE)  # the last one is shorter
+        order = torch.randperm(len(blocks), generator=generator)
+        return torch.cat([*(blocks[place] for place in order), rest])
     windows = [
         window[torch.randperm(len(window), generator=generator)] for window in rows.split(_WINDOW)
     ]
