@@ -99,12 +99,10 @@ class BeatSequencer:
         )
         for i in range(SLOTS)
     )
+    presets = tuple(Preset(label, arrange(order)) for label, order in _ORDERS.items())
     recording = tuple(
         sweep(**{name: (letter,) for name, letter in slots.items()}) for slots in _recorded()
     )
-
-    def __init__(self) -> None:
-        self.presets = tuple(Preset(label, arrange(order)) for label, order in _ORDERS.items())
 
     def compute(self, settings: Settings) -> State:
         slots = tuple(settings[control.name] for control in self.controls)

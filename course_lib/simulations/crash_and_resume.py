@@ -9,7 +9,7 @@ so that the height of a bump is the same on every processor.
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,8 +45,7 @@ _LOSS_LIMITS = (1e-2, 2.5)
 _SAME = 1e-9
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Batch losses, one per step, and learning rates, one per epoch, from some epoch on."""
 
     losses: np.ndarray
@@ -206,9 +205,7 @@ def _uninterrupted() -> tuple[Curve, tuple[dict[str, Any], ...]]:
     for _ in range(EPOCHS):
         curves.append(run.train(1))
         memories.append(run.memory())
-    losses = np.concatenate([curve.losses for curve in curves])
-    rates = np.concatenate([curve.rates for curve in curves])
-    return Curve(losses, rates), tuple(memories)
+    return Curve(*map(np.concatenate, zip(*curves, strict=True))), tuple(memories)
 
 
 @lru_cache(maxsize=256)

@@ -51,7 +51,6 @@ class Walk:
 class State:
     """``done`` nodes have been visited."""
 
-    network: str
     walk: Walk
     done: int
 
@@ -91,7 +90,7 @@ class GraphWalker:
 
     def compute(self, settings: Settings) -> State:
         walk = walk_of(settings["network"])
-        return State(settings["network"], walk, min(settings["step"], len(walk.visits)))
+        return State(walk, min(settings["step"], len(walk.visits)))
 
     def layout(self, figure: Figure) -> Artists:
         axes = figure.subplots()

@@ -35,12 +35,6 @@ class State:
     stored: dict[str, Stored]
 
 
-def largest_and_smallest(name: str) -> tuple[float, float, float]:
-    """Largest number, smallest normal and smallest subnormal of a format."""
-    info = torch.finfo(FORMATS[name])
-    return info.max, info.smallest_normal, info.smallest_normal * info.eps
-
-
 class NumberFormats:
     name = "number_formats"
     title = "Number formats: one value, three formats"
@@ -60,8 +54,10 @@ class NumberFormats:
         axes.set_xticks([10.0**e for e in range(-45, 46, 15)])
         axes.grid(visible=False, axis="y")
         artists = {"title": axes.set_title(" ")}
-        for row, name in enumerate(FORMATS):
-            largest, normal, subnormal = largest_and_smallest(name)
+        for row, (name, dtype) in enumerate(FORMATS.items()):
+            info = torch.finfo(dtype)
+            largest, normal = info.max, info.smallest_normal
+            subnormal = normal * info.eps
             (normal_line,) = axes.plot(
                 [normal, largest], [row, row], color=AZURE, lw=13, solid_capstyle="butt", zorder=1
             )

@@ -181,13 +181,13 @@ def _median_before(values: np.ndarray, step: int) -> float:
 
 
 @lru_cache(maxsize=64)
-def _train(lr: float, clip: bool, seed: int = 0) -> Run:
+def _train(lr: float, clip: bool) -> Run:
     pixels, labels = digits(size=8)
-    generator = generator_of(seed)
+    generator = generator_of(0)
     side = 0.5 * torch.randn(len(pixels), 1, generator=generator)
     order = torch.cat([torch.randperm(len(pixels), generator=generator) for _ in range(2)])
     pixels, side = pixels.double(), side.double()
-    with seeded(seed):
+    with seeded(0):
         model = DigitsAndSensor().double()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
     losses, gradients, weights, columns = [], [], [], []
