@@ -59,17 +59,16 @@ class State:
     place: int
     head: int
     mask: bool
-    run: Run
-    other: Run
+    runs: dict[bool, Run]  # without and with the mask
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.run.snapshots[self.step // EVERY]
+        return self.runs[self.mask].snapshots[self.step // EVERY]
 
     @property
     def loss(self) -> float:
         """Of the step that was taken last; before the first, of that one."""
-        return float(self.run.losses[max(0, self.step - 1)])
+        return float(self.runs[self.mask].losses[max(0, self.step - 1)])
 
 
 class AttentionMap:
@@ -95,7 +94,7 @@ class AttentionMap:
         mask = bool(settings["mask"])
         step = int(settings["step"]) // EVERY * EVERY
         place, head = int(settings["place"]) - 1, int(settings["head"]) - 1
-        return State(step, place, head, mask, train(mask), train(not mask))
+        return State(step, place, head, mask, {each: train(each) for each in (False, True)})
 
     def layout(self, figure: Figure) -> Artists:
         table, row, losses = figure.subplots(1, 3, width_ratios=(1, 0.8, 1.15))
@@ -114,9 +113,8 @@ class AttentionMap:
             words.set_x(weight + 0.03)
             words.set_color(GREY if hidden else INK)
         steps = np.arange(1, STEPS + 1)
-        with_mask, without = (state.run, state.other) if state.mask else (state.other, state.run)
-        artists["with mask"].set_data(steps, with_mask.losses)
-        artists["without mask"].set_data(steps, without.losses)
+        artists["with mask"].set_data(steps, state.runs[True].losses)
+        artists["without mask"].set_data(steps, state.runs[False].losses)
         artists["here"].set_data([max(1, state.step)], [state.loss])
         artists["written"].set_text(
             f"Asked {TEXTS[SHOWN][:ANSWER]} it writes {state.snapshot.written}\n"

@@ -131,18 +131,14 @@ class DataParallel:
 
     def describe(self, state: State) -> str:
         ends = [f"{loss:.2f}" for loss in state.run.losses[-1]]
-        plural = "s" * (state.workers > 1)
+        plural, apart = "s" * (state.workers > 1), state.run.distance[-1]
         return (
             f"{_verdict(state)}: {state.workers} worker{plural}, gradients "
             f"{'averaged' if state.average else 'not averaged'}, {SHARDS[state.shards]}. After {STEPS} "
             f"steps the loss on all digits is {', '.join(ends)}; one worker with the whole batches has "
             f"{state.alone.losses[-1, 0]:.2f}. The replicas' weights differ by "
-            f"{_small(state.run.distance[-1])}."
+            f"{'less than 1e-9' if apart < 1e-9 else f'up to {apart:.2f}'}."
         )
-
-
-def _small(distance: float) -> str:
-    return "less than 1e-9" if distance < 1e-9 else f"up to {distance:.2f}"
 
 
 def _verdict(state: State) -> str:

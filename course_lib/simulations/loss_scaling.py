@@ -63,20 +63,21 @@ class LossScaling:
     def compute(self, settings: Settings) -> State:
         exponent = int(settings["exponent"])
         gradients = _gradients(str(settings["network"]))
-        scale = 2.0**exponent
-        everything = torch.cat(gradients) * scale
-        stored = everything.to(torch.float16)
+        stored = (torch.cat(gradients) * 2.0**exponent).to(torch.float16)
         tiny = (stored != 0) & (stored.abs().double() < _INFO.smallest_normal)
         # A power of two moves the histogram by whole bins; what leaves it stays in the last one.
         sizes = (_sizes(str(settings["network"])) + exponent).clip(0, len(_EDGES) - 2)
         counts = np.bincount(sizes, minlength=len(_EDGES) - 1)
         return State(
             exponent,
-            counts / len(everything),
+            counts / len(stored),
             _share(stored == 0),
             _share(tiny),
             _share(stored.isinf()),
-            tuple(_layer(gradient * scale) for gradient in gradients),
+            tuple(
+                Layer(_share(part == 0), _share(part.isinf()))
+                for part in stored.split([len(gradient) for gradient in gradients])
+            ),
         )
 
     def layout(self, figure: Figure) -> Artists:
@@ -166,11 +167,6 @@ def _percent(share: float) -> str:
 
 def _share(mask: torch.Tensor) -> float:
     return mask.double().mean().item()
-
-
-def _layer(scaled: torch.Tensor) -> Layer:
-    stored = scaled.to(torch.float16)
-    return Layer(_share(stored == 0), _share(stored.isinf()))
 
 
 @lru_cache(maxsize=3)

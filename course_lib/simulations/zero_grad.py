@@ -33,8 +33,7 @@ from course_lib.simulations.common import DASHES, curve_batches, first_bad, side
 
 STEPS = 200
 _LAST = 20  # steps whose mean loss is the result
-_EXPONENTS = [round(-3 + 0.1 * i, 1) for i in range(26)]
-_RATES = tuple(float(f"{10**exponent:.10g}") for exponent in _EXPONENTS)
+_RATES = tuple(float(f"{10 ** (tenths / 10):.10g}") for tenths in range(-30, -4))
 #: The logarithmic axes stay fixed: what leaves them is drawn at their edge.
 _LOSS_LIMITS = (1e-3, 1e5)
 _NORM_LIMITS = (1e-2, 1e6)
