@@ -4,11 +4,11 @@ Used by the panels; needs neither widgets nor pyplot. A full Matplotlib draw of 
 takes some 60 ms; restoring the background and drawing the moving artists takes some 10 ms.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -43,7 +43,8 @@ class Canvas:
         for axes in self.figure.axes:
             # Otherwise each full draw would place the titles again, and lose the hidden ones.
             axes._autotitlepos = False
-        self._moving = sorted(_flat(self.artists.values()), key=lambda artist: artist.zorder)
+        several = (each if isinstance(each, Sequence) else [each] for each in self.artists.values())
+        self._moving = sorted(chain.from_iterable(several), key=lambda artist: artist.zorder)
         self._stamps = TextStamps(self._agg.get_renderer()) if stamps else None
         self._background: Any = None
         self._axes_seen: list[tuple] = []
@@ -53,8 +54,7 @@ class Canvas:
     @property
     def pixels(self) -> tuple[int, int]:
         """Width and height of the picture."""
-        width, height = self._agg.get_width_height()
-        return width, height
+        return self._agg.get_width_height()
 
     def draw(self, state: Any) -> bytes:
         """The picture of ``state`` as an opaque PNG."""
@@ -113,11 +113,3 @@ def _axis_signature(axis: Any) -> tuple:
         words,
         tuple(axis.get_majorticklocs()),
     )
-
-
-def _flat(artists: Iterable[Any]) -> Iterator[Artist]:
-    for artist in artists:
-        if isinstance(artist, Artist):
-            yield artist
-        else:
-            yield from _flat(artist)

@@ -21,7 +21,10 @@ def build(control: Control) -> widgets.ValueWidget:
         case Slider():
             widget = _slider(control)
         case Choice():
-            widget = _choice(control)
+            options = [(shown, value) for value, shown in control.options]
+            short = sum(len(shown) for shown, _ in options) <= _SIDE_BY_SIDE
+            kind = widgets.ToggleButtons if short else widgets.Dropdown
+            widget = kind(options=options, value=control.default, description=control.label)
         case Toggle():
             widget = widgets.Checkbox(
                 value=control.default, description=control.label, indent=False
@@ -83,10 +86,3 @@ def _slider(control: Slider) -> widgets.ValueWidget:
         description=label,
         readout_format=form,
     )
-
-
-def _choice(control: Choice) -> widgets.ValueWidget:
-    options = [(shown, value) for value, shown in control.options]
-    short = sum(len(shown) for shown, _ in options) <= _SIDE_BY_SIDE
-    kind = widgets.ToggleButtons if short else widgets.Dropdown
-    return kind(options=options, value=control.default, description=control.label)

@@ -47,7 +47,7 @@ class LivePanel(Panel):
         self._rest = 0.02  # seconds of a cycle that are not training
         self._last_tick = float("-inf"), 0.0  # when it began, and how long it trained
         super().__init__(simulation, **settings)
-        self.play.observe(self._on_tick, names="value")
+        self.play.observe(lambda _: self._guarded(self.tick), names="value")
         self.play.observe(self._on_switch, names=self._switch)
 
     @property
@@ -163,18 +163,11 @@ class LivePanel(Panel):
     def _on_switch(self, _: Any) -> None:
         self._toggle.description = "Pause" if self.running else "Train"
 
-    def _on_tick(self, _: Any) -> None:
-        self._guarded(self.tick)
-
     def _guarded(self, action: Callable[[], None]) -> None:
         super()._guarded(action)
         if self.error is not None and self.running:
             self._set_running(False)
 
-    @property
-    def _announce(self) -> bool:
-        return not self.running
-
-    @property
-    def _clock_start(self) -> int | None:
-        return self._starts if self.running and not self._listens else None
+    def _marks(self) -> dict[str, Any]:
+        start = self._starts if self.running and not self._listens else None
+        return {"announce": not self.running, "start": start}

@@ -19,14 +19,8 @@ def encode(rgba: np.ndarray) -> bytes:
     lines = np.zeros((height, 1 + 3 * width), np.uint8)
     lines[:, 1:].reshape(height, width, 3)[...] = rgba[..., :3]
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOR, 0, 0, 0)
-    return b"".join(
-        (
-            _SIGNATURE,
-            _chunk(b"IHDR", header),
-            _chunk(b"IDAT", zlib.compress(lines, level=1)),
-            _chunk(b"IEND", b""),
-        )
-    )
+    pixels = _chunk(b"IDAT", zlib.compress(lines, level=1))
+    return _SIGNATURE + _chunk(b"IHDR", header) + pixels + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

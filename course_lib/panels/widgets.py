@@ -27,10 +27,6 @@ class Panel:
     currently shown; ``error`` is the last callback's exception or ``None``.
     """
 
-    #: For the picture's markup: is a new sentence read out, and does the page start a clock?
-    _announce = True
-    _clock_start: int | None = None
-
     def __init__(self, simulation: Simulation, **settings: Any) -> None:
         known = {control.name: control for control in simulation.controls}
         for name, value in settings.items():
@@ -131,9 +127,13 @@ class Panel:
         self.png = self._canvas.draw(self.state)
         self.sentence = self.simulation.describe(self.state)
         self._picture.value = markup.picture(
-            self.png, self.sentence, self._canvas.pixels, self._clock_start, self._announce
+            self.png, self.sentence, self._canvas.pixels, **self._marks()
         )
         self._sentence.value = markup.sentence(self.sentence)
+
+    def _marks(self) -> dict[str, Any]:
+        """For the picture's markup: is a new sentence read out, and does the page start a clock?"""
+        return {}
 
     def _show_settings(self, settings: Mapping[str, Any]) -> None:
         """Change several controls without drawing; the caller draws once afterwards."""

@@ -22,6 +22,7 @@ from torch.nn import functional as F
 from course_lib.beats import FORWARD, GREY, INK, LOSS, STEP
 from course_lib.models import Transformer
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import bold_inside
 
 CHARACTERS = "0123456789+="
 TEXTS = tuple(f"{a}+{b}={a + b:02d}" for a in range(10) for b in range(10))
@@ -58,17 +59,16 @@ class State:
     place: int
     head: int
     mask: bool
-    run: Run
-    other: Run
+    runs: dict[bool, Run]  # without and with the mask
 
     @property
     def snapshot(self) -> Snapshot:
-        return self.run.snapshots[self.step // EVERY]
+        return self.runs[self.mask].snapshots[self.step // EVERY]
 
     @property
     def loss(self) -> float:
         """Of the step that was taken last; before the first, of that one."""
-        return float(self.run.losses[max(0, self.step - 1)])
+        return float(self.runs[self.mask].losses[max(0, self.step - 1)])
 
 
 class AttentionMap:
@@ -94,7 +94,7 @@ class AttentionMap:
         mask = bool(settings["mask"])
         step = int(settings["step"]) // EVERY * EVERY
         place, head = int(settings["place"]) - 1, int(settings["head"]) - 1
-        return State(step, place, head, mask, train(mask), train(not mask))
+        return State(step, place, head, mask, {each: train(each) for each in (False, True)})
 
     def layout(self, figure: Figure) -> Artists:
         table, row, losses = figure.subplots(1, 3, width_ratios=(1, 0.8, 1.15))
@@ -113,9 +113,8 @@ class AttentionMap:
             words.set_x(weight + 0.03)
             words.set_color(GREY if hidden else INK)
         steps = np.arange(1, STEPS + 1)
-        with_mask, without = (state.run, state.other) if state.mask else (state.other, state.run)
-        artists["with mask"].set_data(steps, with_mask.losses)
-        artists["without mask"].set_data(steps, without.losses)
+        artists["with mask"].set_data(steps, state.runs[True].losses)
+        artists["without mask"].set_data(steps, state.runs[False].losses)
         artists["here"].set_data([max(1, state.step)], [state.loss])
         artists["written"].set_text(
             f"Asked {TEXTS[SHOWN][:ANSWER]} it writes {state.snapshot.written}\n"
@@ -177,10 +176,7 @@ def _layout_losses(axes: Axes) -> dict[str, Artist]:
     (without,) = axes.plot([], [], color=STEP.color, ls=STEP.linestyle, label="without")
     (here,) = axes.plot([], [], "o", ms=14, mfc="none", mec=INK, mew=1.8, clip_on=False, zorder=5)
     axes.legend(loc="upper right", bbox_to_anchor=(1, 0.8))
-    words = axes.text(
-        0.98, 0.98, "", ha="right", va="top", weight="bold", transform=axes.transAxes,
-        in_layout=False,
-    )  # fmt: skip
+    words = bold_inside(axes, 0.98, 0.98)
     return {"with mask": with_mask, "without mask": without, "here": here, "written": words}
 
 
@@ -200,11 +196,6 @@ class _Attention:
         return self.weights @ v
 
 
-def to_tokens(texts: tuple[str, ...]) -> Tensor:
-    """``[texts, characters]``, int64."""
-    return torch.tensor([[CHARACTERS.index(character) for character in text] for text in texts])
-
-
 #: Weights start at multiples of one over this.
 _GRID = 2**11
 
@@ -218,7 +209,7 @@ def train(mask: bool) -> Run:
         for parameter in model.parameters():
             parameter.copy_((parameter * _GRID).round() / _GRID)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-    tokens = to_tokens(TEXTS)
+    tokens = torch.tensor([[CHARACTERS.index(character) for character in text] for text in TEXTS])
     x, y = tokens[:, :-1], tokens[:, 1:]
     losses, snapshots = [], [_snapshot(model, attention, tokens)]
     for step in range(1, STEPS + 1):

@@ -13,13 +13,14 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parameters_to_vector
 
 from course_lib.beats import LOOP
-from course_lib.data import batches, generator_of, sine
+from course_lib.data import sine
 from course_lib.models import MLP
+from course_lib.simulations.common import curve_batches, doubled, first_bad
 
 BATCHES = 200
-BATCH_SIZE = 32
 LR = 0.1
 _CODE: dict[str, CodeType] = {
     beat.letter: compile(beat.line, "<your loop>", "exec") for beat in LOOP
@@ -54,8 +55,7 @@ class Run:
     @property
     def first_bad(self) -> int | None:
         """The first batch after which the loss was infinite or NaN."""
-        bad = np.flatnonzero(~np.isfinite(self.losses))
-        return int(bad[0]) if len(bad) else None
+        return first_bad(self.losses)
 
     @property
     def outcome(self) -> Outcome:
@@ -73,16 +73,19 @@ class Run:
 def run_order(order: str) -> Run:
     """Run the lines on each batch in turn, until the last batch or the first exception."""
     model = MLP(1, 16, 1, activation=nn.Tanh, seed=0).double()
-    weights = _in_one_piece(model)
     codes = [_CODE[letter] for letter in order]
     namespace: dict[str, Any] = {
         "model": model,
         "loss_fn": nn.MSELoss(),
         "optimizer": torch.optim.SGD(model.parameters(), lr=LR),
     }
-    snapshots = [weights.clone()]
+
+    def weights() -> Tensor:
+        return parameters_to_vector(model.parameters()).detach()
+
+    snapshots = [weights()]
     failure = None
-    for number, (x, y) in enumerate(_batches(), start=1):
+    for number, (x, y) in enumerate(curve_batches(BATCHES), start=1):
         namespace["x"], namespace["y"] = x, y
         for place, code in enumerate(codes):
             try:
@@ -92,35 +95,16 @@ def run_order(order: str) -> Run:
                 break
         if failure is not None:
             break
-        snapshots.append(weights.clone())
-    change = (weights - snapshots[0]).abs().max().item()
+        snapshots.append(weights())
+    change = (weights() - snapshots[0]).abs().max().item()
     return Run(order, _losses(torch.stack(snapshots)), change, failure)
-
-
-def _in_one_piece(model: nn.Module) -> Tensor:
-    """One vector that holds all parameters: copying it after each batch costs next to nothing."""
-    parameters = list(model.parameters())
-    whole = torch.cat([p.detach().flatten() for p in parameters])
-    for p, part in zip(parameters, whole.split([p.numel() for p in parameters]), strict=True):
-        p.data = part.view_as(p)
-    return whole
-
-
-@lru_cache(maxsize=1)
-def _batches() -> list[tuple[Tensor, Tensor]]:
-    X, y = (tensor.double() for tensor in sine())
-    generator = generator_of(0)
-    found: list[tuple[Tensor, Tensor]] = []
-    while len(found) < BATCHES:
-        found += batches(X, y, BATCH_SIZE, generator)
-    return found[:BATCHES]
 
 
 @torch.no_grad()
 def _losses(snapshots: Tensor) -> np.ndarray:
     """The loss on all points for each snapshot ``[n, 49]`` of the 1-16-1 network: ``[n]``. In float32,
     so that it overflows where a learner's own run does."""
-    X, y = (tensor.double() for tensor in sine())
+    X, y = doubled(sine())
     W1, b1, W2, b2 = snapshots.split([16, 16, 16, 1], dim=1)
     hidden = torch.tanh(X.flatten()[None, :, None] * W1[:, None, :] + b1[:, None, :])
     predictions = torch.baddbmm(b2[:, :, None], hidden, W2[:, :, None])

@@ -25,6 +25,7 @@ from course_lib.simulations.beat_runs import (
     gradients_per_step,
     run_order,
 )
+from course_lib.simulations.common import DASHES, within
 
 SLOTS = 8
 USUAL = "FLZBS"
@@ -98,12 +99,10 @@ class BeatSequencer:
         )
         for i in range(SLOTS)
     )
+    presets = tuple(Preset(label, arrange(order)) for label, order in _ORDERS.items())
     recording = tuple(
         sweep(**{name: (letter,) for name, letter in slots.items()}) for slots in _recorded()
     )
-
-    def __init__(self) -> None:
-        self.presets = tuple(Preset(label, arrange(order)) for label, order in _ORDERS.items())
 
     def compute(self, settings: Settings) -> State:
         slots = tuple(settings[control.name] for control in self.controls)
@@ -122,7 +121,7 @@ class BeatSequencer:
             for artist in (artists["stop row"][i], artists["stop"][i]):
                 artist.set_visible(i == state.stopped_slot)
         artists["reason"].set_text(textwrap.fill(_reason(run), 50))
-        losses = np.where(np.isfinite(run.losses), np.clip(run.losses, *_LIMITS), np.nan)
+        losses = within(run.losses, _LIMITS)
         artists["curve"].set_data(np.arange(len(losses)), losses)
         artists["end"].set_data([len(losses) - 1], losses[-1:])
         bad = run.first_bad
@@ -238,7 +237,7 @@ def _layout_curve(axes: Axes) -> dict:
     axes.set(xlabel="batch", ylabel="mean squared error on all points")
     axes.set(xlim=(0, BATCHES), yscale="log", ylim=_LIMITS)
     usual = run_order(USUAL).losses
-    dashes = {"color": INK, "lw": 1.3, "ls": (0, (4, 2)), "zorder": 2}
+    dashes = {"color": INK, "lw": 1.3, "ls": DASHES, "zorder": 2}
     axes.plot(np.arange(len(usual)), usual, **dashes)
     inside = {"transform": axes.transAxes, "in_layout": False}
     axes.figure.legend(
@@ -247,24 +246,18 @@ def _layout_curve(axes: Axes) -> dict:
         loc="outside lower right",
     )
     ends = {"mec": "white", "clip_on": False, "in_layout": False}
-    (curve,) = axes.plot([], [], color=LOSS.color, lw=2.0, zorder=3)
-    (end,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=9, zorder=4, **ends)
-    (bad,) = axes.plot([], [], "X", color=INK, ms=11, zorder=6, **ends)
-    bad_words = axes.text(0, _LIMITS[1] / 2, "", va="top", fontweight="bold", in_layout=False)
-    message_box = _box(axes, (0.012, 0.535), 0.985, 0.45, "white", transform=axes.transAxes)
-    message = axes.text(0.03, 0.965, "", va="top", family=_MONO, fontsize=9.5, **inside)
-    message.set_linespacing(1.45)
-    verdict = axes.set_title(" ")
-    verdict.set_in_layout(False)
-    return {
-        "verdict": verdict,
-        "curve": curve,
-        "end": end,
-        "bad": bad,
-        "bad words": bad_words,
-        "message box": message_box,
-        "message": message,
+    made = {
+        "verdict": axes.set_title(" ", in_layout=False),
+        "bad words": axes.text(0, _LIMITS[1] / 2, "", va="top", fontweight="bold", in_layout=False),
+        "message box": _box(axes, (0.012, 0.535), 0.985, 0.45, "white", transform=axes.transAxes),
+        "message": axes.text(
+            0.03, 0.965, "", va="top", family=_MONO, fontsize=9.5, linespacing=1.45, **inside
+        ),
     }
+    (made["curve"],) = axes.plot([], [], color=LOSS.color, lw=2.0, zorder=3)
+    (made["end"],) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=9, zorder=4, **ends)
+    (made["bad"],) = axes.plot([], [], "X", color=INK, ms=11, zorder=6, **ends)
+    return made
 
 
 def _box(axes: Axes, corner: tuple[float, float], width: float, height: float, color: str, **looks):

@@ -13,12 +13,11 @@ from matplotlib.figure import Figure
 
 from course_lib.beats import INK, LOSS
 from course_lib.simulations.base import Artists, Choice, Settings, Toggle, sweep
-from course_lib.simulations.clinic_runs import Run, Scale, run
+from course_lib.simulations.clinic_runs import Run, run
 from course_lib.simulations.clinic_words import BUGS, PATIENTS, Bug, bug_of
+from course_lib.simulations.common import DASHES
 
 _QUARTERS = (0, 0.25, 0.5, 0.75, 1)
-_DASHES = (0, (4, 2))
-_QUIET = "#6A6A6A"
 _WIDTH = 48  # characters in a line of the sheet on the right
 _MOST_NOTES = 2
 _STOP = 0.9  # height of the cross and its error: above the healthy curve
@@ -81,7 +80,7 @@ class BugClinic:
         )
         lines = {"clip_on": False, "zorder": 3}
         (artists["sick"],) = curves.plot([], [], color=LOSS.color, lw=2, **lines)
-        (artists["healthy"],) = curves.plot([], [], color=INK, lw=1.8, ls=_DASHES, **lines)
+        (artists["healthy"],) = curves.plot([], [], color=INK, lw=1.8, ls=DASHES, **lines)
         (artists["stopped"],) = curves.plot([], [], "X", color=LOSS.color, ms=13, mec="w", **lines)
         artists["error"] = curves.text(
             0.06, _STOP, "", va="center", family="DejaVu Sans Mono", fontsize=9.5, zorder=5,
@@ -150,7 +149,7 @@ def _sheet(figure: Figure) -> dict[str, object]:
     artists = {"patient": text(0, 0.965, fontsize=13, fontweight="bold")}
     for x, words, color, style in (
         (columns[1], "patient", LOSS.color, "-"),
-        (columns[2], "healthy", INK, _DASHES),
+        (columns[2], "healthy", INK, DASHES),
     ):
         sheet.plot([x, x + 0.15], [0.945, 0.945], color=color, ls=style, lw=2)
         sheet.text(x, 0.915, words, va="top", fontsize=10)
@@ -204,11 +203,7 @@ def _on_picture(shown: Run, curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # An epoch's or a batch's number is known at its end; a step's loss at its start.
     start = 0 if shown.x.label == "optimizer step" else 1
     x = (np.arange(len(curve)) + start - first) / (last - first)
-    return x, _scaled(curve, shown.y)
-
-
-def _scaled(values: np.ndarray, scale: Scale) -> np.ndarray:
-    low, high = scale.marks[0], scale.marks[-1]
-    if scale.log:
-        values, low, high = np.log10(np.maximum(values, low)), np.log10(low), np.log10(high)
-    return np.clip((values - low) / (high - low), 0, 1)
+    low, high = shown.y.marks[0], shown.y.marks[-1]
+    if shown.y.log:
+        curve, low, high = np.log10(np.maximum(curve, low)), np.log10(low), np.log10(high)
+    return x, np.clip((curve - low) / (high - low), 0, 1)

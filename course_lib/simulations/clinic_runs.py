@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from course_lib.data import circles, digits, generator_of, sine
 from course_lib.models import MLP, seeded
+from course_lib.simulations.common import doubled
 from course_lib.training import Trainer, evaluate
 
 _N_TRAIN = 600  # digits
@@ -47,17 +48,10 @@ class Run:
 
 def _digits(size: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Training pictures and labels, validation pictures and labels, drawn once."""
-    X, y = digits(size=size)
-    X = X.double()
+    X, y = doubled(digits(size=size))
     order = torch.randperm(len(X), generator=generator_of(0))
     train, val = order[:_N_TRAIN], order[_N_TRAIN : _N_TRAIN + _N_VAL]
     return X[train], y[train], X[val], y[val]
-
-
-def _doubled(data: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Inputs, and targets that are not labels, in float64."""
-    X, y = data
-    return X.double(), y.double() if y.is_floating_point() else y
 
 
 def _steps(n: int) -> Scale:
@@ -65,8 +59,7 @@ def _steps(n: int) -> Scale:
 
 
 def _losses(
-    X: Tensor,
-    y: Tensor,
+    data: tuple[Tensor, Tensor],
     sizes: tuple[int, ...],
     lr: float,
     n: int,
@@ -78,7 +71,7 @@ def _losses(
     """The batch losses of ``n`` steps of plain SGD."""
     model = MLP(*sizes, activation=nn.Tanh, seed=0).double()
     optimizer = torch.optim.SGD(model.parameters(), lr=lr)
-    trainer = Trainer(model, optimizer, loss_fn, X, y, batch_size, clear=clear)
+    trainer = Trainer(model, optimizer, loss_fn, *doubled(data), batch_size, clear=clear)
     return np.array([record.loss for record in trainer.run(n)])
 
 
@@ -88,15 +81,7 @@ def _end(losses: np.ndarray, form: str = ".2f") -> str:
 
 def zero_grad() -> Run:
     sick, healthy = (
-        _losses(
-            *_doubled(sine()),
-            (1, 16, 1),
-            0.1,
-            200,
-            loss_fn=nn.MSELoss(),
-            batch_size=32,
-            clear=clear,
-        )
+        _losses(sine(), (1, 16, 1), 0.1, 200, loss_fn=nn.MSELoss(), batch_size=32, clear=clear)
         for clear in (False, True)
     )
     return Run(
@@ -112,7 +97,7 @@ def zero_grad() -> Run:
 
 
 def rate_too_high() -> Run:
-    sick, healthy = (_losses(*_doubled(circles(160)), (2, 16, 2), lr, 200) for lr in (10.0, 1.0))
+    sick, healthy = (_losses(circles(160), (2, 16, 2), lr, 200) for lr in (10.0, 1.0))
     return Run(
         _steps(200),
         Scale("batch loss (cross-entropy)", (0, 30, 60, 90, 120)),
@@ -127,7 +112,7 @@ def rate_too_high() -> Run:
 
 def rate_too_low() -> Run:
     sick, healthy = (  # 10 steps are an epoch, whose mean is less jumpy than single batches
-        _losses(*_doubled(circles(160)), (2, 16, 2), lr, 400).reshape(40, 10).mean(axis=1)
+        _losses(circles(160), (2, 16, 2), lr, 400).reshape(40, 10).mean(axis=1)
         for lr in (1e-4, 1.0)
     )
     return Run(

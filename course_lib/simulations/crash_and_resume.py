@@ -9,7 +9,7 @@ so that the height of a bump is the same on every processor.
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from course_lib.beats import GREY, INK, LOSS, STEP
 from course_lib.data import circles
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import DASHES, doubled, put_beside
 from course_lib.training import Trainer
 
 EPOCHS = 60
@@ -32,20 +33,19 @@ LR = 0.1
 _PER_EPOCH = EXAMPLES // BATCH_SIZE
 #: A bump is looked for in this many epochs after the crash.
 NEXT = 3
-#: Each control, and what it is called among the copies in memory.
+#: By control: what it is called among the copies in memory, and in the sentence.
 _PARTS = {
-    "weights": "model",
-    "optimizer": "optimizer",
-    "scheduler": "scheduler",
-    "rng": "generator",
+    "weights": ("model", "the weights"),
+    "optimizer": ("optimizer", "the optimizer's state"),
+    "scheduler": ("scheduler", "the scheduler's state"),
+    "rng": ("generator", "the random generator's state"),
 }
 _LOSS_LIMITS = (1e-2, 2.5)
 #: Two runs that are this close are the same: a machine that repeats itself to the last bit has 0.
 _SAME = 1e-9
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(NamedTuple):
     """Batch losses, one per step, and learning rates, one per epoch, from some epoch on."""
 
     losses: np.ndarray
@@ -105,9 +105,8 @@ class CrashAndResume:
 
     def compute(self, settings: Settings) -> State:
         crash = int(settings["crash"])
-        kept = tuple(part for part in _PARTS if settings[part])
         lost = tuple(part for part in _PARTS if not settings[part])
-        return State(crash, lost, _uninterrupted()[0], _resumed(crash, kept))
+        return State(crash, lost, _uninterrupted()[0], _resumed(crash, lost))
 
     def layout(self, figure: Figure) -> Artists:
         losses, rates = figure.subplots(1, 2, width_ratios=(1.9, 1))
@@ -118,7 +117,7 @@ class CrashAndResume:
         artists: dict = {"title": losses.set_title(" ")}
         for key, axes, color in (("losses", losses, LOSS.color), ("rates", rates, STEP.color)):
             (artists[f"resumed {key}"],) = axes.plot([], [], color=color, lw=2.6, zorder=2)
-            (artists[f"whole {key}"],) = axes.plot([], [], color=INK, lw=1.3, ls=_DASHES, zorder=3)
+            (artists[f"whole {key}"],) = axes.plot([], [], color=INK, lw=1.3, ls=DASHES, zorder=3)
             (artists[f"crash {key}"],) = axes.plot([], [], color=GREY, lw=1.2, zorder=1)
         artists["crash words"] = losses.text(
             0, 1.8, "crash", color="#5A5A5A", va="center", in_layout=False
@@ -145,15 +144,13 @@ class CrashAndResume:
         artists["resumed rates"].set_data(np.arange(state.crash, EPOCHS), state.resumed.rates)
         artists["crash losses"].set_data([state.crash] * 2, _LOSS_LIMITS)
         artists["crash rates"].set_data([state.crash] * 2, (-0.004, 0.11))
-        left = state.crash > EPOCHS / 2
-        artists["crash words"].set_x(state.crash + (-0.7 if left else 0.7))
-        artists["crash words"].set_ha("right" if left else "left")
+        put_beside(artists["crash words"], state.crash, 0.7, left=state.crash > EPOCHS / 2)
         artists["title"].set_text(_verdict(state))
 
     def describe(self, state: State) -> str:
         whole, resumed = state.peaks
         whole_end, resumed_end = state.ends
-        lost = ", ".join(_WORDS[part] for part in state.lost) or "nothing"
+        lost = ", ".join(_PARTS[part][1] for part in state.lost) or "nothing"
         return (
             f"{_verdict(state)}. Crash after epoch {state.crash}; lost: {lost}. The highest batch "
             f"loss of the next {NEXT} epochs is {resumed:.3f} when resumed and {whole:.3f} "
@@ -161,15 +158,6 @@ class CrashAndResume:
             f"and {whole_end:.3f}. Largest difference between the two: "
             f"{'below 1e-9' if state.difference < _SAME else f'{state.difference:.2g}'}."
         )
-
-
-_DASHES = (0, (4, 2))
-_WORDS = {
-    "weights": "the weights",
-    "optimizer": "the optimizer's state",
-    "scheduler": "the scheduler's state",
-    "rng": "the random generator's state",
-}
 
 
 def _verdict(state: State) -> str:
@@ -189,14 +177,12 @@ class _Run:
     """Model, optimizer, scheduler and the generator of the batches' order, from ``seed``."""
 
     def __init__(self, seed: int) -> None:
-        X, y = circles(EXAMPLES)
+        X, y = doubled(circles(EXAMPLES))
         model = MLP(2, 16, 2, activation=nn.Tanh, seed=seed).double()
         # fused: the same Adam in one call, at half the time for networks as small as this.
         self.optimizer = torch.optim.Adam(model.parameters(), lr=LR, fused=True)
         self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, EPOCHS)
-        self.trainer = Trainer(
-            model, self.optimizer, F.cross_entropy, X.double(), y, BATCH_SIZE, seed
-        )
+        self.trainer = Trainer(model, self.optimizer, F.cross_entropy, X, y, BATCH_SIZE, seed)
 
     def train(self, epochs: int) -> Curve:
         losses, rates = [], []
@@ -219,18 +205,16 @@ def _uninterrupted() -> tuple[Curve, tuple[dict[str, Any], ...]]:
     for _ in range(EPOCHS):
         curves.append(run.train(1))
         memories.append(run.memory())
-    losses = np.concatenate([curve.losses for curve in curves])
-    rates = np.concatenate([curve.rates for curve in curves])
-    return Curve(losses, rates), tuple(memories)
+    return Curve(*map(np.concatenate, zip(*curves, strict=True))), tuple(memories)
 
 
 @lru_cache(maxsize=256)
-def _resumed(crash: int, kept: tuple[str, ...]) -> Curve:
-    """A new process: new objects from a different seed, and what was kept of the old ones."""
+def _resumed(crash: int, lost: tuple[str, ...]) -> Curve:
+    """A new process: new objects from a different seed, and what was not lost of the old ones."""
     memory = _uninterrupted()[1][crash]
     run = _Run(seed=100)
-    names = [_PARTS[part] for part in kept]
+    names = [name for part, (name, _) in _PARTS.items() if part not in lost]
     run.trainer.load_state_dict(run.trainer.state_dict() | {name: memory[name] for name in names})
-    if "scheduler" in kept:
+    if "scheduler" not in lost:
         run.scheduler.load_state_dict(copy.deepcopy(memory["scheduler"]))
     return run.train(EPOCHS - crash)

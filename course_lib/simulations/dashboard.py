@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-from matplotlib.figure import Figure
-
 from course_lib.simulations import dashboard_picture as picture
 from course_lib.simulations.base import Artists, Choice, Preset, Settings, Slider, sweep
 from course_lib.simulations.dashboard_runs import (
@@ -138,8 +136,7 @@ class Dashboard:
                 run.set_lr(settings["lr"])
         return replace(state, settings=dict(settings))
 
-    def layout(self, figure: Figure) -> Artists:
-        return picture.layout(figure)
+    layout = staticmethod(picture.layout)
 
     def update(self, artists: Artists, state: State) -> None:
         picture.update(artists, state.runs)

@@ -22,6 +22,7 @@ from torch import Tensor
 from course_lib.beats import FORWARD, INK, LOSS, ORANGE, SKY
 from course_lib.data import circles
 from course_lib.simulations.base import Artists
+from course_lib.simulations.common import DASHES, within
 from course_lib.simulations.dashboard_runs import GRID, POINTS, REACH, TrainingRun, number
 from course_lib.simulations.shading import Shading
 from course_lib.style import DPI
@@ -32,7 +33,6 @@ SIZE = (10.2, 5.5)
 _SHADES = LinearSegmentedColormap.from_list("opinion", ["#8ECBF0", "#FFFFFF", "#F0BE55"], N=14)
 _NO_NUMBER = "#D4D4D4"
 _SIDE = np.linspace(-REACH, REACH, GRID)
-_DASHES = (0, (4, 2))
 
 #: The curves' axes grow in rare jumps, because each jump redraws everything.
 _EPOCHS = [50 * 2**k for k in range(40)]
@@ -106,7 +106,7 @@ def _layout_plane(figure: Figure, axes: Axes) -> dict[str, Any]:
     ]
     boundaries = [
         axes.plot([], [], color=INK, lw=width, ls=dashes, zorder=4)[0]
-        for width, dashes in ((2.4, "-"), (1.8, _DASHES))
+        for width, dashes in ((2.4, "-"), (1.8, DASHES))
     ]
     return {
         "opinion": Shading(axes, _SHADES, _NO_NUMBER),
@@ -146,7 +146,7 @@ def _curves(key: str, axes: Axes, color: str) -> dict[str, Any]:
     made: dict[str, Any] = {
         key: [
             axes.plot([], [], color=color, lw=1.9, zorder=4)[0],
-            axes.plot([], [], color=INK, lw=1.5, ls=_DASHES, zorder=3)[0],
+            axes.plot([], [], color=INK, lw=1.5, ls=DASHES, zorder=3)[0],
         ],
         f"{key} end": [
             axes.plot([], [], "o", color=color, ms=8, **ends)[0],
@@ -163,7 +163,7 @@ def _layout_readout(axes: Axes) -> dict[str, Any]:
     rest is drawn only once."""
     axes.set(xlim=(0, 928), ylim=(0, 48))
     axes.axis("off")
-    rows, dashed = (36, 12), {"color": INK, "lw": 1.5, "ls": _DASHES}
+    rows, dashed = (36, 12), {"color": INK, "lw": 1.5, "ls": DASHES}
     axes.plot([0, 32], [rows[0]] * 2, color=LOSS.color)
     axes.plot([38, 70], [rows[0]] * 2, color=FORWARD.color)
     made: dict[str, Any] = {"key 1": axes.plot([0, 70], [rows[1]] * 2, **dashed)}
@@ -209,7 +209,7 @@ def _draw_curves(artists: Artists, i: int, run: TrainingRun | None) -> None:
         return
     updates, losses, accuracies = _history(run)
     low, high = artists["loss by epoch"][0].axes.get_ylim()
-    losses = np.where(np.isfinite(losses), np.clip(losses, low, high), np.nan)
+    losses = within(losses, (low, high))
     for by, unit in (("epoch", run.trainer.steps_per_epoch), ("update", 1)):
         for what, values in (("loss", losses), ("accuracy", accuracies)):
             artists[f"{what} by {by}"][i].set_data(updates / unit, values)

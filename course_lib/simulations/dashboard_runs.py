@@ -79,14 +79,10 @@ class TrainingRun:
         return self.steps / self.trainer.steps_per_epoch
 
     @property
-    def batch_size(self) -> int:
-        return self.trainer.batch_size
-
-    @property
     def label(self) -> str:
         since = "" if self.lr_since is None else f" since epoch {number(self.lr_since)}"
         name = OPTIMIZER_NAMES[self.optimizer]
-        return f"{name}, lr {self.lr:.3g}{since}, batch {self.batch_size}"
+        return f"{name}, lr {self.lr:.3g}{since}, batch {self.trainer.batch_size}"
 
     def set_lr(self, lr: float) -> None:
         """Set a new learning rate, from the next update on; the optimizer keeps its moments."""

@@ -7,7 +7,7 @@ as on several machines (``course_lib.data_parallel`` starts real ones). Only the
 
 import copy
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
@@ -23,6 +23,7 @@ from course_lib.data import digits, generator_of
 from course_lib.data_parallel import distance
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, Toggle, sweep
+from course_lib.simulations.common import bold_inside, doubled
 
 WORKERS = (1, 2, 3, 4)
 BATCH_SIZE = 96  # divides evenly by every number of workers
@@ -101,10 +102,7 @@ class DataParallel:
         )
         apart.set_title("How far apart replicas are")
         (artists["distance"],) = apart.plot([], [], color=INK, lw=2.4)
-        artists["distance words"] = apart.text(
-            0.03, 0.97, "", ha="left", va="top", weight="bold", transform=apart.transAxes,
-            in_layout=False,
-        )  # fmt: skip
+        artists["distance words"] = bold_inside(apart, 0.03, 0.97)
 
         compute, average = (np.array(each) * 1e3 for each in _seconds())
         cost.plot(WORKERS, compute, color=FORWARD.color, marker="o", label="forward, backward")
@@ -133,18 +131,14 @@ class DataParallel:
 
     def describe(self, state: State) -> str:
         ends = [f"{loss:.2f}" for loss in state.run.losses[-1]]
-        plural = "s" * (state.workers > 1)
+        plural, apart = "s" * (state.workers > 1), state.run.distance[-1]
         return (
             f"{_verdict(state)}: {state.workers} worker{plural}, gradients "
             f"{'averaged' if state.average else 'not averaged'}, {SHARDS[state.shards]}. After {STEPS} "
             f"steps the loss on all digits is {', '.join(ends)}; one worker with the whole batches has "
             f"{state.alone.losses[-1, 0]:.2f}. The replicas' weights differ by "
-            f"{_small(state.run.distance[-1])}."
+            f"{'less than 1e-9' if apart < 1e-9 else f'up to {apart:.2f}'}."
         )
-
-
-def _small(distance: float) -> str:
-    return "less than 1e-9" if distance < 1e-9 else f"up to {distance:.2f}"
 
 
 def _verdict(state: State) -> str:
@@ -156,33 +150,25 @@ def _verdict(state: State) -> str:
     return "The replicas go astray" if spread.max() > 0.5 else "The replicas drift apart"
 
 
-def _data() -> tuple[Tensor, Tensor]:
-    X, y = digits(size=8)
-    return X.double(), y
-
-
-def _batches(shards: str, workers: int) -> list[list[Tensor]]:
-    """``[step][worker]``: the rows that a worker reads. Together they are the same batches, whatever
+def _batches(y: Tensor, shards: str, workers: int) -> Iterator[tuple[Tensor, ...]]:
+    """For each step, the rows that each worker reads. Together they are the same batches, whatever
     the number of workers: each is cut into equal parts, by chance or in the order of the digits."""
-    _, y = _data()
     generator = generator_of(0)
-    plan = []
     for _ in range(STEPS):
         rows = torch.randperm(len(y), generator=generator)[:BATCH_SIZE]
         if shards == "own":
             rows = rows[y[rows].argsort(stable=True)]
-        plan.append(list(rows.chunk(workers)))
-    return plan
+        yield rows.chunk(workers)
 
 
 @lru_cache
 def train(workers: int, average: bool, shards: str) -> Run:
     """``STEPS`` steps of plain SGD in each replica."""
-    X, y = _data()
+    X, y = doubled(digits(size=8))
     start = MLP(64, 32, 10, seed=0).double()
     replicas = [copy.deepcopy(start) for _ in range(workers)]
     losses, distances = [_losses(replicas, X, y)], [0.0]
-    for rows in _batches(shards, workers):
+    for rows in _batches(y, shards, workers):
         gradients = [
             _gradient(replica, X[own], y[own]) for replica, own in zip(replicas, rows, strict=True)
         ]

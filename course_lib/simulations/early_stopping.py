@@ -18,6 +18,7 @@ from course_lib.beats import GREY, INK, LOSS
 from course_lib.data import batches, circles, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
+from course_lib.simulations.common import put_beside
 
 EPOCHS = 120
 _MOST_PATIENCE = 100
@@ -121,10 +122,8 @@ class EarlyStopping:
         missed = [each.best_loss - state.validation.min() for each in state.stops]
         artists["all"].set_data(np.arange(1, _MOST_PATIENCE + 1), missed)
         artists["this"].set_data([state.patience], [missed[state.patience - 1]])
-        left = end > EPOCHS * 0.6
         artists["words"].set_text("no stop" if stop.epoch is None else f"stop after epoch {end}")
-        artists["words"].set_x(end + (-1.5 if left else 1.5))
-        artists["words"].set_ha("right" if left else "left")
+        put_beside(artists["words"], end, 1.5, left=end > EPOCHS * 0.6)
         artists["title"].set_text(_verdict(state))
 
     def describe(self, state: State) -> str:

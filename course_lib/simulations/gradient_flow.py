@@ -152,26 +152,16 @@ _CURVE_W = torch.linspace(*_W_LIMITS, 121, dtype=torch.float64)
 
 def _forward(settings: Settings) -> dict[str, torch.Tensor]:
     """The nodes, in the order in which they are computed; w and b require gradients."""
-    w, x, b, target = (
-        torch.as_tensor(settings[name], dtype=torch.float64) for name in ("w", "x", "b", "target")
-    )
+    names = (*_PARAMETERS, *_INPUTS)
+    node = {name: torch.as_tensor(settings[name], dtype=torch.float64) for name in names}
     if torch.is_grad_enabled():
-        w.requires_grad_()
-        b.requires_grad_()
-    product = w * x
-    prediction = product + b
-    error = prediction - target
-    loss = error**2
-    return {
-        "w": w,
-        "x": x,
-        "product": product,
-        "b": b,
-        "prediction": prediction,
-        "target": target,
-        "error": error,
-        "loss": loss,
-    }
+        for name in _PARAMETERS:
+            node[name].requires_grad_()
+    node["product"] = node["w"] * node["x"]
+    node["prediction"] = node["product"] + node["b"]
+    node["error"] = node["prediction"] - node["target"]
+    node["loss"] = node["error"] ** 2
+    return node
 
 
 def _layout_graph(axes) -> dict:
@@ -249,15 +239,13 @@ def _draw_edge(axes, source: str, result: str):
 
 def _layout_plot(axes) -> dict:
     axes.set(xlabel="w", ylabel="loss", xlim=_W_LIMITS, ylim=(-2.4, 40))
-    (curve,) = axes.plot([], [], color=LOSS.color, lw=2.6)
-    (tangent,) = axes.plot([], [], color=BACKWARD.color, ls=BACKWARD.linestyle, lw=2.2)
-    (point,) = axes.plot([], [], LOSS.marker, color=LOSS.color, ms=10, mec="white", zorder=5)
-    return {
-        "curve": curve,
-        "tangent": tangent,
-        "point": point,
-        "slope": axes.set_title(" "),
-    }
+    made = {"slope": axes.set_title(" ")}
+    (made["curve"],) = axes.plot([], [], color=LOSS.color, lw=2.6)
+    (made["tangent"],) = axes.plot([], [], color=BACKWARD.color, ls=BACKWARD.linestyle, lw=2.2)
+    (made["point"],) = axes.plot(
+        [], [], LOSS.marker, color=LOSS.color, ms=10, mec="white", zorder=5
+    )
+    return made
 
 
 def _number(value: float) -> str:

@@ -13,9 +13,7 @@ from functools import lru_cache, partial
 import numpy as np
 import torch
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
@@ -24,6 +22,7 @@ from course_lib.beats import BACKWARD, INK, STEP
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
+from course_lib.simulations.common import bold_inside, doubled
 from course_lib.training import Trainer
 
 SIZES = tuple(2**k for k in range(11))  # 1 to 1,024
@@ -111,29 +110,26 @@ class GradientNoise:
             arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 2.4, "shrinkA": 0, "shrinkB": 0},
         )  # fmt: skip
 
-        noise.set(xscale="log", yscale="log", xlim=(0.7, 1500), ylim=_NOISE_LIMITS)
-        noise.set(xlabel="batch size", ylabel="distance (full gradient = 1)")
+        noise.set(ylabel="distance (full gradient = 1)", ylim=_NOISE_LIMITS)
         noise.set_title("Noise falls as 1/\u221abatch")
-        _powers(noise)
         noise.axhline(1, color=INK, lw=1.8, ls=":", label="as large as the gradient")
         (artists["law"],) = noise.plot([], [], color=INK, lw=1.5, ls="--", label="1/\u221abatch")
         (artists["noise"],) = noise.plot(
             [], [], BACKWARD.marker, color=BACKWARD.color, ms=7, label="measured"
         )
-        (artists["noise here"],) = noise.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
-        artists["noise words"] = _corner_text(noise)
         noise.legend(loc="lower left")
 
-        cost.set(xscale="log", yscale="log", xlim=(0.7, 1500), ylim=(0.4, 4000))
-        cost.set(xlabel="batch size", ylabel="time per epoch (ms, measured here)")
+        cost.set(ylabel="time per epoch (ms, measured here)", ylim=(0.4, 4000))
         cost.set_title("Few large steps are quick")
-        _powers(cost)
         seconds = _epoch_seconds()
         cost.plot(
             SIZES, [1e3 * value for value in seconds], color=STEP.color, marker=STEP.marker, ls=":"
         )
-        (artists["cost here"],) = cost.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
-        artists["cost words"] = _corner_text(cost)
+        for key, axes in (("noise", noise), ("cost", cost)):
+            axes.set(xscale="log", yscale="log", xlim=(0.7, 1500), xlabel="batch size")
+            axes.set_xticks((1, 4, 16, 64, 256, 1024), ("1", "4", "16", "64", "256", "1024"))
+            (artists[f"{key} here"],) = axes.plot([], [], "o", ms=15, mfc="none", mec=INK, mew=1.8)
+            artists[f"{key} words"] = bold_inside(axes, 0.98, 0.97)
         return artists
 
     def update(self, artists: Artists, state: State) -> None:
@@ -168,30 +164,6 @@ class GradientNoise:
         )
 
 
-def _corner_text(axes: Axes) -> Text:
-    """Text in the upper right corner, where falling curves leave room."""
-    place = {"transform": axes.transAxes, "ha": "right", "va": "top", "in_layout": False}
-    return axes.text(0.98, 0.97, "", fontweight="bold", **place)
-
-
-def _powers(axes: Axes) -> None:
-    axes.set_xticks((1, 4, 16, 64, 256, 1024), ("1", "4", "16", "64", "256", "1024"))
-
-
-def _digits() -> tuple[Tensor, Tensor]:
-    """In float64: what is measured and shown is then the same on every kind of processor."""
-    X, y = digits(size=8)
-    return X.double(), y
-
-
-def _network(trained: bool) -> nn.Module:
-    model = MLP(64, 32, 10, seed=0).double()
-    if trained:
-        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
-        Trainer(model, optimizer, F.cross_entropy, *_digits(), 32).run(_TRAINED_STEPS)
-    return model
-
-
 def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
     """The gradient of each single example's loss, ``[examples, parameters]``."""
     parameters = {name: value.detach() for name, value in model.named_parameters()}
@@ -206,8 +178,12 @@ def example_gradients(model: nn.Module, X: Tensor, y: Tensor) -> Tensor:
 
 @lru_cache
 def _measure(trained: bool) -> Measured:
-    X, y = _digits()
-    gradients = example_gradients(_network(trained), X, y)
+    X, y = doubled(digits(size=8))
+    model = MLP(64, 32, 10, seed=0).double()
+    if trained:
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        Trainer(model, optimizer, F.cross_entropy, X, y, 32).run(_TRAINED_STEPS)
+    gradients = example_gradients(model, X, y)
     full = gradients.mean(dim=0)
     length = full.norm()
     generator = generator_of(0)

@@ -5,7 +5,6 @@ the order of the walk and the gradients while a real ``backward()`` runs.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -52,7 +51,6 @@ class Walk:
 class State:
     """``done`` nodes have been visited."""
 
-    network: str
     walk: Walk
     done: int
 
@@ -92,7 +90,7 @@ class GraphWalker:
 
     def compute(self, settings: Settings) -> State:
         walk = walk_of(settings["network"])
-        return State(settings["network"], walk, min(settings["step"], len(walk.visits)))
+        return State(walk, min(settings["step"], len(walk.visits)))
 
     def layout(self, figure: Figure) -> Artists:
         axes = figure.subplots()
@@ -163,15 +161,14 @@ def walk_of(network: str) -> Walk:
         x = torch.randn(BATCH, 2, generator=generator)
         y = torch.randn(BATCH, 1, generator=generator)
         loss = nn.functional.mse_loss(model(x), y)
-        nodes = _nodes_of(loss.grad_fn)
+        places = _places(loss.grad_fn)
         arrived: list[tuple[Any, tuple[int, ...]]] = []
-        for node in nodes:
+        for node in places:
             node.register_prehook(
                 lambda gradients, node=node: arrived.append((node, tuple(gradients[0].shape)))
             )
         loss.backward()
     names = {id(p): name for name, p in model.named_parameters()}
-    places = _places(loss.grad_fn, nodes)
     visits = []
     for node, shape in arrived:
         parameter = getattr(node, "variable", None)
@@ -185,47 +182,31 @@ def walk_of(network: str) -> Walk:
             )
         )
     number = {node: i for i, (node, _) in enumerate(arrived)}
-    edges = tuple(
-        (number[node], number[following])
-        for node in number
-        for following, _ in node.next_functions
-        if following is not None
-    )
+    edges = tuple((number[node], number[each]) for node in number for each in _followers(node))
     return Walk(tuple(visits), edges)
 
 
-def _nodes_of(root: Any) -> list[Any]:
-    """All nodes reachable through ``next_functions``."""
-    nodes, waiting = [], [root]
-    while waiting:
-        node = waiting.pop()
-        if node is not None and node not in nodes:
-            nodes.append(node)
-            waiting += [following for following, _ in node.next_functions]
-    return nodes
+def _followers(node: Any) -> list[Any]:
+    return [following for following, _ in node.next_functions if following is not None]
 
 
-def _places(root: Any, nodes: list[Any]) -> Mapping[Any, tuple[int, int]]:
-    """A column and a row for each node: the chain in one row, each layer's parameters beside it."""
+def _places(root: Any) -> dict[Any, tuple[int, int]]:
+    """A column and a row for each node that can be reached: the chain in one row, each layer's
+    parameters beside it."""
     places: dict[Any, tuple[int, int]] = {}
     waiting = [(root, 0)]
     while waiting:
         node, column = waiting.pop(0)
         # The longest path to a node decides: a shortcut arrives where the long path does.
         places[node] = (max(column, places.get(node, (0, 0))[0]), _CHAIN_ROW)
-        for following, _ in node.next_functions:
-            if following is not None and not _is_side(following):
-                waiting.append((following, places[node][0] + 1))
-    for node in nodes:
-        if _is_side(node) or node not in places:
-            continue
-        for following, _ in node.next_functions:
-            if following is None or not _is_side(following):
-                continue
-            transposed = following.name() == "TBackward0"
-            places[following] = (places[node][0], _TRANSPOSE_ROW if transposed else _BIAS_ROW)
+        next_column = places[node][0] + 1
+        waiting += [(each, next_column) for each in _followers(node) if not _is_side(each)]
+    for node, (column, _) in list(places.items()):
+        for side in filter(_is_side, _followers(node)):
+            transposed = side.name() == "TBackward0"
+            places[side] = (column, _TRANSPOSE_ROW if transposed else _BIAS_ROW)
             if transposed:
-                places[following.next_functions[0][0]] = (places[node][0], _WEIGHT_ROW)
+                places[_followers(side)[0]] = (column, _WEIGHT_ROW)
     return places
 
 

@@ -29,7 +29,6 @@ class Layer:
     """One weight's gradient at this scale: the shares of its non-zero entries that become zero and
     infinite in float16."""
 
-    name: str
     lost: float
     infinite: float
 
@@ -64,20 +63,21 @@ class LossScaling:
     def compute(self, settings: Settings) -> State:
         exponent = int(settings["exponent"])
         gradients = _gradients(str(settings["network"]))
-        scale = 2.0**exponent
-        everything = torch.cat([g for _, g in gradients]) * scale
-        stored = everything.to(torch.float16)
+        stored = (torch.cat(gradients) * 2.0**exponent).to(torch.float16)
         tiny = (stored != 0) & (stored.abs().double() < _INFO.smallest_normal)
         # A power of two moves the histogram by whole bins; what leaves it stays in the last one.
         sizes = (_sizes(str(settings["network"])) + exponent).clip(0, len(_EDGES) - 2)
         counts = np.bincount(sizes, minlength=len(_EDGES) - 1)
         return State(
             exponent,
-            counts / len(everything),
+            counts / len(stored),
             _share(stored == 0),
             _share(tiny),
             _share(stored.isinf()),
-            tuple(_layer(name, gradient * scale) for name, gradient in gradients),
+            tuple(
+                Layer(_share(part == 0), _share(part.isinf()))
+                for part in stored.split([len(gradient) for gradient in gradients])
+            ),
         )
 
     def layout(self, figure: Figure) -> Artists:
@@ -133,7 +133,7 @@ class LossScaling:
             artists[f"words {row}"].set_y(row - 0.4 if lost or infinite else row)
 
     def describe(self, state: State) -> str:
-        dead = [layer.name for layer in state.layers if layer.lost == 1]
+        dead = [str(place) for place, layer in enumerate(state.layers, 1) if layer.lost == 1]
         layers = f"layers {', '.join(dead)} get no gradient at all" if dead else (
             "every layer gets some gradient"
         )  # fmt: skip
@@ -169,20 +169,14 @@ def _share(mask: torch.Tensor) -> float:
     return mask.double().mean().item()
 
 
-def _layer(name: str, scaled: torch.Tensor) -> Layer:
-    stored = scaled.to(torch.float16)
-    return Layer(name, _share(stored == 0), _share(stored.isinf()))
-
-
 @lru_cache(maxsize=3)
 def _sizes(network: str) -> np.ndarray:
     """The bin of each entry of the unscaled gradients: the floor of its binary logarithm."""
-    everything = torch.cat([gradient for _, gradient in _gradients(network)])
-    return everything.abs().log2().floor().long().numpy() - _EDGES[0]
+    return torch.cat(_gradients(network)).abs().log2().floor().long().numpy() - _EDGES[0]
 
 
 @lru_cache(maxsize=3)
-def _gradients(network: str) -> list[tuple[str, torch.Tensor]]:
+def _gradients(network: str) -> list[torch.Tensor]:
     """The non-zero entries of each weight's gradient, input layer first."""
     if network == "shallow":
         model = MLP(784, 128, 10, seed=0)
@@ -191,5 +185,4 @@ def _gradients(network: str) -> list[tuple[str, torch.Tensor]]:
         model = MLP(784, *[64] * hidden, 10, activation=nn.Sigmoid, seed=0)
     x, y = digits(size=28)
     nn.functional.cross_entropy(model(x[:256]), y[:256]).backward()
-    weights = [p.grad.flatten() for p in model.parameters() if p.ndim == 2]
-    return [(str(i + 1), gradient[gradient != 0]) for i, gradient in enumerate(weights)]
+    return [p.grad[p.grad != 0] for p in model.parameters() if p.ndim == 2]

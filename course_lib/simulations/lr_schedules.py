@@ -158,22 +158,18 @@ def _rates(name: str, *options: float) -> np.ndarray:
     return np.array(rates)
 
 
-def _cosine(optimizer: Optimizer) -> schedulers.LRScheduler:
-    return schedulers.CosineAnnealingLR(optimizer, T_max=STEPS)
-
-
 def _warmup_and_cosine(optimizer: Optimizer, steps: int) -> schedulers.LRScheduler:
+    cosine = schedulers.CosineAnnealingLR(optimizer, T_max=STEPS - steps)
     if steps == 0:
-        return _cosine(optimizer)
+        return cosine
     # LinearLR refuses to start at exactly 0.
     warmup = schedulers.LinearLR(optimizer, start_factor=1e-8, total_iters=steps)
-    cosine = schedulers.CosineAnnealingLR(optimizer, T_max=STEPS - steps)
     return schedulers.SequentialLR(optimizer, [warmup, cosine], milestones=[steps])
 
 
 _SCHEDULERS: dict[str, Callable[..., schedulers.LRScheduler]] = {
     "constant": lambda optimizer: schedulers.ConstantLR(optimizer, factor=1.0),
-    "cosine": _cosine,
+    "cosine": lambda optimizer: schedulers.CosineAnnealingLR(optimizer, T_max=STEPS),
     # One step more than needed: the scheduler raises an error when stepped past its end.
     "one-cycle": lambda optimizer: schedulers.OneCycleLR(optimizer, MAX_LR, total_steps=STEPS + 1),
     "step": schedulers.StepLR,

@@ -35,12 +35,6 @@ class State:
     stored: dict[str, Stored]
 
 
-def largest_and_smallest(name: str) -> tuple[float, float, float]:
-    """Largest number, smallest normal and smallest subnormal of a format."""
-    info = torch.finfo(FORMATS[name])
-    return info.max, info.smallest_normal, info.smallest_normal * info.eps
-
-
 class NumberFormats:
     name = "number_formats"
     title = "Number formats: one value, three formats"
@@ -60,8 +54,10 @@ class NumberFormats:
         axes.set_xticks([10.0**e for e in range(-45, 46, 15)])
         axes.grid(visible=False, axis="y")
         artists = {"title": axes.set_title(" ")}
-        for row, name in enumerate(FORMATS):
-            largest, normal, subnormal = largest_and_smallest(name)
+        for row, (name, dtype) in enumerate(FORMATS.items()):
+            info = torch.finfo(dtype)
+            largest, normal = info.max, info.smallest_normal
+            subnormal = normal * info.eps
             (normal_line,) = axes.plot(
                 [normal, largest], [row, row], color=AZURE, lw=13, solid_capstyle="butt", zorder=1
             )
@@ -93,15 +89,13 @@ class NumberFormats:
             inside = stored.kind in ("normal", "subnormal")
             artists[f"{name} mark"].set_data([stored.value] if inside else [], [row] * inside)
             artists[f"{name} words"].set_text(
-                f"stores {_shown(stored.value)}{_error(state.value, stored)}  "
-                f"({stored.kind})   and 1 + value as {stored.one_plus:.9g}\n"
+                f"{_stores(stored, state.value)}  ({stored.kind})   and 1 + value as {stored.one_plus:.9g}\n"
                 f"sign, exponent and fraction bits: {stored.bits}"
             )
 
     def describe(self, state: State) -> str:
         parts = [
-            f"{name} stores {_shown(stored.value)}{_error(state.value, stored)} ({stored.kind}) "
-            f"and 1 + value as {stored.one_plus:.9g}"
+            f"{name} {_stores(stored, state.value)} ({stored.kind}) and 1 + value as {stored.one_plus:.9g}"
             for name, stored in state.stored.items()
         ]
         return f"{_verdict(state)}. Of the value {state.value:.3g}, {'; '.join(parts)}."
@@ -130,29 +124,21 @@ def _bits(name: str, cast: torch.Tensor) -> str:
     return f"{digits[0]} {digits[1 : 1 + exponent_bits]} {digits[1 + exponent_bits :]}"
 
 
-def _shown(value: float) -> str:
-    return "infinity" if math.isinf(value) else f"{value:.6g}"
-
-
-def _error(value: float, stored: Stored) -> str:
+def _stores(stored: Stored, value: float) -> str:
     if stored.kind in ("underflow", "overflow"):
-        return ""
-    return f", relative error {abs(stored.value - value) / value:.1g}"
+        return "stores 0" if stored.kind == "underflow" else "stores infinity"
+    error = abs(stored.value - value) / value
+    return f"stores {stored.value:.6g}, relative error {error:.1g}"
 
 
 def _verdict(state: State) -> str:
-    lost = [name for name, s in state.stored.items() if s.kind == "underflow"]
-    infinite = [name for name, s in state.stored.items() if s.kind == "overflow"]
-    thin = [name for name, s in state.stored.items() if s.kind == "subnormal"]
-    if lost:
-        return f"Too small for {_listed(lost)}: stored as zero"
-    if infinite:
-        return f"Too large for {_listed(infinite)}: stored as infinity"
-    if thin:
-        return f"A subnormal number in {_listed(thin)}: stored with fewer bits"
+    for kind, what, stored_as in (
+        ("underflow", "Too small for", "stored as zero"),
+        ("overflow", "Too large for", "stored as infinity"),
+        ("subnormal", "A subnormal number in", "stored with fewer bits"),
+    ):
+        if names := [name for name, s in state.stored.items() if s.kind == kind]:
+            *others, last = names
+            listed = f"{', '.join(others)} and {last}" if others else last
+            return f"{what} {listed}: {stored_as}"
     return "All three formats can store it, each as precisely as it can"
-
-
-def _listed(names: list[str]) -> str:
-    *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last

@@ -31,7 +31,6 @@ class Surface:
     loss: Callable[[Tensor, Tensor], Tensor]
     start: tuple[float, float]
     minima: tuple[tuple[float, float], ...]
-    lowest: float
     limits: tuple[float, float, float, float]
     ticks: tuple[tuple[float, ...], tuple[float, ...]]
     levels: tuple[float, ...]
@@ -43,7 +42,6 @@ SURFACES = {
         lambda x, y: (x**2 + 60 * y**2) / 2,
         start=(-4.0, 1.0),
         minima=((0.0, 0.0),),
-        lowest=0.0,
         limits=(-6.0, 3.0, -2.2, 2.2),
         ticks=((-6, -4, -2, 0, 2), (-2, -1, 0, 1, 2)),
         levels=(0.3, 1.5, 4, 9, 18, 36, 72, 140),
@@ -53,7 +51,6 @@ SURFACES = {
         lambda x, y: (1 - x) ** 2 + 100 * (y - x**2) ** 2,
         start=(-1.2, 1.0),
         minima=((1.0, 1.0),),
-        lowest=0.0,
         limits=(-2.4, 2.4, -1.4, 3.4),
         ticks=((-2, -1, 0, 1, 2), (-1, 0, 1, 2, 3)),
         levels=(1, 4, 16, 64, 200, 600, 1500),
@@ -63,7 +60,6 @@ SURFACES = {
         lambda x, y: x**2 / 2 - y**2 / 2 + y**4 / 4,
         start=(1.5, 0.001),
         minima=((0.0, -1.0), (0.0, 1.0)),
-        lowest=-0.25,
         limits=(-2.6, 2.6, -2.0, 2.0),
         ticks=((-2, -1, 0, 1, 2), (-2, -1, 0, 1, 2)),
         levels=(-0.2, -0.1, 0.0, 0.2, 0.6, 1.2, 2.0, 3.0),
@@ -175,12 +171,9 @@ class OptimizerRace:
         surface = SURFACES[settings["surface"]]
         start = (surface.start[0] + settings["right"], surface.start[1] + settings["up"])
         lr = _round_rate(float(settings["lr"]))
-        if start == surface.start and lr in _RATES:
-            # From the usual start all of the slider's rates run at once: then moving it is free.
-            paths = _race(settings["surface"], _RATES, start)[_RATES.index(lr)]
-        else:
-            (paths,) = _race(settings["surface"], (lr,), start)
-        return State(surface, lr, paths)
+        # From the usual start all of the slider's rates run at once: then moving it is free.
+        rates = _RATES if start == surface.start and lr in _RATES else (lr,)
+        return State(surface, lr, _race(settings["surface"], rates, start)[rates.index(lr)])
 
     def step(self, state: State, n: int) -> State:
         begun = state.step if state.played else 0
@@ -296,7 +289,7 @@ def _race(key: str, rates: tuple[float, ...], start: tuple[float, float]) -> lis
             for optimizer in optimizers:
                 optimizer.step()
             record[step + 1] = points.detach()
-    heights = (surface.loss(*record.unbind(dim=-1)) - surface.lowest).numpy()
+    heights = (surface.loss(*record.unbind(dim=-1)) - surface.loss(*surface.minima[0])).numpy()
     return [
         {
             name: _path(surface, record[:, i, j].numpy(), heights[:, i, j])

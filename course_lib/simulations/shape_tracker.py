@@ -40,7 +40,6 @@ _COSTS = (
 class Layer:
     """What a forward hook found out about one module."""
 
-    name: str
     shape: tuple[int, ...]
     output: np.ndarray
     parameters: int
@@ -109,11 +108,11 @@ class ShapeTracker:
         artists["kibibytes title"].set_text(f"{_memory(state.total('kibibytes'))} of outputs")
         artists["multiply_adds title"].set_text(f"{state.total('multiply_adds'):,} multiply-adds")
         for cost, _, limits in _COSTS:
-            for row, layer in enumerate(state.layers):
+            for row, (name, layer) in enumerate(zip(LAYERS, state.layers, strict=True)):
                 value = getattr(layer, cost)
                 end = max(value, limits[0])
-                artists[f"{cost} {layer.name}"].set_data([limits[0], end], [row, row])
-                words = artists[f"{cost} {layer.name} words"]
+                artists[f"{cost} {name}"].set_data([limits[0], end], [row, row])
+                words = artists[f"{cost} {name} words"]
                 words.set_text(f"{value:,}" if isinstance(value, int) else _memory(value))
                 words.set_x(end * (limits[1] / limits[0]) ** 0.02)
 
@@ -145,7 +144,6 @@ def _track(batch_size: int, hidden: int) -> State:
         products = inputs[0].shape[-1] if isinstance(module, nn.Linear) else 0
         layers.append(
             Layer(
-                name=LAYERS[len(layers)],
                 shape=tuple(output.shape),
                 output=output.detach().numpy(),
                 parameters=sum(p.numel() for p in module.parameters()),
@@ -174,16 +172,13 @@ def _drawn_size(shape: tuple[int, ...]) -> tuple[float, float]:
 
 
 def _layout_flow(axes) -> dict:
-    axes.set(xlim=(0, 100), ylim=(-15.5, 13))
     axes.set_axis_off()
     axes.set_title("Examples stay apart: each layer changes the last dimension only")
     artists: dict = {}
     for i, middle in enumerate(_TENSORS):
-        looks = {"cmap": "Greys", "vmin": 0, "vmax": 1} if i == 0 else {"cmap": "RdBu"}
-        if i:
-            looks |= {"vmin": -0.8, "vmax": 0.8}
+        map_, low, high = ("RdBu", -0.8, 0.8) if i else ("Greys", 0, 1)
         artists[f"tensor {i}"] = axes.imshow(
-            np.zeros((2, 2)), extent=(0, 1, 0, 1), aspect="auto", **looks
+            np.zeros((2, 2)), extent=(0, 1, 0, 1), aspect="auto", cmap=map_, vmin=low, vmax=high
         )
         frame = Rectangle((0, 0), 1, 1, fill=False, ec=FORWARD.color, lw=1.6, zorder=3)
         artists[f"frame {i}"] = axes.add_patch(frame)

@@ -24,6 +24,7 @@ from course_lib.beats import FORWARD
 from course_lib.data import digits, generator_of
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Choice, Settings, Slider, sweep
+from course_lib.simulations.common import doubled, side_by_side
 
 BATCH_SIZE = 16
 EPOCHS = 5
@@ -90,12 +91,11 @@ class Shuffling:
 
     def layout(self, figure: Figure) -> Artists:
         grid = figure.subplots(2, 2, width_ratios=(2.6, 1), sharey=True)
-        rows = {key: tuple(grid[row]) for row, key in enumerate(("shuffled", "other"))}
         artists: dict[str, Artist | list[Artist]] = {}
-        for key, (axes, bar_axes) in rows.items():
+        for key, (axes, bar_axes) in zip(("shuffled", "other"), grid, strict=True):
             artists |= _layout_map(axes, key) | _layout_bars(bar_axes, key)
-        some_map = artists["shuffled map"]
-        bar = figure.colorbar(some_map, ax=grid[:, 0], location="left", aspect=40, pad=0.02)
+        shades = artists["shuffled map"]
+        bar = figure.colorbar(shades, ax=grid[:, 0], location="left", aspect=40, pad=0.02)
         bar.set_label("accuracy on the class")
         bar.outline.set_visible(False)
         grid[1, 1].set_xlabel("accuracy at the chosen step")
@@ -189,21 +189,13 @@ def _batch_words(run: Run, step: int) -> str:
 @lru_cache
 def _runs(order: str) -> list[Run]:
     """One run per learning rate, in the order of ``RATES``."""
-    X, y = digits(size=8)
-    X = X.double()  # a picture on the border of two classes is not left to the last bit
+    X, y = doubled(
+        digits(size=8)
+    )  # a picture on the border of two classes is not left to the last bit
     counts = torch.bincount(y, minlength=CLASSES)
     n = len(RATES)
-    start = MLP(64, 32, CLASSES, seed=0).layers
-    # Per network [in, out] for the weights and [1, out] for the biases, as baddbmm takes them.
-    W1, b1, W2, b2 = parameters = [
-        tensor.detach().double().reshape(tensor.shape[0], -1).T.repeat(n, 1, 1).requires_grad_()
-        for tensor in (start[0].weight, start[0].bias, start[2].weight, start[2].bias)
-    ]
+    parameters, logits = side_by_side(MLP(64, 32, CLASSES, seed=0), n)
     lr = torch.tensor(RATES).reshape(n, 1, 1)
-
-    def logits(x: Tensor) -> Tensor:
-        hidden = torch.relu(torch.baddbmm(b1, x.expand(n, -1, -1), W1))
-        return torch.baddbmm(b2, hidden, W2)
 
     @torch.no_grad()
     def accuracy() -> Tensor:
@@ -239,10 +231,9 @@ def _order(kind: str, y: Tensor, generator: torch.Generator) -> Tensor:
     if kind == "sorted":
         return rows
     if kind == "blocks":
-        full = len(rows) // BATCH_SIZE
-        blocks = rows[: full * BATCH_SIZE].reshape(full, BATCH_SIZE)
-        moved = blocks[torch.randperm(full, generator=generator)].flatten()
-        return torch.cat([moved, rows[full * BATCH_SIZE :]])
+        *blocks, rest = rows.split(BATCH_SIZE)  # the last one is shorter
+        order = torch.randperm(len(blocks), generator=generator)
+        return torch.cat([*(blocks[place] for place in order), rest])
     windows = [
         window[torch.randperm(len(window), generator=generator)] for window in rows.split(_WINDOW)
     ]

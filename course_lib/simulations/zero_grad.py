@@ -26,15 +26,14 @@ from matplotlib.lines import Line2D
 from torch import nn
 
 from course_lib.beats import BACKWARD, FORWARD, INK, LOSS
-from course_lib.data import batches, generator_of, sine
+from course_lib.data import sine
 from course_lib.models import MLP
 from course_lib.simulations.base import Artists, Settings, Slider, sweep
+from course_lib.simulations.common import DASHES, curve_batches, first_bad, side_by_side, within
 
 STEPS = 200
-BATCH_SIZE = 32
 _LAST = 20  # steps whose mean loss is the result
-_EXPONENTS = [round(-3 + 0.1 * i, 1) for i in range(26)]
-_RATES = tuple(float(f"{10**exponent:.10g}") for exponent in _EXPONENTS)
+_RATES = tuple(float(f"{10 ** (tenths / 10):.10g}") for tenths in range(-30, -4))
 #: The logarithmic axes stay fixed: what leaves them is drawn at their edge.
 _LOSS_LIMITS = (1e-3, 1e5)
 _NORM_LIMITS = (1e-2, 1e6)
@@ -54,12 +53,6 @@ class Run:
     def result(self) -> float:
         """Mean loss of the last steps; infinite or NaN when the run blew up."""
         return float(self.losses[-_LAST:].mean())
-
-    @property
-    def first_bad(self) -> int | None:
-        """The first step whose loss is infinite or NaN."""
-        bad = np.flatnonzero(~np.isfinite(self.losses))
-        return int(bad[0]) if len(bad) else None
 
 
 @dataclass(frozen=True)
@@ -83,11 +76,8 @@ class ZeroGrad:
     def compute(self, settings: Settings) -> State:
         lr = float(settings["lr"])
         nearest = min(_RATES, key=lambda rate: abs(rate - lr))
-        if abs(nearest - lr) < 1e-6 * lr:
-            pairs, place = _train(_RATES), _RATES.index(nearest)
-        else:
-            pairs, place = _train((lr,)), 0
-        return State(lr, *pairs[place])
+        rates, lr_in_them = (_RATES, nearest) if abs(nearest - lr) < 1e-6 * lr else ((lr,), lr)
+        return State(lr, *_train(rates)[rates.index(lr_in_them)])
 
     def layout(self, figure: Figure) -> Artists:
         losses, norms, fit = figure.subplots(1, 3, width_ratios=(1.2, 1.2, 1))
@@ -100,18 +90,16 @@ class ZeroGrad:
         fit.text(1.93, -2.1, "grey: sin(2x)", color="#5A5A5A", ha="right", va="bottom")
         norms.set_title("Uncleared gradients pile up")
         fit.set_title("What each run learned")
-        artists = {
-            "loss title": losses.set_title(" "),
-        }
-        kept_style = {}
+        artists = {"loss title": losses.set_title(" ")}
+        kept_style = []
         for key, axes, beat in (
             ("losses", losses, LOSS),
             ("norms", norms, BACKWARD),
             ("fit", fit, FORWARD),
         ):
             (artists[f"kept {key}"],) = axes.plot([], [], color=beat.color, lw=2.0, zorder=3)
-            (artists[f"cleared {key}"],) = axes.plot([], [], color=INK, lw=1.6, ls=_DASHES)
-            kept_style[key] = Line2D([], [], color=beat.color, lw=2.4)
+            (artists[f"cleared {key}"],) = axes.plot([], [], color=INK, lw=1.6, ls=DASHES)
+            kept_style.append(Line2D([], [], color=beat.color, lw=2.4))
         for key, axes in (("losses", losses), ("norms", norms)):
             (artists[f"bad {key}"],) = axes.plot(
                 [], [], "X", color=INK, ms=11, mec="white", zorder=6, clip_on=False, in_layout=False
@@ -123,7 +111,7 @@ class ZeroGrad:
             0, 2.2e4, "", va="center", fontweight="bold", in_layout=False
         )
         figure.legend(
-            [tuple(kept_style.values()), Line2D([], [], color=INK, lw=1.6, ls=_DASHES)],
+            [tuple(kept_style), Line2D([], [], color=INK, lw=1.6, ls=DASHES)],
             ["zero_grad() never called", "zero_grad() before each backward()"],
             handler_map={tuple: HandlerTuple(ndivide=None, pad=0.3)},
             loc="outside lower center",
@@ -135,10 +123,10 @@ class ZeroGrad:
     def update(self, artists: Artists, state: State) -> None:
         steps = np.arange(STEPS)
         for which, run in (("cleared", state.cleared), ("kept", state.kept)):
-            artists[f"{which} losses"].set_data(steps, _within(run.losses, _LOSS_LIMITS))
-            artists[f"{which} norms"].set_data(steps, _within(run.norms, _NORM_LIMITS))
+            artists[f"{which} losses"].set_data(steps, within(run.losses, _LOSS_LIMITS))
+            artists[f"{which} norms"].set_data(steps, within(run.norms, _NORM_LIMITS))
             artists[f"{which} fit"].set_data(_CURVE[:, 0], np.clip(run.fit, -1e6, 1e6))
-        bad = state.kept.first_bad
+        bad = first_bad(state.kept.losses)
         for key, limits in (("losses", _LOSS_LIMITS), ("norms", _NORM_LIMITS)):
             artists[f"bad {key}"].set_data(
                 [] if bad is None else [bad], [limits[1]][: bad is not None]
@@ -152,8 +140,8 @@ class ZeroGrad:
         artists["fit words"].set_text("" if seen else words)
 
     def describe(self, state: State) -> str:
-        lost = state.kept.first_bad is not None
-        ends = f"infinite or NaN from step {state.kept.first_bad}" if lost else ""
+        bad = first_bad(state.kept.losses)
+        ends = "" if bad is None else f"infinite or NaN from step {bad}"
         return (
             f"{_verdict(state)}: at learning rate {state.lr:.3g} the last {_LAST} of {STEPS} steps "
             f"have a mean loss of {_plain(state.cleared.result)} with cleared gradients, and "
@@ -162,44 +150,23 @@ class ZeroGrad:
         )
 
 
-_DASHES = (0, (4, 2))
-
-
 @lru_cache(maxsize=8)
 def _train(rates: tuple[float, ...]) -> list[tuple[Run, Run]]:
     """The run with cleared and the one with kept gradients, for each rate."""
     n = 2 * len(rates)  # networks: all cleared ones first
     lr = torch.tensor(rates, dtype=torch.float64).repeat(2).reshape(n, 1, 1)
-    start = MLP(1, 16, 1, activation=nn.Tanh, seed=0).layers
-    # Per network [in, out] for the weights and [1, out] for the biases, as baddbmm takes them.
-    parameters = [
-        tensor.detach().double().reshape(tensor.shape[0], -1).T.repeat(n, 1, 1).requires_grad_()
-        for tensor in (start[0].weight, start[0].bias, start[2].weight, start[2].bias)
-    ]
-    W1, b1, W2, b2 = parameters
-
-    def predict(x: torch.Tensor) -> torch.Tensor:
-        hidden = torch.tanh(torch.baddbmm(b1, x.expand(n, -1, -1), W1))
-        return torch.baddbmm(b2, hidden, W2)
-
-    X, y = (tensor.double() for tensor in sine())
-    generator = generator_of(0)
+    parameters, predict = side_by_side(MLP(1, 16, 1, activation=nn.Tanh, seed=0), n)
     losses, norms = torch.empty(STEPS, n), torch.empty(STEPS, n)
-    step = 0
-    while step < STEPS:
-        for x, target in batches(X, y, BATCH_SIZE, generator):
-            loss = (predict(x) - target).square().mean(dim=(1, 2))
-            loss.sum().backward()
-            with torch.no_grad():
-                squares = [p.grad.square().sum(dim=(1, 2)) for p in parameters]
-                norms[step] = torch.stack(squares).sum(dim=0).sqrt()
-                for p in parameters:
-                    p -= lr * p.grad
-                    p.grad[: n // 2].zero_()  # cleared after the step is as good as before backward
-            losses[step] = loss.detach()
-            step += 1
-            if step == STEPS:
-                break
+    for step, (x, target) in enumerate(curve_batches(STEPS)):
+        loss = (predict(x) - target).square().mean(dim=(1, 2))
+        loss.sum().backward()
+        with torch.no_grad():
+            squares = [p.grad.square().sum(dim=(1, 2)) for p in parameters]
+            norms[step] = torch.stack(squares).sum(dim=0).sqrt()
+            for p in parameters:
+                p -= lr * p.grad
+                p.grad[: n // 2].zero_()  # cleared after the step is as good as before backward
+        losses[step] = loss.detach()
     with torch.no_grad():
         fits = predict(_CURVE.double())[..., 0].float()
     runs = [Run(losses[:, i].numpy(), norms[:, i].numpy(), fits[i].numpy()) for i in range(n)]
@@ -229,8 +196,3 @@ def _plain(value: float) -> str:
     if value > 1000:
         return "more than 1,000"
     return f"{value:.0f}" if value >= 100 else f"{value:.2g}"
-
-
-def _within(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Values clipped to the edge of the axes, with gaps where they are infinite or NaN."""
-    return np.where(np.isfinite(values), np.clip(values, *limits), np.nan)
