@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, chdir, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from textwrap import shorten
 from typing import Any
 from unittest.mock import patch
 
@@ -19,6 +20,7 @@ from course_lib.exercises.checking.model import Exercise, Observation
 from course_lib.exercises.checking.observe import as_data, observe
 from course_lib.exercises.checking.wire import WireError, pack
 from grading.answers import find_answer
+from grading.answers.edit import Edit
 from grading.answers.model import as_subjects
 from grading.authoring.mutants import mutants_of
 from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
@@ -93,11 +95,19 @@ def known_solutions(exercise: Exercise) -> Iterator[Solution]:
     yield Solution(exercise, "stub", "untouched stub", stub_of(exercise.name))
     yield Solution(exercise, "stub", "returns nothing", _does_nothing(exercise))
     yield Solution(exercise, "right", "reference", reference(exercise.name))
-    for variant in answer.variants:
-        label = as_subjects(variant, exercise.name)[0].__name__.strip("_").replace("_", " ")
-        yield Solution(exercise, "right", label, variant)
+    for number, variant in enumerate(answer.variants, 1):
+        yield Solution(exercise, "right", _label_of(variant, number), variant)
     for each in (*answer.misconceptions, *answer.symptoms):
         yield Solution(exercise, "misconception", each.name, each.solution, each.sentence)
+
+
+def _label_of(variant: Any, number: int) -> str:
+    """Its own name, or its number with what it has in place of the reference's lines."""
+    if isinstance(variant, Edit):
+        text = max((new for _, new in variant.replacements), key=len)
+        return shorten(f"variant {number}: {text}", 60)
+    name = (variant[0] if isinstance(variant, tuple) else variant).__name__
+    return name.strip("_").replace("_", " ") if name != "<lambda>" else f"variant {number}"
 
 
 def mutant_solutions(exercise: Exercise, most: int) -> Iterator[Solution]:
