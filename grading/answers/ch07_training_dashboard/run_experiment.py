@@ -519,8 +519,9 @@ ANSWER = Answer(
         ),
         wrong(
             "tensors instead of floats",
-            edit("(mean_loss)", "(torch.tensor(mean_loss))").edit(
-                "(accuracy)", "(torch.tensor(accuracy))"
+            edit(
+                "return history",
+                "return {key: [*map(torch.tensor, history[key])] for key in history}",
             ),
             "Your lists hold tensors. Take the plain number out with .item().",
             recognise=_holds_tensors,
@@ -553,10 +554,7 @@ ANSWER = Answer(
         ),
         wrong(
             "other names for the lists",
-            edit(
-                "return history",
-                'return {"losses": history["loss"], "accuracies": history["accuracy"]}',
-            ),
+            edit("return history", 'return dict(zip(("losses", "accuracies"), history.values()))'),
             'The result\'s keys are "loss" and "accuracy", spelled exactly like that: code that '
             "plots your history looks for these names.",
             recognise=lambda case, got: all(
@@ -586,10 +584,7 @@ ANSWER = Answer(
         ),
         wrong(
             "learning rate ignored",
-            edit(
-                "torch.optim.Adam(model.parameters(), lr=lr)",
-                "torch.optim.Adam(model.parameters())",
-            ),
+            edit("Adam(model.parameters(), lr=lr)", "Adam(model.parameters())"),
             'With "adam" the learning rate changes nothing: pass lr to both optimizers.',
             recognise=_only_same("lr"),
         ),
