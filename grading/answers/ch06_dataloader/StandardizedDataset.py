@@ -22,7 +22,6 @@ from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
 from grading.answers.model import Answer, Symptom, Trial, raises, right_but, wrong
 
-FLOAT = "        X = torch.as_tensor(X, dtype=torch.float32)\n"
 MEAN = "X.mean(dim=0)"
 STD = "X.std(dim=0, correction=0)"
 CONSTANT = """\
@@ -436,7 +435,7 @@ ANSWER = Answer(
         ),
         wrong(
             "arrays not taken",
-            edit(FLOAT, "        X = X.float()\n"),
+            edit("torch.as_tensor(X, dtype=torch.float32)", "X.float()"),
             "X may be a NumPy array, which has no float(). torch.as_tensor(X, dtype=torch.float32) "
             "takes both.",
             recognise=raises("", lambda case: case["array"]),

@@ -232,21 +232,12 @@ _generator_ignored = _well_formed(
         and got["orders"]["first"] not in (got["orders"]["repeated"], got["orders"]["second"])
     )
 )
-_not_from_torch = _well_formed(
-    lambda case, got: not got["drew_from_global"] and _generator_ignored(case, got)
-)
-_changed_in_place = _well_formed(
-    lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
-)
 _never_shuffled = _well_formed(
     lambda case, got: (
         bool(got["orders"]["plain"])
         and _in_order(got["rows"]["plain"])
         and shuffled_are(_in_order, got["rows"])
     )
-)
-_always_shuffled = _well_formed(
-    lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
 )
 
 
@@ -400,7 +391,9 @@ ANSWER = Answer(
             edit(LOOP, "    X[:], y[:], order = X[order], y[order], torch.arange(n)\n" + LOOP),
             "You shuffle the caller's own X and y, so any indices into them now point to other "
             "examples. Shuffle row numbers, and leave the data alone.",
-            recognise=_changed_in_place,
+            recognise=_well_formed(
+                lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
+            ),
         ),
         wrong(
             "X and y shuffled apart",
@@ -500,7 +493,9 @@ ANSWER = Answer(
             edit(DRAW, "torch.tensor(__import__('random').sample(range(n), n))"),
             "The order comes from a different source of randomness than the given generator. Pass "
             "it on: torch.randperm(n, generator=generator).",
-            recognise=_not_from_torch,
+            recognise=_well_formed(
+                lambda case, got: not got["drew_from_global"] and _generator_ignored(case, got)
+            ),
         ),
         wrong(
             "generator ignored",
@@ -514,7 +509,9 @@ ANSWER = Answer(
             edit(" if shuffle else torch.arange(n)", ""),
             "shuffle=False shuffles too. For validation the order must not change: use "
             "torch.arange(n) then.",
-            recognise=_always_shuffled,
+            recognise=_well_formed(
+                lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
+            ),
         ),
         wrong(
             "batches shuffled, not examples",

@@ -18,7 +18,6 @@ from grading.answers.model import Answer, wrong
 
 DRAW = "torch.randperm(n, generator=generator)"
 KEYS = "torch.rand(n, generator=generator, dtype=torch.float64)"
-ORDER = f"    order = {DRAW}\n"
 N_TRAIN = "n - round(n * val_fraction)"
 RETURN = "return order[:n_train], order[n_train:]"
 
@@ -317,7 +316,10 @@ ANSWER = Answer(
         ),
         wrong(
             "global state seeded",
-            edit(ORDER, "    if generator is None:\n        torch.manual_seed(0)\n" + ORDER),
+            edit(
+                "    order =",
+                "    if generator is None:\n        torch.manual_seed(0)\n    order =",
+            ),
             "Without a generator you set a seed yourself, so every split is the same, and "
             "whatever is drawn afterwards is no longer random. Leave torch.manual_seed to the "
             "caller.",

@@ -23,7 +23,6 @@ from grading.answers.model import Answer, Symptom, Trial, raises, wrong
 
 EVAL = "    model.eval()\n"
 RIGHT = "(logits.argmax(dim=1) == y).sum().item()"
-RESTORE = "    model.train(was_training)\n"
 LOSS = "total_loss / n_examples"
 ACCURACY = "n_right / n_examples"
 
@@ -257,7 +256,7 @@ ANSWER = Answer(
         ),
         wrong(
             "mode not restored",
-            edit(RESTORE, ""),
+            edit("    model.train(was_training)\n", ""),
             "You leave the model in eval mode, so a training loop that continues afterwards "
             "trains without dropout. Remember model.training first, and set it again at the end.",
         ),

@@ -150,9 +150,6 @@ def _only_same(*labels: str) -> Callable[[Case, Observation], bool]:
 
 
 _depends_on_global_state = _histories(lambda got: _fits(got) and not got["same"]["again"])
-_refuses_otherwise = _histories(
-    lambda got: _fits(got) and got["raised"] not in (None, "ValueError")
-)
 
 
 @_histories
@@ -580,7 +577,9 @@ ANSWER = Answer(
             edit("raise ValueError", "raise KeyError"),
             "Your function does raise an error for an unknown name, but not ValueError, which is "
             "what its caller would catch. Raise ValueError yourself.",
-            recognise=_refuses_otherwise,
+            recognise=_histories(
+                lambda got: _fits(got) and got["raised"] not in (None, "ValueError")
+            ),
         ),
         wrong(
             "learning rate ignored",
