@@ -20,9 +20,8 @@ from course_lib.exercises.ch06_dataloader.what_came import described, parts_desc
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import difference, in_own_words
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
+from grading.answers.model import Answer, Symptom, Trial, raises, right_but, wrong
 
-FLOAT = "        X = torch.as_tensor(X, dtype=torch.float32)\n"
 MEAN = "X.mean(dim=0)"
 STD = "X.std(dim=0, correction=0)"
 CONSTANT = """\
@@ -56,12 +55,6 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("mean", "std", n=6, features=3, constants=True),
         zero_mean,
     ]
-
-
-def _needs_numbers(case: Case, got: Observation) -> bool:
-    """Stops at labels that are words, and nowhere else."""
-    words = isinstance(case["y"], list)
-    return (got.error is not None) is words and (not words or "dimensions" in got.error.message)
 
 
 class _OnTheFly(Dataset):
@@ -342,14 +335,7 @@ ANSWER = Answer(
         ),
         wrong(
             "both recomputed when one is missing",
-            edit(
-                FLOAT,
-                FLOAT
-                + """\
-        if mean is None or std is None:
-            mean = std = None
-""",
-            ),
+            edit("if mean is None:", "if mean is None or std is None:\n            std = None"),
             "When only one of mean and std is given, you compute both. Decide for each one "
             "separately.",
         ),
@@ -388,26 +374,17 @@ ANSWER = Answer(
         wrong(
             "labels standardised too",
             edit(
-                FLOAT,
-                FLOAT
-                + """\
-        if isinstance(y, torch.Tensor):
-            y = (y.float() - y.float().mean()) / y.float().std(correction=0)
-""",
+                KEPT,
+                "        if isinstance(y, torch.Tensor):\n"
+                "            y = (y.float() - y.float().mean()) / y.float().std(correction=0)\n"
+                + KEPT,
             ),
             "The labels are standardised as well. A class number is a name, not a measurement: "
             "return it unchanged.",
         ),
         wrong(
             "caller's data changed in place",
-            edit(
-                KEPT,
-                """\
-        X -= mean
-        X /= std
-        self.X, self.y = X, y
-""",
-            ),
+            edit(KEPT, "        X -= mean\n        X /= std\n        self.X, self.y = X, y\n"),
             "You change the X that was passed in: as_tensor does not copy, and -= writes into the "
             "caller's own memory. Compute a new tensor, (X - mean) / std.",
         ),
@@ -416,7 +393,7 @@ ANSWER = Answer(
             edit("/ std, y", "/ std, torch.as_tensor(y)"),
             "You turn the labels into a tensor, which fails for a list of words. They should come "
             "back unchanged: keep y, and return y[i].",
-            recognise=_needs_numbers,
+            recognise=raises("dimensions", lambda case: isinstance(case["y"], list)),  # of words
         ),
         wrong(
             "statistics not kept as mean and std",
@@ -458,16 +435,14 @@ ANSWER = Answer(
         ),
         wrong(
             "arrays not taken",
-            edit(FLOAT, "        X = X.float()\n"),
+            edit("torch.as_tensor(X, dtype=torch.float32)", "X.float()"),
             "X may be a NumPy array, which has no float(). torch.as_tensor(X, dtype=torch.float32) "
             "takes both.",
-            recognise=lambda case, got: (got.error is not None) is case["array"],
+            recognise=raises("", lambda case: case["array"]),
         ),
         wrong(
             "statistics in float64",
-            edit(FLOAT, "        X = torch.as_tensor(X, dtype=torch.float64)\n").edit(
-                KEPT, "        self.X, self.y = ((X - mean) / std).float(), y\n"
-            ),
+            edit("torch.float32", "torch.float64").edit("self.X[i],", "self.X[i].float(),"),
             "Your mean and std are float64. Turn X into float32 first, and they are float32 too.",
         ),
         wrong(

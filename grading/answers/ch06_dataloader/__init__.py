@@ -64,9 +64,8 @@ def _prove_noise() -> str:
         return math.sqrt(sum((gradient(rows) - full).square().sum().item() for rows in draws) / 200)
 
     ratio = noise(64) / noise(16)
-    return min({"A": 0.5, "B": 0.25, "C": 1.0, "D": 2.0}.items(), key=lambda o: abs(o[1] - ratio))[
-        0
-    ]
+    claims = {"A": 0.5, "B": 0.25, "C": 1.0, "D": 2.0}
+    return min(claims, key=lambda letter: abs(claims[letter] - ratio))
 
 
 QUIZ = (

@@ -19,17 +19,11 @@ def _cases(generator: torch.Generator) -> list[Case]:
     for drop_last in (False, True):
         size = draw.size(generator, 7, 59)
         full = draw.size(generator, 3, 39)
-        questions += [
-            (full * size, size, drop_last),
-            (full * size + 1, size, drop_last),
-            (full * size + size // 2 - 1, size, drop_last),
-            (full * size + size - 1, size, drop_last),
-            (size - 2, size, drop_last),
-            (size, size, drop_last),
-            (0, size, drop_last),
-            (full, 1, drop_last),
-        ]
-    questions += [(full * size + 1, size, None), (1, 1, None)]
+        n = full * size
+        numbers = (n, n + 1, n + size // 2 - 1, n + size - 1, size - 2, size, 0)
+        questions += [(number, size, drop_last) for number in numbers]
+        questions.append((full, 1, drop_last))
+    questions += [(n + 1, size, None), (1, 1, None)]
     return [{"questions": questions}]
 
 
@@ -145,9 +139,7 @@ ANSWER = Answer(
         ),
         wrong(
             "a float instead of an int",
-            edit("return full + 1", "return float(full + 1)").edit(
-                "    return full\n", "    return float(full)\n"
-            ),
+            edit("return count", "return float(count)", _by_walking),
             "The number is right, but it is not an int: NumPy's ceil and the like give floats. Turn it "
             "into one with int(), or use math.ceil.",
         ),

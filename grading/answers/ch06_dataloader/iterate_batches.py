@@ -145,9 +145,9 @@ def _well_formed(test: Callable[[Case, Observation], bool]) -> Callable[[Case, O
     )
 
 
-def _complete(got: Observation) -> bool:
-    """Whether every pass that should have each example once has it."""
-    return all(got["complete"][label] for label in ("plain", *SHUFFLED))
+def _complete(got: Observation, *more: str) -> bool:
+    """Whether every pass that should have each example once has it, and ``more`` passes have."""
+    return all(got["complete"][label] for label in ("plain", *SHUFFLED, *more))
 
 
 def _pairs_fit(got: Observation) -> bool:
@@ -157,11 +157,7 @@ def _pairs_fit(got: Observation) -> bool:
 _pairs_torn = _well_formed(
     lambda case, got: _complete(got) and got["pairs_fit"]["plain"] and not _pairs_fit(got)
 )
-_drop_last_ignored = _well_formed(
-    lambda case, got: (
-        _complete(got) and got["complete"]["plain_drop"] and got["complete"]["shuffled_drop"]
-    )
-)
+_drop_last_ignored = _well_formed(lambda case, got: _complete(got, "plain_drop", "shuffled_drop"))
 
 
 @_well_formed
@@ -185,13 +181,10 @@ def _drawn_for_each_batch(case, got):
 
 
 def _one_pair(case: Case, got: Observation) -> bool:
-    plain = got.get("plain")
-    return (
-        got.error is None
-        and isinstance(plain, list)
-        and len(plain) == 2
-        and all(isinstance(part, torch.Tensor) for part in plain)
-    )
+    match got.get("plain"):
+        case [Tensor(), Tensor()]:
+            return got.error is None
+    return False
 
 
 def _never_ends(case: Case, got: Observation) -> bool:
@@ -239,21 +232,12 @@ _generator_ignored = _well_formed(
         and got["orders"]["first"] not in (got["orders"]["repeated"], got["orders"]["second"])
     )
 )
-_not_from_torch = _well_formed(
-    lambda case, got: not got["drew_from_global"] and _generator_ignored(case, got)
-)
-_changed_in_place = _well_formed(
-    lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
-)
 _never_shuffled = _well_formed(
     lambda case, got: (
         bool(got["orders"]["plain"])
         and _in_order(got["rows"]["plain"])
         and shuffled_are(_in_order, got["rows"])
     )
-)
-_always_shuffled = _well_formed(
-    lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
 )
 
 
@@ -368,18 +352,14 @@ def _through_a_dataset(X, y, batch_size, shuffle=True, drop_last=False, generato
 
 
 def _only_the_default_pass_differs(wrong: frozenset[str], trials: Sequence[Trial]) -> bool:
-    def sizes(pass_: Any) -> list[int]:
-        return [len(batch) for batch in pass_]
+    def sizes(seen: Observation) -> list[list[int]]:
+        given = [rows for label, rows in seen["rows"].items() if label != "default"]
+        return [list(map(len, rows)) for rows in given]
 
-    given = [label for label in PASSES if label != "default"]
     return (
         any(t.got["orders"]["default"] != t.got["orders"]["global"] for t in trials)
         and not wrong & {"batches", "dropping"}
-        and all(
-            sizes(t.got["rows"][label]) == sizes(t.expected["rows"][label])
-            for t in trials
-            for label in given
-        )
+        and all(sizes(t.got) == sizes(t.expected) for t in trials)
     )
 
 
@@ -408,12 +388,12 @@ ANSWER = Answer(
     misconceptions=(
         wrong(
             "input changed in place",
-            edit(LOOP, "    X[:], y[:] = X[order], y[order]\n" + LOOP).edit(
-                ROWS, ROWS.replace("order", "torch.arange(n)")
-            ),
+            edit(LOOP, "    X[:], y[:], order = X[order], y[order], torch.arange(n)\n" + LOOP),
             "You shuffle the caller's own X and y, so any indices into them now point to other "
             "examples. Shuffle row numbers, and leave the data alone.",
-            recognise=_changed_in_place,
+            recognise=_well_formed(
+                lambda case, got: not got["inputs_unchanged"] and got["complete"]["plain"]
+            ),
         ),
         wrong(
             "X and y shuffled apart",
@@ -510,12 +490,12 @@ ANSWER = Answer(
         ),
         wrong(
             "generator ignored",
-            edit(ORDER, "    import random\n\n" + ORDER).edit(
-                DRAW, "torch.tensor(random.sample(range(n), n))"
-            ),
+            edit(DRAW, "torch.tensor(__import__('random').sample(range(n), n))"),
             "The order comes from a different source of randomness than the given generator. Pass "
             "it on: torch.randperm(n, generator=generator).",
-            recognise=_not_from_torch,
+            recognise=_well_formed(
+                lambda case, got: not got["drew_from_global"] and _generator_ignored(case, got)
+            ),
         ),
         wrong(
             "generator ignored",
@@ -529,7 +509,9 @@ ANSWER = Answer(
             edit(" if shuffle else torch.arange(n)", ""),
             "shuffle=False shuffles too. For validation the order must not change: use "
             "torch.arange(n) then.",
-            recognise=_always_shuffled,
+            recognise=_well_formed(
+                lambda case, got: _complete(got) and not _in_order(got["rows"]["plain"])
+            ),
         ),
         wrong(
             "batches shuffled, not examples",

@@ -18,7 +18,6 @@ from grading.answers.model import Answer, wrong
 
 DRAW = "torch.randperm(n, generator=generator)"
 KEYS = "torch.rand(n, generator=generator, dtype=torch.float64)"
-ORDER = f"    order = {DRAW}\n"
 N_TRAIN = "n - round(n * val_fraction)"
 RETURN = "return order[:n_train], order[n_train:]"
 
@@ -114,13 +113,6 @@ def _counted(count: Callable[[int, float], int]):
             and sorted(train + val) == list(range(case["n"]))
         )
     )
-
-
-@_splits
-def _validation_first(case, got):
-    n_val = round(case["n"] * case["val_fraction"])
-    first = [len(train) for train, _ in got["parts"].values()]
-    return all(got["complete"].values()) and set(first) == {n_val}
 
 
 @_splits
@@ -243,12 +235,7 @@ ANSWER = Answer(
         ),
         wrong(
             "unshuffled tail",
-            edit(DRAW, "torch.arange(n)").edit(
-                RETURN,
-                """train, val = order[:n_train], order[n_train:]
-    train = train[torch.randperm(n_train, generator=generator)]
-    return train, val[torch.randperm(n - n_train, generator=generator)]""",
-            ),
+            edit(DRAW, "torch.arange(n).flip(0)", _mask_then_shuffle),
             "The last examples always become the validation part: you shuffle after the cut. In "
             "sorted data that part holds one class. Shuffle all indices before you cut.",
             recognise=_each(
@@ -257,9 +244,7 @@ ANSWER = Answer(
         ),
         wrong(
             "unshuffled head",
-            edit(DRAW, "torch.arange(n)").edit(
-                RETURN, "return order[n - n_train :], order[: n - n_train]"
-            ),
+            edit(DRAW, "torch.arange(n).roll(-round(n * val_fraction))"),
             "The first examples become the validation part, whatever they are. Shuffle all indices "
             "before you cut.",
             recognise=_each(
@@ -305,9 +290,7 @@ ANSWER = Answer(
         ),
         wrong(
             "everything for validation when it should get nothing",
-            edit("n_train = n - ", "n_val = ").edit(
-                RETURN, "return order[:-n_val], order[-n_val:]"
-            ),
+            edit(RETURN, "return order[: n_train - n], order[n_train - n :]"),
             "With n_val = 0 your cut goes wrong: order[:-0] is order[:0], which is empty. Cut at "
             "n - n_val.",
             recognise=_nothing_became_everything,
@@ -322,7 +305,7 @@ ANSWER = Answer(
             "validation first",
             edit(RETURN, "return order[n_train:], order[:n_train]"),
             "The parts are swapped: training comes first, validation second.",
-            recognise=_validation_first,
+            recognise=_counted(lambda n, fraction: n - round(n * fraction)),
         ),
         wrong(
             "generator ignored",
@@ -333,7 +316,10 @@ ANSWER = Answer(
         ),
         wrong(
             "global state seeded",
-            edit(ORDER, "    if generator is None:\n        torch.manual_seed(0)\n" + ORDER),
+            edit(
+                "    order =",
+                "    if generator is None:\n        torch.manual_seed(0)\n    order =",
+            ),
             "Without a generator you set a seed yourself, so every split is the same, and "
             "whatever is drawn afterwards is no longer random. Leave torch.manual_seed to the "
             "caller.",
@@ -346,11 +332,7 @@ ANSWER = Answer(
         ),
         wrong(
             "generator started again",
-            edit(
-                ORDER,
-                "    if generator is not None:\n        generator.manual_seed(generator.initial_seed())\n"
-                + ORDER,
-            ),
+            edit("=generator)", "=generator and generator.manual_seed(generator.initial_seed()))"),
             "You reset the generator to its seed, so a second split repeats the first. Draw from "
             "the generator in the state it arrives in; that moves on by itself.",
             recognise=_with_right_parts(

@@ -15,21 +15,16 @@ def _prove_eval() -> str:
     model = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.Linear(8, 2))
     x = torch.randn(5, 3)
     returned = model.eval()
-    true = []
-    if not model(x).requires_grad:
-        true.append("A")
+    claims = {"A": not model(x).requires_grad}
     before = model[0].weight.detach().clone()
     model(x).sum().backward()
     torch.optim.SGD(model.parameters(), lr=0.1).step()
-    if torch.equal(before, model[0].weight):
-        true.append("B")
-    if isinstance(returned, float):
-        true.append("C")
+    claims["B"] = torch.equal(before, model[0].weight)
+    claims["C"] = isinstance(returned, float)
     in_use = torch.equal(model(x), model(x))
     model.train()
-    if in_use and not torch.equal(model(x), model(x)):
-        true.append("D")
-    return "".join(true)
+    claims["D"] = in_use and not torch.equal(model(x), model(x))
+    return "".join(letter for letter, holds in claims.items() if holds)
 
 
 def _prove_rate_of_ten() -> str:

@@ -26,9 +26,7 @@ def _history(generator: torch.Generator, final: float, epochs: int) -> list[floa
 
 
 def _cases(generator: torch.Generator) -> list[Case]:
-    def draw(
-        *finals: float, best: int = -1, lost: tuple[int, ...] = ()
-    ) -> dict[float, list[float]]:
+    def draw(*finals: float, best: int = -1, lost: tuple[int, ...] = ()):
         """Rates in a mixed order, one history for each final loss. Of the runs that are not ``lost`` the
         ``best`` one has not the largest rate."""
         rates = [1.0, 0.3, 0.1, 0.03, 0.01, 0.003]
@@ -90,14 +88,6 @@ def _another_rate_or_results(case: Case, expected: Observation, got: Observation
     before, after = expected["results"], got.get("results")
     lost = [rate for rate in before if isinstance(after, dict) and rate not in after]
     return f"results has lost its entry {lost[0]:g}" if lost else "results is not as it was"
-
-
-def _best_by_looping(results):
-    best, best_loss = None, math.inf
-    for lr, losses in results.items():
-        if not losses[-1] >= best_loss:
-            best, best_loss = lr, losses[-1]
-    return best
 
 
 def _running_best(results):
@@ -216,7 +206,9 @@ ANSWER = Answer(
         ),
         wrong(
             "NaN wins",
-            _best_by_looping,
+            edit("losses[-1] < results", "not losses[-1] >= results", _running_best).edit(
+                "not diverged and ", ""
+            ),
             "A run that ended in NaN is chosen: `not loss >= best` is True for NaN. Take diverged "
             "runs out before you compare.",
         ),
@@ -286,10 +278,7 @@ ANSWER = Answer(
         ),
         wrong(
             "results changed",
-            edit(
-                "    if not finite",
-                "    for lr in results.keys() - finite.keys():\n        del results[lr]\n    if not finite",
-            ),
+            edit("dict(results)", "results", _taken_out_of_a_copy),
             "Your function removes the diverged runs from the caller's dict, so the caller can no "
             "longer plot them. Collect the good ones in a new dict.",
         ),

@@ -19,11 +19,10 @@ from course_lib.exercises.checking.model import Case, Observation
 from course_lib.exercises.support.small_network import small_network
 from grading.answers.compare import in_own_words
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, Trial, wrong
+from grading.answers.model import Answer, Symptom, Trial, raises, wrong
 
 EVAL = "    model.eval()\n"
 RIGHT = "(logits.argmax(dim=1) == y).sum().item()"
-RESTORE = "    model.train(was_training)\n"
 LOSS = "total_loss / n_examples"
 ACCURACY = "n_right / n_examples"
 
@@ -194,24 +193,10 @@ def _with_a_context_decorator(model, loader, loss_fn):
     return means()
 
 
-def _measured_as_in_training(case: Case, got: Observation) -> bool:
-    return (
-        got.error is None
-        and isinstance(got.get("returned"), tuple)
-        and got["evaluated_in_train_mode"] is case["training"]
-        and (got.get("recorded", True) or not case["training"])
-    )
-
-
-def _measured_in_train_mode(case: Case, got: Observation) -> bool:
+def _in_the_mode_it_came(case: Case, got: Observation) -> bool:
     """Dropout draws its own numbers, so the wrong loss itself cannot be compared."""
-    return (
-        got.error is None
-        and isinstance(got.get("returned"), tuple)
-        and got.get("training", case["training"]) == case["training"]
-        and got["evaluated_in_train_mode"] is case["training"]
-        and not got.get("recorded", False)
-    )
+    measured = got.error is None and isinstance(got.get("returned"), tuple)
+    return measured and got["evaluated_in_train_mode"] is case["training"]
 
 
 def _off_alike(trials: Sequence[Trial]) -> bool:
@@ -263,11 +248,15 @@ ANSWER = Answer(
             "The model stays in train mode while you measure: dropout throws away activations and "
             "batch norm updates its statistics from the data you only wanted to look at. Call "
             "model.eval() first; no_grad() does not do this.",
-            recognise=_measured_in_train_mode,
+            recognise=lambda case, got: (
+                _in_the_mode_it_came(case, got)
+                and got.get("training", case["training"]) == case["training"]
+                and not got.get("recorded", False)
+            ),
         ),
         wrong(
             "mode not restored",
-            edit(RESTORE, ""),
+            edit("    model.train(was_training)\n", ""),
             "You leave the model in eval mode, so a training loop that continues afterwards "
             "trains without dropout. Remember model.training first, and set it again at the end.",
         ),
@@ -288,7 +277,10 @@ ANSWER = Answer(
             edit(EVAL, "").edit("with torch.no_grad()", "if True"),
             "You measure as if you were training: dropout and batch norm are in train mode, and "
             "every forward pass records a graph. Call model.eval(), and loop under torch.no_grad().",
-            recognise=_measured_as_in_training,
+            recognise=lambda case, got: (
+                _in_the_mode_it_came(case, got)
+                and (got.get("recorded", True) or not case["training"])
+            ),
         ),
         wrong(
             "mean of batch means",
@@ -350,10 +342,7 @@ ANSWER = Answer(
         ),
         wrong(
             "last batch only",
-            edit(
-                "            logits =",
-                "            total_loss, n_right, n_examples = 0.0, 0, 0\n            logits =",
-            ),
+            edit("logits =", "total_loss, n_right, n_examples = 0.0, 0, 0\n            logits ="),
             "Your result covers only the last batch. Add up over all batches.",
         ),
         wrong(
@@ -387,9 +376,7 @@ ANSWER = Answer(
             edit("argmax(dim=1)", "argmax(dim=0)"),
             "You take the largest entry down the batch, argmax(dim=0). The classes lie along "
             "dim=1: each row of logits gives one prediction.",
-            recognise=lambda case, got: (
-                got.error is not None and "size of tensor" in got.error.message
-            ),
+            recognise=raises("size of tensor"),
         ),
         wrong(
             "one argmax for the whole batch",
@@ -402,11 +389,7 @@ ANSWER = Answer(
             edit(LOSS, "total_loss / len(loader.dataset)"),
             "You ask the loader for its dataset. A loader is anything that yields pairs x, y, and "
             "not every loader has that attribute: count the examples as they come, with len(y).",
-            recognise=lambda case, got: (
-                (got.error is None)
-                if case["dataset"]
-                else got.error is not None and "no attribute 'dataset'" in got.error.message
-            ),
+            recognise=raises("no attribute 'dataset'", lambda case: not case["dataset"]),
         ),
         wrong(
             "accuracy before loss",

@@ -150,9 +150,6 @@ def _only_same(*labels: str) -> Callable[[Case, Observation], bool]:
 
 
 _depends_on_global_state = _histories(lambda got: _fits(got) and not got["same"]["again"])
-_refuses_otherwise = _histories(
-    lambda got: _fits(got) and got["raised"] not in (None, "ValueError")
-)
 
 
 @_histories
@@ -519,8 +516,9 @@ ANSWER = Answer(
         ),
         wrong(
             "tensors instead of floats",
-            edit("(mean_loss)", "(torch.tensor(mean_loss))").edit(
-                "(accuracy)", "(torch.tensor(accuracy))"
+            edit(
+                "return history",
+                "return {key: [*map(torch.tensor, history[key])] for key in history}",
             ),
             "Your lists hold tensors. Take the plain number out with .item().",
             recognise=_holds_tensors,
@@ -553,10 +551,7 @@ ANSWER = Answer(
         ),
         wrong(
             "other names for the lists",
-            edit(
-                "return history",
-                'return {"losses": history["loss"], "accuracies": history["accuracy"]}',
-            ),
+            edit("return history", 'return dict(zip(("losses", "accuracies"), history.values()))'),
             'The result\'s keys are "loss" and "accuracy", spelled exactly like that: code that '
             "plots your history looks for these names.",
             recognise=lambda case, got: all(
@@ -582,14 +577,13 @@ ANSWER = Answer(
             edit("raise ValueError", "raise KeyError"),
             "Your function does raise an error for an unknown name, but not ValueError, which is "
             "what its caller would catch. Raise ValueError yourself.",
-            recognise=_refuses_otherwise,
+            recognise=_histories(
+                lambda got: _fits(got) and got["raised"] not in (None, "ValueError")
+            ),
         ),
         wrong(
             "learning rate ignored",
-            edit(
-                "torch.optim.Adam(model.parameters(), lr=lr)",
-                "torch.optim.Adam(model.parameters())",
-            ),
+            edit("Adam(model.parameters(), lr=lr)", "Adam(model.parameters())"),
             'With "adam" the learning rate changes nothing: pass lr to both optimizers.',
             recognise=_only_same("lr"),
         ),

@@ -365,10 +365,7 @@ ANSWER = Answer(
         ),
         wrong(
             "compared with the previous epoch",
-            edit(
-                "        self.best_state = None\n",
-                "        self.best_state = None\n        self.previous = math.inf\n",
-            )
+            edit("best_state = None", "best_state, self.previous = None, math.inf")
             .edit(RESET, "")
             .edit(
                 WORSE,
@@ -506,9 +503,7 @@ ANSWER = Answer(
         ),
         Symptom(
             "step returns no bool",
-            edit("return self.bad_epochs", "return 0 + (self.bad_epochs").edit(
-                ">= self.patience", ">= self.patience)"
-            ),
+            edit("self.bad_epochs >= self.patience", "0 + (self.bad_epochs >= self.patience)"),
             "step should return True or False in every epoch; yours returns something else.",
             lambda wrong, trials: any(t.got["not_bools"] for t in trials),
         ),
@@ -554,10 +549,7 @@ ANSWER = Answer(
         ),
         Symptom(
             "another state kept",
-            edit(
-                "copy.deepcopy(model.state_dict())",
-                "copy.deepcopy(model).half().double().state_dict()",
-            ),
+            edit(COPY, "copy.deepcopy(model).half().double().state_dict()"),
             "It stops in time, but best_state does not hold the weights of the best epoch.",
             lambda wrong, trials: "state" in wrong and "stop" not in wrong,
         ),

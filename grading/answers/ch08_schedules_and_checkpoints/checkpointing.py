@@ -26,11 +26,6 @@ LOAD_OPTIMIZER = '    optimizer.load_state_dict(checkpoint["optimizer"])\n'
 LOAD_SCHEDULER = '    scheduler.load_state_dict(checkpoint["scheduler"])\n'
 LOAD_RNG = '    torch.set_rng_state(checkpoint["rng_state"])\n'
 RETURN = '    return checkpoint["epoch"] + 1\n'
-#: Saving or loading: of the mode, only that it has changed is known.
-_EVAL = (
-    "Saving or loading calls model.eval(), so the run goes on in eval mode. That is for a model that "
-    "is only used from now on; this one goes on training: leave the mode as it is."
-)
 MODULES = ("torch.nn.", "__main__.", "collections.OrderedDict.")
 
 
@@ -263,8 +258,7 @@ ANSWER = Answer(
             "only the learning rate of the optimizer",
             edit(
                 LOAD_OPTIMIZER,
-                '    saved_rate = checkpoint["optimizer"]["param_groups"][0]["lr"]\n'
-                '    optimizer.param_groups[0]["lr"] = saved_rate\n',
+                '    optimizer.param_groups[0]["lr"] = checkpoint["optimizer"]["param_groups"][0]["lr"]\n',
             ),
             "You keep the learning rate, but the optimizer remembers more: Adam's two averages "
             "and step counts, momentum's velocities. Save the whole optimizer.state_dict().",
@@ -421,15 +415,14 @@ ANSWER = Answer(
             "Part of the run is in a second file. It is lost when the file at path is moved or "
             "copied: put everything into one dict.",
         ),
-        wrong(
-            "left in eval mode",
-            edit(WRITE, "    model.eval()\n" + WRITE),
-            _EVAL,
-        ),
-        wrong(
-            "left in eval mode",
-            edit(RETURN, "    model.eval()\n" + RETURN),
-            _EVAL,
+        *(
+            wrong(
+                "left in eval mode",
+                edit(line, "    model.eval()\n" + line),
+                "Saving or loading calls model.eval(), so the run goes on in eval mode. That is for a model that "
+                "is only used from now on; this one goes on training: leave the mode as it is.",
+            )
+            for line in (WRITE, RETURN)  # of the mode, only that it has changed is known
         ),
         wrong(
             "the scheduler's count only",
@@ -460,9 +453,8 @@ ANSWER = Answer(
             "buffers forgotten",
             edit(
                 LOAD_MODEL,
-                "    with torch.no_grad():\n"
-                "        for name, p in model.named_parameters():\n"
-                '            p.copy_(checkpoint["model"][name])\n',
+                "    for name, p in model.named_parameters():\n"
+                '        p.data.copy_(checkpoint["model"][name])\n',
             ),
             "You keep only the parameters. Batch norm's running averages are buffers: "
             "state_dict() has both.",

@@ -68,20 +68,13 @@ def _begins_at_max(trials: Sequence[Trial]) -> bool:
     return all(number is not None and math.isclose(lr, number) for lr, number in first)
 
 
-def _divides_by_no_warmup(case: Case, got: Observation) -> bool:
-    """It raises where the warm-up has no step, and is right where both parts have some. Where the
-    cosine has none, it may do either."""
+def _divides_by_zero(case: Case, got: Observation, by_no_warmup: bool = False) -> bool:
+    """It may raise where the cosine has no step, with ``by_no_warmup`` it has to where the warm-up has
+    none, and is right everywhere else."""
+    divided = by_no_warmup and case["warmup_steps"] == 0
     if got.error is None:
-        return case["warmup_steps"] > 0 and _right(case, got["rates"])
-    empty = case["warmup_steps"] in (0, case["total_steps"])
-    return empty and got.error.type == "ZeroDivisionError"
-
-
-def _divides_by_no_cosine(case: Case, got: Observation) -> bool:
-    """It raises where the cosine has no step, and is right everywhere else."""
-    if got.error is None:
-        return _right(case, got["rates"])
-    empty = case["warmup_steps"] == case["total_steps"]
+        return not divided and _right(case, got["rates"])
+    empty = divided or case["warmup_steps"] == case["total_steps"]
     return empty and got.error.type == "ZeroDivisionError"
 
 
@@ -280,9 +273,7 @@ ANSWER = Answer(
         ),
         wrong(
             "no floor after the end",
-            edit(OVER, "").edit(
-                PROGRESS, "(step - warmup_steps) / max(1, total_steps - warmup_steps)"
-            ),
+            edit(OVER, "").edit("(total_steps - warmup", "max(1, total_steps - warmup"),
             "A cosine goes up again after its lowest point, and so does your rate after "
             "total_steps. Return min_lr from there on.",
         ),
@@ -301,14 +292,14 @@ ANSWER = Answer(
             "You divide by the length of a part that can be empty: warmup_steps may be 0, or as "
             "large as total_steps. Ask which part the step is in, with < rather than <=, before "
             "you divide.",
-            recognise=_divides_by_no_warmup,
+            recognise=partial(_divides_by_zero, by_no_warmup=True),
         ),
         wrong(
             "division by zero",
             edit(OVER, "").edit(PROGRESS, f"min(1.0, {PROGRESS})"),
             "You divide by the length of the cosine, which is 0 when the warm-up fills all steps. "
             "First ask whether the schedule is over, and return min_lr if it is.",
-            recognise=_divides_by_no_cosine,
+            recognise=_divides_by_zero,
         ),
         wrong(
             "min_lr added on top",

@@ -23,7 +23,7 @@ from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.compare import Difference, difference, in_own_words
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, Symptom, Trial, right_but, wrong
+from grading.answers.model import Answer, Symptom, Trial, raises, right_but, wrong
 
 BACK_OFF = "            self.current_scale *= self.backoff_factor\n"
 GROWN = "                self.good_updates = 0\n"
@@ -43,14 +43,14 @@ def _cases(generator: torch.Generator) -> list[Case]:
 
     init_scale = float(2 ** size(generator, 2, 6))
     interval = size(generator, 2, 3)
+    rounds = 2 * interval + 1
     mixed = [[slope(2)] for _ in range(interval - 1)] + [[spoiled(2, math.inf)]]
+    case = partial(scaler_case, init_scale=init_scale)
+    overflows = partial(case, "skipping", "backoff")
     return [
         scaler_case("scaling", slopes=[[slope(3)], [slope(3)]]),
-        scaler_case("scaling", init_scale=init_scale, slopes=[[slope(5), slope(2)]] * 2, lr=0.3),
-        scaler_case(
-            "skipping",
-            "backoff",
-            init_scale=init_scale,
+        case("scaling", slopes=[[slope(5), slope(2)]] * 2, lr=0.3),
+        overflows(
             backoff_factor=0.25,
             slopes=[
                 [slope(4)],
@@ -60,10 +60,7 @@ def _cases(generator: torch.Generator) -> list[Case]:
                 [slope(4)],
             ],
         ),
-        scaler_case(
-            "skipping",
-            "backoff",
-            init_scale=init_scale,
+        overflows(
             backoff_factor=0.5,
             slopes=[
                 [spoiled(3, -math.inf), slope(2)],
@@ -73,26 +70,14 @@ def _cases(generator: torch.Generator) -> list[Case]:
             groups=True,
         ),
         # There is no floor, not even at 1.
-        scaler_case(
+        case(
             "backoff", init_scale=1.0, slopes=[[spoiled(1, math.inf)], [spoiled(1, -math.inf)]] * 2
         ),
-        scaler_case(
-            "growth",
-            init_scale=init_scale,
-            growth_factor=4.0,
-            growth_interval=interval,
-            slopes=[[slope(2)]] * (2 * interval + 1),
-        ),
+        case("growth", growth_factor=4.0, growth_interval=interval, slopes=[[slope(2)]] * rounds),
         # Two optimizers, and still one update each round.
-        scaler_case(
+        case("growth", growth_interval=2 * interval, slopes=[[slope(2), slope(3)]] * rounds),
+        case(
             "growth",
-            init_scale=init_scale,
-            growth_interval=2 * interval,
-            slopes=[[slope(2), slope(3)]] * (2 * interval + 1),
-        ),
-        scaler_case(
-            "growth",
-            init_scale=init_scale,
             growth_interval=interval,
             slopes=mixed + [[slope(2)] for _ in range(interval + 1)],
         ),
@@ -411,10 +396,7 @@ ANSWER = Answer(
             "steps counted, not updates",
             edit("            self.good_updates += 1\n", "")
             .edit("good_updates == ", "good_updates >= ")
-            .edit(
-                "        optimizer.step()\n",
-                "        optimizer.step()\n        self.good_updates += 1\n",
-            ),
+            .edit("optimizer.step()", "optimizer.step()\n        self.good_updates += 1"),
             "You count steps. With two optimizers that makes two per round: count the calls to "
             "update().",
         ),
@@ -448,15 +430,13 @@ ANSWER = Answer(
             edit("self.current_scale = init_scale", "self.current_scale = self.scale = init_scale"),
             "self.scale = ... puts a number where the method scale() is, so it can no longer be "
             "called. Give the number another name.",
-            recognise=lambda case, got: (
-                got.error is not None and "object is not callable" in got.error.message
-            ),
+            recognise=raises("object is not callable"),
         ),
         wrong(
             "a floor below which the scale does not fall",
             edit(
                 BACK_OFF,
-                "            self.current_scale = max(1.0, self.current_scale * self.backoff_factor)\n",
+                f"{BACK_OFF}            self.current_scale = max(1.0, self.current_scale)\n",
             ),
             "Your scale never falls below 1. GradScaler has no such floor: every overflow multiplies "
             "it by backoff_factor.",
@@ -469,13 +449,7 @@ ANSWER = Answer(
         ),
         wrong(
             "state shared by all scalers",
-            edit("self.found_inf = True", "type(self).found_inf = True")
-            .edit("if self.found_inf", "if type(self).found_inf")
-            .edit(
-                GROWN + "        self.found_inf = False\n",
-                GROWN + "        type(self).found_inf = False\n",
-            )
-            .edit("        self.found_inf = False\n\n", "        type(self).found_inf = False\n\n"),
+            edit("self._found_inf: dict", "type(self)._found_inf: dict", _UnscalesFirst),
             "What you remember is kept in the class, so every scaler sees what another one met. Keep it "
             "in self.",
         ),

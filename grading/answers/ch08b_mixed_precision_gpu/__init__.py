@@ -17,30 +17,23 @@ def _prove_underflow() -> str:
 
 def _prove_place_of_clipping() -> str:
     """The norm that an optimizer sees with max_norm 0.5, for each of the four places."""
-    right = []
-    for letter in "ABCD":
+
+    def norm(place: int) -> float:
         w = torch.ones(4, requires_grad=True)
         optimizer = torch.optim.SGD([w], lr=0.1)
         scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+        beats = [
+            lambda: scaler.scale((w * w).sum()).backward(),
+            lambda: scaler.unscale_(optimizer),
+            lambda: scaler.step(optimizer),
+        ]
+        beats.insert(place, lambda: nn.utils.clip_grad_norm_([w], 0.5))
+        for beat in beats:
+            beat()
+        return (1 - w.detach()).norm().item() / 0.1
 
-        def clip(w=w):
-            nn.utils.clip_grad_norm_([w], 0.5)
-
-        if letter == "A":
-            clip()
-        scaler.scale((w * w).sum()).backward()
-        if letter == "B":
-            clip()
-        scaler.unscale_(optimizer)
-        if letter == "D":
-            clip()
-        scaler.step(optimizer)
-        if letter == "C":
-            clip()
-        moved = (1 - w.detach()).norm().item() / 0.1
-        if math.isclose(moved, 0.5, rel_tol=1e-3):
-            right.append(letter)
-    return "".join(right)
+    places = {"A": 0, "B": 1, "D": 2, "C": 3}
+    return "".join(each for each in places if math.isclose(norm(places[each]), 0.5, rel_tol=1e-3))
 
 
 def _prove_range() -> str:

@@ -304,9 +304,7 @@ ANSWER = Answer(
         ),
         wrong(
             "scaled loss returned",
-            edit(BACKWARD, "    scaled = scaler.scale(loss)\n    scaled.backward()\n").edit(
-                "return loss", "return scaled"
-            ),
+            edit(BACKWARD, "    loss = scaler.scale(loss)\n    loss.backward()\n"),
             "You return the scaled loss. What you log should be the loss itself.",
         ),
         wrong(

@@ -50,20 +50,17 @@ def _stops_at_zeros(case: Case, got: Observation) -> bool:
     if not (case["grads"] != 0).any():
         return got.error is not None and "ZeroDivision" in got.error.type
     [right] = reference("underflow_fraction")
-    scale = 1.0 if case["scale"] is None else case["scale"]
-    value = got["returned"]
-    return type(value) is float and math.isclose(
-        value, right(case["grads"], getattr(torch, case["dtype"]), scale)
-    )
+    share = right(case["grads"], getattr(torch, case["dtype"]), case["scale"] or 1.0)
+    return type(got["returned"]) is float and math.isclose(got["returned"], share)
 
 
 def _given(case: Case) -> str:
     grads = case["grads"].flatten().tolist()
-    shown = (
-        f"[{', '.join(f'{g:g}' for g in grads)}]" if len(grads) < 6 else f"{len(grads)} gradients"
-    )
+    shown = f"{len(grads)} gradients"
     if not any(grads):
-        shown = f"{len(grads)} gradients that are all 0,"
+        shown += " that are all 0,"
+    elif len(grads) < 6:
+        shown = f"[{', '.join(f'{g:g}' for g in grads)}]"
     scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
     return f"for {shown} in {case['dtype']}{scale}"
 
@@ -158,9 +155,7 @@ ANSWER = Answer(
         ),
         wrong(
             "subnormals counted",
-            edit(
-                f"{SCALED}.to(dtype) == 0", f"{SCALED}.abs() < torch.finfo(dtype).smallest_normal"
-            ),
+            edit(".to(dtype) == 0", ".abs() < torch.finfo(dtype).smallest_normal"),
             "You count everything below the smallest normal number. Down to the smallest "
             "subnormal a value is stored, with fewer bits; it has not become zero.",
         ),
