@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from grading.nbgrader.writer import Writer
     from grading.runner.run import Job, RunRecord
 
-_NO_TEXT = "the name of the folder is not UTF-8: rename it"
-
 #: What a result took: a kernel, only judging, or nothing at all.
 Work = Literal["run", "judged", "unchanged"]
 
@@ -225,8 +223,10 @@ class _Grading:
         """The attempt with its result where none is to be found: it is unchanged, or cannot be graded.
         May be called again, and then looks again."""
         one.mended.clear()
-        if not _is_text(one.learner):
-            return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
+        # A folder's name may be any bytes; neither gradebook nor nbgrader takes what is not text.
+        if one.learner != one.learner.encode(errors="replace").decode():
+            problem = "not graded: the name of the folder is not UTF-8: rename it"
+            return _Attempt(one, result=Result(one.learner, problem=problem))
         unseen = _unseen_by_nbgrader(one.learner)
         if unseen:
             problem = f"not graded: {unseen}"
@@ -377,15 +377,6 @@ class _Grading:
         self.writer.set_aside(one.learner, data, str(error))
         self.marks.put(Mark(one.learner, problem=problem))
         return Result(one.learner, problem=problem)
-
-
-def _is_text(name: str) -> bool:
-    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is not text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unseen_by_nbgrader(name: str) -> str:
