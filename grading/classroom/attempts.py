@@ -15,6 +15,7 @@ import msgspec
 from traitlets.config import Config
 
 from course_lib.chapters import Chapter
+from grading.classroom.marks import stored
 from grading.classroom.versions import digest
 from grading.errors import Problem
 from grading.intake.whole_file import write_whole
@@ -68,13 +69,9 @@ class Notes:
 
     def __init__(self, course: Path, chapter: Chapter) -> None:
         self.folder = CourseFolder(course).attempts(chapter)
-        self._notes: dict[str, Note] = {}
-        for file in sorted(self.folder.glob("*.json")):
-            try:
-                note = msgspec.json.decode(file.read_bytes(), type=Note)
-            except (OSError, msgspec.MsgspecError):
-                continue  # then it is dealt with again
-            self._notes[note.name] = note
+        # What cannot be read is dealt with again.
+        notes = (stored(file, Note) for file in sorted(self.folder.glob("*.json")))
+        self._notes = {note.name: note for note in notes if note is not None}
 
     def put(self, note: Note) -> None:
         write_whole(self.folder / f"{digest(note.name)}.json", msgspec.json.encode(note))

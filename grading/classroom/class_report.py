@@ -27,10 +27,6 @@ class ItemSummary:
     statuses: dict[str, int]
     misconceptions: dict[str, int]
 
-    @property
-    def right(self) -> int:
-        return self.statuses.get("passed", 0)
-
 
 @dataclass(frozen=True)
 class ClassReport:

@@ -173,15 +173,13 @@ def _items(chapter: Chapter, outcomes: dict[str, NotebookOutcome]) -> Iterable[I
 
 
 def _behind(chapters: list[Chapter], shares: dict[Chapter, dict[str, float]]) -> Iterable[Behind]:
-    recent, before = chapters[-RECENT:], chapters[:-RECENT]
     learners = sorted({learner for found in shares.values() for learner in found})
     rows = []
     for learner in learners:
-
-        def mean(of: list[Chapter], learner: str = learner) -> float:
-            return statistics.fmean(shares[chapter].get(learner, 0.0) for chapter in of)
-
-        if mean(recent) < ENOUGH:
+        points = [shares[chapter].get(learner, 0.0) for chapter in chapters]
+        recent, before = statistics.fmean(points[-RECENT:]), points[:-RECENT]
+        if recent < ENOUGH:
             missing = tuple(c.number for c in chapters if learner not in shares[c])
-            rows.append(Behind(learner, mean(recent), mean(before) if before else None, missing))
+            earlier = statistics.fmean(before) if before else None
+            rows.append(Behind(learner, recent, earlier, missing))
     return sorted(rows, key=lambda row: (row.recent, row.learner))

@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 from concurrent.futures import Future
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from rich.console import Console
@@ -62,7 +64,10 @@ def demo(
             results[chapter.id] = sorted(graded, key=lambda result: result.learner)
     _print_points(chapters, results, console)
     _print_misconceptions(chapters, results, console)
-    _print_pages(results, console)
+    console.print("Feedback pages:")
+    pages = [result.feedback for column in results.values() for result in column]
+    for page in sorted(filter(None, pages)):
+        console.print(f"  {_shown(page)}", soft_wrap=True, highlight=False)
     console.print(f"Done in {time.monotonic() - start:.0f} s. Look around in {_shown(course)}")
     return results
 
@@ -153,38 +158,28 @@ def _print_misconceptions(
     table.add_column("ch.", no_wrap=True)
     table.add_column("exercise", overflow="fold")
     table.add_column("what the code does", overflow="fold")
+    graded = [(chapter.number, result) for chapter in chapters for result in results[chapter.id]]
     found = [
-        (result.learner, chapter.number, item.grade_id.removesuffix("__test"), item.misconception)
-        for chapter in chapters
-        for result in results[chapter.id]
+        (result.learner, number, item.grade_id.removesuffix("__test"), item.misconception)
+        for number, result in graded
         if result.outcome is not None
         for item in result.outcome.items
         if item.misconception
     ]
-    shown = ""
-    for learner, *rest in sorted(found, key=lambda row: row[:1]):
-        if learner != shown and shown:
-            table.add_section()
-        table.add_row("" if learner == shown else learner, *map(escape, rest))
-        shown = learner
+    for _, rows in groupby(sorted(found, key=itemgetter(0)), itemgetter(0)):
+        for place, (learner, *rest) in enumerate(rows):
+            table.add_row("" if place else learner, *map(escape, rest))
+        table.add_section()
     console.print(table)
-    for chapter in chapters:
-        for result in results[chapter.id]:
-            if result.outcome is None:
-                line = f"! {chapter.number} {result.learner}: {result.problem}"
-                console.print(escape(line), soft_wrap=True, highlight=False)
+    for number, result in graded:
+        if result.outcome is None:
+            line = f"! {number} {result.learner}: {result.problem}"
+            console.print(escape(line), soft_wrap=True, highlight=False)
 
 
 def _points(result: Result) -> str:
     outcome = result.outcome
     return "not graded" if outcome is None else f"{outcome.score:g} / {outcome.max_score:g}"
-
-
-def _print_pages(results: dict[str, list[Result]], console: Console) -> None:
-    console.print("Feedback pages:")
-    pages = [result.feedback for column in results.values() for result in column]
-    for page in sorted(page for page in pages if page is not None):
-        console.print(f"  {_shown(page)}", soft_wrap=True, highlight=False)
 
 
 def _shown(path: Path) -> str:

@@ -55,11 +55,11 @@ def observed(name: str, learner: str, course: Path, exercise: str | None = None)
 
 def _of(query: Query, answer: list[Reply] | Failure, seed: int | None) -> Iterator[str]:
     observed = evidence(query, answer)
-    if seed is None and not isinstance(observed, Failure):
-        yield f"   answered {_shown(observed)}"
-        return
     if isinstance(observed, Failure):
         yield _said(observed)
+        return
+    if seed is None:
+        yield f"   answered {_shown(observed)}"
         return
     cases = case_set(query.name, seed)
     pairs = zip(cases.cases, cases.expected, observed, strict=True)

@@ -7,15 +7,15 @@ ids, its own column, points scaled to its maximum. Whoever cannot be matched is 
 
 import re
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 import typer
 
 from course_lib.chapters import Chapter
 from grading.classroom.cells import Table, is_formula, number_text, plain_cell, write_table
-from grading.classroom.roster import Kind, Person, Roster, read_roster
+from grading.classroom.roster import Kind, Person, read_roster
 from grading.errors import Problem, chapters_called
 from grading.intake.deliver import Entry, Record
 from grading.intake.reading import printable
@@ -44,15 +44,6 @@ _MAXIMUM = (
 )
 
 
-@dataclass
-class Exported:
-    """The files that were written and what an instructor has to know."""
-
-    files: list[Path] = field(default_factory=list)
-    written: int = 0
-    notes: list[str] = field(default_factory=list)
-
-
 def export(
     names: list[str],
     kind: str,
@@ -61,7 +52,7 @@ def export(
     out: Path | None = None,
     feedback: bool = False,
     column: str | None = None,
-) -> Exported:
+) -> None:
     """Write the files and print what was written and who was left out."""
     if kind not in KINDS:
         raise Problem(f"--to takes {', '.join(KINDS)}, not {kind!r}.")
@@ -76,14 +67,16 @@ def export(
         )
     folder = course / "export"
     stem = chapters[0].id if len(chapters) == 1 else "course"
-    done = exporting.write(chapters, out or folder / f"{stem}-{kind}.csv")
+    files = [out or folder / f"{stem}-{kind}.csv"]
+    if kind == "csv":
+        exporting.write_csv(chapters, files[0])
+    else:
+        exporting.write_platform(chapters[0], files[0])
     if feedback:
-        exporting.write_pages(chapters, folder / f"{stem}-{kind}-feedback.zip", done)
-    for file in done.files:
-        typer.echo(f"{file}")
-    for note in done.notes:
-        typer.echo(note)
-    return done
+        files.append(folder / f"{stem}-{kind}-feedback.zip")
+        exporting.write_pages(chapters, files[1])
+    for line in [*files, *exporting.notes]:
+        typer.echo(line)
 
 
 class _Exporting:
@@ -93,12 +86,12 @@ class _Exporting:
         self.kind, self.course, self.column = kind, course, column
         self.config = load_course(course)
         self.roster = None if roster_file is None else read_roster(roster_file, kind)
-        self._scores: dict[str, list[Score]] = {}
+        #: What an instructor has to know.
+        self.notes: list[str] = []
 
+    @cache  # noqa: B019  one object a command
     def scores_in(self, chapter: Chapter) -> list[Score]:
-        if chapter.id not in self._scores:
-            self._scores[chapter.id] = scores_of(self.config, chapter.id)
-        return self._scores[chapter.id]
+        return scores_of(self.config, chapter.id)
 
     def _entries(self, chapter: Chapter) -> dict[str, Entry]:
         """What was collected from the platform, by learner; from other chapters, too."""
@@ -118,33 +111,23 @@ class _Exporting:
             return self.roster.match(learners, numbers)
         if self.kind == "csv":
             return {name: Person(place, "", name) for place, name in enumerate(learners)}, {}
+        numbered = filter(numbers.get, learners)
         known = {
             name: Person(place, numbers[name], entries[name].name)
-            for place, name in enumerate(learners)
-            if numbers.get(name)
+            for place, name in enumerate(numbered)
         }
         reason = f"not collected from {self.kind}, so its number there is unknown: give --roster"
         return known, {name: reason for name in learners if name not in known}
 
     # --- the grade book --------------------------------------------------------------------------
 
-    def write(self, chapters: Sequence[Chapter], file: Path) -> Exported:
-        done = Exported()
-        if self.kind == "csv":
-            self._write_csv(chapters, file, done)
-        else:
-            self._write_platform(chapters[0], file, done)
-        done.files.append(file)
-        return done
-
-    def _write_csv(self, chapters: Sequence[Chapter], file: Path, done: Exported) -> None:
+    def write_csv(self, chapters: Sequence[Chapter], file: Path) -> None:
         header = ["learner", "chapter", "score", "max_score", "late_penalty", "submitted_utc"]
         title = self.roster.table.header if self.roster else []
         rows = []
         for chapter in chapters:
-            people, unknown = self._people(chapter)
-            self._note(chapter, unknown, done)
-            for score in self._graded(chapter, done):
+            people = self._known(chapter)
+            for score in self._graded(chapter):
                 person = people.get(score.learner)
                 if person is None:
                     continue
@@ -153,28 +136,26 @@ class _Exporting:
                 numbers = (score.final, score.max_score, score.penalty)
                 cells = [score.learner, chapter.id, *map(number_text, numbers), when, *own]
                 rows.append([plain_cell(cell) for cell in cells])
-        done.written = len(rows)
         write_table(file, [*header, *map(plain_cell, title)], rows)
 
-    def _write_platform(self, chapter: Chapter, file: Path, done: Exported) -> None:
-        people, unknown = self._people(chapter)
-        self._note(chapter, unknown, done)
-        scores = {s.learner: s for s in self._graded(chapter, done) if s.learner in people}
-        roster = self.roster or _made_up(self.kind, chapter, people, self.scores_in(chapter))
-        place = self._grade_column(roster, chapter)
-        fill = _fill_canvas if self.kind == "canvas" else _fill_moodle
-        by_row = {people[name].row: score for name, score in scores.items()}
-        header, rows = fill(roster, place, by_row, done)
-        done.written = len(by_row)
-        write_table(file, header, rows, roster.table.delimiter)
+    def write_platform(self, chapter: Chapter, file: Path) -> None:
+        people = self._known(chapter)
+        by_row = {people[s.learner].row: s for s in self._graded(chapter) if s.learner in people}
         if self.roster is not None:
-            absent = [one.name for one in roster.people if one.row not in by_row]
+            table = self.roster.table
+        else:
+            maximum = number_text(self.scores_in(chapter)[0].max_score)
+            table = _made_up(self.kind, chapter, people.values(), maximum)
+        fill = _fill_canvas if self.kind == "canvas" else _fill_moodle
+        header, rows = fill(table, self._grade_column(table, chapter), by_row, self.notes)
+        write_table(file, header, rows, table.delimiter)
+        if self.roster is not None:
+            absent = [one.name for one in self.roster.people if one.row not in by_row]
             if absent:
                 names = ", ".join(printable(name) for name in absent)
-                done.notes.append(f"In the roster, without a score: {len(absent)} ({names})")
+                self.notes.append(f"In the roster, without a score: {len(absent)} ({names})")
 
-    def _grade_column(self, roster: Roster, chapter: Chapter) -> int:
-        table = roster.table
+    def _grade_column(self, table: Table, chapter: Chapter) -> int:
         if self.column is not None:
             place = table.column(self.column)
             if place is None:
@@ -191,8 +172,12 @@ class _Exporting:
                 )
             return place
         after = table.column("Section") or 0
-        titles = [(i, title) for i, title in enumerate(table.header) if i > after]
-        titles = [(i, t) for i, t in titles if not _read_only(table, i)]
+        points = _points_row(table)
+        titles = [
+            (i, title)
+            for i, title in enumerate(table.header)
+            if i > after and not (points and "read only" in points[i].casefold())
+        ]
         found = [i for i, title in titles if _is_of(chapter, title)]
         if len(found) == 1:
             return found[0]
@@ -202,7 +187,7 @@ class _Exporting:
             f"Assignments there: {listed}."
         )
 
-    def _graded(self, chapter: Chapter, done: Exported) -> Iterator[Score]:
+    def _graded(self, chapter: Chapter) -> Iterator[Score]:
         waiting = []
         for score in self.scores_in(chapter):
             if score.graded:
@@ -210,35 +195,39 @@ class _Exporting:
             else:
                 waiting.append(printable(score.learner))
         if waiting:
-            done.notes.append(
+            self.notes.append(
                 f"{chapter.number}, not graded yet, so not exported: {len(waiting)} "
                 f"({', '.join(waiting)}). `python -m grading report {chapter.number}` says why."
             )
 
-    def _note(self, chapter: Chapter, unknown: Mapping[str, str], done: Exported) -> None:
+    def _known(self, chapter: Chapter) -> dict[str, Person]:
+        people, unknown = self._people(chapter)
         for learner, reason in unknown.items():
-            done.notes.append(f"! {chapter.number} {printable(learner)}: {reason}")
+            self._note(chapter, learner, reason)
+        return people
+
+    def _note(self, chapter: Chapter, learner: str, reason: str) -> None:
+        self.notes.append(f"! {chapter.number} {printable(learner)}: {reason}")
 
     # --- feedback pages --------------------------------------------------------------------------
 
-    def write_pages(self, chapters: Sequence[Chapter], file: Path, done: Exported) -> None:
+    def write_pages(self, chapters: Sequence[Chapter], file: Path) -> None:
         """An archive of the pages, each where the platform looks for that person's feedback."""
         taken: set[str] = set()
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for chapter in chapters:
-                    for name, page in self._pages(chapter, done):
+                    for name, page in self._pages(chapter):
                         if name in taken:
-                            done.notes.append(f"! {name}: there are two pages of that name")
+                            self.notes.append(f"! {name}: there are two pages of that name")
                             continue
                         taken.add(name)
                         archive.write(page, name)
         except OSError as error:
             raise Problem(f"cannot write {file}: {error.strerror}.") from None
-        done.files.append(file)
 
-    def _pages(self, chapter: Chapter, done: Exported) -> Iterator[tuple[str, Path]]:
+    def _pages(self, chapter: Chapter) -> Iterator[tuple[str, Path]]:
         people, _ = self._people(chapter)
         entries = {
             entry.learner: entry
@@ -255,12 +244,10 @@ class _Exporting:
             else:
                 name = _moodle_page(people.get(learner), entries.get(learner), chapter)
             if not name:
-                done.notes.append(
-                    f"! {chapter.number} {printable(learner)}: no page sent, since its work was not "
-                    f"collected from {self.kind}"
-                )
+                reason = f"no page sent, since its work was not collected from {self.kind}"
+                self._note(chapter, learner, reason)
             elif not page.is_file():
-                done.notes.append(f"! {chapter.number} {printable(learner)}: no feedback page yet")
+                self._note(chapter, learner, "no feedback page yet")
             else:
                 yield name, page
 
@@ -297,16 +284,8 @@ def _is_of(chapter: Chapter, title: str) -> bool:
     )
 
 
-def _points_row(table: Table) -> int | None:
-    for place, row in enumerate(table.rows):
-        if "Points Possible" in row[0]:
-            return place
-    return None
-
-
-def _read_only(table: Table, column: int) -> bool:
-    place = _points_row(table)
-    return place is not None and "read only" in table.rows[place][column].casefold()
+def _points_row(table: Table) -> list[str] | None:
+    return next((row for row in table.rows if "Points Possible" in row[0]), None)
 
 
 def _number(text: str) -> float | None:
@@ -322,48 +301,44 @@ def _scaled(score: Score, maximum: float | None) -> str:
     return number_text(score.final * maximum / score.max_score)
 
 
-def _note_scale(maximum: float | None, by_row: Mapping[int, Score], done: Exported) -> None:
+def _note_scale(maximum: float | None, by_row: Mapping[int, Score], notes: list[str]) -> None:
     ours = next((score.max_score for score in by_row.values()), maximum)
     if maximum and maximum != ours:
-        done.notes.append(f"Scaled: {ours:g} points of the course are {maximum:g} there.")
+        notes.append(f"Scaled: {ours:g} points of the course are {maximum:g} there.")
 
 
 def _fill_canvas(
-    roster: Roster, place: int, by_row: Mapping[int, Score], done: Exported
+    table: Table, place: int, by_row: Mapping[int, Score], notes: list[str]
 ) -> tuple[list[str], list[list[str]]]:
     """The people's columns and the one assignment, for those with a score: Canvas leaves alone what
     a file does not mention, and takes an empty cell for a score that was deleted."""
-    table = roster.table
     people = range((table.column("Section") or 0) + 1)
+    kept = [*people, place]
     points = _points_row(table)
-    maximum = None if points is None else _number(table.rows[points][place])
-    _note_scale(maximum, by_row, done)
-    rows = []
-    if points is not None:
-        row = table.rows[points]
-        rows.append([*(row[i] for i in people), row[place]])
-    for row_place, score in by_row.items():
-        row = table.rows[row_place]
-        rows.append([*(plain_cell(row[i]) for i in people), _scaled(score, maximum)])
-    return [*(table.header[i] for i in people), table.header[place]], rows
+    maximum = _number(points[place]) if points else None
+    _note_scale(maximum, by_row, notes)
+    rows = [[points[i] for i in kept]] if points else []
+    for row, score in by_row.items():
+        theirs = [plain_cell(table.rows[row][i]) for i in people]
+        rows.append([*theirs, _scaled(score, maximum)])
+    return [table.header[i] for i in kept], rows
 
 
 def _fill_moodle(
-    roster: Roster, place: int, by_row: Mapping[int, Score], done: Exported
+    table: Table, place: int, by_row: Mapping[int, Score], notes: list[str]
 ) -> tuple[list[str], list[list[str]]]:
     """The worksheet with grades. A column of comments that a spreadsheet would compute is left out:
     with an apostrophe before it, Moodle would import it as a new comment."""
-    table = roster.table
     maximum_column = table.column(*_MAXIMUM)
     if maximum_column is None:
         maximum_column = place + 1
     maxima = {row: _number(table.rows[row][maximum_column]) for row in by_row}
-    _note_scale(next(iter(maxima.values()), None), by_row, done)
+    _note_scale(next(iter(maxima.values()), None), by_row, notes)
     kept = []
     for column, title in enumerate(table.header):
         computed = any(is_formula(row[column]) for row in table.rows)
         if computed and column not in (0, 1, 2, place):
-            done.notes.append(f"Column {title!r} was left out: a spreadsheet would compute it.")
+            notes.append(f"Column {title!r} was left out: a spreadsheet would compute it.")
         else:
             kept.append(column)
     rows = []
@@ -374,24 +349,14 @@ def _fill_moodle(
     return [table.header[column] for column in kept], rows
 
 
-def _made_up(
-    kind: Kind, chapter: Chapter, people: Mapping[str, Person], scores: Sequence[Score]
-) -> Roster:
+def _made_up(kind: Kind, chapter: Chapter, people: Iterable[Person], maximum: str) -> Table:
     """Without the platform's own file: what its import needs at least, from the numbers that the
     downloads had."""
-    maximum = number_text(scores[0].max_score)
-    by_row = sorted(people.values(), key=lambda person: person.row)
-    size = max((person.row for person in by_row), default=-1) + 1
     if kind == "canvas":
         header = ["Student", "ID", "SIS Login ID", "Section", chapter.id]
-        rows = [[""] * len(header) for _ in range(size)]
-        for person in by_row:
-            rows[person.row][:2] = [person.name, person.number]
+        rows = [[one.name, one.number, "", "", ""] for one in people]
         rows.append(["    Points Possible", "", "", "", maximum])
     else:
         header = ["Identifier", "Full name", "Grade", "Maximum grade", "Last modified (grade)"]
-        rows = [[""] * len(header) for _ in range(size)]
-        for person in by_row:
-            number = f"Participant {person.number}"
-            rows[person.row] = [number, person.name, "", maximum, "-"]
-    return Roster(kind, Table(header, rows), tuple(by_row))
+        rows = [[f"Participant {one.number}", one.name, "", maximum, "-"] for one in people]
+    return Table(header, rows)

@@ -35,7 +35,7 @@ from grading.intake.released import read_release
 from grading.intake.submissions import HandedIn, Submission, submissions
 from grading.intake.times import UnknownTime, read_time, utc_text
 from grading.judging.outcomes import NotebookOutcome
-from grading.nbgrader.course import load_course
+from grading.nbgrader.course import feedback_page, load_course
 from grading.nbgrader.gradebook_snapshot import Standing
 from grading.nbgrader.locks import GradebookLocked
 from grading.nbgrader.reasons import reason_of
@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from grading.classroom.pipeline import Prepared
     from grading.nbgrader.writer import Writer
     from grading.runner.run import Job, RunRecord
-
-_NO_TEXT = "the name of the folder is not UTF-8: rename it"
 
 #: What a result took: a kernel, only judging, or nothing at all.
 Work = Literal["run", "judged", "unchanged"]
@@ -90,8 +88,11 @@ def grade_class(
     if not handed_in:
         place = CourseFolder(course).submission("<learner>", chapter)
         raise Problem(f"no submissions in {place}/.")
+    unknown = set(learners) - {one.learner for one in handed_in}
+    if unknown:
+        raise Problem(f"nothing was handed in by {', '.join(map(printable, sorted(unknown)))}.")
     if learners:
-        handed_in = _only(learners, handed_in)
+        handed_in = [one for one in handed_in if one.learner in learners]
     workers = begun or (LocalWorkers(jobs) if scheduler is None else ClusterWorkers(scheduler))
     with workers, _progress() as progress:
         grading = grade_submissions(chapter, course, handed_in, sandbox, workers, warm)
@@ -101,13 +102,6 @@ def grade_class(
     if json_file is not None:
         write_results(json_file, chapter, results)
     return results
-
-
-def _only(learners: Sequence[str], handed_in: list[HandedIn]) -> list[HandedIn]:
-    unknown = set(learners) - {one.learner for one in handed_in}
-    if unknown:
-        raise Problem(f"nothing was handed in by {', '.join(map(printable, sorted(unknown)))}.")
-    return [one for one in handed_in if one.learner in learners]
 
 
 def _progress() -> Progress:
@@ -229,8 +223,10 @@ class _Grading:
         """The attempt with its result where none is to be found: it is unchanged, or cannot be graded.
         May be called again, and then looks again."""
         one.mended.clear()
-        if not _is_text(one.learner):
-            return _Attempt(one, result=Result(one.learner, problem=f"not graded: {_NO_TEXT}"))
+        # A folder's name may be any bytes; neither gradebook nor nbgrader takes what is not text.
+        if one.learner != one.learner.encode(errors="replace").decode():
+            problem = "not graded: the name of the folder is not UTF-8: rename it"
+            return _Attempt(one, result=Result(one.learner, problem=problem))
         unseen = _unseen_by_nbgrader(one.learner)
         if unseen:
             problem = f"not graded: {unseen}"
@@ -247,15 +243,13 @@ class _Grading:
             return replace(
                 attempt, key=key, submission=submission, result=self._unchanged(one, key)
             )
-        except GradebookLocked:
-            raise
-        except Exception as error:  # whatever it was, the other learners are to be graded
+        except Exception as error:
             return replace(attempt, result=self._failed(attempt, error))
 
     def _begin(self, one: HandedIn) -> _Attempt:
         """The attempt, repaired and with its cases, and with the record of its run if there is one."""
         attempt = self.look(one)
-        if attempt.result is not None or attempt.submission is None:
+        if attempt.result is not None:
             return attempt
         from grading.classroom.cache import job_key
         from grading.classroom.pipeline import prepare
@@ -278,9 +272,7 @@ class _Grading:
             run_key = job_key(prepared.job)
             record = self.store.get(run_key)
             return replace(attempt, prepared=prepared, run_key=run_key, record=record)
-        except GradebookLocked:
-            raise
-        except Exception as error:  # whatever it was, the other learners are to be graded
+        except Exception as error:
             return replace(attempt, result=self._failed(attempt, error))
 
     def _time(self, one: HandedIn) -> tuple[str | None, str]:
@@ -318,7 +310,8 @@ class _Grading:
             return None
         if not self.standing.holds(one.learner, mark.outcome):
             return None
-        page, by_hand = self.standing.feedback(one.learner), self.standing.by_hand(one.learner)
+        page = feedback_page(self.config, one.learner, self.chapter.id)
+        by_hand = self.standing.by_hand(one.learner)
         if mark.by_hand != by_hand or not page.is_file():
             self.writer.feedback(one.learner)
             self.marks.put(replace(mark, by_hand=by_hand))
@@ -340,8 +333,6 @@ class _Grading:
                 record = RunRecord.unpacked(answer)
                 if record.is_final:
                     self.store.put(attempt.run_key, answer)
-            if prepared is None or record is None:
-                raise ValueError("there is no record of its run")
             graded = conclude(self.chapter, prepared, record, one.learner)
             problems = (*one.mended, *graded.outcome.problems)
             outcome = replace(graded.outcome, problems=problems)
@@ -353,14 +344,15 @@ class _Grading:
             by_hand = self.standing.by_hand(one.learner)
             unknown = attempt.time_problem
             self.marks.put(Mark(one.learner, key, by_hand, outcome, time_problem=unknown))
-        except GradebookLocked:
-            raise
-        except Exception as error:  # whatever it was, the other learners are to be graded
+        except Exception as error:
             return self._failed(attempt, error)
         work: Work = "judged" if attempt.record is not None else "run"
         return Result(one.learner, outcome, page, work=work, time_problem=unknown)
 
     def _failed(self, attempt: _Attempt, error: Exception) -> Result:
+        """Whatever went wrong, the other learners are to be graded, unless all would fail alike."""
+        if isinstance(error, GradebookLocked):
+            raise error
         one = attempt.one
         reason = str(error)
         if not isinstance(error, Problem):
@@ -385,15 +377,6 @@ class _Grading:
         self.writer.set_aside(one.learner, data, str(error))
         self.marks.put(Mark(one.learner, problem=problem))
         return Result(one.learner, problem=problem)
-
-
-def _is_text(name: str) -> bool:
-    """A folder's name may be any bytes; neither gradebook nor nbgrader takes what is not text."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _unseen_by_nbgrader(name: str) -> str:

@@ -15,7 +15,7 @@ from grading.errors import Problem, chapter_called
 from grading.intake.reading import Unreadable
 from grading.intake.recognise import Recogniser
 from grading.intake.released import read_release
-from grading.judging.outcomes import VERDICTS, ItemOutcome, NotebookOutcome
+from grading.judging.outcomes import VERDICTS, NotebookOutcome
 from grading.paths import COURSE_FOLDER, NOTEBOOKS_FOLDER, CourseFolder, released_notebook
 from grading.runner.run import run
 from grading.runner.sandbox import UNPROTECTED, check_protection
@@ -41,7 +41,9 @@ def grade_notebook(
         raise Problem(f"{file}: {error.strerror or error}.") from None
     try:
         chapter = _chapter(file, data, chapter_name)
-        release = read_release(release_of(chapter, course))
+        # What learners of this course directory got; without one, what the repository releases.
+        released = CourseFolder(course).release(chapter)
+        release = read_release(released if released.is_file() else released_notebook(chapter))
         prepared = prepare(Submission(data), release, own_secret(course), None, sandbox, warm)
     except Unreadable as error:
         raise Problem(f"{file}: {error}.") from None
@@ -54,12 +56,6 @@ def grade_notebook(
     else:
         print_outcome(graded.outcome, Console())
     return graded.outcome
-
-
-def release_of(chapter: Chapter, course: Path) -> Path:
-    """What learners of this course directory got; without one, what the repository releases."""
-    released = CourseFolder(course).release(chapter)
-    return released if released.is_file() else released_notebook(chapter)
 
 
 def _chapter(file: Path, data: bytes, name: str | None) -> Chapter:
@@ -85,18 +81,14 @@ def print_outcome(outcome: NotebookOutcome, console: Console) -> None:
     table.add_column("what was found", overflow="fold")
     for item in outcome.items:
         symbol, word = VERDICTS[item.status]
+        text = re.sub(r"\s+", " ", item.message)
         style = _STYLES.get(item.status, "red")
         table.add_row(
             item.grade_id.removesuffix("__test"),
             f"{item.score:g} / {item.max_score:g}",
             f"[{style}]{symbol} {word}[/]",
-            escape(_found(item)),
+            escape(f"{item.misconception}: {text}" if item.misconception else text),
         )
     console.print(table)
     for problem in outcome.problems:
         console.print(f"- {escape(problem)}", highlight=False)
-
-
-def _found(item: ItemOutcome) -> str:
-    text = re.sub(r"\s+", " ", item.message)
-    return f"{item.misconception}: {text}" if item.misconception else text

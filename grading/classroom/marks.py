@@ -7,6 +7,7 @@ again; read by ``report``. Plain JSON, a file each.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -39,7 +40,7 @@ class Marks:
 
     def get(self, learner: str) -> Mark | None:
         """The learner's mark; None when there is none that can be read."""
-        return _read(self._path(learner))
+        return stored(self._path(learner), Mark)
 
     def put(self, mark: Mark) -> None:
         write_whole(self._path(mark.learner), msgspec.json.encode(mark))
@@ -49,15 +50,16 @@ class Marks:
 
     def all(self) -> Iterator[Mark]:
         """Every learner's mark, in no order."""
-        return filter(None, map(_read, self.folder.glob("*.json")))
+        return filter(None, (stored(path, Mark) for path in self.folder.glob("*.json")))
 
     def _path(self, learner: str) -> Path:
         # A learner's name may be longer than a file name can be, and differ in case only.
         return self.folder / f"{digest(learner)}.json"
 
 
-def _read(path: Path) -> Mark | None:
+def stored(path: Path, kind: type) -> Any:
+    """What a file holds; None when there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Mark)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError, RecursionError):
         return None

@@ -57,18 +57,13 @@ def own_records(course: Path) -> tuple[dict[str, OwnRecord], list[str]]:
                     problems.append(f"{printable(one.learner)}, {chapter.number}: {error}")
                     continue
                 if record is not None:
-                    found[one.learner] = _joined(found.get(one.learner), record)
+                    earlier = found.get(one.learner, OwnRecord())
+                    found[one.learner] = OwnRecord(
+                        record.before or earlier.before,
+                        record.after or earlier.after,
+                        {**earlier.exercises, **record.exercises},
+                    )
     return found, problems
-
-
-def _joined(earlier: OwnRecord | None, later: OwnRecord) -> OwnRecord:
-    if earlier is None:
-        return later
-    return OwnRecord(
-        later.before or earlier.before,
-        later.after or earlier.after,
-        {**earlier.exercises, **later.exercises},
-    )
 
 
 def _record_in(notebook: bytes) -> OwnRecord | None:

@@ -221,26 +221,21 @@ def _rows(found: ClassReport) -> Iterator[list[object]]:
 
 def _print(found: ClassReport, console: Console) -> None:
     chapter = found.chapter
-    graded, missing = len(found.scores), len(found.not_graded)
     console.print(f"[bold]{chapter.id}: {escape(chapter.title)}[/]", highlight=False)
     console.print(summary(found), highlight=False)
-    if graded:
+    if found.scores:
         console.print(_distribution(found))
         console.print(_points(found))
         console.print(_misconceptions(found))
-    if found.unknown_times:
-        console.print(
-            f"Time of submission unknown, lateness left to you: {len(found.unknown_times)}",
-            highlight=False,
-        )
-        for learner, reason in found.unknown_times.items():
-            console.print(f"! {escape(printable(learner))}: {escape(reason)}", highlight=False)
-    if missing:
-        console.print(f"Not graded: {missing}", highlight=False)
-        for learner, reason in found.not_graded.items():
-            console.print(
-                f"[red]! {escape(printable(learner))}: {escape(reason)}[/]", highlight=False
-            )
+    for what, learners, form in (
+        ("Time of submission unknown, lateness left to you", found.unknown_times, "{}"),
+        ("Not graded", found.not_graded, "[red]{}[/]"),
+    ):
+        if learners:
+            console.print(f"{what}: {len(learners)}", highlight=False)
+        for learner, reason in learners.items():
+            line = f"! {escape(printable(learner))}: {escape(reason)}"
+            console.print(form.format(line), highlight=False)
 
 
 def _distribution(found: ClassReport) -> Table:

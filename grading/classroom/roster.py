@@ -38,7 +38,6 @@ class Person:
 class Roster:
     """The exported file and its people."""
 
-    kind: Kind
     table: Table
     people: tuple[Person, ...]
 
@@ -101,7 +100,7 @@ def read_roster(file: Path, kind: Kind) -> Roster:
     else:
         identifier = table.column(*_IDS)
     people = [_person(table, place, identifier, kind) for place in range(len(table.rows))]
-    return Roster(kind, table, tuple(person for person in people if person is not None))
+    return Roster(table, tuple(person for person in people if person is not None))
 
 
 def _person(table: Table, place: int, identifier: int | None, kind: Kind) -> Person | None:

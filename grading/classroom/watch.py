@@ -122,7 +122,8 @@ class Watched:
             noted = before[result.learner]
             known = noted is not None and noted.problem != "" and noted.problem == result.problem
             if result.work != "unchanged" and not known:
-                self.say(f"{self.chapter.id}, {_said(result)}")
+                score = result.outcome.score if result.outcome else None
+                self._tell(result.learner, score, result.problem)
         return bool(waiting or changed)
 
     def _is_due(self, config: Config) -> bool:
@@ -172,8 +173,11 @@ class Watched:
         self, attempt: Attempt, score: float | None = None, problem: str = "", shown: bool = False
     ) -> None:
         self.notes.put(Note(attempt.folder.name, attempt.learner, score, problem, shown))
-        points = f"{score:g} points" if score is not None else problem
-        self.say(f"{self.chapter.id}, {printable(attempt.learner)}: {points}")
+        self._tell(attempt.learner, score, problem)
+
+    def _tell(self, learner: str, score: float | None, problem: str) -> None:
+        points = problem if score is None else f"{score:g} points"
+        self.say(f"{self.chapter.id}, {printable(learner)}: {points}")
 
     def _changed(self) -> list[HandedIn]:
         """Folders that are not as they were when they were last graded, and that nobody is writing
@@ -210,9 +214,3 @@ def _state(folder: Path) -> object:
                 status = os.lstat(os.path.join(top, name))
                 found.append((top, name, status.st_mtime_ns, status.st_size, status.st_ino))
     return found
-
-
-def _said(result: Result) -> str:
-    if result.outcome is None:
-        return f"{printable(result.learner)}: {result.problem}"
-    return f"{printable(result.learner)}: {result.outcome.score:g} points"

@@ -149,28 +149,26 @@ def _tar_reader(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Callable[[],
 
 
 def _bounded(opened: Callable[[], io.IOBase], size: int) -> bytes:
-    most = INNER_BYTES
-    if size > most:
+    if size > INNER_BYTES:
         raise Unreadable(f"it has {size / 2**20:,.0f} MB")
     try:
-        with opened() as file:
-            data = file.read(most + 1)  # whatever its header claims
+        return _content(opened())
     except _BROKEN as error:
         raise Unreadable(f"it cannot be unpacked ({_reason(error)})") from None
-    if len(data) > most:
-        raise Unreadable(f"it has more than {most // 2**20} MB")
-    return data
 
 
 def _file_bytes(path: Path) -> bytes:
     try:
-        mode = path.lstat().st_mode
-        if not stat.S_ISREG(mode):
+        if not stat.S_ISREG(path.lstat().st_mode):
             raise Unreadable("a link or a device, not a file")
-        with path.open("rb") as file:
-            data = file.read(INNER_BYTES + 1)
+        return _content(path.open("rb"))
     except OSError as error:
         raise Unreadable(f"it cannot be read ({error.strerror})") from None
+
+
+def _content(opened: io.IOBase) -> bytes:
+    with opened as file:
+        data = file.read(INNER_BYTES + 1)  # whatever its header claims
     if len(data) > INNER_BYTES:
         raise Unreadable(f"it has more than {INNER_BYTES // 2**20} MB")
     return data

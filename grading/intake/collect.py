@@ -118,8 +118,9 @@ def collect(
     empty folder. ``known`` are the names of learners from earlier downloads by ``Owner.key``: they
     stay."""
     collecting = _Collecting(platform, chapter, recognise, spool)
+    left = collecting.collection.left
     with ExitStack() as stack:
-        for archive, downloaded, members in _downloads(folder, platform, collecting.left, stack):
+        for archive, downloaded, members in _downloads(folder, platform, left, stack):
             collecting.take(archive, downloaded, members)
     return collecting.result(known or {})
 
@@ -186,9 +187,7 @@ def _plain_yaml(data: bytes) -> object:
 class _Collecting:
     def __init__(self, platform: str, chapter: Chapter, recognise: Recognise, spool: Path) -> None:
         self.platform, self.chapter, self.recognise = platform, chapter, recognise
-        self.spool = spool
-        self.left: list[Left] = []
-        self.nobodys: list[str] = []
+        self.spool, self.collection = spool, Collection()
         self.candidates: dict[str, list[Found]] = {}
 
     def take(self, archive: str, downloaded: int, members: Sequence[Member]) -> None:
@@ -197,28 +196,22 @@ class _Collecting:
             if ignored(member.path):
                 continue
             people = owners(self.platform, member.path, context)
-            if not people:
-                self._leave_nobodys(archive, member)
-                continue
             for owner in people:
                 self._offer(owner, archive, downloaded, member)
-
-    def _leave_nobodys(self, archive: str, member: Member) -> None:
-        own = member.path.rsplit("/", 1)[-1].lower() in _PLATFORMS_OWN
-        if not own and blackboard_receipt(member.path) is None:
-            self.nobodys.append(member.path)
-            self._leave(archive, member.path, "its name does not say whose it is")
+            own = member.path.rsplit("/", 1)[-1].lower() in _PLATFORMS_OWN
+            if not people and not own and blackboard_receipt(member.path) is None:
+                self.collection.nobodys.append(member.path)
+                self._leave(archive, member.path, "its name does not say whose it is")
 
     def _leave(self, archive: str, path: str, reason: str, owner: Owner | None = None) -> None:
         shown = f"{archive}: {path}" if archive else path
-        self.left.append(Left(printable(shown)[:300], reason, owner.name if owner else ""))
+        left = Left(printable(shown)[:300], reason, owner.name if owner else "")
+        self.collection.left.append(left)
 
     def _offer(self, owner: Owner, archive: str, downloaded: int, member: Member) -> None:
         if member.suffix in FOREIGN:
-            reason = (
-                f"not unpacked: {member.suffix} archives cannot be opened here; unpack it by hand"
-            )
-            self._leave(archive, member.path, reason, owner)
+            kind = f"{member.suffix} archives cannot be opened here"
+            self._leave(archive, member.path, f"not unpacked: {kind}; unpack it by hand", owner)
         elif is_archive(member.path):
             self._offer_inner(owner, archive, downloaded, member)
         else:
@@ -258,11 +251,9 @@ class _Collecting:
         try:
             chapter = self.recognise(data)
             sure = _KNOWN if chapter == self.chapter.id else _NAMED
-            reason = (
-                f"its cells are of {chapter}"
-                if chapter
-                else "no cell of this chapter was recognised in it"
-            )
+            reason = "no cell of this chapter was recognised in it"
+            if chapter:
+                reason = f"its cells are of {chapter}"
         except Unreadable as error:
             chapter, sure, reason = None, _BROKEN, str(error)
         if sure != _KNOWN and (chapter is not None or not named):
@@ -290,7 +281,7 @@ class _Collecting:
     # --- who they are ---------------------------------------------------------------------------
 
     def result(self, known: Mapping[str, str]) -> Collection:
-        collection = Collection(left=self.left, nobodys=self.nobodys)
+        collection = self.collection
         chosen: list[Found] = []
         for rivals in self.candidates.values():
             if len({rival.digest for rival in rivals}) > 1:

@@ -110,10 +110,9 @@ def deliver(
     try:
         for found in collection.found:
             entry = _entry(found, platform, zone)
+            folder = submitted / found.learner / chapter.id
             try:
-                what = _deliver(
-                    found, chapter, submitted / found.learner / chapter.id, record, entry
-                )
+                what = _deliver(found, chapter, folder, record, entry)
             except OSError as error:
                 reason = f"could not be written: {error.strerror or error}"
                 delivered.left.append(Left(found.name, reason, found.learner))
@@ -181,11 +180,9 @@ def _write(folder: Path, name: str, data: bytes, time: str | None, replaced: Pat
 def in_utc(time: datetime | None, zone: ZoneInfo | None) -> str | None:
     """As nbgrader writes times of submission. None for a time whose zone is unknown, and for one that
     the clocks showed twice or never."""
-    if time is None:
+    if time is None or (time.tzinfo is None and zone is None):
         return None
     if time.tzinfo is None:
-        if zone is None:
-            return None
         first, second = (time.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
         if first.utcoffset() != second.utcoffset():
             return None

@@ -9,7 +9,7 @@ cells for what it is only where nothing in it raised, and else runs every cell.
 import ast
 import builtins
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -65,20 +65,17 @@ def demonstrations(notebook: NotebookNode, release: NotebookNode) -> dict[int, s
         names = None
         if _may_demonstrate(cell) and cell.source.strip() in released:
             names = _of_released(cell.source)
+        # Released lines may speak of anything, as a docstring does.
+        own = "\n".join(line for line in cell.source.split("\n") if line not in given)
         if names is not None:
             found[index] = names
-        elif _REFLECTION.search(_UNWANTED.sub(" ", _own_lines(cell.source, given))):
+        elif _REFLECTION.search(_UNWANTED.sub(" ", own)):
             return {}
         else:
             kept.append(_of_learners(cell.source))
     for index in _needed(found, kept):
         del found[index]
     return {index: _imports(notebook.cells[index].source) for index in found}
-
-
-def _own_lines(source: str, given: Container[str]) -> str:
-    """What a learner wrote of a cell: the rest may speak of anything, as a docstring does."""
-    return "\n".join(line for line in source.split("\n") if line not in given)
 
 
 def _may_demonstrate(cell: NotebookNode) -> bool:

@@ -16,6 +16,7 @@ from course_lib.chapters import CHAPTERS
 _CHAPTER = "|".join(chapter.id for chapter in CHAPTERS)
 #: Longest name of a learner's folder, in bytes; file systems take 255.
 _LONGEST = 150
+_UNPRINTABLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,11 @@ def folder_name(text: str) -> str:
     """A name as it can stand for a folder, and be the same person however it was typed: composed
     (NFC), no separators, no control characters, no leading dots."""
     text = unicodedata.normalize("NFC", text)
-    text = "".join(" " if _unprintable(char) else char for char in text)
+    text = "".join(" " if unicodedata.category(c) in _UNPRINTABLE else c for c in text)
     text = re.sub(r"[/\\:*?\"<>|{}\s]+", " ", text).strip(" .")
     while len(text.encode(errors="replace")) > _LONGEST:
         text = text[:-1]
     return text.strip(" .")
-
-
-def _unprintable(char: str) -> bool:
-    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 
 
 # --- one function a platform ---------------------------------------------------------------------
@@ -270,9 +267,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def _digits_time(text: str) -> datetime | None:
     """``20261012131415`` and ``2026-10-12-13-14-15``."""
-    digits = text.replace("-", "")
     try:
-        return datetime.strptime(digits, "%Y%m%d%H%M%S")
+        return datetime.strptime(text.replace("-", ""), "%Y%m%d%H%M%S")
     except ValueError:
         return None
 

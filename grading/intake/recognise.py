@@ -25,7 +25,10 @@ class Recogniser:
     def chapter(self, data: bytes) -> str | None:
         """The id of the chapter whose graded cells it has most of; None when it has no chapter's."""
         cells = read_notebook(data).cells
-        found = Counter(_named_chapters(cells))
+        # The questions and exercises that nbgrader's metadata names: quick, and most editors keep it.
+        chapters = _chapters_of_names()
+        names = (cell.grade_id.removesuffix(TEST_SUFFIX) for cell in cells)
+        found = Counter(chapters[name] for name in names if name in chapters)
         if not found:
             for chapter in CHAPTERS:
                 found[chapter.id] = self._known_cells(chapter, cells)
@@ -48,14 +51,6 @@ class Recogniser:
             if path.is_file():
                 return ReleaseIndex(read_release(path).cells)
         return None
-
-
-def _named_chapters(cells: list[ReadCell]) -> list[str]:
-    """The chapters of the questions and exercises that nbgrader's metadata names: quick, and most
-    editors keep it."""
-    chapters = _chapters_of_names()
-    names = (cell.grade_id.removesuffix(TEST_SUFFIX) for cell in cells)
-    return [chapters[name] for name in names if name in chapters]
 
 
 @cache

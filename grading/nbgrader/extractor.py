@@ -19,14 +19,12 @@ from nbgrader.utils import unzip
 from traitlets import Enum, Unicode
 
 from course_lib.chapters import find_chapter
+from grading.intake.archives import INNER_BYTES, INNER_FILES
 from grading.intake.collect import collect
 from grading.intake.deliver import Record, deliver
 from grading.intake.platforms import PLATFORMS
 from grading.intake.recognise import Recogniser
 from grading.intake.submissions import submissions
-
-_INNER_BYTES = 100 * 2**20
-_INNER_FILES = 1_000
 
 
 class BoundedExtractor(ExtractorPlugin):
@@ -55,7 +53,7 @@ class BoundedExtractor(ExtractorPlugin):
             with zipfile.ZipFile(archive) as opened:
                 parts = opened.infolist()
             size = sum(part.file_size for part in parts)  # no more than this is ever read
-            if size > _INNER_BYTES or len(parts) > _INNER_FILES:
+            if size > INNER_BYTES or len(parts) > INNER_FILES:
                 what = f"{len(parts)} files of {size / 2**20:,.0f} MB together"
                 self.log.warning(f"Left packed, it holds {what}: {archive}")
                 return

@@ -4,7 +4,6 @@ writes only what is not there yet."""
 import json
 from collections import defaultdict
 from hashlib import sha256
-from pathlib import Path
 
 from nbgrader.api import (
     Assignment,
@@ -20,7 +19,7 @@ from traitlets.config import Config
 
 from grading.errors import Problem
 from grading.judging.outcomes import NotebookOutcome
-from grading.nbgrader.course import feedback_page, step_folder
+from grading.nbgrader.course import step_folder
 from grading.nbgrader.gradebook import open_gradebook
 
 
@@ -51,10 +50,6 @@ class Standing:
         folder = step_folder(self._config, "autograded", learner, self._assignment)
         notebook = folder / f"{self._assignment}.ipynb"
         return self._automatic.get(learner, {}) == scores and notebook.is_file()
-
-    def feedback(self, learner: str) -> Path:
-        """Where the learner's page is, or would be."""
-        return feedback_page(self._config, learner, self._assignment)
 
     def by_hand(self, learner: str) -> str:
         """The hash of all scores and comments that people gave."""
