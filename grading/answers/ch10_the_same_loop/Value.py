@@ -26,7 +26,6 @@ from grading.answers.model import Answer, wrong
 OTHER = "        other = other if isinstance(other, Value) else Value(other)\n"
 ADD, MUL = "    def __add__(self, other):\n", "    def __mul__(self, other):\n"
 OPERATIONS = (("sum", "plus", "+", ADD), ("product", "times", "*", MUL))
-WAIT = "if uses[parent] == 0:"
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("data", "gains", "rounds", "with_numbers"))
 
@@ -429,7 +428,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "passed on before everything has arrived",
-            edit(WAIT, "if True:"),
+            edit("if uses[parent] == 0", "if True"),
             "A value that is used twice passes its gradient on twice, the first time before all of it "
             "has arrived. Visit each value once, after everything that was computed from it.",
         ),
@@ -580,7 +579,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "used once, left out",
-            edit(WAIT, "if uses[parent] != 0:"),
+            edit("if uses[parent] == 0", "if uses[parent] != 0"),
             "A value that is used once gets no gradient: your count of its uses does not come down to 0 "
             "when that use has reported. Count each use once, and take one off for each that arrives.",
         ),

@@ -14,7 +14,6 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 GRADIENTS = "[p.grad for p in replicas if p.grad is not None]"
-IF_ANY = "if gradients:"
 EACH = "for p in replicas:"
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("gradients", "parameters"))
@@ -141,9 +140,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "parameters averaged",
-            edit(GRADIENTS, "[p.detach() for p in replicas]").edit(
-                "p.grad = mean", "p.data = mean"
-            ),
+            edit(GRADIENTS, "[p.data for p in replicas]").edit("p.grad = mean", "p.data = mean"),
             "You average the parameters and leave the gradients as they were, so the replicas take "
             "different steps. Average the gradients, before the step.",
         ),
@@ -184,7 +181,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "all or nothing",
-            edit(IF_ANY, "if len(gradients) == len(replicas):"),
+            edit("if gradients", "if len(gradients) == len(replicas)"),
             "You average a parameter only when all replicas have a gradient for it. A missing one counts "
             "as zero, and its replica gets the mean as well.",
         ),
@@ -237,7 +234,7 @@ ANSWER = Answer(
         ),
         wrong(
             "a missing gradient averaged",
-            edit(IF_ANY, "if True:"),
+            edit("if gradients", "if True"),
             "Where no replica has a gradient your code fails: the sum of nothing is the number 0, and not "
             "a tensor. Leave such a parameter alone; its gradient stays None.",
             recognise=_fails_where_nobody_has_one,

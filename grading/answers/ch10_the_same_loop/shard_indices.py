@@ -16,7 +16,6 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, raises, wrong
 
 SEED = "manual_seed(seed + 1000 * epoch)"
-GENERATOR = f"torch.Generator().{SEED}"
 SHARE = "n // world_size if drop_last else math.ceil(n / world_size)"
 FILL = "    order += order  # as much of it again as is needed\n"
 _SEED = "Any seed that depends on both will do."
@@ -220,15 +219,13 @@ ANSWER = Answer(
         ),
         wrong(
             "global state seeded",
-            edit(GENERATOR, "torch.manual_seed(seed + 1000 * epoch)"),
+            edit("torch.Generator().", "torch."),
             "You set PyTorch's global seed, so whatever is drawn elsewhere, such as dropout, repeats "
             "itself. Use a torch.Generator of your own.",
         ),
         wrong(
             "a new order at every call",
-            edit(
-                GENERATOR, "torch.Generator().manual_seed(random.SystemRandom().randrange(2**40))"
-            ).edit("    generator =", "    import random\n    generator ="),
+            edit("." + SEED, "\n    generator.seed()"),
             "Every call draws a new order, so no two workers cut up the same one. Seed a generator with "
             "seed and epoch.",
             recognise=lambda case, got: got["readable"] and not got["repeatable"],
