@@ -5,7 +5,7 @@ import copy
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -103,16 +103,17 @@ def _cases(g: torch.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
-def _validation_losses(drawn: Case) -> list[float]:
-    """Of a right run that goes on to its last epoch."""
-    return _by_hand(*build_capstone(drawn), **drawn["options"] | {"patience": None})["val_loss"]
+def _runs(draw: Callable[[], Case]) -> Iterator[tuple[Case, list[float]]]:
+    """Cases, each with the validation losses of a right run that goes on to its last epoch."""
+    while True:
+        drawn = draw()
+        options = drawn["options"] | {"patience": None}
+        yield drawn, _by_hand(*build_capstone(drawn), **options)["val_loss"]
 
 
 def _turning(draw: Callable[[], Case]) -> Case:
     """A case whose validation loss has its minimum inside the run: drawn until it has."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         best = losses.index(min(losses))
         if 0 < best < len(losses) - 3 and losses[-1] > 1.02 * min(losses):
             return drawn
@@ -123,9 +124,7 @@ def _falling(
 ) -> Case:
     """A case in which each epoch is a new best, by at least ``least`` and at most ``most``, and
     stays ``above``."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         if losses[-1] > above and all(least < a - b < most for a, b in pairwise(losses)):
             return drawn
 
@@ -133,9 +132,7 @@ def _falling(
 def _impatient(draw: Callable[[], Case]) -> Case:
     """A case in which patience matters: it runs out before the epochs do, and later than a counter
     that is never set back, which does not stop where one that is one too small does."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         for patience in (3, 2, 4):
             stop, in_all = _stop(losses, patience), _stop(losses, patience, in_a_row=False)
             since_last = _stop(losses, patience, previous=True)
@@ -555,7 +552,6 @@ RATE = '        history["lr"].append(optimizer.param_groups[0]["lr"])\n'
 SCHEDULE = "        scheduler.step()\n"
 ADAMW = "torch.optim.AdamW("
 BETTER = "val_loss < best_loss"
-BEST = "best_loss, best_state, waited = "
 COPY = "copy.deepcopy(model.state_dict())"
 UNSCALE = "            scaler.unscale_(optimizer)\n"
 _float16 = (
@@ -802,22 +798,18 @@ ANSWER = Answer(
         ),
         wrong(
             "best epoch by the training loss",
-            edit(BETTER, 'history["train_loss"][-1] < best_loss').edit(
-                BEST + "val_loss", BEST + 'history["train_loss"][-1]'
-            ),
+            edit("if " + BETTER, 'val_loss = history["train_loss"][-1]\n        if ' + BETTER),
             "You keep the weights of the lowest training loss. That falls as long as you train: the "
             "best epoch is the one with the lowest validation loss.",
         ),
         wrong(
             "best epoch by the accuracy",
             edit(
-                "    for epoch",
-                "    right = torch.no_grad()(lambda: sum(\n"
-                "        (model(x).argmax(1) == y).sum().item() for x, y in val_loader\n"
-                "    ))\n    for epoch",
-            )
-            .edit(BETTER, "-right() < best_loss")
-            .edit(BEST + "val_loss", BEST + "-right()"),
+                "        if " + BETTER,
+                "        with torch.no_grad():\n"
+                "            right = [(model(x).argmax(1) == y).sum().item() for x, y in val_loader]\n"
+                "        val_loss = -sum(right)\n        if " + BETTER,
+            ),
             "You keep the weights of the highest accuracy. The best epoch is the one with the lowest "
             "validation loss: the two need not agree.",
         ),
