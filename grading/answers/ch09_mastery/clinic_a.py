@@ -11,6 +11,7 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 FLAT = "images.flatten(1)"
+RETURN = f"return model({FLAT})"
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -29,12 +30,8 @@ ANSWER = Answer(
     exercise="clinic_a",
     cases=_cases,
     equivalent={
-        "return model(images.flatten(1)) -> return torch.as_tensor(model(images.flatten(1)))": (
-            "It is a tensor."
-        ),
-        "return model(images.flatten(1)) -> return model(images.flatten(1)).detach()": (
-            "Whether the logits carry a graph is free."
-        ),
+        f"{RETURN} -> return torch.as_tensor(model({FLAT}))": "It is a tensor.",
+        f"{RETURN} -> {RETURN}.detach()": "Whether the logits carry a graph is free.",
     },
     # In float32 logits near 0 differ by up to 5e-7 (400 secrets) between one product and one per picture.
     tolerance=(1e-5, 1e-5),

@@ -11,7 +11,6 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 EVAL = "    model.eval()\n"
-RETURN = "        return model(x)\n"
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -87,19 +86,14 @@ ANSWER = Answer(
         wrong(
             "dropout switched off, batch norm forgotten",
             edit(
-                EVAL,
-                "    for layer in model.modules():\n"
-                "        if isinstance(layer, torch.nn.Dropout):\n"
-                "            layer.eval()\n",
+                "model.eval()", "[m.eval() for m in model.modules() if type(m) is torch.nn.Dropout]"
             ),
             "Dropout is off now, but batch norm still standardises over the batch it sees. "
             "model.eval() reaches every layer.",
         ),
         wrong(
             "eval mode set too late",
-            edit(EVAL, "").edit(
-                RETURN, "        logits = model(x)\n" + EVAL + "    return logits\n"
-            ),
+            edit(EVAL, "").edit("return model(x)", "x = model(x)\n" + EVAL + "    return x"),
             "You set eval mode after the forward pass. Dropout and batch norm have already acted "
             "by then.",
             recognise=lambda case, got: _trains(case, got) and got.get("training_after") is False,

@@ -1,8 +1,8 @@
 """``clinic_d``, secret half."""
 
 import functools
+from collections import namedtuple
 from functools import partial
-from typing import NamedTuple
 
 import torch
 
@@ -84,11 +84,6 @@ def _with_torch_func(x, y):
     )
 
 
-class _Line(NamedTuple):
-    w: float
-    b: float
-
-
 def _as_a_layer(x, y):
     layer = torch.nn.Linear(1, 1)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
@@ -98,7 +93,7 @@ def _as_a_layer(x, y):
         torch.nn.functional.mse_loss(layer(x[:, None]).squeeze(1), y).backward()
         optimizer.step()
         schedule.step()
-    return _Line(layer.weight.item(), layer.bias.item())
+    return namedtuple("Line", "w b")(layer.weight.item(), layer.bias.item())
 
 
 ANSWER = Answer(

@@ -10,6 +10,7 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 CALL = "cross_entropy(logits, targets)"
+LOSS = f"torch.nn.functional.{CALL}"
 CATEGORICAL = "torch.distributions.Categorical(logits=logits)"
 
 
@@ -27,8 +28,7 @@ ANSWER = Answer(
     cases=_cases,
     tolerance=(1e-4, 1e-6),
     equivalent={
-        "return torch.nn.functional.cross_entropy(logits, targets) -> return torch.as_tensor("
-        "torch.nn.functional.cross_entropy(logits, targets))": "It is a tensor.",
+        f"return {LOSS} -> return torch.as_tensor({LOSS})": "It is a tensor.",
     },
     variants=(
         edit(CALL, "cross_entropy(input=logits, target=targets)"),
@@ -39,7 +39,7 @@ ANSWER = Answer(
         lambda logits, targets: torch.nn.CrossEntropyLoss()(logits, targets),
         lambda logits, targets: sum(map(F.cross_entropy, logits, targets)) / len(targets),
         _with_vmap,
-        edit(f"torch.nn.functional.{CALL}", f"-{CATEGORICAL}.log_prob(targets).mean()"),
+        edit(LOSS, f"-{CATEGORICAL}.log_prob(targets).mean()"),
     ),
     misconceptions=(
         wrong(

@@ -160,15 +160,13 @@ ANSWER = Answer(
             edit("0.0, 0", "1.0, 0"),
             "Your sum of losses does not start at 0.",
         ),
-        wrong(
-            "started at a number other than 0",
-            edit("0.0, 0", "0.0, 1"),
-            "Your count of examples does not start at 0: it is one too high in the end.",
-        ),
-        wrong(
-            "started at a number other than 0",
-            edit("0.0, 0", "0.0, -1"),
-            "Your count of examples does not start at 0: it is one too low in the end.",
+        *(
+            wrong(
+                "started at a number other than 0",
+                edit("0.0, 0", f"0.0, {start}"),
+                f"Your count of examples does not start at 0: it is one too {result} in the end.",
+            )
+            for start, result in ((1, "high"), (-1, "low"))
         ),
     ),
 )

@@ -16,11 +16,6 @@ from grading.answers.model import Answer, wrong
 ADAM = "torch.optim.Adam([w], lr=0.05)"
 #: A solution that is named after such a mistake has to find the same weights.
 _mistake = partial(wrong, also=("returned",))
-#: Adam does not care how large a loss is, so a multiple of it behaves the same.
-NOT_SQUARED = (
-    "Your loss is the mean error, or a multiple of it: it has no minimum, and the weights can go on for "
-    "ever. Square the errors, with ** 2."
-)
 
 
 def _cases(g: torch.Generator) -> list[Case]:
@@ -29,9 +24,10 @@ def _cases(g: torch.Generator) -> list[Case]:
 
 def _not_found(case: Case, expected: Observation, got: Observation) -> str | None:
     if got["error"] is None:
-        return "the result should be a tensor with one weight per feature; yours is " + _seen(
-            got["returned"]
-        )
+        value = got["returned"]
+        shape = f" of shape {list(value.shape)}" if isinstance(value, torch.Tensor) else ""
+        kind = a_type(value) + shape
+        return f"the result should be a tensor with one weight per feature; yours is {kind}"
     if got["has_graph"]:
         return "the weights still carry a graph"
     if got.get("found"):
@@ -41,11 +37,6 @@ def _not_found(case: Case, expected: Observation, got: Observation) -> str | Non
     return (
         f"not every weight is within 0.05 of the best one; the worst is off by {got['error']:.2f}"
     )
-
-
-def _seen(value: object) -> str:
-    shape = f" of shape {list(value.shape)}" if isinstance(value, torch.Tensor) else ""
-    return f"{a_type(value)}{shape}"
 
 
 def _moved_alike(case: Case, got: Observation) -> bool:
@@ -129,15 +120,15 @@ ANSWER = Answer(
             "Each backward pass adds to the gradients of all earlier ones, so the steps swing past the "
             "goal and back. Clear them in every round.",
         ),
-        _mistake(
-            "error not squared",
-            edit(") ** 2)", "))"),
-            NOT_SQUARED,
-        ),
-        _mistake(
-            "error not squared",
-            edit(") ** 2)", ") * 2)"),
-            NOT_SQUARED,
+        # Adam does not care how large a loss is, so a multiple of it behaves the same.
+        *(
+            _mistake(
+                "error not squared",
+                edit(") ** 2)", other),
+                "Your loss is the mean error, or a multiple of it: it has no minimum, and the weights "
+                "can go on for ever. Square the errors, with ** 2.",
+            )
+            for other in ("))", ") * 2)")
         ),
         _mistake(
             "error cubed",

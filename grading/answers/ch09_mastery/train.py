@@ -5,7 +5,7 @@ import copy
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -103,16 +103,17 @@ def _cases(g: torch.Generator) -> list[Case]:
     ]  # fmt: skip
 
 
-def _validation_losses(drawn: Case) -> list[float]:
-    """Of a right run that goes on to its last epoch."""
-    return _by_hand(*build_capstone(drawn), **drawn["options"] | {"patience": None})["val_loss"]
+def _runs(draw: Callable[[], Case]) -> Iterator[tuple[Case, list[float]]]:
+    """Cases, each with the validation losses of a right run that goes on to its last epoch."""
+    while True:
+        drawn = draw()
+        options = drawn["options"] | {"patience": None}
+        yield drawn, _by_hand(*build_capstone(drawn), **options)["val_loss"]
 
 
 def _turning(draw: Callable[[], Case]) -> Case:
     """A case whose validation loss has its minimum inside the run: drawn until it has."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         best = losses.index(min(losses))
         if 0 < best < len(losses) - 3 and losses[-1] > 1.02 * min(losses):
             return drawn
@@ -123,9 +124,7 @@ def _falling(
 ) -> Case:
     """A case in which each epoch is a new best, by at least ``least`` and at most ``most``, and
     stays ``above``."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         if losses[-1] > above and all(least < a - b < most for a, b in pairwise(losses)):
             return drawn
 
@@ -133,9 +132,7 @@ def _falling(
 def _impatient(draw: Callable[[], Case]) -> Case:
     """A case in which patience matters: it runs out before the epochs do, and later than a counter
     that is never set back, which does not stop where one that is one too small does."""
-    while True:
-        drawn = draw()
-        losses = _validation_losses(drawn)
+    for drawn, losses in _runs(draw):
         for patience in (3, 2, 4):
             stop, in_all = _stop(losses, patience), _stop(losses, patience, in_a_row=False)
             since_last = _stop(losses, patience, previous=True)
@@ -549,19 +546,13 @@ class _Best:
 
 TRAIN_MODE = "        model.train()\n"
 CLEAR = "            optimizer.zero_grad()\n"
-BACKWARD = "            loss.backward()\n"
-CLIP = "            torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)\n"
 STEP = "            optimizer.step()\n"
 TRAIN_LOSS = '        history["train_loss"].append(total_loss / n_examples)\n'
 RATE = '        history["lr"].append(optimizer.param_groups[0]["lr"])\n'
 SCHEDULE = "        scheduler.step()\n"
 ADAMW = "torch.optim.AdamW("
 BETTER = "val_loss < best_loss"
-BEST = "best_loss, best_state, waited = "
 COPY = "copy.deepcopy(model.state_dict())"
-STOP = "            if waited == patience:\n                break\n"
-PUT_BACK = "    if best_state is not None:\n        model.load_state_dict(best_state)\n"
-
 UNSCALE = "            scaler.unscale_(optimizer)\n"
 _float16 = (
     edit("torch.bfloat16", "torch.float16")
@@ -569,7 +560,7 @@ _float16 = (
         "    for epoch",
         "    scaler = torch.amp.GradScaler(device_type, enabled=amp)\n    for epoch",
     )
-    .edit(BACKWARD, "            scaler.scale(loss).backward()\n" + UNSCALE)
+    .edit("loss.backward()\n", "scaler.scale(loss).backward()\n" + UNSCALE)
     .edit(STEP, "            scaler.step(optimizer)\n            scaler.update()\n")
 )
 
@@ -643,7 +634,7 @@ ANSWER = Answer(
     misconceptions=(
         wrong(
             "last weights instead of best",
-            edit(PUT_BACK, ""),
+            edit("model.load_state_dict(best_state)", "pass"),
             "At the end the model holds the weights of the last epoch. Keep a copy of the best "
             "epoch's state_dict, a real copy, and load it before you return.",
         ),
@@ -677,7 +668,7 @@ ANSWER = Answer(
         ),
         wrong(
             "no clipping",
-            edit(CLIP, ""),
+            edit("torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm)", "pass"),
             "max_norm has no effect: the gradients are not clipped, or only after the step, when the "
             "weights have moved. Clip them between backward() and step().",
         ),
@@ -690,8 +681,9 @@ ANSWER = Answer(
         ),
         wrong(
             "validation loss by batch means",
-            edit("                n_examples += len(y)", "                n_examples += 1").edit(
-                "y).item() * len(y)", "y).item()"
+            edit(
+                "y).item() * len(y)\n                n_examples += len(y)",
+                "y).item()\n                n_examples += 1",
             ),
             "You average the batches' means. The last validation batch is smaller and counts too "
             "much: weight each by its size.",
@@ -704,7 +696,7 @@ ANSWER = Answer(
         ),
         wrong(
             "patience ignored",
-            edit(STOP, ""),
+            edit("if waited == patience:", "if False:"),
             "The run goes on to the last epoch whatever patience says. Count the epochs in a row "
             "without a new best, and stop at the patience-th.",
         ),
@@ -758,8 +750,8 @@ ANSWER = Answer(
         ),
         wrong(
             "best weights without buffers",
-            edit(COPY, "copy.deepcopy(dict(model.named_parameters()))").edit(
-                "best_state)\n    return", "best_state, strict=False)\n    return"
+            edit("(model.state_dict())", "(dict(model.named_parameters()))").edit(
+                "dict(best_state)", "dict(best_state, strict=False)"
             ),
             "You keep the best parameters but not the buffers: batch norm's running statistics stay "
             "those of the last epoch. state_dict() holds both.",
@@ -806,22 +798,18 @@ ANSWER = Answer(
         ),
         wrong(
             "best epoch by the training loss",
-            edit(BETTER, 'history["train_loss"][-1] < best_loss').edit(
-                BEST + "val_loss", BEST + 'history["train_loss"][-1]'
-            ),
+            edit("if " + BETTER, 'val_loss = history["train_loss"][-1]\n        if ' + BETTER),
             "You keep the weights of the lowest training loss. That falls as long as you train: the "
             "best epoch is the one with the lowest validation loss.",
         ),
         wrong(
             "best epoch by the accuracy",
             edit(
-                "    best_loss, best_state, waited = math",
-                "    right = torch.no_grad()(lambda: sum(\n"
-                "        (model(x).argmax(1) == y).sum().item() for x, y in val_loader\n"
-                "    ))\n    best_loss, best_state, waited = math",
-            )
-            .edit(BETTER, "-right() < best_loss")
-            .edit(BEST + "val_loss", BEST + "-right()"),
+                "        if " + BETTER,
+                "        with torch.no_grad():\n"
+                "            right = [(model(x).argmax(1) == y).sum().item() for x, y in val_loader]\n"
+                "        val_loss = -sum(right)\n        if " + BETTER,
+            ),
             "You keep the weights of the highest accuracy. The best epoch is the one with the lowest "
             "validation loss: the two need not agree.",
         ),
@@ -833,19 +821,13 @@ ANSWER = Answer(
         ),
         wrong(
             "patience compared with the epoch before",
-            edit(
-                "            waited += 1\n",
-                '            waited = 0 if val_loss < history["val_loss"][-2] else waited + 1\n',
-            ),
+            edit("waited += 1", 'waited = 0 if val_loss < history["val_loss"][-2] else waited + 1'),
             "You start counting again whenever val_loss falls from one epoch to the next. Only a new "
             "best counts: compare with the smallest so far.",
         ),
         wrong(
             "patience of ten where there is none",
-            edit(
-                "    best_loss, best_state, waited = math",
-                "    patience = patience or 10\n    best_loss, best_state, waited = math",
-            ),
+            edit("waited == patience", "waited == (patience or 10)"),
             "Without patience your run stops all the same. None means that it never stops early.",
         ),
         wrong(

@@ -25,10 +25,7 @@ from grading.answers.model import Answer, wrong
 
 OTHER = "        other = other if isinstance(other, Value) else Value(other)\n"
 ADD, MUL = "    def __add__(self, other):\n", "    def __mul__(self, other):\n"
-ADD_TO_GRAD = "node.grad += gradients[node]"
-ARRIVES = "gradients.get(parent, 0.0) + slope * gradients[node]"
-COUNT = "            for parent, _ in node.parents:\n"
-WAIT = "if uses[parent] == 0:"
+OPERATIONS = (("sum", "plus", "+", ADD), ("product", "times", "*", MUL))
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("data", "gains", "rounds", "with_numbers"))
 
@@ -44,52 +41,44 @@ def _cases(generator: torch.Generator) -> list[Case]:
     def values(count: int) -> list[Line]:
         return [("value", number()) for _ in range(count)]
 
+    def case(asks: str, *lines: Line) -> Case:
+        return program_case(asks, lines=[*lines], backward=(len(lines) - 1,))
+
+    def sums(*pairs: tuple[int, int]) -> list[Line]:
+        return [*values(2), *(("+", *pair) for pair in pairs)]
+
     # In sums alone, so that a wrong slope is asked for elsewhere.
-    diamond: list[Line] = [*values(2), ("+", 0, 1)]
+    diamond = sums((0, 1))
     for _ in range(size(generator, 2, 3)):
         last = len(diamond) - 1
         diamond += [("+", last, 0), ("+", last, last + 1), ("+", last + 2, 1)]
     # The long way round is made first, or last: no order of walking may be lucky.
-    late: list[Line] = [*values(2), ("+", 0, 1), ("+", 2, 1), ("+", 3, 1), ("+", 4, 0)]
-    late += [("+", 5, 2), ("+", 6, 4)]
-    early: list[Line] = [
-        *values(2),
-        ("+", 0, 1),
-        ("+", 2, 2),
-        ("+", 3, 1),
-        ("+", 2, 4),
-        ("+", 5, 3),
-    ]
+    late = sums((0, 1), (2, 1), (3, 1), (4, 0), (5, 2), (6, 4))
+    early = sums((0, 1), (2, 2), (3, 1), (2, 4), (5, 3))
     neuron: list[Line] = [*values(5), ("*", 0, 1), ("*", 2, 3), ("+", 5, 6), ("+", 7, 4)]
     mixed: list[Line] = [*values(1), ("*", 0, 0), ("tanh", 1), ("*", 2, 1), ("+", 3, 0)]
     ints: list[Line] = [("value", size(generator, 2, 5)), ("value", number()), ("*", 0, 1)]
     return [
-        program_case("forward", lines=[*values(2), ("+", 0, 1)]),
+        program_case("forward", lines=sums((0, 1))),
         program_case("forward", lines=[*values(2), ("*", 0, 1)]),
         program_case("forward", lines=[*values(2), ("+", 0, 1), ("*", 2, 0), ("tanh", 3)]),
         program_case("forward", lines=ints),
-        program_case("numbers", lines=[*values(1), ("+", 0, number())], backward=(1,)),
-        program_case("numbers", lines=[*values(1), ("*", 0, number())], backward=(1,)),
-        program_case(
-            "numbers",
-            lines=[*values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)],
-            backward=(3,),
-        ),
-        program_case("gradients", lines=[*values(2), ("+", 0, 1)], backward=(2,)),
-        program_case("gradients", lines=[*values(2), ("*", 0, 1)], backward=(2,)),
-        program_case("gradients", lines=neuron, backward=(8,)),
+        case("numbers", *values(1), ("+", 0, number())),
+        case("numbers", *values(1), ("*", 0, number())),
+        case("numbers", *values(1), ("+", number(), 0), ("*", number(), 1), ("+", 2, 0)),
+        case("gradients", *sums((0, 1))),
+        case("gradients", *values(2), ("*", 0, 1)),
+        case("gradients", *neuron),
         # Not everything leads to the result, and what does not gets nothing.
-        program_case(
-            "gradients", lines=[*values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)], backward=(5,)
-        ),
-        program_case("tanh", lines=[*values(1), ("tanh", 0)], backward=(1,)),
-        program_case("tanh", lines=[*values(1), ("tanh", 0), ("tanh", 1)], backward=(2,)),
-        program_case("shared", lines=[*values(1), ("+", 0, 0)], backward=(1,)),
-        program_case("shared", lines=[*values(1), ("*", 0, 0)], backward=(1,)),
-        program_case("shared", lines=[*values(2), ("+", 0, 1), ("+", 2, 0)], backward=(3,)),
-        program_case("waits", lines=diamond, backward=(len(diamond) - 1,)),
-        program_case("waits", lines=late, backward=(7,)),
-        program_case("waits", lines=early, backward=(6,)),
+        case("gradients", *values(3), ("*", 0, 1), ("*", 1, 2), ("*", 3, 2)),
+        case("tanh", *values(1), ("tanh", 0)),
+        case("tanh", *values(1), ("tanh", 0), ("tanh", 1)),
+        case("shared", *values(1), ("+", 0, 0)),
+        case("shared", *values(1), ("*", 0, 0)),
+        case("shared", *sums((0, 1), (2, 0))),
+        case("waits", *diamond),
+        case("waits", *late),
+        case("waits", *early),
         program_case("again", lines=mixed, backward=(4, 3, 4)),
         program_case("again", lines=neuron, backward=(8, 8, 8)),
         chain_case(number(0.3, 0.9), number(), 10_000),
@@ -126,16 +115,6 @@ class _NumberedValue:
         e = math.exp(2 * self.data)
         value = (e - 1) / (e + 1)
         return type(self)(value, [(self, (1 - value) * (1 + value))])
-
-    def by_age(self):
-        """This value and all that it was computed from, the oldest first."""
-        found, left = {self}, [self]
-        while left:
-            for parent, _ in left.pop().edges:
-                if parent not in found:
-                    found.add(parent)
-                    left.append(parent)
-        return sorted(found, key=lambda node: node.number)
 
     def backward(self):
         waiting, arrived = [(-self.number, self)], {self.number: 1.0}
@@ -281,15 +260,20 @@ class _ClosureValue:
         out._pass_on = pass_on
         return out
 
-    def backward(self):
+    def order(self):
+        """This value and all that it was computed from, each after its inputs."""
         order, seen, path = [], {self}, [(self, iter(self._inputs))]
         while path:
-            node, left = path[-1]
-            if (found := next((each for each in left if each not in seen), None)) is not None:
+            left = (each for each in path[-1][1] if each not in seen)
+            if (found := next(left, None)) is not None:
                 seen.add(found)
                 path.append((found, iter(found._inputs)))
             else:
                 order.append(path.pop()[0])
+        return order
+
+    def backward(self):
+        order = self.order()
         for node in order:
             node._fresh = float(node is self)
         for node in reversed(order):
@@ -337,12 +321,10 @@ class _TapeValue:
                     flow[source.place] += slope * flow[node.place]
 
 
-class _MicroValue(_ClosureValue):
-    """The famous hundred lines: a recursive sort, and gradients that travel through ``.grad``."""
+class _RecursiveValue(_ClosureValue):
+    """Right, but every operation is a call inside a call."""
 
-    _fresh = property(lambda self: self.grad, lambda self, number: setattr(self, "grad", number))
-
-    def backward(self):
+    def order(self):
         order, seen = [], set()
 
         def visit(node):
@@ -353,51 +335,24 @@ class _MicroValue(_ClosureValue):
                 order.append(node)
 
         visit(self)
+        return order
+
+
+class _ChainSafeMicroValue(_ClosureValue):
+    """Walks without recursion, but gradients travel through ``.grad``."""
+
+    _fresh = property(lambda self: self.grad, lambda self, number: setattr(self, "grad", number))
+
+    def backward(self):
         self.grad = 1.0
-        for node in reversed(order):
+        for node in reversed(self.order()):
             node._pass_on()
 
 
-class _ChainSafeMicroValue(_NumberedValue):
-    """Walks without recursion, but gradients travel through ``.grad``."""
+class _MicroValue(_ChainSafeMicroValue):
+    """The famous hundred lines: a recursive sort, and gradients that travel through ``.grad``."""
 
-    def backward(self):
-        self.grad = 1.0
-        for node in reversed(self.by_age()):
-            for parent, slope in node.edges:
-                parent.grad += slope * node.grad
-
-
-class _OldestFirstValue(_NumberedValue):
-    """Walks in the order in which the values were made."""
-
-    walk = _NumberedValue.by_age
-
-    def backward(self):
-        order = self.walk()
-        flow = dict.fromkeys(order, 0.0)
-        flow[self] = 1.0
-        for node in order:
-            node.grad += flow[node]
-            for parent, slope in node.edges:
-                flow[parent] += slope * flow[node]
-
-
-class _RecursiveValue(_OldestFirstValue):
-    """Right, but every operation is a call inside a call."""
-
-    def walk(self):
-        order, seen = [], set()
-
-        def visit(node):
-            if node not in seen:
-                seen.add(node)
-                for parent, _ in node.edges:
-                    visit(parent)
-                order.append(node)
-
-        visit(self)
-        return order[::-1]
+    order = _RecursiveValue.order
 
 
 class _SharedData(_NumberedValue):
@@ -467,30 +422,25 @@ ANSWER = Answer(
     misconceptions=(
         _mistake(
             "only one part of the gradient kept",
-            edit(ARRIVES, "slope * gradients[node]"),
+            edit("gradients.get(parent, 0.0) + ", ""),
             "A value that is used twice keeps only one part of its gradient. Each use adds its part: the "
             "gradient is their sum.",
         ),
         _mistake(
             "passed on before everything has arrived",
-            edit(
-                f"                {WAIT}\n                    ready.append(parent)",
-                "                ready.append(parent)",
-            ),
+            edit("if uses[parent] == 0", "if True"),
             "A value that is used twice passes its gradient on twice, the first time before all of it "
             "has arrived. Visit each value once, after everything that was computed from it.",
         ),
         _mistake(
             "walk does not wait for the other uses",
-            edit(
-                COUNT, COUNT + "                if parent in uses:\n                    continue\n"
-            ),
+            edit("uses[parent] += 1", "uses[parent] = 1"),
             "A value passes its gradient on as soon as the first part of it has arrived; what arrives "
             "later gets no further. Visit a value only after everything that was computed from it.",
         ),
         _mistake(
             "only the result has a gradient",
-            _OldestFirstValue,
+            edit("reversed(", "list(", of=_SortedValue),
             "Only the result has a gradient; nothing arrives at the values that it was computed from. "
             "Either nothing is passed on, or each value's turn comes too early, as in the order in which "
             "they were made. Start with the result and go on to its parents.",
@@ -503,29 +453,23 @@ ANSWER = Answer(
         ),
         _mistake(
             "result's own gradient missing",
-            edit(ADD_TO_GRAD, "node.grad += gradients[node] if node is not self else 0.0"),
+            edit("+= gradients[node]", "+= gradients[node] if node is not self else 0.0"),
             "The result itself keeps the gradient 0. Its derivative with respect to itself is 1.",
         ),
         _mistake(
             "factors mixed up",
-            edit(
-                "((self, other.data), (other, self.data))",
-                "((self, self.data), (other, other.data))",
-            ),
+            edit("other.data), (other, self.data", "self.data), (other, other.data"),
             "The slopes of a product are mixed up: a * b changes by b per change of a, so each factor "
             "gets the *other* one's value times the gradient.",
         ),
-        _mistake(
-            "plain number in a product",
-            edit(MUL + OTHER, MUL),
-            "A Value times a plain number raises an error, since a number has no .data. Turn it into a "
-            "Value first.",
-        ),
-        _mistake(
-            "plain number in a sum",
-            edit(ADD + OTHER, ADD),
-            "A Value plus a plain number raises an error, since a number has no .data. Turn it into a "
-            "Value first.",
+        *(
+            _mistake(
+                f"plain number in a {name}",
+                edit(method + OTHER, method),
+                f"A Value {word} a plain number raises an error, since a number has no .data. Turn it "
+                "into a Value first.",
+            )
+            for name, word, _, method in OPERATIONS
         ),
         _mistake(
             "number on the left",
@@ -559,7 +503,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "gradients start afresh",
-            edit(ADD_TO_GRAD, "node.grad = gradients[node]"),
+            edit("node.grad +=", "node.grad ="),
             "A second backward() replaces the gradients of the first one. Add to them, as PyTorch does.",
         ),
         _mistake(
@@ -620,44 +564,34 @@ ANSWER = Answer(
         ),
         _mistake(
             "only the first parent",
-            edit(
-                "                    ready.append(parent)\n",
-                "                    ready.append(parent)\n                break\n",
-            ),
+            edit("slope in node.parents", "slope in node.parents[:1]"),
             "Only the first parent of each value gets a gradient: the loop over the parents ends after "
             "one round.",
         ),
-        _mistake(
-            "empty Value for a number in a sum",
-            edit(ADD + OTHER, ADD + OTHER.replace("else Value(other)", "else Value()")),
-            "A Value plus a plain number raises a TypeError: the Value that you make for the number is not "
-            "given the number.",
-        ),
-        _mistake(
-            "empty Value for a number in a product",
-            edit(MUL + OTHER, MUL + OTHER.replace("else Value(other)", "else Value()")),
-            "A Value times a plain number raises a TypeError: the Value that you make for the number is not "
-            "given the number.",
+        *(
+            _mistake(
+                f"empty Value for a number in a {name}",
+                edit(method + OTHER, method + OTHER.replace("else Value(other)", "else Value()")),
+                f"A Value {word} a plain number raises a TypeError: the Value that you make for the "
+                "number is not given the number.",
+            )
+            for name, word, _, method in OPERATIONS
         ),
         _mistake(
             "used once, left out",
-            edit(WAIT, "if uses[parent] != 0:"),
+            edit("if uses[parent] == 0", "if uses[parent] != 0"),
             "A value that is used once gets no gradient: your count of its uses does not come down to 0 "
             "when that use has reported. Count each use once, and take one off for each that arrives.",
         ),
-        wrong(
-            "sums raise an error",
-            edit(ADD + OTHER, ADD + "        other = Value(other)\n"),
-            "The sum of two Values raises an error. It is a new Value, made of both numbers; only a plain "
-            "number has to be turned into a Value first.",
-            recognise=partial(_raises_with, "+"),
-        ),
-        wrong(
-            "products raise an error",
-            edit(MUL + OTHER, MUL + "        other = Value(other)\n"),
-            "The product of two Values raises an error. It is a new Value, made of both numbers; only a "
-            "plain number has to be turned into a Value first.",
-            recognise=partial(_raises_with, "*"),
+        *(
+            wrong(
+                f"{name}s raise an error",
+                edit(method + OTHER, method + "        other = Value(other)\n"),
+                f"The {name} of two Values raises an error. It is a new Value, made of both numbers; "
+                "only a plain number has to be turned into a Value first.",
+                recognise=partial(_raises_with, operation),
+            )
+            for name, _, operation, method in OPERATIONS
         ),
         wrong(
             "tanh raises an error",

@@ -14,9 +14,7 @@ from grading.answers.edit import edit
 from grading.answers.model import Answer, wrong
 
 GRADIENTS = "[p.grad for p in replicas if p.grad is not None]"
-IF_ANY = "        if gradients:\n"
-WRITE = "            for p in replicas:\n                p.grad = mean.clone()\n"
-OUTER = "    for replicas in zip(*(model.parameters() for model in models)):\n"
+EACH = "for p in replicas:"
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("gradients", "parameters"))
 
@@ -142,36 +140,24 @@ ANSWER = Answer(
         ),
         _mistake(
             "parameters averaged",
-            edit(
-                OUTER,
-                OUTER + "        values = sum(p.detach() for p in replicas) / len(replicas)\n"
-                "        for p in replicas:\n"
-                "            p.data = values.clone()\n"
-                "        continue\n",
-            ),
+            edit(GRADIENTS, "[p.data for p in replicas]").edit("p.grad = mean", "p.data = mean"),
             "You average the parameters and leave the gradients as they were, so the replicas take "
             "different steps. Average the gradients, before the step.",
         ),
         _mistake(
             "gradients left as they were",
-            edit(WRITE, "            pass\n"),
+            edit("p.grad = mean.clone()", "pass"),
             "No replica's .grad has changed. Write the mean into all of them: p.grad = ...",
         ),
         _mistake(
             "only the first replica",
-            edit(
-                "for p in replicas:\n                p.grad =",
-                "for p in replicas[:1]:\n                p.grad =",
-            ),
+            edit(EACH, "for p in replicas[:1]:"),
             "Only the first replica gets the mean; the others step by their own gradients, and the "
             "models drift apart. Write it into all of them.",
         ),
         _mistake(
             "first replica left out",
-            edit(
-                "for p in replicas:\n                p.grad =",
-                "for p in replicas[1:]:\n                p.grad =",
-            ),
+            edit(EACH, "for p in replicas[1:]:"),
             "The first replica keeps its own gradient and drifts away from the others. Write the mean "
             "into all of them.",
         ),
@@ -189,16 +175,13 @@ ANSWER = Answer(
         ),
         _mistake(
             "missing gradients stay missing",
-            edit(
-                "for p in replicas:\n                p.grad =",
-                "for p in (p for p in replicas if p.grad is not None):\n                p.grad =",
-            ),
+            edit(EACH, "for p in (p for p in replicas if p.grad is not None):"),
             "A replica without a gradient gets none, so its parameter stays behind when the others "
             "move. It gets the mean, too.",
         ),
         _mistake(
             "all or nothing",
-            edit(IF_ANY, "        if len(gradients) == len(replicas):\n"),
+            edit("if gradients", "if len(gradients) == len(replicas)"),
             "You average a parameter only when all replicas have a gradient for it. A missing one counts "
             "as zero, and its replica gets the mean as well.",
         ),
@@ -218,24 +201,13 @@ ANSWER = Answer(
         ),
         _mistake(
             "each divided, none added",
-            edit(
-                IF_ANY,
-                "        for p in replicas:\n"
-                "            if p.grad is not None:\n"
-                "                p.grad = p.grad / len(replicas)\n"
-                "        if False:\n",
-            ),
+            edit("mean.clone()", "None if p.grad is None else p.grad / len(replicas)"),
             "You divide each gradient by the number of replicas, and never add them up. The mean is the "
             "sum of all, divided by their number.",
         ),
         _mistake(
             "mean of what is already averaged",
-            edit(
-                WRITE,
-                "            for p in replicas:\n"
-                "                present = [other.grad for other in replicas if other.grad is not None]\n"
-                "                p.grad = sum(present) / len(replicas)\n",
-            ),
+            edit("mean.clone()", f"sum({GRADIENTS}) / len(replicas)"),
             "You compute the mean again for each replica, when the first ones have already been "
             "overwritten. Compute it once, then write it into all of them.",
         ),
@@ -256,13 +228,13 @@ ANSWER = Answer(
         ),
         _mistake(
             "only the first parameter",
-            edit(WRITE, WRITE + "        break\n"),
+            edit("*(model.parameters()", "*([*model.parameters()][:1]"),
             "Only the models' first parameter is averaged: your loop over the parameters ends after one "
             "round.",
         ),
         wrong(
             "a missing gradient averaged",
-            edit(IF_ANY, "        if True:\n"),
+            edit("if gradients", "if True"),
             "Where no replica has a gradient your code fails: the sum of nothing is the number 0, and not "
             "a tensor. Leave such a parameter alone; its gradient stays None.",
             recognise=_fails_where_nobody_has_one,

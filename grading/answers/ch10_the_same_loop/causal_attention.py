@@ -10,7 +10,7 @@ from course_lib.exercises.ch10_the_same_loop.causal_attention import drawn_case
 from course_lib.exercises.checking.model import Case
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, Misconception, wrong
 
 WEIGHTS = 'scores.masked_fill(later, float("-inf")).softmax(dim=-1)'
 #: A solution that is named after a known mistake has to have these in common with it.
@@ -38,6 +38,32 @@ def _cases(generator: torch.Generator) -> list[Case]:
         case("graph", time=4, width=4, strided=True),
         case("graph", batch=1, heads=3, time=5, width=5),
     ]
+
+
+def _softmax_over(name: str, dim: int) -> Misconception:
+    return _mistake(
+        f"softmax over the {name}",
+        edit("softmax(dim=-1)", f"softmax(dim={dim})"),
+        f"Your softmax runs over the {name}. Each query's weights must add up to 1: it runs over "
+        "the keys, the last dimension.",
+    )
+
+
+def _mask_of(size: str) -> Misconception:
+    return _mistake(
+        "mask of the wrong size",
+        edit("torch.ones(time, time,", f"torch.ones({size},"),
+        "Your mask has as many rows or columns as q is wide. It needs one for each position: "
+        "[time, time].",
+    )
+
+
+def _instead_of_values(name: str, others: str, code: str) -> Misconception:
+    return _mistake(
+        name,
+        edit("weights @ v", f"weights @ {code}"),
+        f"You weight the {others}. The values are what is passed on: weights @ v.",
+    )
 
 
 def _torch_attention(q, k, v):
@@ -190,12 +216,7 @@ ANSWER = Answer(
             edit("/ math.sqrt(width)", "* math.sqrt(width)"),
             "You multiply the scores by the root of the width; divide by it.",
         ),
-        _mistake(
-            "softmax over the queries",
-            edit("softmax(dim=-1)", "softmax(dim=-2)"),
-            "Your softmax runs over the queries. Each query's weights must add up to 1: it runs over "
-            "the keys, the last dimension.",
-        ),
+        _softmax_over("queries", -2),
         _mistake(
             "masked scores set to 0",
             edit('float("-inf")', "0.0"),
@@ -248,18 +269,8 @@ ANSWER = Answer(
             "Each position sees the one after it, which is the very answer in training. The mask starts "
             "one above the diagonal: triu(diagonal=1).",
         ),
-        _mistake(
-            "softmax over the heads",
-            edit("softmax(dim=-1)", "softmax(dim=1)"),
-            "Your softmax runs over the heads. Each query's weights must add up to 1: it runs over the "
-            "keys, the last dimension.",
-        ),
-        _mistake(
-            "softmax over the batch",
-            edit("softmax(dim=-1)", "softmax(dim=0)"),
-            "Your softmax runs over the batch. Each query's weights must add up to 1: it runs over the "
-            "keys, the last dimension.",
-        ),
+        _softmax_over("heads", 1),
+        _softmax_over("batch", 0),
         _mistake(
             "the weights returned",
             edit("weights @ v", "weights"),
@@ -277,21 +288,9 @@ ANSWER = Answer(
             "You weight the values by the scores as they are, neither masked nor through a softmax. "
             "Weight them by what the softmax gives.",
         ),
-        _mistake(
-            "keys for values",
-            edit("weights @ v", "weights @ k"),
-            "You weight the keys. The values are what is passed on: weights @ v.",
-        ),
-        _mistake(
-            "queries for values",
-            edit("weights @ v", "weights @ q"),
-            "You weight the queries. The values are what is passed on: weights @ v.",
-        ),
-        _mistake(
-            "scores weighted",
-            edit("weights @ v", "weights @ scores"),
-            "You weight the scores. The values are what is passed on: weights @ v.",
-        ),
+        _instead_of_values("keys for values", "keys", "k"),
+        _instead_of_values("queries for values", "queries", "q"),
+        _instead_of_values("scores weighted", "scores", "scores"),
         _mistake(
             "scaled by the width of the values",
             edit("q.shape[-2:]", "v.shape[-2:]"),
@@ -322,12 +321,7 @@ ANSWER = Answer(
             "You compare the queries with the values, which need not even have the same width. "
             "Compare them with the keys: q @ k.transpose(-2, -1).",
         ),
-        _mistake(
-            "mask of the wrong size",
-            edit("torch.ones(time, time,", "torch.ones(width, width,"),
-            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
-            "[time, time].",
-        ),
+        _mask_of("width, width"),
         _mistake(
             "keys not transposed",
             edit("k.transpose(-2, -1)", "k"),
@@ -345,18 +339,8 @@ ANSWER = Answer(
             edit("weights @ v", "weights * v"),
             "`*` multiplies element by element. Each output is a sum over the positions: use `@`.",
         ),
-        _mistake(
-            "mask of the wrong size",
-            edit("torch.ones(time, time,", "torch.ones(width, time,"),
-            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
-            "[time, time].",
-        ),
-        _mistake(
-            "mask of the wrong size",
-            edit("torch.ones(time, time,", "torch.ones(time, width,"),
-            "Your mask has as many rows or columns as q is wide. It needs one for each position: "
-            "[time, time].",
-        ),
+        _mask_of("width, time"),
+        _mask_of("time, width"),
         _mistake(
             "queries taken for scores",
             edit("q @ k.transpose(-2, -1)", "q"),

@@ -15,7 +15,7 @@ from grading.answers.model import Answer, wrong
 SEEN = "tokens[:, -context:]"
 APPEND = "            tokens = torch.cat([tokens, most_likely], dim=1)\n"
 RETURN = "    return tokens\n"
-LOOP = "        for _ in range(n_new):\n"
+_noted = edit("    model.eval()\n", "    given = tokens\n    model.eval()\n")
 #: A solution that is named after a known mistake has to have these in common with it.
 _mistake = partial(wrong, also=("returned", "shown"))
 
@@ -144,7 +144,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "new tokens never fed back",
-            edit(LOOP, "        given = tokens\n" + LOOP).edit(SEEN, "given[:, -context:]"),
+            _noted.edit(SEEN, "given[:, -context:]"),
             "The model always sees the tokens that were given, so it says the same thing each time. "
             "Append each new token, and show it the longer sequence.",
         ),
@@ -195,13 +195,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "prompt overwritten",
-            edit(
-                RETURN,
-                "    given[:, -1] = tokens[:, -1]\n    return tokens\n",
-            ).edit(
-                "    was_training = model.training\n",
-                "    was_training, given = model.training, tokens\n",
-            ),
+            _noted.edit(RETURN, "    given[:, -1] = tokens[:, -1]\n" + RETURN),
             "You write into the tensor that was passed in. Make a new one: torch.cat does.",
         ),
         _mistake(

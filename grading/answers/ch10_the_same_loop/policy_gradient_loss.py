@@ -10,7 +10,7 @@ from course_lib.exercises.ch10_the_same_loop.policy_gradient_loss import policy_
 from course_lib.exercises.checking.model import Case
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 ADVANTAGES = "rewards if baseline is None else rewards - baseline"
 LOSS = "-(log_probs * advantages.detach()).mean()"
@@ -87,8 +87,7 @@ ANSWER = Answer(
     cases=_cases,
     tolerance=(1e-5, 1e-6),
     equivalent={
-        "return -(log_probs * advantages.detach()).mean() -> return torch.as_tensor(-(log_probs * "
-        "advantages.detach()).mean())": "It is a tensor already.",
+        f"return {LOSS} -> return torch.as_tensor({LOSS})": "It is a tensor already.",
     },
     variants=(_weighed, _dot_product, _one_by_one, _two_parts, _matched, _with_vmap),
     misconceptions=(
@@ -114,10 +113,9 @@ ANSWER = Answer(
         ),
         _mistake(
             "gradient through the rewards",
-            edit(
-                "rewards if baseline is None else rewards - baseline",
-                "rewards if baseline is None else rewards - torch.as_tensor(baseline).detach()",
-            ).edit("advantages.detach()", "advantages"),
+            edit("advantages.detach()", "advantages").edit(
+                "rewards - baseline", "rewards - torch.as_tensor(baseline).detach()"
+            ),
             "A gradient reaches the rewards. They are plain numbers to this loss: detach them.",
         ),
         _mistake(
@@ -167,10 +165,7 @@ ANSWER = Answer(
         ),
         _mistake(
             "rewards standardised",
-            edit(
-                "    return -",
-                "    advantages = (advantages - advantages.mean()) / advantages.std()\n    return -",
-            ),
+            edit("* advantages", "* ((advantages - advantages.mean()) / advantages.std())"),
             "You standardise the rewards within the batch. That is a common trick, but it is a baseline "
             "and a scale that nobody asked for here.",
         ),
@@ -262,21 +257,21 @@ ANSWER = Answer(
             edit("rewards if baseline is None", "baseline.detach() if baseline is None"),
             "Called without a baseline, your code raises an error. Take the rewards as they are "
             "then.",
-            recognise=lambda case, got: (got.error is None) == (case["baseline"] is not None),
+            recognise=raises("", lambda case: case["baseline"] is None),
         ),
         wrong(
             "error with a baseline",
             edit("rewards - baseline", "rewards - baselines"),
             "Only a call with a baseline raises an error: look at the line that uses it, which should be "
             "rewards - baseline.",
-            recognise=lambda case, got: (got.error is None) == (case["baseline"] is None),
+            recognise=raises("", lambda case: case["baseline"] is not None),
         ),
         wrong(
             "error with a number as baseline",
             edit("rewards - baseline", "rewards - baseline.detach()"),
             "A baseline that is a plain number raises an error: it has no detach(). Detach the "
             "difference, which is always a tensor.",
-            recognise=lambda case, got: (got.error is None) != (type(case["baseline"]) is float),
+            recognise=raises("", lambda case: type(case["baseline"]) is float),
         ),
     ),
 )

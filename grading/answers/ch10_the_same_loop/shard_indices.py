@@ -13,10 +13,9 @@ from course_lib.exercises.ch10_the_same_loop.shard_indices import shard_case
 from course_lib.exercises.checking.model import Case, Observation
 from grading.answers.draw import size
 from grading.answers.edit import edit
-from grading.answers.model import Answer, wrong
+from grading.answers.model import Answer, raises, wrong
 
 SEED = "manual_seed(seed + 1000 * epoch)"
-GENERATOR = f"torch.Generator().{SEED}"
 SHARE = "n // world_size if drop_last else math.ceil(n / world_size)"
 FILL = "    order += order  # as much of it again as is needed\n"
 _SEED = "Any seed that depends on both will do."
@@ -107,11 +106,6 @@ def _has_right_lengths(case: Case, got: Observation) -> bool:
 def _tells(case: Case) -> bool:
     """Whether a wrong share shows: not with one worker, nor where each has hardly an example."""
     return case["world_size"] > 1 and _share(case) > 2
-
-
-def _stops(drop_last: bool, case: Case, got: Observation) -> bool:
-    """Whether it raises an error with ``drop_last``, or without, and only there."""
-    return (got.error is not None) == (bool(case["drop_last"]) == drop_last)
 
 
 def _lengths_wrong(drop_last: bool, case: Case, got: Observation) -> bool:
@@ -225,15 +219,13 @@ ANSWER = Answer(
         ),
         wrong(
             "global state seeded",
-            edit(GENERATOR, "torch.manual_seed(seed + 1000 * epoch)"),
+            edit("torch.Generator().", "torch."),
             "You set PyTorch's global seed, so whatever is drawn elsewhere, such as dropout, repeats "
             "itself. Use a torch.Generator of your own.",
         ),
         wrong(
             "a new order at every call",
-            edit(
-                GENERATOR, "torch.Generator().manual_seed(random.SystemRandom().randrange(2**40))"
-            ).edit("    generator =", "    import random\n    generator ="),
+            edit("." + SEED, "\n    generator.seed()"),
             "Every call draws a new order, so no two workers cut up the same one. Seed a generator with "
             "seed and epoch.",
             recognise=lambda case, got: got["readable"] and not got["repeatable"],
@@ -270,14 +262,14 @@ ANSWER = Answer(
             edit("n // world_size if", "n / world_size if"),
             "Your code raises an error only with drop_last=True. A share is a whole "
             "number: n // world_size.",
-            recognise=partial(_stops, True),
+            recognise=raises("", lambda case: bool(case["drop_last"])),
         ),
         wrong(
             "error without drop_last",
             edit("math.ceil(n / world_size)", "math.ceil()"),
             "Your code raises an error only without drop_last. A share is a whole "
             "number: math.ceil(n / world_size).",
-            recognise=partial(_stops, False),
+            recognise=raises("", lambda case: not case["drop_last"]),
         ),
         wrong(
             "all workers read the same",
