@@ -51,8 +51,7 @@ def experiment_case(
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    outcomes: dict[str, Any] = {}
-    notes["runs"] = outcomes
+    notes["runs"] = outcomes = {}
     kept: list[Any] = []
     for run in case["runs"]:
         torch.manual_seed(run["noise"])

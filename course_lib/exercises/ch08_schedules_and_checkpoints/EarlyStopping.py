@@ -59,9 +59,8 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
     stopper = cls(**arguments)
     model = _build(case["sizes"])
     modes = [module.training for module in model.modules()]
-    stops: list[Any] = []
+    notes["stops"] = stops = []
     best_losses: list[Any] = []
-    notes["stops"] = stops
     if "best" in case["asks"]:
         notes["best_losses"] = best_losses
     best_state = getattr(stopper, "best_state", "missing")

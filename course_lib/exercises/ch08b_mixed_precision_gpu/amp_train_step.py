@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,10 +33,7 @@ def amp_case(
     """``steps`` calls on ``steps`` batches of ``n``; ``init_scale=None`` hands over a scaler that
     is switched off; ``factor`` multiplies the inputs, so that float16 can overflow."""
     features, _, out = sizes
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
+    normal = partial(torch.randn, generator=generator)
     targets = (
         torch.randint(out, (steps, n), generator=generator) if classes else normal(steps, n, out)
     )
@@ -58,10 +56,7 @@ def amp_case(
 
 def build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
     """Model, loss function, optimizer and scaler of a case, fresh."""
-    model = small_network(case["weights"], nn.ReLU()).to(case["device"])
-    if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
+    model = small_network(case["weights"], nn.ReLU(), stale=case["stale"]).to(case["device"])
     loss_fn = nn.CrossEntropyLoss() if case["classes"] else nn.MSELoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"])
     scale = case["init_scale"]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support.numbers import normal_from
 
 
 def replicas_case(
@@ -20,10 +21,7 @@ def replicas_case(
 ) -> dict[str, Any]:
     """A case: models with parameters of these shapes, each with numbers and gradients of its own.
     ``without``: pairs (replica, parameter) whose gradient is None."""
-
-    def normal(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = normal_from(generator, dtype)
     return {
         "asks": asks,
         "parameters": [[normal(shape) for shape in shapes] for _ in range(replicas)],

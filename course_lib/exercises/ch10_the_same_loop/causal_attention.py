@@ -13,6 +13,7 @@ from torch import Tensor
 from course_lib.exercises.ch10_the_same_loop.results import without_graph
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support.numbers import normal_from
 
 #: Every way to have PyTorch attend.
 ATTENTION = (
@@ -38,9 +39,7 @@ def drawn_case(
     ``scale`` of 0 gives queries of zero, which look at all positions alike. With ``strided`` they are
     handed over as a view of ``[B, T, H, D]``, as a model that splits heads does it."""
 
-    def normal(*sizes: int) -> Tensor:
-        return torch.randn(*sizes, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = normal_from(generator, dtype)
     wide = (*shape[:3], width_of_v or shape[3])
     q, k, v = scale * normal(*shape), normal(*shape), normal(*wide)
     return {"asks": asks, "q": q, "k": k, "v": v, "strided": strided}

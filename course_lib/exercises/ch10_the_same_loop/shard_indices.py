@@ -25,8 +25,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     n, world_size = case["n"], case["world_size"]
     more = {} if case["drop_last"] is None else {"drop_last": case["drop_last"]}
     before = torch.get_rng_state()
-    shards: dict[str, list[Any]] = {}
-    notes["shards"] = shards
+    notes["shards"] = shards = {}
     for label, epochs, seeds in ROUNDS:
         epoch, seed = case["epoch"] + epochs, case["seed"] + seeds
         shards[label] = [

@@ -9,6 +9,7 @@ from torch import nn
 
 from course_lib.exercises.checking.model import Case, Finding, Observation
 from course_lib.exercises.support.loop_watch import Loader, gradients_of, parameters_of
+from course_lib.exercises.support.numbers import normal_from
 from course_lib.exercises.support.small_network import draw_weights, load_parameters, small_network
 
 #: A mean over the batch each. The targets of "squared" are numbers, one per example.
@@ -44,9 +45,7 @@ def classifier_case(
     if loss == "squared":
         sizes = (*sizes[:2], 1)
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    normal = normal_from(generator)
     return {
         "x": normal(n, features),
         "y": normal(n) if loss == "squared" else torch.randint(classes, (n,), generator=generator),
@@ -66,12 +65,9 @@ def build(case: Case) -> tuple[nn.Module, Loader, nn.Module, torch.optim.Optimiz
     """Model, loader, loss function and optimizer of a case, all fresh."""
     hidden = len(case["weights"][0])
     norm = [nn.BatchNorm1d(hidden)] if case["batch_norm"] else []
-    model = small_network(case["weights"], *norm, nn.Tanh())
+    model = small_network(case["weights"], *norm, nn.Tanh(), stale=case["stale"])
     if case["loss"] == "squared":
         model.append(nn.Flatten(0))
-    if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
     loader = Loader(case["x"], case["y"], case["batch_size"], case["dataset"])
     params: Any = model.parameters()
     if case["groups"]:

@@ -1,6 +1,17 @@
-"""Numbers in whatever type they came: an aspect of its own asks for the type."""
+"""Numbers that a case draws, and numbers that came back, in whatever type: an aspect of its own asks
+for that."""
 
+from collections.abc import Callable
 from typing import Any
+
+import torch
+
+
+def normal_from(
+    generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Callable[..., torch.Tensor]:
+    """A function of a shape. It draws float64, so that the numbers are the same in each ``dtype``."""
+    return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def how_often(count: int) -> str:

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from course_lib.exercises.checking.model import Case
 from course_lib.exercises.checking.observe import neutral_state
 from course_lib.exercises.support.loop_watch import Loader, buffers_of, parameters_of
+from course_lib.exercises.support.numbers import normal_from
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
 EPOCHS = 6
@@ -38,10 +39,7 @@ def checkpoint_case(
     lies at the path, and nothing but the file is asked for.
     """
     features, _, classes = sizes
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = normal_from(generator, dtype)
     return {
         "asks": ("file",) if overwrite else (about, "file"),
         "overwrite": overwrite,
