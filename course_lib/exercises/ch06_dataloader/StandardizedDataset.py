@@ -178,8 +178,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     deviation = X - X.mean(dim=0)
     if "mean" in asks:
         if shaped:
-            again = (X - mean) / std
-            centred = bool((again.mean(dim=0).abs() < 1e-3).all())
+            centred = bool((((X - mean) / std).mean(dim=0).abs() < 1e-3).all())
             yield Finding(centred, "self.mean is the mean of each feature")
             yield Finding(
                 bool(((deviation / std).square().mean(dim=0) - 1).abs().max() < 1e-2),

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, type_name
+from course_lib.exercises.support.numbers import same_numbers
 
 
 def stopping_case(
@@ -110,10 +111,8 @@ def _loaded(case: Case, best_state: Any) -> dict[str, Tensor] | None:
 
 def _same(expected: dict[str, Tensor], got: dict[str, Tensor]) -> bool:
     """Whether two states are equal up to rounding."""
-    return expected.keys() == got.keys() and all(
-        got[name].shape == value.shape
-        and torch.allclose(value.double(), got[name].double(), rtol=1e-6, atol=1e-9)
-        for name, value in expected.items()
+    return expected.keys() == got.keys() and same_numbers(
+        list(expected.values()), [got[name] for name in expected]
     )
 
 
@@ -166,8 +165,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "state" in case["asks"]:
         text = "step leaves the model as it is; the caller puts the best weights back"
         yield Finding(observation["model"], text)
-        text = "step leaves train or eval mode as it finds it"
-        yield Finding(observation["mode"], text)
+        yield Finding(observation["mode"], "step leaves train or eval mode as it finds it")
         loaded = observation["state"]
         got = "yours is still None" if observation["nothing_kept"] else ""
         yield Finding(loaded is not None, "best_state loads with model.load_state_dict", got)

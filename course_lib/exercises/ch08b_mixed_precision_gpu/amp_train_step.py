@@ -122,10 +122,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(low, "the forward pass runs in the requested dtype")
     if case["asks"] == ("scaler",) and case["growth_interval"] == 1000:  # its gradients overflow
         text = "when a gradient is infinite the step is skipped and the scale halved"
-        kept = all(
-            torch.equal(a, b)
-            for a, b in zip(case["weights"], observation["parameters_roughly"], strict=True)
-        )
+        kept = all(map(torch.equal, case["weights"], observation["parameters_roughly"]))
         halved = observation["scales"][0] == case["init_scale"] / 2
         full = case["dtype"] not in observation["dtypes"] and "float32" in observation["dtypes"]
         got = "yours runs in float32, where nothing overflows here" if full else ""
@@ -153,8 +150,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "the result is the loss itself, not the scaled one"
         close = math.isclose(losses[0], loss, rel_tol=0.05)
         yield Finding(close, text, f"that is about {loss:.3g} here, yours is {losses[0]:.3g}")
-    grows = case["init_scale"] is not None and case["growth_interval"] <= len(losses)
-    if grows:
+    if case["init_scale"] is not None and case["growth_interval"] <= len(losses):
         text = f"after {case['growth_interval']} good steps the scaler has raised its scale"
         yield Finding(observation["scales"][-1] > case["init_scale"], text)
 

@@ -188,18 +188,15 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
         best = run["best_epoch"]
         facts["best_is_first_minimum"] = type(best) is int and best == first
         facts["stops_in_time"] = _stops_in_time(case["options"], history)
+    parts = {
+        **run,
+        # The run is as long as patience makes it.
+        "early_stop": {key: run[key] for key in ("val_loss", "best_epoch")},
+        "model": [run["parameters"], run["buffers"]],  # with what batch norm has learnt
+        "amp_loss": run["train_loss"],  # of a run in either precision
+    }
     for name in case.get("reads", ()):
-        match name:
-            case "early_stop":  # the run is as long as patience makes it
-                facts[name] = {key: run[key] for key in ("val_loss", "best_epoch")}
-            case "model":  # with what batch norm has learnt
-                facts[name] = [run["parameters"], run["buffers"]]
-            case "holds_best":
-                facts[name] = _holds_best(case, run)
-            case "amp_loss":  # of a run in either precision
-                facts[name] = run["train_loss"]
-            case _:
-                facts[name] = run[name]
+        facts[name] = _holds_best(case, run) if name == "holds_best" else parts[name]
     return facts
 
 

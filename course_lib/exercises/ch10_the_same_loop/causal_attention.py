@@ -151,8 +151,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     result, v = result.double(), v.double()
     if "whole" in asks:
         first = bool((result[:, :, 0] - v[:, :, 0]).abs().max() < tolerance)
-        text = "the first position looks at itself alone: its output is v[0]"
-        yield Finding(first, text)
+        yield Finding(first, "the first position looks at itself alone: its output is v[0]")
         if not case["q"].any():
             text = (
                 "with queries of zero, each position weights all positions up to its own equally: the "

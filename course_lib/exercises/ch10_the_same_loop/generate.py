@@ -69,8 +69,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     )
     model.train(case["training"])
     tokens = case["tokens"].clone()
-    result = function(model, tokens, case["n_new"], case["context"])
-    notes["returned"] = result
+    notes["returned"] = function(model, tokens, case["n_new"], case["context"])
     # What the model was shown, and what it called the most likely next token: a list for each call.
     notes["shown"] = [shown for shown, _, _, _ in calls]
     notes["said"] = [said for _, said, _, _ in calls]

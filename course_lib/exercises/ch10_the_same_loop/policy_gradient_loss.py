@@ -77,10 +77,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
             shares, shares[0].expand_as(shares), rtol=1e-3
         )
     if "baseline" in case["asks"]:
-        loss = observation["loss"]
-        facts["baseline_counts"] = results.same_result(
-            loss, observation["lowered"]
-        ) and not results.same_result(loss, observation["without"])
+        loss, others = observation["loss"], (observation["lowered"], observation["without"])
+        facts["baseline_counts"] = results.is_the_first(loss, *others)
     return facts
 
 
@@ -105,9 +103,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["baseline_counts"], text, got)
     known = results.number_of(loss) is not None
     if "value" in asks:
-        yield Finding(
-            known, "the loss is a tensor with no dimensions: one number", results.seen(loss)
-        )
+        text = "the loss is a tensor with no dimensions: one number"
+        yield Finding(known, text, results.seen(loss))
         if known:
             wanted, _ = true_loss(case)
             text = "without a baseline the loss is minus the mean of log_prob * reward"
@@ -120,8 +117,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a step makes each action more likely in proportion to its reward"
         yield Finding(observation["follows_rewards"], text)
     if "constant" in asks:
-        text = "a gradient reaches the log_probs"
-        yield Finding(observation["reaches_log_probs"], text)
+        yield Finding(observation["reaches_log_probs"], "a gradient reaches the log_probs")
         yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
         yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
 

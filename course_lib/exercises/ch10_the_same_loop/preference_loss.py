@@ -46,12 +46,9 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         notes["gradients"] = list(torch.autograd.grad(loss, [chosen, rejected], allow_unused=True))
     if "margin" in case["asks"]:
         lower, plain = case["chosen"] - margin, case["chosen"].clone()
-        notes["lowered"] = results.without_graph(
-            function(lower, case["rejected"].clone(), margin=0.0)
-        )
-        notes["plain"] = results.without_graph(
-            function(plain, case["rejected"].clone(), margin=0.0)
-        )
+        for name, scores in (("lowered", lower), ("plain", plain)):
+            loss = function(scores, case["rejected"].clone(), margin=0.0)
+            notes[name] = results.without_graph(loss)
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
@@ -59,10 +56,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     apart, the first the right way round and the second the wrong way, which one is pulled."""
     facts: dict[str, Any] = {"number": results.number_in(observation["loss"])}
     if "margin" in case["asks"]:
-        loss = observation["loss"]
-        facts["margin_counts"] = results.same_result(
-            loss, observation["lowered"]
-        ) and not results.same_result(loss, observation["plain"])
+        loss, others = observation["loss"], (observation["lowered"], observation["plain"])
+        facts["margin_counts"] = results.is_the_first(loss, *others)
     gradients = observation["gradients"] or [None, None]
     complete = all(g is not None for g in gradients)
     up, down = ([0.0], [0.0]) if not complete else [g.tolist() for g in gradients]

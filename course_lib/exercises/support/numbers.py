@@ -1,7 +1,7 @@
 """Numbers that a case draws, and numbers that came back, in whatever type: an aspect of its own asks
 for that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -12,6 +12,15 @@ def normal_from(
 ) -> Callable[..., torch.Tensor]:
     """A function of a shape. It draws float64, so that the numbers are the same in each ``dtype``."""
     return lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+
+def same_numbers(expected: Sequence[Any], got: Sequence[Any]) -> bool:
+    """Whether two lists of tensors or floats are equal, up to the rounding of another order of sums."""
+    pairs = ((torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(expected, got, strict=False))
+    return len(expected) == len(got) and all(
+        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-6, atol=1e-9)
+        for a, b in pairs
+    )
 
 
 def how_often(count: int) -> str:

@@ -67,6 +67,7 @@ class Run:
         self.model = _model(case, fresh)
         self.optimizer = _OPTIMIZERS[case["optimizer"]](self.model.parameters())
         self.scheduler = _SCHEDULERS[case["scheduler"]](self.optimizer)
+        self.parts = self.model, self.optimizer, self.scheduler
         self.loss_fn = nn.CrossEntropyLoss()
         self.rates: list[float] = []
         self.orders: list[list[int]] = []
