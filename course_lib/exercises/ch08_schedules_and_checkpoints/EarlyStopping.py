@@ -72,7 +72,8 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         other.step(case["losses"][0] + worse, _build(case["sizes"]))
     epoch = 0
     for epoch, loss in enumerate(case["losses"]):
-        _set_state(model, _state_after(case, epoch))
+        # In place, as an optimizer and batch norm write.
+        model.load_state_dict(_state_after(case, epoch))
         stops.append(stopper.step(loss, model))
         best_losses.append(getattr(stopper, "best_loss", "missing"))
         if stops[-1] is True:  # what happens after that is free
@@ -81,7 +82,7 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["mode"] = modes == [module.training for module in model.modules()]
         state = _state_after(case, epoch)
         notes["model"] = all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
-        _set_state(model, _state_after(case, epoch + 7))  # training goes on
+        model.load_state_dict(_state_after(case, epoch + 7))  # training goes on
     other.step(-1e9, _build(case["sizes"]))
     best_state = getattr(stopper, "best_state", None)
     notes["is_dict"] = isinstance(best_state, dict)
@@ -90,13 +91,6 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["state"] = _loaded(case, best_state)
     if "best" in case["asks"]:
         notes["kept"] = _loaded(case, best_state)
-
-
-def _set_state(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """In place, as an optimizer and batch norm write."""
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            value.copy_(state[name])
 
 
 def _loaded(case: Case, best_state: Any) -> dict[str, Tensor] | None:

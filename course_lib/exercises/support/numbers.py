@@ -15,7 +15,7 @@ def normal_from(
 
 
 def same_numbers(expected: Sequence[Any], got: Sequence[Any]) -> bool:
-    """Whether two lists of tensors or floats are equal, up to the rounding of another order of sums."""
+    """Whether two lists of tensors or floats are equal up to rounding."""
     pairs = ((torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(expected, got, strict=False))
     return len(expected) == len(got) and all(
         a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-6, atol=1e-9)
