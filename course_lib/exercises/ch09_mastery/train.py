@@ -378,12 +378,8 @@ def _best_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
     if not numbers:
         return
     expected = val_loss.index(min(numbers))
-    text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
-    if case["nan_epochs"]:
-        text = (
-            "milestone 3: best_epoch is the epoch of the smallest val_loss that is not NaN, counted "
-            "from 0"
-        )
+    but = " that is not NaN" if case["nan_epochs"] else ""
+    text = f"milestone 3: best_epoch is the epoch of the smallest val_loss{but}, counted from 0"
     came = "it is missing" if best is None else f"yours is {best!r:.20}"
     got = f"that is {expected} here, and {came}"
     yield Finding(type(best) is int and best == expected, text, got)
