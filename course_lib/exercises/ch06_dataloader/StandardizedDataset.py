@@ -5,6 +5,7 @@ Long: tensors, arrays, types and statistics have lines of their own.
 
 import copy
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch.utils.data import Dataset
 from course_lib.exercises.ch06_dataloader.what_came import described, parts_described
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import as_tuple
+from course_lib.exercises.support import draw
 
 
 def dataset_case(
@@ -28,9 +30,7 @@ def dataset_case(
     """A case: features of very different scales. ``given`` are the arguments that are handed over
     ("mean", "std"); ``array`` hands X over as a NumPy array."""
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    normal = partial(draw.normal, generator)
     scale = 10 ** torch.linspace(-1, 1.5, features, dtype=torch.float64)
     X = (normal(n, features) + 3 * normal(features)) * scale
     if constants:
@@ -175,14 +175,14 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         "self.mean and self.std are float32 tensors with one entry per feature",
         f"for {kind} with {features} features yours are {described(mean)} and {described(std)}",
     )
+    X = case["X"].double()
+    deviation = X - X.mean(dim=0)
     if "mean" in asks:
         if shaped:
-            again = (case["X"].double() - mean) / std
-            centred = bool((again.mean(dim=0).abs() < 1e-3).all())
+            centred = bool((((X - mean) / std).mean(dim=0).abs() < 1e-3).all())
             yield Finding(centred, "self.mean is the mean of each feature")
-            deviation = (case["X"].double() - case["X"].double().mean(dim=0)) / std
             yield Finding(
-                bool((deviation.square().mean(dim=0) - 1).abs().max() < 1e-2),
+                bool(((deviation / std).square().mean(dim=0) - 1).abs().max() < 1e-2),
                 "self.std is each feature's standard deviation (divide by N, not by N - 1)",
             )
         return
@@ -224,13 +224,12 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         centred = torch.allclose(mean, case["X"].mean(dim=0), rtol=1e-3, atol=1e-3)
         yield Finding(centred, "with a given std alone, the mean is still that of X")
     elif case["std"] is None:
-        spread = (case["X"].double() - case["X"].double().mean(dim=0)).square().mean(dim=0).sqrt()
-        flat = case["X"].amax(dim=0) == case["X"].amin(dim=0)
-        good = torch.allclose(std.double()[~flat], spread[~flat], rtol=1e-2, atol=1e-3)
+        spread, varies = deviation.square().mean(dim=0).sqrt(), X.amax(dim=0) != X.amin(dim=0)
+        good = torch.allclose(std.double()[varies], spread[varies], rtol=1e-2, atol=1e-3)
         yield Finding(good, "with a given mean alone, the std is still that of X")
     restored = table * std + mean
     yield Finding(
-        torch.allclose(restored, case["X"].double(), rtol=1e-3, atol=1e-3),
+        torch.allclose(restored, X, rtol=1e-3, atol=1e-3),
         "an item is (x - self.mean) / self.std",
     )
 

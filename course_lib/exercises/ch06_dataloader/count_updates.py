@@ -22,8 +22,7 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
-    returned = observation["returned"]
-    kinds = [a_type(value) for value in returned if type(value) is not int]
+    kinds = [a_type(value) for value in observation["returned"] if type(value) is not int]
     yield Finding(not kinds, "the result is an int", f"yours is {', '.join(kinds[:1])}")
     for (n, batch_size, drop_last), right, value in zip(
         case["questions"], case["right"], observation["numbers"], strict=True

@@ -67,8 +67,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         letter: torch.Generator().manual_seed(number)
         for letter, number in (("a", seed), ("b", seed), ("c", other_seed))
     }
-    passes: dict[str, Any] = {}
-    notes["passes"] = passes
+    notes["passes"] = passes = {}
     notes["drew_unasked"] = drew_unasked = []
     torch.manual_seed(global_seed)
     for label, how in PASSES.items():

@@ -28,8 +28,7 @@ def split_case(generator: torch.Generator, n: int, val_fraction: float) -> dict[
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     seed, other_seed, global_seed = case["seeds"]
-    splits: dict[str, Any] = {}
-    notes["splits"] = splits
+    notes["splits"] = splits = {}
     drew = False
     generator = torch.Generator()
     for label in SPLITS:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, as_tuple
+from course_lib.exercises.support import draw
 from course_lib.exercises.support.loop_watch import Loader, buffers_of, gradients_of
 from course_lib.exercises.support.small_network import small_network
 from course_lib.training import evaluate as evaluate_whole
@@ -41,10 +43,7 @@ def evaluate_case(
     asks for the loss alone.
     """
     features, hidden, classes = sizes
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = partial(draw.normal, generator, dtype=dtype)
     asks: tuple[str, ...] = ("loss", "accuracy", "mode")
     if layers or stale:
         asks = ("mode",) if layers else ("graph",)
@@ -76,13 +75,11 @@ def _build(case: Case) -> tuple[nn.Module, Loader, nn.Module]:
     middle: list[nn.Module] = [nn.Tanh()]
     if case["layers"]:
         middle += [nn.BatchNorm1d(len(case["weights"][0])), nn.Dropout(0.5)]
-    model = small_network(case["weights"], *middle)
+    model = small_network(case["weights"], *middle, stale=case["stale"])
     if case["layers"]:
         model[2].running_mean.copy_(case["running"][0])
         model[2].running_var.copy_(case["running"][1])
     if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
         model[0].bias.requires_grad_(False)
     model.train(case["training"])
     x = case["x"].t().contiguous().t() if case["strided"] else case["x"]
@@ -94,7 +91,6 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, loader, loss_fn = _build(case)
     recorded: list[bool] = []
     modes: list[bool] = []
-
     # On the layers: also what runs in a copy of the model, or by model.forward, is seen.
     model[-1].register_forward_hook(lambda _, inputs, out: recorded.append(out.requires_grad))
     for layer in model:
@@ -134,14 +130,11 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     model, _loader, loss_fn = _build(case)
     returned = observation["returned"]
-    floats = (
-        isinstance(returned, tuple)
-        and len(returned) == 2
-        and all(type(value) is float for value in returned)
-    )
-    shown = [a_type(value) for value in returned] if isinstance(returned, tuple) else None
-    got = f"yours is {a_type(returned)}" + (f" of {' and '.join(shown)}" if shown else "")
-    got = got if returned is not None else "yours returns None"
+    parts = returned if isinstance(returned, tuple) else ()
+    floats = [type(value) for value in parts] == [float, float]
+    got = "yours returns None" if returned is None else f"yours is {a_type(returned)}"
+    if parts:
+        got += f" of {' and '.join(map(a_type, parts))}"
     yield Finding(floats, "the result is a tuple of two Python floats: loss, accuracy", got)
     if returned is None:
         return

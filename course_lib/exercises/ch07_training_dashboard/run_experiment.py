@@ -51,8 +51,7 @@ def experiment_case(
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
-    outcomes: dict[str, Any] = {}
-    notes["runs"] = outcomes
+    notes["runs"] = outcomes = {}
     kept: list[Any] = []
     for run in case["runs"]:
         torch.manual_seed(run["noise"])
@@ -60,22 +59,17 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         outcomes[run["label"]] = _snapshot(returned)
         kept += returned.values() if isinstance(returned, dict) else []
     lists = [value for value in kept if isinstance(value, list)]
-    notes["raised"] = _raised_by(function, _arguments(case["refused"]))
+    try:
+        function(*_arguments(case["refused"]))
+        raised = None
+    except Exception as error:
+        raised = "ValueError" if isinstance(error, ValueError) else type(error).__name__
+    notes["raised"] = raised
     notes["lists_shared"] = len({id(value) for value in lists}) < len(lists)
 
 
 def _arguments(run: Mapping[str, Any]) -> list[Any]:
     return [run[key] for key in _RUN_KEYS]
-
-
-def _raised_by(function: Any, arguments: list[Any]) -> str | None:
-    try:
-        function(*arguments)
-    except ValueError:
-        return "ValueError"
-    except Exception as error:
-        return type(error).__name__
-    return None
 
 
 def _snapshot(returned: Any) -> Any:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type, type_name
+from course_lib.exercises.support.numbers import same_numbers
 
 
 def stopping_case(
@@ -59,9 +60,8 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
     stopper = cls(**arguments)
     model = _build(case["sizes"])
     modes = [module.training for module in model.modules()]
-    stops: list[Any] = []
+    notes["stops"] = stops = []
     best_losses: list[Any] = []
-    notes["stops"] = stops
     if "best" in case["asks"]:
         notes["best_losses"] = best_losses
     best_state = getattr(stopper, "best_state", "missing")
@@ -72,7 +72,8 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         other.step(case["losses"][0] + worse, _build(case["sizes"]))
     epoch = 0
     for epoch, loss in enumerate(case["losses"]):
-        _set_state(model, _state_after(case, epoch))
+        # In place, as an optimizer and batch norm write.
+        model.load_state_dict(_state_after(case, epoch))
         stops.append(stopper.step(loss, model))
         best_losses.append(getattr(stopper, "best_loss", "missing"))
         if stops[-1] is True:  # what happens after that is free
@@ -81,7 +82,7 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["mode"] = modes == [module.training for module in model.modules()]
         state = _state_after(case, epoch)
         notes["model"] = all(torch.equal(v, state[k]) for k, v in model.state_dict().items())
-        _set_state(model, _state_after(case, epoch + 7))  # training goes on
+        model.load_state_dict(_state_after(case, epoch + 7))  # training goes on
     other.step(-1e9, _build(case["sizes"]))
     best_state = getattr(stopper, "best_state", None)
     notes["is_dict"] = isinstance(best_state, dict)
@@ -90,13 +91,6 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["state"] = _loaded(case, best_state)
     if "best" in case["asks"]:
         notes["kept"] = _loaded(case, best_state)
-
-
-def _set_state(model: nn.Module, state: dict[str, Tensor]) -> None:
-    """In place, as an optimizer and batch norm write."""
-    with torch.no_grad():
-        for name, value in model.state_dict().items():
-            value.copy_(state[name])
 
 
 def _loaded(case: Case, best_state: Any) -> dict[str, Tensor] | None:
@@ -111,10 +105,8 @@ def _loaded(case: Case, best_state: Any) -> dict[str, Tensor] | None:
 
 def _same(expected: dict[str, Tensor], got: dict[str, Tensor]) -> bool:
     """Whether two states are equal up to rounding."""
-    return expected.keys() == got.keys() and all(
-        got[name].shape == value.shape
-        and torch.allclose(value.double(), got[name].double(), rtol=1e-6, atol=1e-9)
-        for name, value in expected.items()
+    return expected.keys() == got.keys() and same_numbers(
+        list(expected.values()), [got[name] for name in expected]
     )
 
 
@@ -167,8 +159,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if "state" in case["asks"]:
         text = "step leaves the model as it is; the caller puts the best weights back"
         yield Finding(observation["model"], text)
-        text = "step leaves train or eval mode as it finds it"
-        yield Finding(observation["mode"], text)
+        yield Finding(observation["mode"], "step leaves train or eval mode as it finds it")
         loaded = observation["state"]
         got = "yours is still None" if observation["nothing_kept"] else ""
         yield Finding(loaded is not None, "best_state loads with model.load_state_dict", got)

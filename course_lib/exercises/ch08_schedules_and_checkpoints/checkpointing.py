@@ -16,6 +16,7 @@ from torch import nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.support.loop_watch import buffers_of, parameters_of
+from course_lib.exercises.support.numbers import same_numbers
 from course_lib.exercises.support.resume import EPOCHS, Run, checkpoint_case, uninterrupted
 
 
@@ -30,10 +31,10 @@ def _observe(functions: Any, case: Case, notes: Notes) -> None:
         path = first if case["as_path"] else str(first)
         run = Run(case)
         if case["overwrite"]:
-            save_checkpoint(path, run.model, run.optimizer, run.scheduler, 0)
+            save_checkpoint(path, *run.parts, 0)
         run.train(saved_after + 1)
         modes = _modes_of(run.model)
-        save_checkpoint(path, run.model, run.optimizer, run.scheduler, saved_after)
+        save_checkpoint(path, *run.parts, saved_after)
         modes_kept = modes == _modes_of(run.model)
         others = [other for other in Path(folder).iterdir() if other != first]
         notes["written"] = first.is_file()
@@ -41,14 +42,12 @@ def _observe(functions: Any, case: Case, notes: Notes) -> None:
         run.train(rest)
         continued = parameters_of(run.model)
         later = second if case["as_path"] else str(second)
-        save_checkpoint(later, run.model, run.optimizer, run.scheduler, EPOCHS - 1)
+        save_checkpoint(later, *run.parts, EPOCHS - 1)
 
         resumed = Run(case, fresh=True)
         modes = _modes_of(resumed.model)
         try:
-            notes["returned"] = load_checkpoint(
-                path, resumed.model, resumed.optimizer, resumed.scheduler
-            )
+            notes["returned"] = load_checkpoint(path, *resumed.parts)
         except UnpicklingError as error:
             # torch.load's own words advise to switch weights_only off.
             if notes.values["refused"]:
@@ -76,9 +75,8 @@ def _loads_without(others: list[Path], load_checkpoint: Any, path: Any, case: Ca
     """Whether the file at ``path`` is enough: the others that saving left there are taken away."""
     for other in others:
         other.unlink()
-    run = Run(case, fresh=True)
     try:
-        load_checkpoint(path, run.model, run.optimizer, run.scheduler)
+        load_checkpoint(path, *Run(case, fresh=True).parts)
     except Exception:
         return False
     return True
@@ -148,19 +146,19 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         rates = [f"{rate:.3g}" for rate in straight["rates"]]
         own = [f"{rate:.3g}" if type(rate) is float else "?" for rate in observation["rates"]]
         yield Finding(
-            _same(straight["rates"], observation["rates"]),
+            same_numbers(straight["rates"], observation["rates"]),
             "after loading, the learning rate continues on its schedule",
             f"the rates are {', '.join(rates)}; yours are {', '.join(own)}",
         )
         return
     parameters, buffers = observation["loaded"]
     text = "after loading, the model has the weights that were saved"
-    yield Finding(_same(straight["saved"], parameters), text)
+    yield Finding(same_numbers(straight["saved"], parameters), text)
     if "state" in case["asks"]:
         text = "after loading, the model has the buffers that were saved (batch norm's averages)"
-        yield Finding(_same(straight["saved_buffers"], buffers), text)
+        yield Finding(same_numbers(straight["saved_buffers"], buffers), text)
         yield Finding(
-            _same(straight["parameters"], observation["parameters"]),
+            same_numbers(straight["parameters"], observation["parameters"]),
             "the next steps are those of a run that was never interrupted",
             "the same batches in the same order move the weights differently",
         )
@@ -168,22 +166,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "the shuffling continues: the same order of batches as without an interruption"
         yield Finding(straight["orders"] == observation["orders"], text)
     text = "saving changes nothing: the run goes on afterwards as if it had not been saved"
-    yield Finding(_same(straight["parameters"], observation["continued"]), text)
+    yield Finding(same_numbers(straight["parameters"], observation["continued"]), text)
     text = "saving and loading leave train or eval mode as they find it"
     yield Finding(observation["modes_kept"], text)
     text = "everything is in the file at path, not in a second one"
     yield Finding(observation["in_one_file"], text)
-
-
-def _same(expected: Any, got: Any) -> bool:
-    """Whether two lists of tensors or floats are equal up to rounding."""
-    if len(expected) != len(got):
-        return False
-    for a, b in zip(expected, got, strict=True):
-        a, b = torch.as_tensor(a), torch.as_tensor(b)
-        if a.shape != b.shape or not torch.allclose(a.double(), b.double(), rtol=1e-6, atol=1e-9):
-            return False
-    return True
 
 
 def _public_case(seed: int, about: str, saved_after: int, **settings: Any) -> Case:

@@ -9,24 +9,10 @@ from course_lib.exercises.checking.wire import a_type
 from course_lib.exercises.support.numbers import number_in
 
 
-def schedule_case(
-    asks: str,
-    *,
-    total_steps: int,
-    warmup_steps: int,
-    max_lr: float,
-    min_lr: float | None,
-    steps: list[int],
-) -> dict[str, Any]:
-    """A case: the rates at ``steps`` are asked for. ``min_lr=None`` leaves the argument out."""
-    return {
-        "asks": (asks,) if asks in ("edges", "float") else (asks, "float"),
-        "total_steps": total_steps,
-        "warmup_steps": warmup_steps,
-        "max_lr": max_lr,
-        "min_lr": min_lr,
-        "steps": steps,
-    }
+def schedule_case(asks: str, **settings: Any) -> dict[str, Any]:
+    """A case of ``settings``: ``total_steps``, ``warmup_steps``, ``max_lr``, ``min_lr`` (None leaves
+    the argument out) and the ``steps`` whose rates are asked for."""
+    return {"asks": (asks,) if asks in ("edges", "float") else (asks, "float"), **settings}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:

@@ -46,8 +46,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     # Another one, with settings of its own: neither knows of the other.
     other = function(init_scale=3.0, growth_factor=7.0, backoff_factor=0.125, growth_interval=1)
     notes["default_interval"] = _default_interval(function)
-    scales_after_steps: list[Any] = []
-    scales, taken, gradients, moved = [_scale_of(scaler)], [], [], []
+    scales, taken, gradients, moved, scales_after_steps = [_scale_of(scaler)], [], [], [], []
     for iteration in slopes:
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -58,8 +57,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
             scaled.backward()
         before = [_values(own) for own in params]
         taken.append([scaler.step(optimizer) for optimizer in optimizers])
-        after = [_values(own) for own in params]
-        moved.append([not torch.equal(a, b) for a, b in zip(before, after, strict=True)])
+        moved.append([not torch.equal(a, _values(b)) for a, b in zip(before, params, strict=True)])
         gradients.append(
             [
                 torch.cat([p.grad for p in own]) if have_moved else None
@@ -167,8 +165,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(taken == wanted, text, wrong_step(wanted, taken))
         moved = 1 - case["lr"] * torch.tensor(case["slopes"][0][1])
         good = torch.allclose(parameters[1], moved, atol=1e-5)
-        text = "after one optimizer's overflow the other's step has the right length"
-        yield Finding(good, text)
+        yield Finding(good, "after one optimizer's overflow the other's step has the right length")
         text = "an inf in any optimizer's step backs the scale off at the next update()"
         yield Finding(scales[1] == first / 2, text, f"your scales are {_shown(scales)}")
     if "growth" in case["asks"]:

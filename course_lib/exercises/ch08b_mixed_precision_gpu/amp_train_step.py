@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,10 +33,7 @@ def amp_case(
     """``steps`` calls on ``steps`` batches of ``n``; ``init_scale=None`` hands over a scaler that
     is switched off; ``factor`` multiplies the inputs, so that float16 can overflow."""
     features, _, out = sizes
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
-
+    normal = partial(torch.randn, generator=generator)
     targets = (
         torch.randint(out, (steps, n), generator=generator) if classes else normal(steps, n, out)
     )
@@ -58,10 +56,7 @@ def amp_case(
 
 def build(case: Case) -> tuple[nn.Module, nn.Module, torch.optim.Optimizer, Any]:
     """Model, loss function, optimizer and scaler of a case, fresh."""
-    model = small_network(case["weights"], nn.ReLU()).to(case["device"])
-    if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
+    model = small_network(case["weights"], nn.ReLU(), stale=case["stale"]).to(case["device"])
     loss_fn = nn.CrossEntropyLoss() if case["classes"] else nn.MSELoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=case["lr"])
     scale = case["init_scale"]
@@ -127,10 +122,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(low, "the forward pass runs in the requested dtype")
     if case["asks"] == ("scaler",) and case["growth_interval"] == 1000:  # its gradients overflow
         text = "when a gradient is infinite the step is skipped and the scale halved"
-        kept = all(
-            torch.equal(a, b)
-            for a, b in zip(case["weights"], observation["parameters_roughly"], strict=True)
-        )
+        kept = all(map(torch.equal, case["weights"], observation["parameters_roughly"]))
         halved = observation["scales"][0] == case["init_scale"] / 2
         full = case["dtype"] not in observation["dtypes"] and "float32" in observation["dtypes"]
         got = "yours runs in float32, where nothing overflows here" if full else ""
@@ -158,8 +150,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "the result is the loss itself, not the scaled one"
         close = math.isclose(losses[0], loss, rel_tol=0.05)
         yield Finding(close, text, f"that is about {loss:.3g} here, yours is {losses[0]:.3g}")
-    grows = case["init_scale"] is not None and case["growth_interval"] <= len(losses)
-    if grows:
+    if case["init_scale"] is not None and case["growth_interval"] <= len(losses):
         text = f"after {case['growth_interval']} good steps the scaler has raised its scale"
         yield Finding(observation["scales"][-1] > case["init_scale"], text)
 

@@ -27,8 +27,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["scale"] is None:
         notes["returned"] = function(grads, dtype)
     else:
-        returned = function(grads, dtype, scale=case["scale"])
-        notes["returned"] = returned
+        notes["returned"] = function(grads, dtype, scale=case["scale"])
         notes["unchanged"] = torch.equal(before, grads)
         # What comes out for gradients that are scaled already, and for unscaled ones.
         notes["scaled_before"] = function(before * case["scale"], dtype)
@@ -48,11 +47,8 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned = observation["returned"]
     if case["scale"] is not None:
-        yield Finding(
-            observation["unchanged"],
-            "the gradients that were passed in are left unchanged",
-            "they were changed",
-        )
+        text = "the gradients that were passed in are left unchanged"
+        yield Finding(observation["unchanged"], text, "they were changed")
         names = ("returned", "scaled_before", "unscaled")
         share, before, unscaled = (number_in(observation[name]) for name in names)
         if share is not None and before is not None:
@@ -60,9 +56,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             got = "in yours scale makes no difference" if share == unscaled else got
             text = "with scale, the share is that of grads * scale"
             yield Finding(observation["scale_used"], text, got)
-    yield Finding(
-        type(returned) is float, "the result is a Python float", f"yours is {a_type(returned)}"
-    )
+    text = "the result is a Python float"
+    yield Finding(type(returned) is float, text, f"yours is {a_type(returned)}")
     scale = "" if case["scale"] is None else f" with scale={case['scale']:g}"
     shown = ", ".join(f"{value:g}" for value in case["grads"].flatten().tolist())
     if "answer" not in case:

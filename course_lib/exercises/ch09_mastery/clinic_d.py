@@ -14,8 +14,7 @@ def line_case(generator: torch.Generator, n: int) -> Case:
     """Points near a line; ``x`` between -1 and 1."""
     x = 2 * torch.rand(n, generator=generator) - 1
     slope, shift = 4 * torch.rand(2, generator=generator) - 2
-    y = slope * x + shift + 0.1 * torch.randn(n, generator=generator)
-    return {"x": x, "y": y}
+    return {"x": x, "y": slope * x + shift + 0.1 * torch.randn(n, generator=generator)}
 
 
 def _best_line(case: Case) -> tuple[float, float]:

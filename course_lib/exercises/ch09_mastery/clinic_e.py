@@ -22,10 +22,8 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     logits = case["logits"].requires_grad_()
     result = function(logits, case["targets"])
     notes["returned"] = result.detach() if isinstance(result, Tensor) else result
-    if isinstance(result, Tensor) and result.requires_grad and result.numel() == 1:
-        notes["gradient"] = torch.autograd.grad(result, logits)[0]
-    else:
-        notes["gradient"] = None
+    differentiable = isinstance(result, Tensor) and result.requires_grad and result.numel() == 1
+    notes["gradient"] = torch.autograd.grad(result, logits)[0] if differentiable else None
 
 
 def _known_case(logits: Tensor, targets: Tensor, loss: float, within: float, text: str) -> Case:

@@ -15,8 +15,7 @@ def weights_case(generator: torch.Generator, n: int, features: int) -> Case:
     """``y = x @ w`` with a little noise; the columns of ``x`` are of about equal size."""
     x = torch.randn(n, features, generator=generator)
     w = 2 * torch.rand(features, generator=generator) - 1
-    y = x @ w + 0.01 * torch.randn(n, generator=generator)
-    return {"x": x, "y": y}
+    return {"x": x, "y": x @ w + 0.01 * torch.randn(n, generator=generator)}
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:

@@ -2,6 +2,7 @@
 four milestones has lines of its own in the check.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Iterator, Mapping
@@ -53,10 +54,7 @@ def capstone_case(
     options = {"weight_decay": 0.05, "max_norm": 1e6, "patience": None, "amp": False} | options
     features, _, classes = sizes
     dtype = torch.float32 if options["amp"] or float32 else torch.float64
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=dtype)
-
+    normal = functools.partial(torch.randn, generator=generator, dtype=dtype)
     n = n_train + n_val
     x, teacher = normal(n, features), normal(features, classes)
     y = (x @ teacher).argmax(dim=1)
@@ -104,10 +102,7 @@ class _Validation(Loader):
 def build_capstone(case: Case) -> tuple[nn.Module, Loader, Loader]:
     """The model and the two loaders of a case, fresh."""
     norm = [nn.BatchNorm1d(len(case["weights"][0]))] if case["batch_norm"] else []
-    model = small_network(case["weights"], *norm, nn.Tanh())
-    if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
+    model = small_network(case["weights"], *norm, nn.Tanh(), stale=case["stale"])
     n, size = case["n_train"], case["batch_size"]
     train_loader = Loader(case["x"][:n], case["y"][:n], size, case["dataset"])
     val_loader = _Validation(
@@ -122,11 +117,9 @@ def build_capstone(case: Case) -> tuple[nn.Module, Loader, Loader]:
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
     model, train_loader, val_loader = build_capstone(case)
-    norms: list[float] = []
-    rates: list[float] = []
+    norms, rates, modes = [], [], []
     recorded = scaled = False
     dtypes: set[str] = set()
-    modes: list[bool] = []
 
     def before_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
         gradients = [p.grad for p in model.parameters() if p.grad is not None]
@@ -152,12 +145,10 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
 
     options = dict(case["options"])
     if case["device"] is not None:
-        device = case["device"]
-        options["device"] = torch.device(device) if case["device_object"] else device
-    with (
-        register_optimizer_step_pre_hook(before_step),
-        model.register_forward_hook(forward_done),
-    ):
+        kind = torch.device if case["device_object"] else str
+        options["device"] = kind(case["device"])
+    step_hook = register_optimizer_step_pre_hook(before_step)
+    with step_hook, model.register_forward_hook(forward_done):
         history = function(model, train_loader, val_loader, **options)
     notes["returned_type"] = "dict" if isinstance(history, dict) else a_type(history)
     notes["run"] = {
@@ -197,18 +188,15 @@ def _facts(case: Case, observation: Observation) -> dict[str, Any]:
         best = run["best_epoch"]
         facts["best_is_first_minimum"] = type(best) is int and best == first
         facts["stops_in_time"] = _stops_in_time(case["options"], history)
+    parts = {
+        **run,
+        # The run is as long as patience makes it.
+        "early_stop": {key: run[key] for key in ("val_loss", "best_epoch")},
+        "model": [run["parameters"], run["buffers"]],  # with what batch norm has learnt
+        "amp_loss": run["train_loss"],  # of a run in either precision
+    }
     for name in case.get("reads", ()):
-        match name:
-            case "early_stop":  # the run is as long as patience makes it
-                facts[name] = {key: run[key] for key in ("val_loss", "best_epoch")}
-            case "model":  # with what batch norm has learnt
-                facts[name] = [run["parameters"], run["buffers"]]
-            case "holds_best":
-                facts[name] = _holds_best(case, run)
-            case "amp_loss":  # of a run in either precision
-                facts[name] = run["train_loss"]
-            case _:
-                facts[name] = run[name]
+        facts[name] = _holds_best(case, run) if name == "holds_best" else parts[name]
     return facts
 
 
@@ -246,11 +234,10 @@ def _holds_best(case: Case, run: Mapping[str, Any]) -> bool:
 def validation_loss(case: Case, run: Mapping[str, Any]) -> float:
     """The loss over all validation examples at once, with the weights left in the model."""
     model, _, _ = build_capstone(case)
+    buffers = [b for b in model.buffers() if b.is_floating_point()]
+    targets = [*model.parameters(), *buffers]
     with torch.no_grad():
-        for target, value in zip(model.parameters(), run["parameters"], strict=True):
-            target.copy_(value)
-        buffers = [b for b in model.buffers() if b.is_floating_point()]
-        for target, value in zip(buffers, run["buffers"], strict=True):
+        for target, value in zip(targets, run["parameters"] + run["buffers"], strict=True):
             target.copy_(value)
         n = case["n_train"]
         logits = model.eval()(case["x"][n:])
@@ -391,12 +378,8 @@ def _best_findings(case: Case, run: Mapping[str, Any]) -> Iterator[Finding]:
     if not numbers:
         return
     expected = val_loss.index(min(numbers))
-    text = "milestone 3: best_epoch is the epoch of the smallest val_loss, counted from 0"
-    if case["nan_epochs"]:
-        text = (
-            "milestone 3: best_epoch is the epoch of the smallest val_loss that is not NaN, counted "
-            "from 0"
-        )
+    but = " that is not NaN" if case["nan_epochs"] else ""
+    text = f"milestone 3: best_epoch is the epoch of the smallest val_loss{but}, counted from 0"
     came = "it is missing" if best is None else f"yours is {best!r:.20}"
     got = f"that is {expected} here, and {came}"
     yield Finding(type(best) is int and best == expected, text, got)

@@ -30,7 +30,10 @@ _GAINS = {"numbers": "with_numbers", "again": "rounds"}
 
 def _observe(cls: Any, case: Case, notes: Notes) -> None:
     if "chain" in case:
-        _observe_chain(cls, case["chain"], notes)
+        first = node = cls(case["chain"]["start"])
+        for _ in range(case["chain"]["links"]):
+            node = node + cls(case["chain"]["term"])
+        notes["start_gains"] = _gained([first, node], node)[0]
         return
     nodes = _program(cls, case["lines"])
     notes["data"] = [_number(node.data) for node in nodes]
@@ -47,13 +50,6 @@ def _observe(cls: Any, case: Case, notes: Notes) -> None:
         notes["with_values"] = [
             _gained(with_values, with_values[root]) for root in case["backward"]
         ]
-
-
-def _observe_chain(cls: Any, chain: Mapping[str, float], notes: Notes) -> None:
-    first = node = cls(chain["start"])
-    for _ in range(chain["links"]):
-        node = node + cls(chain["term"])
-    notes["start_gains"] = _gained([first, node], node)[0]
 
 
 def _gained(nodes: list[Any], root: Any) -> list[Any]:

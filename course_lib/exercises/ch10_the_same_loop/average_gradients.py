@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support import draw
 
 
 def replicas_case(
@@ -20,15 +22,12 @@ def replicas_case(
 ) -> dict[str, Any]:
     """A case: models with parameters of these shapes, each with numbers and gradients of its own.
     ``without``: pairs (replica, parameter) whose gradient is None."""
-
-    def normal(shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = partial(draw.normal, generator, dtype=dtype)
     return {
         "asks": asks,
-        "parameters": [[normal(shape) for shape in shapes] for _ in range(replicas)],
+        "parameters": [[normal(*shape) for shape in shapes] for _ in range(replicas)],
         "gradients": [
-            [None if (r, i) in without else normal(shape) + 0.3 for i, shape in enumerate(shapes)]
+            [None if (r, i) in without else normal(*shape) + 0.3 for i, shape in enumerate(shapes)]
             for r in range(replicas)
         ],
     }

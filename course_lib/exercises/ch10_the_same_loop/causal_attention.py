@@ -5,6 +5,7 @@ Long: the check reads the weights off the results, to judge mask, scale and soft
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from course_lib.exercises.ch10_the_same_loop.results import without_graph
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support import draw
 
 #: Every way to have PyTorch attend.
 ATTENTION = (
@@ -38,9 +40,7 @@ def drawn_case(
     ``scale`` of 0 gives queries of zero, which look at all positions alike. With ``strided`` they are
     handed over as a view of ``[B, T, H, D]``, as a model that splits heads does it."""
 
-    def normal(*sizes: int) -> Tensor:
-        return torch.randn(*sizes, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = partial(draw.normal, generator, dtype=dtype)
     wide = (*shape[:3], width_of_v or shape[3])
     q, k, v = scale * normal(*shape), normal(*shape), normal(*wide)
     return {"asks": asks, "q": q, "k": k, "v": v, "strided": strided}
@@ -152,8 +152,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     result, v = result.double(), v.double()
     if "whole" in asks:
         first = bool((result[:, :, 0] - v[:, :, 0]).abs().max() < tolerance)
-        text = "the first position looks at itself alone: its output is v[0]"
-        yield Finding(first, text)
+        yield Finding(first, "the first position looks at itself alone: its output is v[0]")
         if not case["q"].any():
             text = (
                 "with queries of zero, each position weights all positions up to its own equally: the "

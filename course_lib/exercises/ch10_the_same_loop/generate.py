@@ -1,6 +1,7 @@
 """``generate``, public half."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.checking.wire import a_type
+from course_lib.exercises.support import draw
 
 
 def generation_case(
@@ -21,10 +23,7 @@ def generation_case(
     training: bool = True,
 ) -> dict[str, Any]:
     """A case: ``rows`` prompts of ``start`` tokens, and a table that makes a model of them."""
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
+    normal = partial(draw.normal, generator)
     return {
         "asks": asks,
         "tokens": torch.randint(vocabulary, (rows, start), generator=generator),
@@ -71,8 +70,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     )
     model.train(case["training"])
     tokens = case["tokens"].clone()
-    result = function(model, tokens, case["n_new"], case["context"])
-    notes["returned"] = result
+    notes["returned"] = function(model, tokens, case["n_new"], case["context"])
     # What the model was shown, and what it called the most likely next token: a list for each call.
     notes["shown"] = [shown for shown, _, _, _ in calls]
     notes["said"] = [said for _, said, _, _ in calls]
@@ -115,9 +113,6 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     return facts
 
 
-_TYPE = "the result is an int64 tensor"
-
-
 def _wanted_shape(case: Case) -> list[int]:
     rows, start = case["tokens"].shape
     return [rows, start + case["n_new"]]
@@ -125,14 +120,14 @@ def _wanted_shape(case: Case) -> list[int]:
 
 def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     returned, asks = observation["returned"], case["asks"]
-    shape = "the result has the shape [batch, time + n_new]"
+    kind, shape = "the result is an int64 tensor", "the result has the shape [batch, time + n_new]"
     if not observation["is_tokens"]:
-        kind = returned.dtype if isinstance(returned, Tensor) else a_type(returned)
-        yield Finding(False, _TYPE, f"yours is {kind}")
+        got = f"yours is {returned.dtype if isinstance(returned, Tensor) else a_type(returned)}"
+        yield Finding(False, kind, got)
         if "whole" in asks:
-            yield Finding(False, shape, f"yours is {kind}")
+            yield Finding(False, shape, got)
     elif not {"tokens", "whole"}.isdisjoint(asks):
-        yield Finding(True, _TYPE)
+        yield Finding(True, kind)
     if "tokens" in asks and observation["is_tokens"]:
         text = "each new token is the one that the model finds most likely after those before it"
         place = _first_unlikely(case, returned) if observation["starts"] else None
@@ -147,12 +142,8 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
             "for each new token the model sees the last tokens before it, the new ones included: "
             "`context` of them, or all if there are fewer"
         )
-        got = (
-            ""
-            if observation["starts"]
-            else "yours returns nothing that begins with the given tokens"
-        )
-        yield Finding(observation["sees_last"], text, got)
+        other = "yours returns nothing that begins with the given tokens"
+        yield Finding(observation["sees_last"], text, "" if observation["starts"] else other)
     if "whole" in asks and observation["is_tokens"]:
         got = f"that is {_wanted_shape(case)} here, yours is {list(returned.shape)}"
         yield Finding(observation["has_shape"], shape, got)
@@ -162,13 +153,11 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["prompt_kept"], "the tensor that was passed in is unchanged")
         text = "the model is in eval mode while it generates"
         yield Finding(observation["used"] and observation["evaluated"], text)
-        text = "nothing is recorded for a backward pass"
-        yield Finding(not observation["recorded"], text)
+        yield Finding(not observation["recorded"], "nothing is recorded for a backward pass")
         mode = "train" if case["training"] else "eval"
         text = f"a model in {mode} mode is in {mode} mode afterwards"
         yield Finding(observation["mode_afterwards"] == case["training"], text)
-        text = "gradients are recorded again afterwards"
-        yield Finding(observation["grad_mode"], text)
+        yield Finding(observation["grad_mode"], "gradients are recorded again afterwards")
 
 
 def _first_unlikely(case: Case, returned: Tensor) -> int | None:

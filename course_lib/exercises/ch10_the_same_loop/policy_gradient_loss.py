@@ -1,20 +1,15 @@
 """``policy_gradient_loss``, public half."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch10_the_same_loop.results import (
-    is_about,
-    number_in,
-    number_of,
-    same_result,
-    seen,
-    without_graph,
-)
+from course_lib.exercises.ch10_the_same_loop import results
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
+from course_lib.exercises.support import draw
 
 
 def policy_case(
@@ -26,18 +21,18 @@ def policy_case(
 ) -> dict[str, Any]:
     """A case: ``n`` actions. ``baseline`` is "none" (the argument is left out), "None", "number" or
     "tensor"."""
-
-    def normal() -> Tensor:
-        return torch.randn(n, generator=generator, dtype=torch.float64)
-
-    logits = torch.stack([normal(), normal(), normal()], dim=1)
-    values: dict[str, Any] = {"none": None, "None": None}
-    values["number"] = round(0.5 + torch.rand((), generator=generator).item(), 3)
-    values["tensor"] = (0.5 * normal() + 1).to(dtype)
+    normal = partial(draw.normal, generator)
+    logits = torch.stack([normal(n), normal(n), normal(n)], dim=1)
+    values = {
+        "none": None,
+        "None": None,
+        "number": round(0.5 + torch.rand((), generator=generator).item(), 3),
+        "tensor": (0.5 * normal(n) + 1).to(dtype),
+    }
     return {
         "asks": asks,
         "log_probs": logits.log_softmax(dim=1)[:, 0].to(dtype),
-        "rewards": (2 * normal() + 1).to(dtype),
+        "rewards": (2 * normal(n) + 1).to(dtype),
         "baseline": values[baseline],
         "passed": baseline != "none",
     }
@@ -53,7 +48,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     if case["passed"]:
         arguments.append(baseline)
     loss = function(*arguments)
-    notes["loss"] = without_graph(loss)
+    notes["loss"] = results.without_graph(loss)
     leaves = [x for x in arguments if isinstance(x, Tensor)]
     gradients: list[Tensor | None] = [None] * len(leaves)
     if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
@@ -65,7 +60,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
         zero = 0 * case["baseline"]
         lower = case["rewards"] - case["baseline"]
         for name, rewards in (("lowered", lower), ("without", case["rewards"].clone())):
-            notes[name] = without_graph(function(case["log_probs"].clone(), rewards, zero))
+            notes[name] = results.without_graph(function(case["log_probs"].clone(), rewards, zero))
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
@@ -73,7 +68,7 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     lower rewards would do."""
     gradient = observation["gradient"]
     facts: dict[str, Any] = {
-        "number": number_in(observation["loss"]),
+        "number": results.number_in(observation["loss"]),
         "reaches_log_probs": gradient is not None and bool(gradient.any()),
         "follows_rewards": False,
     }
@@ -83,10 +78,8 @@ def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
             shares, shares[0].expand_as(shares), rtol=1e-3
         )
     if "baseline" in case["asks"]:
-        loss = observation["loss"]
-        facts["baseline_counts"] = same_result(loss, observation["lowered"]) and not same_result(
-            loss, observation["without"]
-        )
+        loss, others = observation["loss"], (observation["lowered"], observation["without"])
+        facts["baseline_counts"] = results.is_the_first(loss, *others)
     return facts
 
 
@@ -104,19 +97,20 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     loss, asks = observation["loss"], case["asks"]
     if "baseline" in asks:
         text = "a baseline has the same effect as rewards that are lower by that much"
-        lowered = seen(observation["lowered"])
-        got = f"with the baseline {seen(loss)}; with lower rewards {lowered}"
-        if same_result(loss, observation["without"]):
-            got = f"the baseline makes no difference: with and without it {seen(loss)}"
+        lowered = results.seen(observation["lowered"])
+        got = f"with the baseline {results.seen(loss)}; with lower rewards {lowered}"
+        if results.same_result(loss, observation["without"]):
+            got = f"the baseline makes no difference: with and without it {results.seen(loss)}"
         yield Finding(observation["baseline_counts"], text, got)
-    known = number_of(loss) is not None
+    known = results.number_of(loss) is not None
     if "value" in asks:
-        yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
+        text = "the loss is a tensor with no dimensions: one number"
+        yield Finding(known, text, results.seen(loss))
         if known:
             wanted, _ = true_loss(case)
             text = "without a baseline the loss is minus the mean of log_prob * reward"
-            got = f"that is {wanted:.4g} here, {seen(loss)}"
-            yield Finding(is_about(loss, wanted, 1e-4), text, got)
+            got = f"that is {wanted:.4g} here, {results.seen(loss)}"
+            yield Finding(results.is_about(loss, wanted, 1e-4), text, got)
     if "learns" in asks:
         if known:
             flows = observation["gradient"] is not None
@@ -124,8 +118,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         text = "a step makes each action more likely in proportion to its reward"
         yield Finding(observation["follows_rewards"], text)
     if "constant" in asks:
-        text = "a gradient reaches the log_probs"
-        yield Finding(observation["reaches_log_probs"], text)
+        yield Finding(observation["reaches_log_probs"], "a gradient reaches the log_probs")
         yield Finding(not observation["reaches_rewards"], "no gradient reaches the rewards")
         yield Finding(not observation["reaches_baseline"], "no gradient reaches the baseline")
 

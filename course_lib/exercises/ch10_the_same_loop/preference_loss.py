@@ -7,14 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from course_lib.exercises.ch10_the_same_loop.results import (
-    is_about,
-    number_in,
-    number_of,
-    same_result,
-    seen,
-    without_graph,
-)
+from course_lib.exercises.ch10_the_same_loop import results
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 
 
@@ -47,25 +40,24 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     chosen, rejected = (case[name].clone().requires_grad_() for name in ("chosen", "rejected"))
     margin = case["margin"]
     loss = function(chosen, rejected, **({} if margin is None else {"margin": margin}))
-    notes["loss"] = without_graph(loss)
+    notes["loss"] = results.without_graph(loss)
     notes["gradients"] = None
     if isinstance(loss, Tensor) and loss.requires_grad and loss.shape == ():
         notes["gradients"] = list(torch.autograd.grad(loss, [chosen, rejected], allow_unused=True))
     if "margin" in case["asks"]:
         lower, plain = case["chosen"] - margin, case["chosen"].clone()
-        notes["lowered"] = without_graph(function(lower, case["rejected"].clone(), margin=0.0))
-        notes["plain"] = without_graph(function(plain, case["rejected"].clone(), margin=0.0))
+        for name, scores in (("lowered", lower), ("plain", plain)):
+            loss = function(scores, case["rejected"].clone(), margin=0.0)
+            notes[name] = results.without_graph(loss)
 
 
 def _facts(case: Case, observation: Observation) -> Mapping[str, Any]:
     """The loss as a number; which way a step would move the scores; and of the pairs that are 10,000
     apart, the first the right way round and the second the wrong way, which one is pulled."""
-    facts: dict[str, Any] = {"number": number_in(observation["loss"])}
+    facts: dict[str, Any] = {"number": results.number_in(observation["loss"])}
     if "margin" in case["asks"]:
-        loss = observation["loss"]
-        facts["margin_counts"] = same_result(loss, observation["lowered"]) and not same_result(
-            loss, observation["plain"]
-        )
+        loss, others = observation["loss"], (observation["lowered"], observation["plain"])
+        facts["margin_counts"] = results.is_the_first(loss, *others)
     gradients = observation["gradients"] or [None, None]
     complete = all(g is not None for g in gradients)
     up, down = ([0.0], [0.0]) if not complete else [g.tolist() for g in gradients]
@@ -92,23 +84,23 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     loss, margin, asks = observation["loss"], case["margin"], case["asks"]
     if "margin" in asks:
         text = "a margin has the same effect as lowering the chosen scores by that much"
-        lowered = seen(observation["lowered"])
-        got = f"with margin={margin:g} {seen(loss)}; with lower scores {lowered}"
-        if same_result(loss, observation["plain"]):
-            got = f"the margin makes no difference: with and without it {seen(loss)}"
+        lowered = results.seen(observation["lowered"])
+        got = f"with margin={margin:g} {results.seen(loss)}; with lower scores {lowered}"
+        if results.same_result(loss, observation["plain"]):
+            got = f"the margin makes no difference: with and without it {results.seen(loss)}"
         yield Finding(observation["margin_counts"], text, got)
         return
-    known = number_of(loss) is not None
-    yield Finding(known, "the loss is a tensor with no dimensions: one number", seen(loss))
+    known = results.number_of(loss) is not None
+    yield Finding(known, "the loss is a tensor with no dimensions: one number", results.seen(loss))
     if "value" in asks and known:
         wanted = true_loss(case)
         if torch.equal(case["chosen"], case["rejected"]):
             text = "with equal scores the loss is log(2) = 0.693, however many pairs there are"
-            got = seen(loss)
+            got = results.seen(loss)
         else:
             text = "the loss is the mean of -log(sigmoid(chosen - rejected))"
-            got = f"that is {wanted:.4g} here, {seen(loss)}"
-        yield Finding(is_about(loss, wanted, 1e-4), text, got)
+            got = f"that is {wanted:.4g} here, {results.seen(loss)}"
+        yield Finding(results.is_about(loss, wanted, 1e-4), text, got)
     gradients = observation["gradients"]
     flows = gradients is not None and all(g is not None for g in gradients)
     if "moves" in asks:
@@ -118,7 +110,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["moves"], text)
     if "stable" in asks:
         text = "with scores 10,000 apart, either way round, the loss and both gradients are finite"
-        got = seen(loss) if flows or not known else "in yours, a score gets no gradient"
+        got = results.seen(loss) if flows or not known else "in yours, a score gets no gradient"
         yield Finding(observation["finite"], text, got)
         text = "of two pairs 10,000 apart, only the one the wrong way round still gets a gradient"
         yield Finding(observation["one_is_pulled"], text)

@@ -39,6 +39,11 @@ def same_result(one: Any, other: Any) -> bool:
     )
 
 
+def is_the_first(one: Any, first: Any, second: Any) -> bool:
+    """Whether a result is the same as the first of two others, and not as the second."""
+    return same_result(one, first) and not same_result(one, second)
+
+
 def seen(value: Any) -> str:
     """What a check says about a loss that is not right: its number, its shape or its type."""
     if not isinstance(value, Tensor):

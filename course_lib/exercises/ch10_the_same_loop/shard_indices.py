@@ -25,8 +25,7 @@ def _observe(function: Any, case: Case, notes: Notes) -> None:
     n, world_size = case["n"], case["world_size"]
     more = {} if case["drop_last"] is None else {"drop_last": case["drop_last"]}
     before = torch.get_rng_state()
-    shards: dict[str, list[Any]] = {}
-    notes["shards"] = shards
+    notes["shards"] = shards = {}
     for label, epochs, seeds in ROUNDS:
         epoch, seed = case["epoch"] + epochs, case["seed"] + seeds
         shards[label] = [
@@ -101,8 +100,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     share = n // world_size if drop_last else -(-n // world_size)
     lengths, times = observation["lengths"], observation["times"][0]
     if "cover" in asks:
-        text = f"indices go from 0 to n - 1: {n - 1} here"
-        yield Finding(not observation["out_of_range"], text)
+        yield Finding(not observation["out_of_range"], f"indices go from 0 to n - 1: {n - 1} here")
         text = "together the workers read every example exactly once"
         yield Finding(times == {1: n}, text, f"{words}: {_times_in_words(times, n)}")
     for name in {"filled", "dropped"}.intersection(asks):
@@ -123,8 +121,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
         yield Finding(observation["epochs_differ"], "a different epoch has a different order")
         yield Finding(observation["seeds_differ"], "a different seed has a different order")
     if "repeatable" in asks:
-        text = _FIRST_LINES["repeatable"]
-        yield Finding(observation["repeatable"], text)
+        yield Finding(observation["repeatable"], _FIRST_LINES["repeatable"])
         yield Finding(observation["ranks_differ"], "each rank has a shard of its own")
         text = "PyTorch's global random state is left alone"
         yield Finding(observation["global_state_kept"], text)

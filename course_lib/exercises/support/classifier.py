@@ -65,12 +65,9 @@ def build(case: Case) -> tuple[nn.Module, Loader, nn.Module, torch.optim.Optimiz
     """Model, loader, loss function and optimizer of a case, all fresh."""
     hidden = len(case["weights"][0])
     norm = [nn.BatchNorm1d(hidden)] if case["batch_norm"] else []
-    model = small_network(case["weights"], *norm, nn.Tanh())
+    model = small_network(case["weights"], *norm, nn.Tanh(), stale=case["stale"])
     if case["loss"] == "squared":
         model.append(nn.Flatten(0))
-    if case["stale"]:
-        for parameter in model.parameters():
-            parameter.grad = torch.ones_like(parameter)
     loader = Loader(case["x"], case["y"], case["batch_size"], case["dataset"])
     params: Any = model.parameters()
     if case["groups"]:

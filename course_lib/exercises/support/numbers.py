@@ -1,6 +1,18 @@
-"""Numbers in whatever type they came: an aspect of its own asks for the type."""
+"""Numbers that came back, in whatever type: an aspect of its own asks for that."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import torch
+
+
+def same_numbers(expected: Sequence[Any], got: Sequence[Any]) -> bool:
+    """Whether two lists of tensors or floats are equal up to rounding."""
+    pairs = ((torch.as_tensor(a), torch.as_tensor(b)) for a, b in zip(expected, got, strict=False))
+    return len(expected) == len(got) and all(
+        a.shape == b.shape and torch.allclose(a.double(), b.double(), rtol=1e-6, atol=1e-9)
+        for a, b in pairs
+    )
 
 
 def how_often(count: int) -> str:

@@ -1,6 +1,7 @@
 """A small training run that can be continued in a "new process": chapter 08's ``checkpointing`` saves
 and resumes it."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from course_lib.exercises.checking.model import Case
 from course_lib.exercises.checking.observe import neutral_state
+from course_lib.exercises.support import draw
 from course_lib.exercises.support.loop_watch import Loader, buffers_of, parameters_of
 from course_lib.exercises.support.small_network import draw_weights, small_network
 
@@ -38,10 +40,7 @@ def checkpoint_case(
     lies at the path, and nothing but the file is asked for.
     """
     features, _, classes = sizes
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
+    normal = partial(draw.normal, generator, dtype=dtype)
     return {
         "asks": ("file",) if overwrite else (about, "file"),
         "overwrite": overwrite,
@@ -71,6 +70,7 @@ class Run:
         self.model = small_network(case["weights"], middle, nn.Tanh(), filled=not fresh)
         self.optimizer = _OPTIMIZERS[case["optimizer"]](self.model.parameters())
         self.scheduler = _SCHEDULERS[case["scheduler"]](self.optimizer)
+        self.parts = self.model, self.optimizer, self.scheduler
         self.loss_fn = nn.CrossEntropyLoss()
         self.rates: list[float] = []
         self.orders: list[list[int]] = []

@@ -24,14 +24,17 @@ def draw_weights(sizes: tuple[int, int, int], normal: Callable[..., Tensor]) -> 
 
 
 def small_network(
-    weights: Sequence[Tensor], *middle: nn.Module, filled: bool = True
+    weights: Sequence[Tensor], *middle: nn.Module, filled: bool = True, stale: bool = False
 ) -> nn.Sequential:
     """Linear, ``middle``, linear, with the shapes, the dtype and the values of ``weights``; where
-    not ``filled``, with PyTorch's own initial values."""
+    not ``filled``, with PyTorch's own initial values. A ``stale`` one has gradients of an earlier
+    batch, all ones."""
     first, last = (nn.Linear(*weight.T.shape) for weight in weights[::2])
     model = nn.Sequential(first, *middle, last).to(weights[0].dtype)
     if filled:
         load_parameters(nn.Sequential(first, last), weights)
+    for parameter in model.parameters() if stale else ():
+        parameter.grad = torch.ones_like(parameter)
     return model
 
 
