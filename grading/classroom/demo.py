@@ -16,8 +16,9 @@ from rich.table import Table
 from course_lib.chapters import Chapter
 from grading.authoring.release import check_up_to_date, release
 from grading.classroom.cache import job_key
-from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.grade_class import grade_submissions
 from grading.classroom.pipeline import Submission, prepare
+from grading.classroom.results import Result
 from grading.classroom.secret import course_secret
 from grading.classroom.workers import LocalWorkers
 from grading.errors import Problem

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -24,7 +24,7 @@ from rich.table import Table
 
 from course_lib.chapters import Chapter
 from grading.classroom.marks import Mark, Marks
-from grading.classroom.results_file import write_results
+from grading.classroom.results import Result, Work, write_results
 from grading.classroom.secret import course_secret
 from grading.classroom.turns import only_writer
 from grading.classroom.versions import digest, judge_version
@@ -34,7 +34,6 @@ from grading.intake.reading import Unreadable, printable
 from grading.intake.released import read_release
 from grading.intake.submissions import HandedIn, Submission, submissions
 from grading.intake.times import UnknownTime, read_time, utc_text
-from grading.judging.outcomes import NotebookOutcome
 from grading.nbgrader.course import feedback_page, load_course
 from grading.nbgrader.gradebook_snapshot import Standing
 from grading.nbgrader.locks import GradebookLocked
@@ -49,22 +48,6 @@ if TYPE_CHECKING:
     from grading.classroom.pipeline import Prepared
     from grading.nbgrader.writer import Writer
     from grading.runner.run import Job, RunRecord
-
-#: What a result took: a kernel, only judging, or nothing at all.
-Work = Literal["run", "judged", "unchanged"]
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one submission: an outcome with its feedback page, or why there is none.
-    ``time_problem`` says why it is unknown whether it was late."""
-
-    learner: str
-    outcome: NotebookOutcome | None = None
-    feedback: Path | None = None
-    problem: str = ""
-    work: Work = "run"
-    time_problem: str = ""
 
 
 def grade_class(

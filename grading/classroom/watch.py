@@ -24,8 +24,9 @@ from grading.classroom.attempts import (
     over_the_limit,
     policies_of,
 )
-from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.grade_class import grade_submissions
 from grading.classroom.marks import Marks
+from grading.classroom.results import Result
 from grading.classroom.turns import only_watcher
 from grading.classroom.workers import LocalWorkers, Workers
 from grading.errors import Problem, chapters_called

@@ -6,7 +6,8 @@ import nbformat
 
 from course_lib.chapters import find_chapter
 from grading.authoring.release import release
-from grading.classroom.grade_class import Result, grade_submissions
+from grading.classroom.grade_class import grade_submissions
+from grading.classroom.results import Result
 from grading.intake.matching import grade_id_of, is_solution
 from grading.intake.released import read_release
 from grading.intake.submissions import submissions

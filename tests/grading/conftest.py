@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from grading.classroom import versions
-from grading.classroom.grade_class import Result
+from grading.classroom.results import Result
 from grading.intake.matching import grade_id_of
 from grading.intake.released import read_release
 from grading.paths import released_notebook

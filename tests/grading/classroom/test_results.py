@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from grading.__main__ import app
-from grading.classroom.grade_class import Result
-from grading.classroom.results_file import write_results
+from grading.classroom.results import Result, write_results
 from grading.errors import Problem
 from tests.grading.class_of_three import CHAPTER, POINTS
 
