@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
-_COMPARISONS: dict[type, tuple[type, ...]] = {
+#: What stands in place of an operator or a comparison.
+_OTHERS: dict[type, tuple[type, ...]] = {
     ast.Eq: (ast.NotEq,),
     ast.NotEq: (ast.Eq,),
     ast.Lt: (ast.LtE, ast.Gt),
@@ -23,8 +24,6 @@ _COMPARISONS: dict[type, tuple[type, ...]] = {
     ast.IsNot: (ast.Is,),
     ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
-}
-_OPERATORS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub,),
     ast.Sub: (ast.Add,),
     ast.Mult: (ast.Div,),
@@ -65,6 +64,12 @@ def mutants_of(source: str) -> list[Mutant]:
     return found
 
 
+def evenly(mutants: list[Mutant], most: int) -> list[Mutant]:
+    """At most so many of them, evenly spread."""
+    step = max(1.0, len(mutants) / max(most, 1))
+    return [mutants[int(i * step)] for i in range(min(most, len(mutants)))]
+
+
 def _changes(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
     """(kind, what stood there, what stands there now, the changed tree) for every change."""
     nodes = list(ast.walk(tree))
@@ -85,26 +90,24 @@ def _replacements(node: ast.AST, tree: ast.Module) -> Iterator[tuple[str, ast.AS
             return  # a docstring
         case ast.Assign() | ast.AugAssign() | ast.Expr() | ast.Raise() | ast.Return():
             yield "statement deleted", ast.Pass(), "nothing"
-        case ast.Break():
-            yield "break moved", ast.Continue(), None
-            yield "break moved", ast.Pass(), "nothing"
-        case ast.Continue():
-            yield "break moved", ast.Break(), None
+        case ast.Break() | ast.Continue():
+            other = ast.Continue() if isinstance(node, ast.Break) else ast.Break()
+            yield "break moved", other, None
             yield "break moved", ast.Pass(), "nothing"
     match node:
         case ast.AugAssign(op=op):
-            for other in _OPERATORS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "operator", _with(node, op=other()), None
             yield "operator", ast.Assign([node.target], node.value, lineno=0), None
         case ast.BinOp(left=left, op=op, right=right):
-            for other in _OPERATORS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "operator", _with(node, op=other()), None
             yield "operand dropped", left, None
             yield "operand dropped", right, None
         case ast.UnaryOp(operand=operand):
             yield "operator", operand, None
         case ast.Compare(ops=[op]):
-            for other in _COMPARISONS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "comparison", _with(node, ops=[other()]), None
         case ast.BoolOp(op=op, values=values):
             other = ast.Or() if isinstance(op, ast.And) else ast.And()
@@ -200,10 +203,9 @@ def _moved_returns(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module
 def _return_after(tree: ast.Module, loop: ast.AST) -> ast.Return | None:
     for parent in ast.walk(tree):
         for body in (getattr(parent, "body", None), getattr(parent, "orelse", None)):
-            if isinstance(body, list) and any(each is loop for each in body):
-                place = next(i for i, each in enumerate(body) if each is loop)
-                after = [each for each in body[place + 1 :] if isinstance(each, ast.Return)]
-                return after[0] if after else None
+            if isinstance(body, list) and loop in body:
+                after = body[body.index(loop) + 1 :]
+                return next((each for each in after if isinstance(each, ast.Return)), None)
     return None
 
 
@@ -226,11 +228,7 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
             name = arguments.args[len(arguments.args) - len(arguments.defaults) + place].arg
             if not isinstance(default, ast.Constant) or default.value is None:
                 changed = deepcopy(tree)
-                copy = next(
-                    n
-                    for n in ast.walk(changed)
-                    if isinstance(n, ast.FunctionDef) and n.name == function.name
-                )
+                copy = list(ast.walk(changed))[list(ast.walk(tree)).index(function)]
                 copy.args.defaults[place] = ast.Constant(10)
                 yield "default", f"{name}={_short(default)}", f"{name}=10", changed
 
