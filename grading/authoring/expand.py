@@ -68,10 +68,12 @@ it is right."""
 HAND_IN_ID = "hand-in__text"
 HAND_IN_TAGS = ("hand-in", "nbval-skip")
 
-HIDDEN = """\
+GRADED = """\
+# CHECK {name}
+{check}({arguments})
 ### BEGIN HIDDEN TESTS
-from grading.inprocess import {function}
-{call}
+from grading.inprocess import {grade}
+{grade}({arguments})
 ### END HIDDEN TESTS"""
 
 
@@ -216,13 +218,7 @@ def _solution_metadata(grade_id: str) -> dict[str, Any]:
 
 
 def _graded_cell(name: str, check: str, grade: str, arguments: str, points: int) -> NotebookNode:
-    source = "\n".join(
-        (
-            f"# CHECK {name}",
-            f"{check}({arguments})",
-            HIDDEN.format(function=grade, call=f"{grade}({arguments})"),
-        )
-    )
+    source = GRADED.format(name=name, check=check, grade=grade, arguments=arguments)
     metadata = _solution_metadata(f"{name}__test")
     metadata |= {"grade": True, "locked": True, "solution": False, "points": points}
     return _code(source, ["raises-exception"], metadata)
