@@ -72,12 +72,9 @@ def evenly(mutants: list[Mutant], most: int) -> list[Mutant]:
 
 def _changes(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
     """(kind, what stood there, what stands there now, the changed tree) for every change."""
-    nodes = list(ast.walk(tree))
-    for index, node in enumerate(nodes):
+    for node in ast.walk(tree):
         for kind, replacement, after in _replacements(node, tree):
-            changed = deepcopy(tree)
-            target = list(ast.walk(changed))[index]
-            _Replace(target, replacement).visit(changed)
+            changed = deepcopy(tree, {id(node): deepcopy(replacement)})  # in the node's place
             yield kind, _short(node), after if after is not None else _short(replacement), changed
     yield from _moved_returns(tree)
     yield from _shared_state(tree)
@@ -181,21 +178,14 @@ def _other_names(name: str, node: ast.AST, tree: ast.Module) -> list[str]:
 
 def _moved_returns(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
     """A return that follows a loop moves into it; a break after the first round comes in."""
-    loops = [n for n in ast.walk(tree) if isinstance(n, ast.For | ast.While)]
-    for number, loop in enumerate(loops):
+    for loop in (n for n in ast.walk(tree) if isinstance(n, ast.For | ast.While)):
         title = _short(loop)
-
-        def again(number: int = number) -> tuple[ast.Module, ast.For | ast.While]:
-            changed = deepcopy(tree)
-            same = [n for n in ast.walk(changed) if isinstance(n, ast.For | ast.While)]
-            return changed, same[number]
-
-        changed, copy = again()
+        changed, copy = _copied(tree, loop)
         copy.body.append(ast.Break())
         yield "break moved", title, "one round only", changed
         follows = _return_after(tree, loop)
         if follows is not None:
-            changed, copy = again()
+            changed, copy = _copied(tree, loop)
             copy.body.append(deepcopy(follows))
             yield "return moved", title, f"{_short(follows)} inside", changed
 
@@ -227,8 +217,7 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
         for place, default in enumerate(arguments.defaults):
             name = arguments.args[len(arguments.args) - len(arguments.defaults) + place].arg
             if not isinstance(default, ast.Constant) or default.value is None:
-                changed = deepcopy(tree)
-                copy = list(ast.walk(changed))[list(ast.walk(tree)).index(function)]
+                changed, copy = _copied(tree, function)
                 copy.args.defaults[place] = ast.Constant(10)
                 yield "default", f"{name}={_short(default)}", f"{name}=10", changed
 
@@ -249,12 +238,10 @@ def _negated(test: ast.expr) -> ast.expr:
     return test.operand if isinstance(test, ast.UnaryOp) else ast.UnaryOp(ast.Not(), test)
 
 
-class _Replace(ast.NodeTransformer):
-    def __init__(self, target: ast.AST, replacement: ast.AST) -> None:
-        self.target, self.replacement = target, replacement
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return deepcopy(self.replacement) if node is self.target else self.generic_visit(node)
+def _copied(tree: ast.Module, node: ast.AST) -> tuple[ast.Module, ast.AST]:
+    """A copy of the tree, and in it that of the node."""
+    copies: dict[int, ast.AST] = {}
+    return deepcopy(tree, copies), copies[id(node)]
 
 
 def _short(node: ast.AST) -> str:
