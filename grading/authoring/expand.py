@@ -83,8 +83,13 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
     taken: Counter[str] = Counter()
 
-    def add(expanded: NotebookNode, wanted_id: str) -> None:
-        expanded.id = _id(chapter, expanded, wanted_id, taken)
+    def add(expanded: NotebookNode, wanted: str) -> None:
+        """Its id depends on nothing but the cell itself: inserting a cell changes no other id."""
+        if not wanted:
+            content = f"{chapter.id}\n{expanded.cell_type}\n{expanded.source}"
+            wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
+        taken[wanted] += 1
+        expanded.id = wanted if taken[wanted] == 1 else f"{wanted}-{taken[wanted]}"
         notebook.cells.append(expanded)
 
     predicted = ""
@@ -231,12 +236,3 @@ def _code(source: str, tags: Iterable[str], nbgrader: dict[str, Any] | None = No
 
 def _metadata(tags: Iterable[str]) -> dict[str, Any]:
     return {"tags": list(tags)} if tags else {}
-
-
-def _id(chapter: Chapter, cell: NotebookNode, wanted: str, taken: Counter[str]) -> str:
-    """An id that depends on nothing but the cell itself: inserting a cell changes no other id."""
-    if not wanted:
-        content = f"{chapter.id}\n{cell.cell_type}\n{cell.source}"
-        wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
-    taken[wanted] += 1
-    return wanted if taken[wanted] == 1 else f"{wanted}-{taken[wanted]}"

@@ -147,21 +147,20 @@ def mutation_test(
     verdicts = [each for of_one in results.values() for each in of_one]
     if output is not None:
         output.write_text(json.dumps([asdict(each) for each in verdicts], indent=1))
-    console = Console(width=max(Console().width, 120))
+    console = Console(width=max(Console().width, 120), markup=False)
     console.print(_table(results))
     wrong = [each for each in verdicts if each.survived != each.listed]
     for each in wrong:
         what = "survives" if each.survived else "is listed as equivalent, and killed"
-        console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}", markup=False)
+        console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}")
     if any(each.survived for each in wrong):
         console.print(
             "Draw a case that notices what survives, or, if the task allows it, list it in the "
-            "ANSWER under equivalent, by the words before the bracket, with the reason.",
-            markup=False,
+            "ANSWER under equivalent, by the words before the bracket, with the reason."
         )
     missed = Summary.of(verdicts).missed_goals() if set(names) == set(all_exercises()) else []
     for goal in missed:
-        console.print(goal, markup=False)
+        console.print(goal)
     return not wrong and not missed
 
 

@@ -122,8 +122,7 @@ def _not_about_others(
     others = {field for field in others if not _decides(cases, index, got, field, own)}
     if not others:
         return list(lines)
-    mended = _mended(cases, index, got, others)
-    left = _wrong_lines(cases, index, mended)
+    left = _wrong_lines(cases, index, _mended(cases, index, got, others))
     return [text for text in lines if text in left]
 
 
