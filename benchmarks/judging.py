@@ -25,7 +25,6 @@ from course_lib.exercises.checking.observe import observe
 from grading.authoring.solutions import known_solutions
 from grading.judging import judge as judge_module
 from grading.judging.cases import case_set
-from grading.judging.wording import Words
 from grading.paths import REPOSITORY
 
 SEED = 11
@@ -64,7 +63,7 @@ print(json.dumps(found))
 
 def _plain(cases, observed, faults):
     """What the comparison says, as if nobody looked for words."""
-    return {fault.aspect.name: Words(fault.problem, fault.problem) for fault in faults}
+    return {fault.aspect.name: (fault.problem, fault.problem) for fault in faults}
 
 
 def _seconds(name, observed) -> float:

@@ -45,12 +45,13 @@ def execute_notebook(
     ``name`` is the chapter, for messages. ``Problem`` when a cell raises that is not tagged for it,
     takes too long, or kills the kernel, and before the next cell once ``stop`` is set.
     """
-    current = {"index": 0}
+    where = _describe(notebook.cells[0], 0)
 
     def remember(cell: NotebookNode, cell_index: int) -> None:
-        current["index"] = cell_index
+        nonlocal where
+        where = _describe(cell, cell_index)
         if stop is not None and stop.is_set():
-            raise Problem(f"{name}: stopped at {_describe(cell, cell_index)}")
+            raise Problem(f"{name}: stopped at {where}")
 
     with tempfile.TemporaryDirectory(prefix="build-") as profile:
         client = NotebookClient(
@@ -67,10 +68,7 @@ def execute_notebook(
         try:
             client.execute(env=_environment(profile))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            cell = notebook.cells[current["index"]]
-            raise Problem(
-                f"{name}, {_describe(cell, current['index'])}: {_reason(error)}"
-            ) from None
+            raise Problem(f"{name}, {where}: {_reason(error)}") from None
     clean_outputs(notebook)
 
 

@@ -68,10 +68,12 @@ it is right."""
 HAND_IN_ID = "hand-in__text"
 HAND_IN_TAGS = ("hand-in", "nbval-skip")
 
-HIDDEN = """\
+GRADED = """\
+# CHECK {name}
+{check}({arguments})
 ### BEGIN HIDDEN TESTS
-from grading.inprocess import {function}
-{call}
+from grading.inprocess import {grade}
+{grade}({arguments})
 ### END HIDDEN TESTS"""
 
 
@@ -81,8 +83,13 @@ def expand_chapter(chapter: Chapter, cells: list[SourceCell]) -> NotebookNode:
     notebook.metadata.course = from_dict({"chapter": chapter.id, "version": __version__})
     taken: Counter[str] = Counter()
 
-    def add(expanded: NotebookNode, wanted_id: str) -> None:
-        expanded.id = _id(chapter, expanded, wanted_id, taken)
+    def add(expanded: NotebookNode, wanted: str) -> None:
+        """Its id depends on nothing but the cell itself: inserting a cell changes no other id."""
+        if not wanted:
+            content = f"{chapter.id}\n{expanded.cell_type}\n{expanded.source}"
+            wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
+        taken[wanted] += 1
+        expanded.id = wanted if taken[wanted] == 1 else f"{wanted}-{taken[wanted]}"
         notebook.cells.append(expanded)
 
     predicted = ""
@@ -216,13 +223,7 @@ def _solution_metadata(grade_id: str) -> dict[str, Any]:
 
 
 def _graded_cell(name: str, check: str, grade: str, arguments: str, points: int) -> NotebookNode:
-    source = "\n".join(
-        (
-            f"# CHECK {name}",
-            f"{check}({arguments})",
-            HIDDEN.format(function=grade, call=f"{grade}({arguments})"),
-        )
-    )
+    source = GRADED.format(name=name, check=check, grade=grade, arguments=arguments)
     metadata = _solution_metadata(f"{name}__test")
     metadata |= {"grade": True, "locked": True, "solution": False, "points": points}
     return _code(source, ["raises-exception"], metadata)
@@ -235,12 +236,3 @@ def _code(source: str, tags: Iterable[str], nbgrader: dict[str, Any] | None = No
 
 def _metadata(tags: Iterable[str]) -> dict[str, Any]:
     return {"tags": list(tags)} if tags else {}
-
-
-def _id(chapter: Chapter, cell: NotebookNode, wanted: str, taken: Counter[str]) -> str:
-    """An id that depends on nothing but the cell itself: inserting a cell changes no other id."""
-    if not wanted:
-        content = f"{chapter.id}\n{cell.cell_type}\n{cell.source}"
-        wanted = hashlib.sha256(content.encode()).hexdigest()[:12]
-    taken[wanted] += 1
-    return wanted if taken[wanted] == 1 else f"{wanted}-{taken[wanted]}"

@@ -42,7 +42,6 @@ class Unfair:
     """A solution that is not judged the same; ``what`` is "uneven" or "secret_only", as the field
     of ``Answer`` that may list it. ``listed`` without a ``detail``: it is judged the same after all."""
 
-    exercise: str
     label: str
     what: str
     detail: str
@@ -101,12 +100,12 @@ def exercise_fairness(name: str, sets: int, mutants: int) -> tuple[int, list[Unf
         for what, detail in (("uneven", judged.uneven), ("secret_only", judged.disagreement)):
             if detail:
                 listed = label in getattr(answer, what)
-                found.append(Unfair(name, label, what, detail, listed))
+                found.append(Unfair(label, what, detail, listed))
     for what in ("uneven", "secret_only"):
         # Listed and judged the same; of a sample of mutants not all listed ones are tried.
         in_vain = tried - {each.label for each in found if each.what == what}
         listed = [label for label in getattr(answer, what) if label in in_vain]
-        found += [Unfair(name, label, what, "", True) for label in listed]
+        found += [Unfair(label, what, "", True) for label in listed]
     return count, found
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
-_COMPARISONS: dict[type, tuple[type, ...]] = {
+#: What stands in place of an operator or a comparison.
+_OTHERS: dict[type, tuple[type, ...]] = {
     ast.Eq: (ast.NotEq,),
     ast.NotEq: (ast.Eq,),
     ast.Lt: (ast.LtE, ast.Gt),
@@ -23,8 +24,6 @@ _COMPARISONS: dict[type, tuple[type, ...]] = {
     ast.IsNot: (ast.Is,),
     ast.In: (ast.NotIn,),
     ast.NotIn: (ast.In,),
-}
-_OPERATORS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub,),
     ast.Sub: (ast.Add,),
     ast.Mult: (ast.Div,),
@@ -65,14 +64,17 @@ def mutants_of(source: str) -> list[Mutant]:
     return found
 
 
+def evenly(mutants: list[Mutant], most: int) -> list[Mutant]:
+    """At most so many of them, evenly spread."""
+    step = max(1.0, len(mutants) / max(most, 1))
+    return [mutants[int(i * step)] for i in range(min(most, len(mutants)))]
+
+
 def _changes(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
     """(kind, what stood there, what stands there now, the changed tree) for every change."""
-    nodes = list(ast.walk(tree))
-    for index, node in enumerate(nodes):
+    for node in ast.walk(tree):
         for kind, replacement, after in _replacements(node, tree):
-            changed = deepcopy(tree)
-            target = list(ast.walk(changed))[index]
-            _Replace(target, replacement).visit(changed)
+            changed = deepcopy(tree, {id(node): deepcopy(replacement)})  # in the node's place
             yield kind, _short(node), after if after is not None else _short(replacement), changed
     yield from _moved_returns(tree)
     yield from _shared_state(tree)
@@ -85,26 +87,24 @@ def _replacements(node: ast.AST, tree: ast.Module) -> Iterator[tuple[str, ast.AS
             return  # a docstring
         case ast.Assign() | ast.AugAssign() | ast.Expr() | ast.Raise() | ast.Return():
             yield "statement deleted", ast.Pass(), "nothing"
-        case ast.Break():
-            yield "break moved", ast.Continue(), None
-            yield "break moved", ast.Pass(), "nothing"
-        case ast.Continue():
-            yield "break moved", ast.Break(), None
+        case ast.Break() | ast.Continue():
+            other = ast.Continue() if isinstance(node, ast.Break) else ast.Break()
+            yield "break moved", other, None
             yield "break moved", ast.Pass(), "nothing"
     match node:
         case ast.AugAssign(op=op):
-            for other in _OPERATORS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "operator", _with(node, op=other()), None
             yield "operator", ast.Assign([node.target], node.value, lineno=0), None
         case ast.BinOp(left=left, op=op, right=right):
-            for other in _OPERATORS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "operator", _with(node, op=other()), None
             yield "operand dropped", left, None
             yield "operand dropped", right, None
         case ast.UnaryOp(operand=operand):
             yield "operator", operand, None
         case ast.Compare(ops=[op]):
-            for other in _COMPARISONS.get(type(op), ()):
+            for other in _OTHERS.get(type(op), ()):
                 yield "comparison", _with(node, ops=[other()]), None
         case ast.BoolOp(op=op, values=values):
             other = ast.Or() if isinstance(op, ast.And) else ast.And()
@@ -178,21 +178,14 @@ def _other_names(name: str, node: ast.AST, tree: ast.Module) -> list[str]:
 
 def _moved_returns(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]]:
     """A return that follows a loop moves into it; a break after the first round comes in."""
-    loops = [n for n in ast.walk(tree) if isinstance(n, ast.For | ast.While)]
-    for number, loop in enumerate(loops):
+    for loop in (n for n in ast.walk(tree) if isinstance(n, ast.For | ast.While)):
         title = _short(loop)
-
-        def again(number: int = number) -> tuple[ast.Module, ast.For | ast.While]:
-            changed = deepcopy(tree)
-            same = [n for n in ast.walk(changed) if isinstance(n, ast.For | ast.While)]
-            return changed, same[number]
-
-        changed, copy = again()
+        changed, copy = _copied(tree, loop)
         copy.body.append(ast.Break())
         yield "break moved", title, "one round only", changed
         follows = _return_after(tree, loop)
         if follows is not None:
-            changed, copy = again()
+            changed, copy = _copied(tree, loop)
             copy.body.append(deepcopy(follows))
             yield "return moved", title, f"{_short(follows)} inside", changed
 
@@ -200,10 +193,9 @@ def _moved_returns(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module
 def _return_after(tree: ast.Module, loop: ast.AST) -> ast.Return | None:
     for parent in ast.walk(tree):
         for body in (getattr(parent, "body", None), getattr(parent, "orelse", None)):
-            if isinstance(body, list) and any(each is loop for each in body):
-                place = next(i for i, each in enumerate(body) if each is loop)
-                after = [each for each in body[place + 1 :] if isinstance(each, ast.Return)]
-                return after[0] if after else None
+            if isinstance(body, list) and loop in body:
+                after = body[body.index(loop) + 1 :]
+                return next((each for each in after if isinstance(each, ast.Return)), None)
     return None
 
 
@@ -225,12 +217,7 @@ def _shared_state(tree: ast.Module) -> Iterator[tuple[str, str, str, ast.Module]
         for place, default in enumerate(arguments.defaults):
             name = arguments.args[len(arguments.args) - len(arguments.defaults) + place].arg
             if not isinstance(default, ast.Constant) or default.value is None:
-                changed = deepcopy(tree)
-                copy = next(
-                    n
-                    for n in ast.walk(changed)
-                    if isinstance(n, ast.FunctionDef) and n.name == function.name
-                )
+                changed, copy = _copied(tree, function)
                 copy.args.defaults[place] = ast.Constant(10)
                 yield "default", f"{name}={_short(default)}", f"{name}=10", changed
 
@@ -251,12 +238,10 @@ def _negated(test: ast.expr) -> ast.expr:
     return test.operand if isinstance(test, ast.UnaryOp) else ast.UnaryOp(ast.Not(), test)
 
 
-class _Replace(ast.NodeTransformer):
-    def __init__(self, target: ast.AST, replacement: ast.AST) -> None:
-        self.target, self.replacement = target, replacement
-
-    def visit(self, node: ast.AST) -> ast.AST:
-        return deepcopy(self.replacement) if node is self.target else self.generic_visit(node)
+def _copied(tree: ast.Module, node: ast.AST) -> tuple[ast.Module, ast.AST]:
+    """A copy of the tree, and in it that of the node."""
+    copies: dict[int, ast.AST] = {}
+    return deepcopy(tree, copies), copies[id(node)]
 
 
 def _short(node: ast.AST) -> str:

@@ -16,16 +16,12 @@ SEEDS = (11, 12)
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """One solution, judged. ``kind`` is "stub", "right" or "misconception"."""
+    """One solution with its verdict: whether that is as expected, and if not what was."""
 
-    exercise: str
-    kind: str
-    label: str
-    score: float
-    max_score: float
-    misconception: str | None
+    solution: Solution
+    outcome: ItemOutcome
     ok: bool
-    detail: str = ""
+    detail: str
 
 
 def exercise_rows(
@@ -38,23 +34,13 @@ def exercise_rows(
 
 
 def _row(solution: Solution, seeds: Sequence[int]) -> MatrixRow:
-    exercise = solution.exercise
     for seed in seeds:
         outcome = solution.graded(seed, free=solution.kind == "misconception")
         ok = _is_as_expected(solution, outcome)
         if not ok:
             break
     detail = "" if ok else f"named {outcome.misconception!r}: {outcome.message}"
-    return MatrixRow(
-        exercise.name,
-        solution.kind,
-        solution.label,
-        outcome.score,
-        outcome.max_score,
-        outcome.misconception,
-        ok,
-        detail,
-    )
+    return MatrixRow(solution, outcome, ok, detail)
 
 
 def _is_as_expected(solution: Solution, outcome: ItemOutcome) -> bool:

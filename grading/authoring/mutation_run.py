@@ -23,7 +23,7 @@ from rich.table import Table
 from course_lib.exercises import all_exercises, find_exercise
 from course_lib.exercises.checking.model import Observation
 from grading.answers import find_answer
-from grading.authoring.mutants import Mutant, mutants_of
+from grading.authoring.mutants import Mutant, evenly, mutants_of
 from grading.authoring.solutions import Solution, TooSlow, elsewhere, known_solutions
 from grading.chapter_text.reference import reference_source
 from grading.errors import Failure, Problem
@@ -53,8 +53,8 @@ class MutantVerdict:
     listed: bool
     score: float
     max_score: float
-    misconception: str | None
-    message: str
+    misconception: str | None = None
+    message: str = ""
     stillborn: bool = False
 
 
@@ -63,15 +63,13 @@ def exercise_verdicts(
 ) -> list[MutantVerdict]:
     """The verdict on every mutant of an exercise; of at most ``sample`` of them, evenly spread. Where
     they need not be ``named``, it is only asked whether they survive, which takes much less time."""
-    source = reference_source(name)
-    mutants = mutants_of(source)
-    if sample is not None and len(mutants) > sample:
-        step = len(mutants) / sample
-        mutants = [mutants[int(i * step)] for i in range(sample)]
+    mutants = mutants_of(reference_source(name))
     equivalent = find_answer(name).equivalent
-    unknown = set(equivalent) - {mutant.name for mutant in mutants_of(source)}
+    unknown = set(equivalent) - {mutant.name for mutant in mutants}
     if unknown:
         raise Problem(f"{name}: {sorted(unknown)[0]!r} is listed as equivalent; no mutant has it.")
+    if sample is not None:
+        mutants = evenly(mutants, sample)
     with elsewhere():
         return [_verdict(name, mutant, SECRETS[:secrets], equivalent, named) for mutant in mutants]
 
@@ -82,45 +80,41 @@ def _verdict(
     solution = Solution(find_exercise(name), "mutant", mutant.name, mutant.source)
     listed, points = mutant.name in equivalent, float(solution.exercise.points)
 
-    def verdict(
-        survived: bool, score: float, misconception: str | None, message: str, stillborn=False
-    ) -> MutantVerdict:
-        said = (score, points, misconception, message, stillborn)
-        return MutantVerdict(name, mutant.name, mutant.kind, survived, listed, *said)
+    def lost(message: str = "", stillborn: bool = False) -> MutantVerdict:
+        said = 0.0, points, None, message, stillborn
+        return MutantVerdict(name, mutant.name, mutant.kind, False, listed, *said)
 
     try:
         _ = solution.subjects
     except Exception as error:  # it cannot even be defined
-        return verdict(False, 0.0, None, f"{type(error).__name__}: {error}", stillborn=True)
+        return lost(f"{type(error).__name__}: {error}", stillborn=True)
     for secret in secrets:
         try:
             observed = solution.observed(secret)
         except TooSlow:  # it came between two cases
-            return verdict(False, 0.0, None, "it did not end")
-        if has_full_marks(name, secret, observed):
-            continue
-        if not named:
-            return verdict(False, 0.0, None, "")
-        outcome = judge_exercise(name, secret, observed)
-        said = outcome.score, outcome.misconception, outcome.message
-        return verdict(False, *said, stillborn=_raises_mostly(observed))
-    return verdict(True, points, None, "")
+            return lost("it did not end")
+        if not has_full_marks(name, secret, observed):
+            return _judged(solution, mutant.kind, listed, secret, observed) if named else lost()
+    return MutantVerdict(name, mutant.name, mutant.kind, True, listed, points, points)
 
 
 def known_verdicts(name: str) -> list[MutantVerdict]:
     """The verdict on each known mistake of an exercise."""
-    found = []
+    secret = SECRETS[0]
     with elsewhere():
-        for solution in known_solutions(find_exercise(name)):
-            if solution.kind == "misconception":
-                observed = solution.observed(SECRETS[0], free=True)
-                outcome = judge_exercise(name, SECRETS[0], observed)
-                said = outcome.score, outcome.max_score, outcome.misconception, outcome.message
-                raises = _raises_mostly(observed)
-                found.append(
-                    MutantVerdict(name, solution.label, KNOWN, False, False, *said, raises)
-                )
-    return found
+        return [
+            _judged(solution, KNOWN, False, secret, solution.observed(secret, free=True))
+            for solution in known_solutions(find_exercise(name))
+            if solution.kind == "misconception"
+        ]
+
+
+def _judged(
+    solution: Solution, kind: str, listed: bool, secret: int, observed: Sequence[Any]
+) -> MutantVerdict:
+    name, outcome = solution.exercise.name, judge_exercise(solution.exercise.name, secret, observed)
+    said = outcome.score, outcome.max_score, outcome.misconception, outcome.message
+    return MutantVerdict(name, solution.label, kind, False, listed, *said, _raises_mostly(observed))
 
 
 def _raises_mostly(observed: Sequence[Observation | Failure]) -> bool:
@@ -153,21 +147,20 @@ def mutation_test(
     verdicts = [each for of_one in results.values() for each in of_one]
     if output is not None:
         output.write_text(json.dumps([asdict(each) for each in verdicts], indent=1))
-    console = Console(width=max(Console().width, 120))
+    console = Console(width=max(Console().width, 120), markup=False)
     console.print(_table(results))
     wrong = [each for each in verdicts if each.survived != each.listed]
     for each in wrong:
         what = "survives" if each.survived else "is listed as equivalent, and killed"
-        console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}", markup=False)
+        console.print(f"{each.exercise}: {each.name}  ({each.kind}) {what}")
     if any(each.survived for each in wrong):
         console.print(
             "Draw a case that notices what survives, or, if the task allows it, list it in the "
-            "ANSWER under equivalent, by the words before the bracket, with the reason.",
-            markup=False,
+            "ANSWER under equivalent, by the words before the bracket, with the reason."
         )
     missed = Summary.of(verdicts).missed_goals() if set(names) == set(all_exercises()) else []
     for goal in missed:
-        console.print(goal, markup=False)
+        console.print(goal)
     return not wrong and not missed
 
 

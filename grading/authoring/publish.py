@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from course_lib.about import REPOSITORY as PUBLISHED_AS
-from course_lib.chapters import Chapter
 from grading.authoring.build import written_chapters
 from grading.authoring.release import check_up_to_date, release
 from grading.errors import Problem
 from grading.intake.whole_file import write_whole
-from grading.paths import NOTEBOOKS_FOLDER, REPOSITORY, released_notebook
+from grading.paths import REPOSITORY, released_notebook
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _PROVE = "import sys; from grading.authoring.publish import prove; prove(sys.argv[1:])"
@@ -58,21 +57,18 @@ def prove(names: Iterable[str] = ()) -> None:
         for chapter in chapters:
             check_up_to_date(chapter)
         with tempfile.TemporaryDirectory(prefix="publish-") as folder:
-            _compare(chapters, Path(folder))
+            made = Path(folder, "notebooks")
+            made.mkdir()
+            ids = [chapter.id for chapter in chapters]
+            release(ids, Path(folder, "course"), notebooks_folder=made)
+            for chapter in chapters:
+                path = released_notebook(chapter)
+                if path.read_bytes() != released_notebook(chapter, made).read_bytes():
+                    sys.exit(
+                        f"{path.name} is not what its source makes: run `make build`, and commit."
+                    )
     except Problem as problem:
         sys.exit(str(problem))
-
-
-def _compare(chapters: list[Chapter], folder: Path) -> None:
-    made = folder / "notebooks"
-    made.mkdir()
-    release([chapter.id for chapter in chapters], folder / "course", notebooks_folder=made)
-    for chapter in chapters:
-        path = released_notebook(chapter, NOTEBOOKS_FOLDER)
-        if path.read_bytes() != released_notebook(chapter, made).read_bytes():
-            raise Problem(
-                f"{path.name} is not what its source makes: run `make build`, and commit."
-            )
 
 
 def _moved(content: bytes, old: str, new: str) -> bytes:

@@ -22,7 +22,7 @@ from course_lib.exercises.checking.wire import WireError, pack
 from grading.answers import find_answer
 from grading.answers.edit import Edit
 from grading.answers.model import as_subjects
-from grading.authoring.mutants import mutants_of
+from grading.authoring.mutants import evenly, mutants_of
 from grading.chapter_text.reference import reference, reference_source, run_source, solved_namespace
 from grading.chapter_text.reference import stub as stub_of
 from grading.errors import Failure, Problem, chapters_called
@@ -112,17 +112,13 @@ def _label_of(variant: Any, number: int) -> str:
 
 def mutant_solutions(exercise: Exercise, most: int) -> Iterator[Solution]:
     """Mutants of the reference that can be defined: ``most`` of them, evenly spread."""
-    mutants = mutants_of(reference_source(exercise.name))
-    step = max(1.0, len(mutants) / max(most, 1))
-    for number in range(min(most, len(mutants))):
-        mutant = mutants[int(number * step)]
+    for mutant in evenly(mutants_of(reference_source(exercise.name)), most):
         solution = Solution(exercise, "mutant", mutant.name, mutant.source)
         try:
-            defined = bool(solution.subjects)
+            _ = solution.subjects
         except Exception:  # its cell raises, which is said by the cell
-            defined = False
-        if defined:
-            yield solution
+            continue
+        yield solution
 
 
 def _does_nothing(exercise: Exercise) -> tuple:

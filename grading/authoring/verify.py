@@ -74,9 +74,9 @@ def answer_results(exercise: Exercise) -> Iterator[LintResult]:
         detail = f"{variants} right variants, not {RIGHT_VARIANTS} or more"
         yield LintResult(exercise.name, "variants", variants >= RIGHT_VARIANTS, detail)
         for row in exercise_rows(exercise):
-            score = f"{row.score:g} of {row.max_score:g} points"
-            detail = f"{row.label}: {score}. {row.detail}".strip()
-            yield LintResult(row.exercise, row.kind, row.ok, detail)
+            score = f"{row.outcome.score:g} of {row.outcome.max_score:g} points"
+            detail = f"{row.solution.label}: {score}. {row.detail}".strip()
+            yield LintResult(exercise.name, row.solution.kind, row.ok, detail)
     except Problem as error:  # it says itself what to do
         yield LintResult(exercise.name, "matrix", False, str(error))
     except Exception as error:  # an author's own code, stub or answers, did not even run

@@ -85,11 +85,6 @@ def _stub(commented: list[str], indent: str) -> tuple[str, ...]:
     return tuple(stub)
 
 
-def default_stub(name: str) -> str:
-    """What stands for a region that brings no stub of its own."""
-    return f'raise NotImplementedError("write {name} here, then run its check")'
-
-
 def solved(source: str) -> str:
     """The cell without the marks and without the stubs."""
     lines = source.split("\n")
@@ -109,9 +104,12 @@ def cut_solutions(source: str, name: str) -> str:
         raise RegionError(f'no "{BEGIN}" ... "{END}"')
     lines = source.split("\n")
     for region in reversed(regions):
-        if region.stub is None and not region.indent:
+        stub = region.stub
+        if stub is None and not region.indent:
             raise RegionError(f'a region at top level needs its stub after "{STUB}"')
-        stub = region.stub if region.stub is not None else (region.indent + default_stub(name),)
+        if stub is None:
+            unwritten = f'raise NotImplementedError("write {name} here, then run its check")'
+            stub = (region.indent + unwritten,)
         lines[region.start : region.end + 1] = stub
     return "\n".join(lines)
 

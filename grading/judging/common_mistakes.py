@@ -7,7 +7,7 @@ it is true of the submission whatever its code looks like. Pure: on observations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -216,11 +216,9 @@ def _relation(pairs: Sequence[tuple[Any, Any, Any]]) -> tuple[str, str] | None:
             "Your result holds inf or nan where numbers are due: a division by zero, a logarithm of "
             "zero or an overflow on the way.",
         )
-    for case_name in _shared_names(case for _, _, case in numbers):
-        inputs = [case[case_name] for _, _, case in numbers]
-        same = zip(inputs, (b for _, b, _ in numbers), strict=True)
-        if all(isinstance(i, torch.Tensor) and _equal(i, b) for i, b in same):
-            return "an argument returned", f"What you return is `{case_name}`, as it came in."
+    for name in numbers[0][2]:
+        if all(_equal(case.get(name), b) for _, b, case in numbers):
+            return "an argument returned", f"What you return is `{name}`, as it came in."
     if bool((theirs == theirs[0]).all()):
         text = f"Your result is {theirs[0].item() + 0.0:.4g} for every input."
         return "the same result for every input", text
@@ -254,10 +252,9 @@ def _as_numbers(expected: Any, got: Any) -> tuple[torch.Tensor | None, torch.Ten
     return None, None
 
 
-def _shared_names(cases: Iterable[Any]) -> list[str]:
-    first, *rest = list(cases)
-    return [name for name in first if all(name in case for case in rest)]
-
-
-def _equal(one: torch.Tensor, other: torch.Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.detach().double(), other)
+def _equal(one: Any, other: torch.Tensor) -> bool:
+    return (
+        isinstance(one, torch.Tensor)
+        and one.shape == other.shape
+        and torch.equal(one.detach().double(), other)
+    )

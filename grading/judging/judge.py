@@ -148,7 +148,7 @@ def _judge_aspects(
         problems[aspect.name] = fault.problem if fault else ""
         faults += [fault] if fault else []
     said = in_words(cases, observed, faults)
-    problems |= {name: words.beside for name, words in said.items()}
+    problems |= {name: beside for name, (beside, _) in said.items()}
     outcomes = tuple(
         AspectOutcome(
             aspect.text,
@@ -158,7 +158,7 @@ def _judge_aspects(
         )
         for aspect in cases.exercise.aspects
     )
-    return outcomes, next((words.alone for words in said.values()), "")
+    return outcomes, next((alone for _, alone in said.values()), "")
 
 
 def _fault(
@@ -323,20 +323,16 @@ def _tells_apart(cases: CaseSet, index: int, fields: tuple[str, ...]) -> bool:
     key = (index, fields)
     if key not in cases.told_apart:
         cases.told_apart[key] = any(
-            theirs.error is not None or _differs(cases, expected, theirs, fields)
+            theirs.error is not None
+            or any(
+                _says_more(value := theirs.values.get(name))
+                and difference(expected.values.get(name), value, *cases.answer.tolerance)
+                is not None
+                for name in fields
+            )
             for expected, theirs in zip(cases.expected, cases.wrong(index), strict=True)
         )
     return cases.told_apart[key]
-
-
-def _differs(
-    cases: CaseSet, expected: Observation, theirs: Observation, fields: Sequence[str]
-) -> bool:
-    pairs = [(expected.values.get(name), theirs.values.get(name)) for name in fields]
-    return any(
-        _says_more(value) and difference(right, value, *cases.answer.tolerance) is not None
-        for right, value in pairs
-    )
 
 
 def _says_more(value: Any) -> bool:
@@ -376,22 +372,17 @@ def _sentence(text: str) -> str:
 def judge_quiz(id: str, answer: Any) -> ItemOutcome:
     """The verdict on one quiz answer: the learner's letter, None, or a ``Failure``."""
     key, question = quiz_key(id), find_question(id)
-    grade_id = f"{id}__test"
-
-    def item(score: float, status: Status, message: str) -> ItemOutcome:
-        return ItemOutcome(grade_id, score, QUIZ_POINTS, status, None, message)
-
+    item = partial(_question_item, id, QUIZ_POINTS)
     if isinstance(answer, Failure):
-        return item(0.0, answer.status, answer.message)
+        return item(answer.status, answer.message)
     if answer is None:
-        return item(0.0, "not_attempted", "Not answered.")
+        return item("not_attempted", "Not answered.")
     if not is_letter(answer):
-        return item(0.0, "failed", f"{answer!r:.40} is not one of A, B, C and D.")
+        return item("failed", f"{answer!r:.40} is not one of A, B, C and D.")
     letter = answer.strip().upper()
     if letter == key.key:
-        return item(QUIZ_POINTS, "passed", f"{letter} is right. {key.why[letter]}")
+        return item("passed", f"{letter} is right. {key.why[letter]}")
     return item(
-        0.0,
         "failed",
         f"{letter} ({question.options[letter]}) is not right: {key.why[letter]} "
         f"Right is {key.key} ({question.options[key.key]}): {key.why[key.key]}",
@@ -402,21 +393,17 @@ def judge_own(id: str, answer: Any, learner: str | None = None) -> ItemOutcome:
     """The verdict on the question whose numbers follow from the learner's name: what the notebook holds, or
     a ``Failure``. ``learner`` is the name under which it was handed in; None where nobody knows it: then the
     name in the answer is believed, and the message says so."""
-
-    def item(score: float, status: Status, message: str) -> ItemOutcome:
-        return ItemOutcome(f"{id}__test", score, float(POINTS), status, None, message)
-
+    item = partial(_question_item, id, float(POINTS))
     if isinstance(answer, Failure):
         plain = 'Write name and number in quotation marks, like "NAME: 1.5".'
-        return item(0.0, answer.status, plain if answer.status == "failed" else answer.message)
+        return item(answer.status, plain if answer.status == "failed" else answer.message)
     if answer is None:
-        return item(0.0, "not_attempted", "Not answered.")
+        return item("not_attempted", "Not answered.")
     given = read_own(answer)
     if given is None or given.number is None:
-        return item(0.0, "failed", f'{answer!r:.60} is not a name and a number, like "NAME: 1.5".')
+        return item("failed", f'{answer!r:.60} is not a name and a number, like "NAME: 1.5".')
     if learner is not None and plain_name(given.name) not in _names_of(learner):
         return item(
-            0.0,
             "failed",
             f'You answered the question of "{given.name}", and handed in as "{learner}": write that name, '
             "and answer its question.",
@@ -429,8 +416,13 @@ def judge_own(id: str, answer: Any, learner: str | None = None) -> ItemOutcome:
             f' (The question of "{given.name}": nobody looked under which name it was handed in.)'
         )
     if template.accepts(given.number, right):
-        return item(float(POINTS), "passed", f"{given.number:.10g} is right. {said}")
-    return item(0.0, "failed", f"{given.number:.10g} is not right. {said}")
+        return item("passed", f"{given.number:.10g} is right. {said}")
+    return item("failed", f"{given.number:.10g} is not right. {said}")
+
+
+def _question_item(id: str, points: float, status: Status, message: str) -> ItemOutcome:
+    score = points if status == "passed" else 0.0
+    return ItemOutcome(f"{id}__test", score, points, status, None, message)
 
 
 def _names_of(learner: str) -> set[str]:

@@ -30,20 +30,13 @@ class Fault:
     problem: str
 
 
-@dataclass(frozen=True)
-class Words:
-    """What to say of a fault ``beside`` the aspect's text, and where it has to stand ``alone``."""
-
-    beside: str
-    alone: str
-
-
 def in_words(
     cases: CaseSet, observed: Sequence[Observation | Failure], faults: Iterable[Fault]
-) -> dict[str, Words]:
-    """What to say of each fault, by the name of its aspect. A line of the check that another aspect
-    has said already is taken only where no other is left."""
-    said: dict[str, Words] = {}
+) -> dict[str, tuple[str, str]]:
+    """What to say of each fault, by the name of its aspect: beside the aspect's text, and where it has
+    to stand alone. A line of the check that another aspect has said already is taken only where no
+    other is left."""
+    said: dict[str, tuple[str, str]] = {}
     used: set[str] = set()
     errors: set[str] = set()
     faults = list(faults)
@@ -69,7 +62,7 @@ def in_words(
             if problem in errors:
                 problem = "the same error as above"
             errors.add(problem)
-        said[fault.aspect.name] = Words(problem, alone)
+        said[fault.aspect.name] = problem, alone
     return said
 
 
@@ -129,8 +122,7 @@ def _not_about_others(
     others = {field for field in others if not _decides(cases, index, got, field, own)}
     if not others:
         return list(lines)
-    mended = _mended(cases, index, got, others)
-    left = _wrong_lines(cases, index, mended)
+    left = _wrong_lines(cases, index, _mended(cases, index, got, others))
     return [text for text in lines if text in left]
 
 

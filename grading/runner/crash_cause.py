@@ -42,13 +42,6 @@ class Trial:
     absent: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Blame:
-    """The cell ``at`` ended the kernel; None: it ended between two cells, and it is not known which one ended it."""
-
-    at: int | None
-
-
 @dataclass
 class Attempt:
     """What happened in one kernel: ``at`` is the cell that is running, ``ran`` are those that were begun.
@@ -64,24 +57,25 @@ class Attempt:
     seconds: float = 0.0
 
 
-def next_step(history: Sequence[Attempt], cells: Sequence[Cell]) -> Trial | Blame:
-    """What to do now that the last kernel of ``history`` has ended."""
+def next_step(history: Sequence[Attempt], cells: Sequence[Cell]) -> Trial | int | None:
+    """What to do now that the last kernel of ``history`` has ended: a trial, or the cell that ended it is
+    known. None: it ended between two cells, and it is not known which one ended it."""
     last = history[-1]
     if last.status != "error":  # its own time ran out
-        return Blame(last.at)
+        return last.at
     if last.trial is not None and last.reached:
-        return Blame(last.trial.at)
+        return last.trial.at
     *before, start = [i for i, attempt in enumerate(history) if attempt.trial is None]
     first = history[start]  # the trials after it are about its end
     if first.at is None or any(history[i].at == first.at for i in before):
-        return Blame(first.at)
+        return first.at
     found = suspects([(i, cells[i]) for i in first.ran if i < first.at])
     trials = [frozenset(), *(frozenset({index}) for index in found)] if found else []
     if len(found) > 1:
         trials.append(frozenset(found))
     tried = len(history) - start - 1
     if tried == len(trials):
-        return Blame(first.at)
+        return first.at
     wait = min(first.seconds + _MARGIN, _LONGEST_WAIT)
     return Trial(first.at, wait, first.how.removeprefix("it "), trials[tried])
 

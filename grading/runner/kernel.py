@@ -10,7 +10,6 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import zmq
@@ -40,14 +39,6 @@ class KernelEnded(Exception):
     def __init__(self, status: str, text: str) -> None:
         super().__init__(text)
         self.status = status
-
-
-@dataclass
-class CellRun:
-    """How a cell went: its filtered outputs, and why it was interrupted if it was."""
-
-    outputs: list[dict[str, Any]] = field(default_factory=list)
-    interrupted: str = ""
 
 
 @contextlib.contextmanager
@@ -152,8 +143,9 @@ class Kernel:
             if not self._hears and self._iopub.socket.poll(_JOIN_MILLISECONDS):
                 self._take_output(request, None)
 
-    def run_cell(self, source: str) -> CellRun:
-        """Run a learner's cell. An exception in it is an output like any other."""
+    def run_cell(self, source: str) -> tuple[list[dict[str, Any]], str]:
+        """Run a learner's cell: its filtered outputs, and why it was interrupted if it was. An exception
+        in it is an output like any other."""
         outputs = CellOutputs(self._limits, self._budget)
         request = self._sent(self._client.execute, source, allow_stdin=False, stop_on_error=False)
         seconds = self._limits.cell_seconds
@@ -164,7 +156,7 @@ class Kernel:
                 self._manager.interrupt_kernel()
             if self._reply(request, self._limits.interrupt_seconds, outputs, grace=True) is None:
                 raise KernelEnded("timeout", interrupted)
-        return CellRun(outputs.result(), interrupted)
+        return outputs.result(), interrupted
 
     def rest(self, seconds: float) -> None:
         """Ask nothing for a while: is it ended by what it does by itself?"""
@@ -174,8 +166,8 @@ class Kernel:
             for channel in (self._shell, self._iopub):
                 if channel.socket in ready:
                     _received(channel)
-            if not ready and not self._alive():
-                raise KernelEnded("error", self._watchdog.reason or "it ended the Python process")
+            if not ready:
+                self._check_alive()
 
     def ask(self, expression: str) -> str:
         """Evaluate ``expression``, which gives base64 text; "" when it gives anything else.
@@ -221,12 +213,10 @@ class Kernel:
                 reply = _answer_to(request, _received(self._shell))
                 if reply is not None:
                     until = time.monotonic() + _TRAIL_SECONDS
-            if reply is not None and idle:
+            if (reply is not None and idle) or time.monotonic() > until:
                 return reply
-            if time.monotonic() > until:
-                return reply
-            if not ready and not self._alive():
-                raise KernelEnded("error", self._watchdog.reason or "it ended the Python process")
+            if not ready:
+                self._check_alive()
 
     def _take_output(self, request: str, outputs: CellOutputs | None) -> bool:
         """Read one output message; True when it says that ``request`` is done."""
@@ -242,8 +232,9 @@ class Kernel:
             outputs.add(kind, content)
         return False
 
-    def _alive(self) -> bool:
-        return not self._watchdog.reason and self._manager.is_alive()
+    def _check_alive(self) -> None:
+        if self._watchdog.reason or not self._manager.is_alive():
+            raise KernelEnded("error", self._watchdog.reason or "it ended the Python process")
 
     def _over(self, seconds: float) -> str:
         if time.monotonic() > self.deadline:

@@ -101,13 +101,11 @@ class CellOutputs:
         bundle = content.get("data")
         if not isinstance(bundle, dict):
             return
-        data: dict[str, str] = {}
-        picture = self._picture(bundle.get("image/png"))
-        if picture:
-            data["image/png"] = picture
-        text = self._text(bundle.get("text/plain"))
-        if text:
-            data["text/plain"] = text
+        data = {
+            "image/png": self._picture(bundle.get("image/png")),
+            "text/plain": self._text(bundle.get("text/plain")),
+        }
+        data = {kind: value for kind, value in data.items() if value}
         if data:
             self._keep({"output_type": "display_data", "data": data, "metadata": {}})
 

@@ -55,7 +55,12 @@ class BoxSpecManager(KernelSpecManager):
         self.box, self.zygote = box, zygote
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        _announce_provisioner()
+        # Makes the provisioner known without installing this repository as a distribution.
+        factory = KernelProvisionerFactory.instance()
+        place = f"{__name__}:{SandboxProvisioner.__name__}"
+        factory.provisioners.setdefault(
+            PROVISIONER, EntryPoint(PROVISIONER, place, KernelProvisionerFactory.GROUP_NAME)
+        )
         return KernelSpec(
             argv=self.box.command(),
             display_name="Sandboxed Python",
@@ -67,12 +72,3 @@ class BoxSpecManager(KernelSpecManager):
                 "kernel_provisioner": {"provisioner_name": PROVISIONER},
             },
         )
-
-
-def _announce_provisioner() -> None:
-    """Make the provisioner known without installing this repository as a distribution."""
-    factory = KernelProvisionerFactory.instance()
-    place = f"{__name__}:{SandboxProvisioner.__name__}"
-    factory.provisioners.setdefault(
-        PROVISIONER, EntryPoint(PROVISIONER, place, KernelProvisionerFactory.GROUP_NAME)
-    )

@@ -17,7 +17,7 @@ from nbformat import NotebookNode
 from grading.errors import Failure, Status
 from grading.intake.matching import TEST_SUFFIX, grade_id_of, is_solution, is_test, tags_of
 from grading.runner.absent import MOST_ABSENT, absent_package, rest_behind
-from grading.runner.crash_cause import Attempt, Blame, Cell, Trial, next_step
+from grading.runner.crash_cause import Attempt, Cell, Trial, next_step
 from grading.runner.kernel import Kernel, KernelEnded, open_kernel
 from grading.runner.limits import Limits
 from grading.runner.replies import Reply, replies_from
@@ -152,13 +152,13 @@ class _Run:
             if self._ran_to_the_end(attempt):
                 break
             history.append(attempt)
-            step = next_step(history, sources) if self.seconds else Blame(attempt.at)
+            step = next_step(history, sources) if self.seconds else attempt.at
             if isinstance(step, Trial):
                 trial = step
                 continue
             kernels, trial = kernels - 1, None
-            self._blame(step.at, attempt)
-            if step.at is None or not self._open() or not self.seconds:
+            self._blame(step, attempt)
+            if step is None or not self._open() or not self.seconds:
                 reason = Failure(attempt.status, f"Not reached: {attempt.how}.")
                 break
         for grade_id in self._open():
@@ -222,14 +222,17 @@ class _Run:
         rest: str | None = cell.source
         outputs = self.record.outputs[cell.id] = []
         while rest is not None:
-            done = kernel.run_cell(rest)
-            outputs += done.outputs
-            if self.demonstrations and (done.interrupted or _raised(done.outputs)):
+            shown, interrupted = kernel.run_cell(rest)
+            outputs += shown
+            if self.demonstrations and (interrupted or _raised(shown)):
                 raise _Trouble
-            if done.interrupted:
-                self._note_interrupted(index, done.interrupted)
+            if interrupted:
+                self.record.notes.append(f"{self._called(index)} was interrupted: {interrupted}.")
+                self.record.cut_short = True
+                reason = f"Your cell was interrupted: {interrupted}."
+                self.left_out[index] = Failure("timeout", reason)
                 break
-            package = absent_package(done.outputs)
+            package = absent_package(shown)
             rest = rest_behind(rest, package) if package and len(absent) < MOST_ABSENT else None
             absent += [package] if rest is not None else []
         if absent:
@@ -288,11 +291,6 @@ class _Run:
         if is_solution(cell) and name + TEST_SUFFIX in self._open():
             self.record.answers[name + TEST_SUFFIX] = failure
         self.record.notes.append(f"{self._called(index)} was left out: {reason}.")
-
-    def _note_interrupted(self, index: int, reason: str) -> None:
-        self.record.notes.append(f"{self._called(index)} was interrupted: {reason}.")
-        self.record.cut_short = True
-        self.left_out[index] = Failure("timeout", f"Your cell was interrupted: {reason}.")
 
     def _called(self, index: int) -> str:
         name = grade_id_of(self.cells[index])

@@ -83,7 +83,11 @@ class Box:
         files = self.handed_in / "files"
         shutil.rmtree(files, ignore_errors=True)
         files.mkdir()
-        _write_companions(files, companions)
+        for name, data in companions.items():
+            path = files / name
+            if path.resolve().is_relative_to(files.resolve()):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
         return {
             "companions": str(files) if companions else "",
             "file_bytes": limits.file_bytes,
@@ -195,15 +199,6 @@ def _refusals() -> Iterator[tuple[list[str], tuple[int, ...]]]:
         file.seek(0)
         number = file.fileno()
         yield (["--seccomp", str(number)], (number,)) if program else ([], ())
-
-
-def _write_companions(folder: Path, companions: Mapping[str, bytes]) -> None:
-    for name, data in companions.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
 
 
 def _isolation() -> list[str]:

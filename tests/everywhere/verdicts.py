@@ -38,8 +38,9 @@ def main() -> int:
     seeds = options.seeds or [secrets.randbits(63) for _ in range(options.secrets)]
     found, wrong = {}, 0
     for seed, row in verdicts(chosen, seeds):
-        key = f"{row.exercise} / {row.kind} / {row.label} / {seed}"
-        found[key] = [row.score, row.misconception]
+        solution, outcome = row.solution, row.outcome
+        key = f"{solution.exercise.name} / {solution.kind} / {solution.label} / {seed}"
+        found[key] = [outcome.score, outcome.misconception]
         if not row.ok:
             wrong += 1
             print(f"{key}: {row.detail}", file=sys.stderr, flush=True)

@@ -21,7 +21,8 @@ KEYS = [key for chapter in CHAPTERS for key in chapter_keys(chapter)]
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)
 def test_every_solution_is_judged_as_what_it_is(exercise):
     wrong = [row for row in exercise_rows(exercise, of_mistakes=SEEDS[:1]) if not row.ok]
-    assert not wrong, "\n".join(f"{row.kind} {row.label}: {row.detail}" for row in wrong)
+    lines = [f"{row.solution.kind} {row.solution.label}: {row.detail}" for row in wrong]
+    assert not wrong, "\n".join(lines)
 
 
 @pytest.mark.parametrize("exercise", EXERCISES, ids=lambda exercise: exercise.name)

@@ -36,7 +36,7 @@ def warm(sandbox: None, needs) -> Iterator[None]:
 
 
 def _printed(kernel: Kernel, source: str) -> str:
-    outputs = kernel.run_cell(source).outputs
+    outputs, _ = kernel.run_cell(source)
     return "".join(output.get("text", "") + output.get("evalue", "") for output in outputs)
 
 
