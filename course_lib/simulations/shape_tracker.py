@@ -40,6 +40,7 @@ _COSTS = (
 class Layer:
     """What a forward hook found out about one module."""
 
+    name: str
     shape: tuple[int, ...]
     output: np.ndarray
     parameters: int
@@ -108,11 +109,11 @@ class ShapeTracker:
         artists["kibibytes title"].set_text(f"{_memory(state.total('kibibytes'))} of outputs")
         artists["multiply_adds title"].set_text(f"{state.total('multiply_adds'):,} multiply-adds")
         for cost, _, limits in _COSTS:
-            for row, (name, layer) in enumerate(zip(LAYERS, state.layers, strict=True)):
+            for row, layer in enumerate(state.layers):
                 value = getattr(layer, cost)
                 end = max(value, limits[0])
-                artists[f"{cost} {name}"].set_data([limits[0], end], [row, row])
-                words = artists[f"{cost} {name} words"]
+                artists[f"{cost} {layer.name}"].set_data([limits[0], end], [row, row])
+                words = artists[f"{cost} {layer.name} words"]
                 words.set_text(f"{value:,}" if isinstance(value, int) else _memory(value))
                 words.set_x(end * (limits[1] / limits[0]) ** 0.02)
 
@@ -144,6 +145,7 @@ def _track(batch_size: int, hidden: int) -> State:
         products = inputs[0].shape[-1] if isinstance(module, nn.Linear) else 0
         layers.append(
             Layer(
+                name=LAYERS[len(layers)],
                 shape=tuple(output.shape),
                 output=output.detach().numpy(),
                 parameters=sum(p.numel() for p in module.parameters()),
