@@ -469,7 +469,7 @@ ANSWER = Answer(
                 f"A Value {word} a plain number raises an error, since a number has no .data. Turn it "
                 "into a Value first.",
             )
-            for name, word, _, method in OPERATIONS
+            for name, word, _, method in reversed(OPERATIONS)
         ),
         _mistake(
             "number on the left",
