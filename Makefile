@@ -137,7 +137,7 @@ $(EVERYONE): pyproject.toml constraints.txt
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build
 # is wanted (CUDA, CPU only) it can be installed beforehand by hand. pip compiles on one core; compileall
-# on all of them, and its status does not count: some packages hold files that are no Python as yet.
+# on all of them, and its status does not count: some packages hold templates that are not valid Python.
 .PHONY: install
 install:
 	@command -v git >/dev/null || { echo "git is missing. Debian or Ubuntu: sudo apt install git" >&2; exit 1; }

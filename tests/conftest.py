@@ -77,8 +77,8 @@ def _progress_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _alembic_asked_once(shared_folder: Path) -> Iterator[None]:
-    """nbgrader starts ``alembic heads`` for each gradebook that it makes, to hear always the same: a
-    second of imports. In tests the first answer is kept, first in PATH."""
+    """nbgrader starts ``alembic heads`` for each gradebook that it makes, a second of imports, and always gets
+    the same answer. In tests a script of that name, first in PATH, keeps it."""
     real = Path(sys.executable).with_name("alembic")
     if not real.exists() or os.name != "posix":
         yield

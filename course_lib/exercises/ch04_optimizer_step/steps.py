@@ -78,7 +78,7 @@ def handed_over(parameters: list[Tensor], through: str) -> Iterable[Tensor]:
 
 
 def copies(tensors: Iterable[Any]) -> list[Any]:
-    """Detached copies; what is no tensor as it is."""
+    """Detached copies; anything but a tensor stays as it is."""
     return [each.detach().clone() if isinstance(each, Tensor) else each for each in tensors]
 
 

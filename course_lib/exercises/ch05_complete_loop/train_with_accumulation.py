@@ -9,6 +9,7 @@ import torch
 from course_lib.exercises.checking.model import Aspect, Case, Exercise, Finding, Notes, Observation
 from course_lib.exercises.support import classifier
 from course_lib.exercises.support.loop_watch import gradients_of, parameters_of, watching
+from course_lib.exercises.support.numbers import same_numbers
 
 
 def _observe(function: Any, case: Case, notes: Notes) -> None:
@@ -61,7 +62,7 @@ def _properties(case: Case, observation: Observation) -> Iterator[Finding]:
     if made == groups:
         good = [
             all(gradient is not None for gradient in gradients)
-            and classifier.same_tensors(_gradient_of_group(case, i, parameters), gradients)
+            and same_numbers(_gradient_of_group(case, i, parameters), gradients)
             for i, (parameters, gradients) in enumerate(observation["steps"])
         ]
         text = "a full group's step uses the mean gradient of its batches, and nothing older"

@@ -11,6 +11,7 @@ from torch import nn
 from course_lib.exercises.checking.model import Case, Finding, Observation
 from course_lib.exercises.support.draw import normal
 from course_lib.exercises.support.loop_watch import Loader, gradients_of, parameters_of
+from course_lib.exercises.support.numbers import same_numbers
 from course_lib.exercises.support.small_network import draw_weights, load_parameters, small_network
 
 #: A mean over the batch each. The targets of "squared" are numbers, one per example.
@@ -132,15 +133,8 @@ def _steps_with_another_gradient(case: Case, observation: Observation) -> list[i
         model, _, loss_fn, _ = build(case | {"stale": False})
         load_parameters(model, before)
         loss_fn(model(x), y).backward()
-        if any(gradient is None for gradient in gradients) or not same_tensors(
+        if any(gradient is None for gradient in gradients) or not same_numbers(
             gradients_of(model), gradients
         ):
             wrong.append(step)
     return wrong
-
-
-def same_tensors(expected: list[torch.Tensor], got: list[torch.Tensor]) -> bool:
-    """Whether all are equal, up to the rounding of another order of sums."""
-    return all(
-        torch.allclose(a, b, rtol=1e-6, atol=1e-9) for a, b in zip(expected, got, strict=True)
-    )
