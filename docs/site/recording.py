@@ -149,7 +149,7 @@ def _run(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     path = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
-    done: dict[str, dict[int, list[Row]]] = {name: {} for name in names}
+    done: dict[str, dict[int, Scene]] = {name: {} for name in names}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = {}
         for name in names:
@@ -161,8 +161,8 @@ def _run(
             name, place = waiting[future]
             done[name][place] = future.result()
     for name in names:
-        rows = [row for _, scene in sorted(done[name].items()) for row in scene]
-        _keep(cache, name, digests[name], wanted[name], rows)
+        scenes = [scene for _, scene in sorted(done[name].items())]
+        _keep(cache, name, digests[name], wanted[name], scenes)
 
 
 def _scenes(wanted: list[Moment]) -> Iterator[list[Moment]]:
@@ -188,7 +188,16 @@ def _opened(name: str) -> tuple[Simulation, Canvas, np.ndarray]:
     return simulation, canvas, pixels.from_rgba(canvas.pixels_of(state))
 
 
-def record_scene(name: str, scene: list[Moment], folder: Path) -> list[Row]:
+@dataclass(frozen=True)
+class Scene:
+    """Some moments of one panel; ``opening`` is the file of the picture that the panel opens with."""
+
+    opening: str
+    size: tuple[int, int]
+    rows: list[Row]
+
+
+def record_scene(name: str, scene: list[Moment], folder: Path) -> Scene:
     """Draw these moments and store their layers in ``folder``."""
     simulation, canvas, opening = _opened(name)
     keys: list[tuple[np.ndarray, tuple[str, ...]]] = [(opening, ())]
@@ -208,7 +217,7 @@ def record_scene(name: str, scene: list[Moment], folder: Path) -> list[Row]:
                 if len(keys) > _MOST_KEYS:
                     del keys[1]
         rows.append(Row(moment, simulation.describe(state), layers))
-    return rows
+    return Scene(_stored(opening, folder), canvas.pixels, rows)
 
 
 def states(simulation: Simulation, scene: Iterable[Moment]) -> Iterator[tuple[Moment, Any]]:
@@ -228,12 +237,6 @@ def states(simulation: Simulation, scene: Iterable[Moment]) -> Iterator[tuple[Mo
         yield moment, state
 
 
-def store_opening(name: str, folder: Path) -> tuple[str, tuple[int, int]]:
-    """The name of the opening picture's file, and its size."""
-    _, canvas, opening = _opened(name)
-    return _stored(opening, folder), canvas.pixels
-
-
 def _stored(layer: np.ndarray, folder: Path) -> str:
     data = pixels.encode(layer)
     name = hashlib.sha256(data).hexdigest()[:12] + ".webp"
@@ -245,12 +248,13 @@ def _stored(layer: np.ndarray, folder: Path) -> str:
     return name
 
 
-def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], rows: list[Row]) -> None:
+def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], scenes: list[Scene]) -> None:
     """Write the recording down, and drop what an earlier one alone needed."""
     folder = cache / name / "pictures"
-    opening, size = store_opening(name, folder)
+    opening = scenes[0].opening
+    rows = [row for scene in scenes for row in scene.rows]
     content = {
-        "size": size,
+        "size": scenes[0].size,
         "opening": opening,
         "start": _packed(start_of(load(name), wanted)),
         "rows": [[*_packed(row.moment), row.sentence, row.layers] for row in rows],
