@@ -4,7 +4,7 @@ import queue
 import re
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from benchmarks.in_browser import private_lab
-from tests.browser.notebook_page import END_KERNELS, Lab, NotebookPage
+from tests.browser.notebook_page import Lab, NotebookPage
 from tests.browser.panel_in_page import SCREENSHOTS
 from tests.conftest import WAIT_SECONDS
 
@@ -83,21 +83,20 @@ def _wait_for_address(process: subprocess.Popen) -> re.Match | None:
     return None
 
 
-@pytest.fixture
-def open_notebook(page: Page, lab: Lab) -> Iterator[Callable[[str], NotebookPage]]:
-    """``open_notebook("05_complete_loop")``: the learner's copy, its kernel ready."""
-    yield lambda name: NotebookPage(page, lab, name)
-    page.evaluate(END_KERNELS)
+@pytest.fixture(scope="session")
+def lab_page(chromium: Browser, lab: Lab) -> Iterator[Page]:
+    """JupyterLab, loaded once for all the notebooks that tests open in it one after another."""
+    with _opened_page(chromium, "lab") as page:
+        lab.open(page)
+        yield page
 
 
 @pytest.fixture(scope="module")
-def chapter(request: pytest.FixtureRequest, chromium: Browser, lab: Lab) -> Iterator[NotebookPage]:
-    """A chapter, named by the parameter, with all its cells run: one page for a module's tests."""
-    with _opened_page(chromium, request.param) as page:
-        notebook = NotebookPage(page, lab, request.param)
+def chapter(request: pytest.FixtureRequest, lab_page: Page) -> Iterator[NotebookPage]:
+    """A chapter, named by the parameter, with all its cells run: for all of a module's tests."""
+    with NotebookPage.within(lab_page, request.param) as notebook:
         notebook.run_all()
         yield notebook
-        page.evaluate(END_KERNELS)
 
 
 @pytest.fixture

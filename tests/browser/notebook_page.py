@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import ConsoleMessage, Error, Locator, Page
 
 from tests.browser.panel_in_page import SCREENSHOTS, PanelInPage
 
 RUN_ALL_SECONDS = 180
 END_KERNELS = """() =>
     window.jupyterapp?.serviceManager.sessions.shutdownAll().then(() => null)"""
+#: Without asking whether to save it.
+_CLOSE = "() => window.jupyterapp.shell.currentWidget.dispose()"
 
 _HOLD_TIMERS = """(milliseconds) => {
     const {setTimeout, clearTimeout} = window;
@@ -47,6 +49,16 @@ class Lab:
         path = f"/lab/workspaces/{notebook}/tree/{notebook}.ipynb" if notebook else "/lab"
         return f"{self.url}{path}?token={self.token}"
 
+    def open(self, page: Page) -> None:
+        """Without a notebook, in a layout of its own."""
+        page.goto(f"{self.url}/lab/workspaces/without-notebook?token={self.token}")
+        _wait_for_lab(page)
+
+
+def _wait_for_lab(page: Page) -> None:
+    page.wait_for_function("() => window.jupyterapp")
+    page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+
 
 class NotebookPage:
     """One notebook, open in JupyterLab. Reads and acts as a learner does; waits for conditions."""
@@ -54,8 +66,7 @@ class NotebookPage:
     def __init__(self, page: Page, lab: Lab, name: str) -> None:
         self._attach(page, name)
         page.goto(lab.address(name))
-        page.wait_for_function("() => window.jupyterapp")
-        page.evaluate("() => window.jupyterapp.restored.then(() => null)")
+        _wait_for_lab(page)
         self._wait_for_kernel(f"{name}.ipynb")
 
     @classmethod
@@ -66,6 +77,24 @@ class NotebookPage:
         notebook._wait_for_kernel(path)
         return notebook
 
+    @classmethod
+    @contextmanager
+    def within(cls, page: Page, name: str) -> Iterator["NotebookPage"]:
+        """A notebook that is opened in the JupyterLab of ``page``, and closed at the end, without its kernel."""
+        page.evaluate(
+            "(path) => window.jupyterapp.commands.execute('docmanager:open', {path}).then(() => null)",
+            f"{name}.ipynb",
+        )
+        notebook = cls.opened(page, f"{name}.ipynb")
+        try:
+            yield notebook
+        finally:
+            notebook.keep_picture("at_the_end")
+            page.remove_listener("console", notebook._on_console)
+            page.remove_listener("pageerror", notebook._on_page_error)
+            page.evaluate(END_KERNELS)
+            page.evaluate(_CLOSE)
+
     def _attach(self, page: Page, name: str) -> None:
         self.page = page
         self.name = name
@@ -73,7 +102,7 @@ class NotebookPage:
         self.complaints: list[str] = []
         self._panels: dict[str, PanelInPage] = {}
         page.on("console", self._on_console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._on_page_error)
 
     def _wait_for_kernel(self, path: str) -> None:
         self.page.wait_for_function(
@@ -92,6 +121,9 @@ class NotebookPage:
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.complaints.append(f"{message.text} ({message.location['url']})")
+
+    def _on_page_error(self, error: Error) -> None:
+        self.complaints.append(str(error))
 
     def run_all(self) -> None:
         """Run all cells and wait for the last one."""
@@ -194,8 +226,10 @@ class NotebookPage:
     def dark_theme(self) -> Iterator[None]:
         """JupyterLab's dark theme, until the ``with`` block ends."""
         self._use_theme("JupyterLab Dark")
-        yield
-        self._use_theme("JupyterLab Light")
+        try:
+            yield
+        finally:
+            self._use_theme("JupyterLab Light")
 
     def _use_theme(self, theme: str) -> None:
         self.page.evaluate(
@@ -211,8 +245,10 @@ class NotebookPage:
         """What the browser's zoom does to a page: the window has half as many of its pixels."""
         size = self.page.viewport_size
         self._resize({"width": size["width"] // 2, "height": size["height"] // 2})
-        yield
-        self._resize(size)
+        try:
+            yield
+        finally:
+            self._resize(size)
 
     def _resize(self, size: dict[str, int]) -> None:
         self.page.set_viewport_size(size)
@@ -231,8 +267,10 @@ class NotebookPage:
     def timers_held(self, milliseconds: int) -> Iterator[Callable[[], int]]:
         """Timers of exactly this length wait to be let go, which returns how many there were."""
         self.page.evaluate(_HOLD_TIMERS, milliseconds)
-        yield lambda: self.page.evaluate("() => window.heldTimers.letGo()")
-        self.page.evaluate("() => window.heldTimers.end()")
+        try:
+            yield lambda: self.page.evaluate("() => window.heldTimers.letGo()")
+        finally:
+            self.page.evaluate("() => window.heldTimers.end()")
 
     def source(self, identifier: str) -> str:
         """What the cell with this id says."""

@@ -1,11 +1,12 @@
 """The dashboard trains in the page, lets other cells run meanwhile, and stops when told to."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.notebook_page import NotebookPage
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PANEL_CALL = 'panel("dashboard"'
@@ -34,15 +35,26 @@ def _button(panel: Locator, label: str) -> Locator:
     return panel.get_by_role("button", name=label, exact=True)
 
 
-def _dashboard(open_notebook: Callable[[str], Any]) -> tuple[Any, Locator]:
+@pytest.fixture(scope="module")
+def notebook(lab_page: Page) -> Iterator[NotebookPage]:
     """The chapter with its dashboard drawn, and nothing else run."""
-    notebook = open_notebook(CHAPTER)
-    notebook.run_cell("setup")
-    return notebook, notebook.run_cell(notebook.cell_saying(PANEL_CALL)).locator(".course-panel")
+    with NotebookPage.within(lab_page, CHAPTER) as opened:
+        opened.run_cell("setup")
+        opened.run_cell(opened.cell_saying(PANEL_CALL))
+        yield opened
 
 
-def test_dashboard_trains_and_pauses_while_other_cells_run(open_notebook):
-    notebook, panel = _dashboard(open_notebook)
+@pytest.fixture
+def panel(notebook: NotebookPage) -> Locator:
+    """The dashboard, as it was at first."""
+    found = notebook.show_cell(notebook.cell_saying(PANEL_CALL)).locator(".course-panel")
+    _button(found, "Reset").click()
+    expect(_button(found, "Train")).to_be_visible()
+    expect(found.locator(".course-sentence")).to_contain_text("poch 0")
+    return found
+
+
+def test_dashboard_trains_and_pauses_while_other_cells_run(notebook, panel):
     sentence = panel.locator(".course-sentence")
 
     _button(panel, "Train").click()
@@ -65,8 +77,7 @@ def test_dashboard_trains_and_pauses_while_other_cells_run(open_notebook):
     assert panel.locator(".course-status").inner_text() == ""
 
 
-def test_another_cell_runs_while_a_slider_is_dragged_and_the_run_goes_on(open_notebook):
-    notebook, panel = _dashboard(open_notebook)
+def test_another_cell_runs_while_a_slider_is_dragged_and_the_run_goes_on(notebook, panel):
     notebook.write_cell("q07_1", 'q07_1 = "C"')
     notebook.show_cell(notebook.cell_saying(PANEL_CALL))
     _button(panel, "Train").click()
@@ -89,8 +100,7 @@ def test_another_cell_runs_while_a_slider_is_dragged_and_the_run_goes_on(open_no
     expect(notebook.show_cell("q07_1__test")).to_contain_text("q07_1: C is")
 
 
-def test_explode_plays_by_itself_to_its_end(open_notebook):
-    _, panel = _dashboard(open_notebook)
+def test_explode_plays_by_itself_to_its_end(panel):
     _button(panel, "Explode").click()
     expect(_button(panel, "Pause")).to_be_visible()
     expect(panel.locator(".course-sentence")).to_contain_text("poch 50")
