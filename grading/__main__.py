@@ -4,8 +4,6 @@ Each command lives in a module of its own and is imported when it is called, so 
 answers at once. What a person can fix ends in one line on stderr and exit status 2.
 """
 
-import atexit
-import gc
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -443,7 +441,4 @@ def _report(chapter, changed: bool) -> None:
 
 
 if __name__ == "__main__":
-    # At its end Python would look through all of torch for circles, half a second, to give back
-    # memory that ends with the process.
-    atexit.register(gc.freeze)
     sys.exit(answer(lambda: app(prog_name="python -m grading"), "run `make setup`"))

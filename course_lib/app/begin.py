@@ -3,14 +3,16 @@
 from course_lib import __version__, compiler
 from course_lib.about import REPOSITORY
 from course_lib.app.requirements import Requirement
+from course_lib.app.terminal import end_at_once
 from course_lib.display import write
 from course_lib.exercises.checking import advice
 
 
 def set_up(notebook: str) -> None:
     """Say in one line when the library is older than the notebook; make a missing name explain
-    itself, in IPython; and leave PyTorch's compiler alone until something is compiled."""
+    itself, in IPython; leave PyTorch's compiler alone until something is compiled; and end quickly."""
     compiler.postpone()
+    end_at_once()
     if warning := older_than(notebook):
         write(warning)
     advice.install()

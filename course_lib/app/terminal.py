@@ -5,6 +5,8 @@ or the terminal lacks a character. Called by ``course_lib.__main__`` and ``gradi
 nothing but the standard library.
 """
 
+import atexit
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ def answer(command: Callable[[], int | None], remedy: str) -> int:
     """Run ``command``; returns its exit status (None counts as 0), 1 when the reader has gone, and 2
     with a line on stderr for what the machine refuses or lacks. ``remedy`` says what to do about a
     package that is missing."""
+    end_at_once()
     for stream in (sys.stdout, sys.stderr):
         # None when started with `>&-`; a notebook's own stream, by `%run`, cannot be changed
         if hasattr(stream, "reconfigure"):
@@ -38,6 +41,12 @@ def answer(command: Callable[[], int | None], remedy: str) -> int:
         place = f"{name}: " if name else ""
         print(f"error: {place}{error.strerror or error}.", file=sys.stderr)
         return 2
+
+
+def end_at_once() -> None:
+    """At the end of a process Python looks through all of torch for garbage, half a second, to give back memory
+    that ends with the process: not in this one. Safe to call twice."""
+    atexit.register(gc.freeze)
 
 
 def _drop_output() -> None:

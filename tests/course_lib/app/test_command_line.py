@@ -72,6 +72,31 @@ def test_an_exit_status_is_handed_on(capsys):
         answer(lambda: sys.exit(4), "")
 
 
+@pytest.mark.parametrize(
+    ("start", "looked"),
+    [
+        ("", "for garbage\n"),
+        ("from course_lib.app.terminal import answer; answer(lambda: 0, '')", ""),
+        ("from course_lib.app.begin import set_up; set_up('0.1.0')", ""),
+    ],
+)
+def test_a_process_ends_without_looking_for_garbage(start, looked):
+    circle = """
+import gc
+gc.disable()
+class Circle:
+    def __init__(self):
+        self.itself = self
+    def __del__(self, write=print):
+        write("for garbage")
+Circle()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", circle + start], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, looked, "")
+
+
 @pytest.fixture
 def without_torch(tmp_path: Path) -> dict[str, str]:
     """The environment of a Python in which torch cannot be imported."""
