@@ -11,6 +11,10 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 # tests/work_units.py says what a worker runs in one go, and in which order.
 WORKERS := -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
+# Modules that are compiled once and kept make every command and most tests start faster. Images of containers
+# often turn that off for their own sake.
+unexport PYTHONDONTWRITEBYTECODE
+
 # A stamp says for which folder the environment was made and by which versions. It does not count
 # when the folder was moved or its Python is gone.
 LEARNER := $(VENV)/.made-for-learners
