@@ -150,7 +150,8 @@ class NotebookPage:
             identifier,
         )
         assert index >= 0, f"there is no cell {identifier}"
-        cell = self.page.locator(f'.jp-Cell[data-windowed-list-index="{index}"]')
+        # Not in what elements hide: for that Playwright looks at every element of the page each time.
+        cell = self.page.locator(f'css:light=.jp-Cell[data-windowed-list-index="{index}"]')
         cell.wait_for()
         return cell
 

@@ -19,7 +19,7 @@ class RecordedPanel:
 
     def __init__(self, page: Page, recording: Recording) -> None:
         self.page, self.recording = page, recording
-        self.root = page.locator(f'figure[data-panel="{recording.name}"][data-started]')
+        self.root = page.locator(f'css:light=figure[data-panel="{recording.name}"][data-started]')
         expect(self.root).to_be_visible()
         self.sentence = self.root.locator(".course-sentence")
         self.picture = self.root.locator(".course-picture")

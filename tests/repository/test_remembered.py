@@ -70,6 +70,7 @@ def run(folder: Path) -> dict[str, str]:
     ends = Ends()
     plugins = [Remembered(folder, folder / "green"), ends]
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", f"--rootdir={folder}"]
+    options += ["-p", "no:unraisableexception"]  # looks for garbage of all tests before, five times
     pytest.main([*options, "-c", str(folder / "pyproject.toml"), str(folder / MODULE)], plugins)
     return ends.by_name
 
