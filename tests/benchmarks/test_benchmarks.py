@@ -1,4 +1,8 @@
-"""Each benchmark runs, at its smallest size; what it finds is not looked at, except that it is there."""
+"""Each benchmark runs, at its smallest size; what it finds is not looked at, except that it is there.
+
+Those that grade a class or open a browser do so with ``COURSE_EVERYWHERE=1``, as in the weekly workflow: only who
+measures needs them.
+"""
 
 import os
 import shutil
@@ -11,6 +15,9 @@ from benchmarks import grading, same_marks, table
 from benchmarks.table import MEASURES, Checkout, Row, Sizes, measured, rows
 from course_lib.chapters import find_chapter
 from grading.paths import REPOSITORY
+from tests.everywhere.places import WEEKLY
+
+weekly = pytest.mark.skipif(not WEEKLY, reason="set COURSE_EVERYWHERE=1")
 
 SMALLEST = Sizes(1, 1, 1, 2, 1, ("loss_landscape",))
 _STARTS = ("start", "import", "minute")
@@ -47,6 +54,7 @@ def test_starts(group):
     _have_their_rows(group)
 
 
+@weekly
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_a_class_of_one():
@@ -54,6 +62,7 @@ def test_a_class_of_one():
     _have_their_rows(*_GRADES)
 
 
+@weekly
 @pytest.mark.slow
 @pytest.mark.browser
 def test_one_panel_in_a_browser(needs_program):
@@ -66,6 +75,7 @@ def with_bubblewrap(needs_program) -> None:
     needs_program("bwrap", package="bubblewrap")
 
 
+@weekly
 @pytest.mark.slow
 def test_panels_in_the_kernel(monkeypatch, capsys):
     from benchmarks import panels
@@ -78,6 +88,7 @@ def test_panels_in_the_kernel(monkeypatch, capsys):
     assert "loss_landscape" in capsys.readouterr().out
 
 
+@weekly
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_the_stages_of_grading(tmp_path, monkeypatch):
@@ -93,6 +104,7 @@ def test_judging():
     assert "| order_the_beats |" in _runs("judging", "00")
 
 
+@weekly
 @pytest.mark.slow
 def test_judging_beside_another_checkout():
     said = _runs("judging", "00", "--beside", str(REPOSITORY))
@@ -100,6 +112,7 @@ def test_judging_beside_another_checkout():
     assert "checked:" in said
 
 
+@weekly
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_watching_one_learner():
@@ -107,6 +120,7 @@ def test_watching_one_learner():
     assert "All 1 pages" in _runs("watching", "--chapter", "00", *sizes)
 
 
+@weekly
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_bubblewrap")
 def test_same_marks_of_one_notebook():

@@ -71,6 +71,10 @@ PLACES = (
 )
 
 
+#: Set in the weekly workflow: then tests take all the places for which one stands on each push.
+WEEKLY = "COURSE_EVERYWHERE" in os.environ
+
+
 @cache
 def capabilities() -> tuple[str, ...]:
     """Those of ``CAPABILITIES`` that this processor has."""
@@ -81,6 +85,13 @@ def capabilities() -> tuple[str, ...]:
 def own_capability() -> str:
     """The one that PyTorch takes unasked, here and now."""
     return _in_force(os.environ.get("ATEN_CPU_CAPABILITY")).lower()
+
+
+def others() -> tuple[str, ...]:
+    """The kinds of kernels to try besides this processor's own. The plainest, which its results differ from
+    most, stands for the others on each push."""
+    found = tuple(name for name in capabilities() if name != own_capability())
+    return found if WEEKLY else found[:1]
 
 
 def _in_force(name: str | None) -> str:
