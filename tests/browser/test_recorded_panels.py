@@ -34,7 +34,7 @@ _CHAPTERS = {
     for chapter in CHAPTERS
     for name in re.findall(r'panel\(\\"(\w+)\\"', released_notebook(chapter).read_text())
 }
-each_panel = pytest.mark.parametrize("name", SIMULATIONS)
+each_panel = pytest.mark.parametrize("panel", SIMULATIONS, indirect=True, scope="module")
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,16 @@ def _open(page: Page, site: Path, name: str, sampled: dict) -> RecordedPanel:
     return RecordedPanel(page, sampled[name])
 
 
+@pytest.fixture(scope="module")
+def panel(
+    request: pytest.FixtureRequest, offline: Page, site: Path, sampled: dict
+) -> RecordedPanel:
+    """A panel, named by the parameter, in its chapter: for the tests of each panel, in turn."""
+    return _open(offline, site, request.param, sampled)
+
+
 @each_panel
-def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site, sampled, name):
-    panel = _open(offline, site, name, sampled)
+def test_every_control_moves_picture_and_sentence_by_key_and_mouse(panel, offline):
     for how in (panel.key, panel.click):
         for dim in panel.dimensions:
             panel.press("Reset")
@@ -79,11 +86,10 @@ def test_every_control_moves_picture_and_sentence_by_key_and_mouse(offline, site
 
 
 @each_panel
-def test_what_the_chapter_claims_can_be_seen(offline, site, sampled, name):
+def test_what_the_chapter_claims_can_be_seen(panel):
     from claims import CLAIMS
 
-    panel = _open(offline, site, name, sampled)
-    for claim in (each for each in CLAIMS if each.panel == name):
+    for claim in (each for each in CLAIMS if each.panel == panel.recording.name):
         panel.press("Reset")
         if claim.preset:
             panel.press(claim.preset)
@@ -93,8 +99,7 @@ def test_what_the_chapter_claims_can_be_seen(offline, site, sampled, name):
 
 
 @each_panel
-def test_what_is_not_recorded_says_so_and_leads_to_colab(offline, site, sampled, name):
-    panel = _open(offline, site, name, sampled)
+def test_what_is_not_recorded_says_so_and_leads_to_colab(panel):
     recorded = {dim.name for dim in panel.dimensions}
     for row in panel.root.locator("[data-control]").all():
         if row.get_attribute("data-control") not in recorded:
