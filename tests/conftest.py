@@ -81,8 +81,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: many tests wait, for a browser, a kernel or a time limit."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than there are cores: many tests wait, for a browser, a kernel or a time limit."""
+    return (os.cpu_count() or 1) + 2
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -41,11 +41,24 @@ READ_DOCUMENTS = (
     *("tests/hub", "tests/compatibility"),
 )
 READ_TESTS = ("tests/compatibility", "tests/everywhere", "tests/repository", "tests/seeded_faults")
-#: Those for which some chapters stand for all, wherever they come from.
+#: Those for which some chapters stand for all, wherever they come from. No simulation knows an exercise: one
+#: chapter stands for what is about them alone.
 CHAPTERS_OF = {
+    "tests/benchmarks": ("00", "05"),
+    "tests/browser/test_alone.py": ("00", "01", "02"),
+    "tests/browser/test_dashboard.py": ("07",),
+    "tests/course_lib/simulations": ("00",),
+    "tests/course_lib/test_compiler.py": ("00",),
+    "tests/course_lib/test_data_parallel.py": ("00",),
+    "tests/everywhere/test_capabilities.py": ("00",),
+    "tests/everywhere/test_chapter_claims.py": ("00",),
+    "tests/grading/classroom/test_grade_class.py": ("00", "05"),
+    "tests/grading/classroom/test_gradebook_trouble.py": ("00",),
+    "tests/grading/nbgrader": ("00", "05"),
+    "tests/grading/runner/test_run.py": ("05",),
+    "tests/grading/runner/test_zygote.py": ("00",),
     "tests/hostile": ("00", "02", "03", "04"),
     "tests/hub": ("02",),
-    "tests/grading/classroom/test_grade_class.py": ("00", "05"),
 }
 
 _PROGRAMS = ("bwrap", "chromium", "git", "node", "npm", "pg_ctl", "psql")

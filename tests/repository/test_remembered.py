@@ -48,6 +48,8 @@ def made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     (tmp_path / ".gitignore").write_text("green\n__pycache__\n")
     monkeypatch.syspath_prepend(tmp_path)
+    # Two texts of one second and one length would be taken for the same.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     return tmp_path
 
 
