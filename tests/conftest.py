@@ -81,8 +81,9 @@ def pytest_collection_finish() -> None:
 
 @pytest.hookimpl(optionalhook=True)  # without xdist nobody asks
 def pytest_xdist_auto_num_workers() -> int:
-    """Two more than there are cores: many tests wait, for a browser, a kernel or a time limit."""
-    return (os.cpu_count() or 1) + 2
+    """One more than there are cores: many tests wait, for a browser, a kernel or a time limit. With two more
+    the whole took as long."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session", autouse=True)
