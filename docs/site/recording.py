@@ -65,6 +65,15 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A scene of one panel; ``opening`` is the file of the picture that the panel opens with."""
+
+    opening: str
+    size: tuple[int, int]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
 class Recording:
     """All of one panel: ``opening`` is the picture and ``start`` the moment that it opens with;
     ``pictures`` is the folder of the files."""
@@ -149,7 +158,7 @@ def _run(
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     path = os.pathsep.join([str(Path(__file__).parent), str(REPOSITORY)])
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [path, os.environ.get("PYTHONPATH")]))
-    done: dict[str, dict[int, Scene]] = {name: {} for name in names}
+    done: dict[str, dict[int, Drawn]] = {name: {} for name in names}
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         waiting = {}
         for name in names:
@@ -188,16 +197,7 @@ def _opened(name: str) -> tuple[Simulation, Canvas, np.ndarray]:
     return simulation, canvas, pixels.from_rgba(canvas.pixels_of(state))
 
 
-@dataclass(frozen=True)
-class Scene:
-    """Some moments of one panel; ``opening`` is the file of the picture that the panel opens with."""
-
-    opening: str
-    size: tuple[int, int]
-    rows: list[Row]
-
-
-def record_scene(name: str, scene: list[Moment], folder: Path) -> Scene:
+def record_scene(name: str, scene: list[Moment], folder: Path) -> Drawn:
     """Draw these moments and store their layers in ``folder``."""
     simulation, canvas, opening = _opened(name)
     keys: list[tuple[np.ndarray, tuple[str, ...]]] = [(opening, ())]
@@ -217,7 +217,7 @@ def record_scene(name: str, scene: list[Moment], folder: Path) -> Scene:
                 if len(keys) > _MOST_KEYS:
                     del keys[1]
         rows.append(Row(moment, simulation.describe(state), layers))
-    return Scene(_stored(opening, folder), canvas.pixels, rows)
+    return Drawn(_stored(opening, folder), canvas.pixels, rows)
 
 
 def states(simulation: Simulation, scene: Iterable[Moment]) -> Iterator[tuple[Moment, Any]]:
@@ -248,7 +248,7 @@ def _stored(layer: np.ndarray, folder: Path) -> str:
     return name
 
 
-def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], scenes: list[Scene]) -> None:
+def _keep(cache: Path, name: str, digest: str, wanted: list[Moment], scenes: list[Drawn]) -> None:
     """Write the recording down, and drop what an earlier one alone needed."""
     folder = cache / name / "pictures"
     opening = scenes[0].opening

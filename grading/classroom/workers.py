@@ -229,7 +229,7 @@ def _start_zygotes(pool: ProcessPoolExecutor, count: int, warm: Limits) -> None:
 def _end_with_the_grader() -> None:
     """A worker whose grader was killed would wait for jobs for ever; its kernel ends with it."""
     grader = multiprocessing.parent_process()
-    gc.freeze()  # what is imported is no garbage, and judging makes much that is
+    gc.freeze()  # imports stay: judging makes much garbage, and a search need not pass them
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to answer
     signal.signal(signal.SIGTERM, _leave)
 

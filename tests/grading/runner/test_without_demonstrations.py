@@ -1,6 +1,5 @@
 """A run without demonstrations counts where nothing raised; else every cell is run."""
 
-import os
 from dataclasses import replace
 
 import nbformat
@@ -13,6 +12,7 @@ from course_lib.chapters import CHAPTERS
 from grading.classroom.pipeline import Submission, conclude, prepare
 from grading.runner import run as run_module
 from grading.runner.run import run
+from tests.everywhere.places import WEEKLY
 from tests.grading.handing_in import CHAPTER, SECRET, as_bytes, cell_named, place_of
 
 pytestmark = [pytest.mark.usefixtures("sandbox"), pytest.mark.slow]
@@ -84,7 +84,7 @@ def test_what_takes_long_is_run_with_every_cell(solved, release, kernels, monkey
 
 def test_the_sample_class_has_the_same_verdicts_with_every_cell():
     """In three chapters; with ``COURSE_EVERYWHERE=1``, as in the weekly workflow, in all."""
-    chosen = CHAPTERS if "COURSE_EVERYWHERE" in os.environ else CHAPTERS[2::4]
+    chosen = CHAPTERS if WEEKLY else CHAPTERS[2::4]
     compared = compare([work for chapter in chosen for work in samples(chapter)])
     assert compared.different == []
     assert compared.shortened > 15 * len(chosen) / len(CHAPTERS)
