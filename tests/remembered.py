@@ -3,7 +3,8 @@
 A test depends on every file of the repository, except documents and other modules of tests (unless it is
 named below as one that reads them), and on packages, programs and settings of this machine. Nor does a
 test depend on other chapters than that of its parameter, or those named below: no chapter knows
-another one (``make lint``), except that old questions come back in later ones.
+another one (``make lint``), except that old questions come back in later ones. Tests of what learners have
+depend on those of the grader's modules alone that they import.
 
 It works with ``--remember`` alone, which ``make test`` gives, and never under ``CI=true``. The tests of a
 unit (``work_units``) are remembered when none of those that ran was red, in ``.cache/green``. Without that
@@ -24,6 +25,7 @@ from functools import cache, cached_property
 from importlib.metadata import distributions
 from pathlib import Path, PurePosixPath
 
+import grimp
 import pytest
 
 from course_lib.chapters import CHAPTERS, find_chapter
@@ -41,6 +43,17 @@ READ_DOCUMENTS = (
     *("tests/hub", "tests/compatibility"),
 )
 READ_TESTS = ("tests/compatibility", "tests/everywhere", "tests/repository", "tests/seeded_faults")
+#: Of what learners have: they start no process of the grader, though some use a part of it.
+OF_LEARNERS = (
+    *("tests/browser", "tests/course_lib/exercises", "tests/course_lib/handing_in"),
+    *(
+        "tests/course_lib/panels",
+        "tests/course_lib/simulations",
+        "tests/course_lib/test_compiler.py",
+    ),
+    *("tests/course_lib/test_data_parallel.py", "tests/course_lib/test_ordering.py"),
+    *("tests/everywhere/test_capabilities.py", "tests/everywhere/test_chapter_claims.py"),
+)
 #: Those for which some chapters stand for all, wherever they come from. No simulation knows an exercise: one
 #: chapter stands for what is about them alone.
 CHAPTERS_OF = {
@@ -182,7 +195,36 @@ def _is_read(name: str, module: str) -> bool:
         return any(_is_below(module, path) for path in READ_DOCUMENTS)
     if name.startswith("tests/") and PurePosixPath(name).name.startswith("test_"):
         return any(_is_below(module, path) for path in READ_TESTS)
+    if name.startswith("grading/") and any(_is_below(module, path) for path in OF_LEARNERS):
+        return _dotted(name) not in _imports().modules or _dotted(name) in imported_by(module)
     return True
+
+
+def _dotted(name: str) -> str:
+    """What the module in the file ``name`` is called."""
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@cache
+def _imports() -> grimp.ImportGraph:
+    graph = grimp.build_graph("course_lib", "grading", "benchmarks", "tests", cache_dir=None)
+    graph.remove_import(importer="tests.conftest", imported=__name__)  # no test needs this module
+    return graph
+
+
+@cache
+def imported_by(module: str) -> frozenset[str]:
+    """The names of the modules that those of the tests in the file ``module`` import, with the fixtures above
+    them, and what these import. A package counts with all that is in it: it may look that up by name."""
+    imports, found = _imports(), set[str]()
+    above = [folder / "conftest.py" for folder in PurePosixPath(module).parents]
+    waiting = {_dotted(name) for name in (module, *map(str, above))} & imports.modules
+    while waiting:
+        found |= waiting
+        reached = {name for each in waiting for name in imports.find_upstream_modules(each)}
+        within = {name for each in reached for name in imports.find_descendants(each)}
+        waiting = (reached | within) - found
+    return frozenset(found)
 
 
 def _is_below(name: str, path: str) -> bool:

@@ -64,9 +64,7 @@ def interpreter(place: Place) -> str:
         raise Missing(str(error).strip().splitlines()[-1]) from None
 
 
-def replay(
-    place: Place, chapters: list[str], python: str, *, unsolved: bool = True, workers: str = "auto"
-) -> dict[str, str]:
+def replay(place: Place, chapters: list[str], python: str) -> dict[str, str]:
     """How each cell ended, by node: "passed", "failed" or "skipped"."""
     with tempfile.TemporaryDirectory(prefix="everywhere-") as folder:
         _register(Path(folder, "kernels", "elsewhere"), python)
@@ -75,10 +73,10 @@ def replay(
         for option, notebooks in (
             ("--nbval", _notebooks(REPOSITORY / "grading" / "source", chapters)),
             ("--nbval-lax", [_without_outputs(path) for path in _notebooks(RELEASED, chapters)]),
-        )[: 2 if unsolved else 1]:
+        ):
             record = Path(folder, "record.json")
             command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-            command += ["-n", workers, "--maxprocesses", "4", "--dist", "loadscope"]
+            command += ["-n", "auto", "--maxprocesses", "4", "--dist", "loadscope"]
             command += [option, "--nbval-kernel-name", "elsewhere", "--nbval-cell-timeout", "600"]
             command += ["--nbval-sanitize-with", str(SANITIZE)]
             command += ["-p", "tests.everywhere.recording", "--record", str(record)]

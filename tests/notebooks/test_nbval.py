@@ -1,7 +1,6 @@
 """nbval replays the solved notebooks strictly: the outputs that are stored are the outputs that
 come. It notices a single changed number. Where ``CI=true`` all of them are built again instead
-(``test_rebuild``), which says the same, and nbval replays them with other kernels
-(``tests/everywhere/test_replay.py``)."""
+(``test_rebuild``), which says the same of other kernels."""
 
 import os
 import re

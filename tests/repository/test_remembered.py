@@ -1,5 +1,6 @@
 """What was green is left out until something changes that it depends on: tried in a made-up repository."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,15 @@ import pytest
 
 from tests import remembered
 from tests.conftest import REPOSITORY, pytest_configure
-from tests.remembered import CHAPTERS_OF, READ_DOCUMENTS, READ_TESTS, Files, Remembered
+from tests.remembered import (
+    CHAPTERS_OF,
+    OF_LEARNERS,
+    READ_DOCUMENTS,
+    READ_TESTS,
+    Files,
+    Remembered,
+    imported_by,
+)
 from tests.remembered import chapter_number as number
 
 MODULE = "tests/grading/test_double.py"
@@ -38,6 +47,16 @@ FILES = {
     "pyproject.toml": '[tool.pytest.ini_options]\nmarkers = ["apart"]\n',
     MODULE: TESTS,
 }
+
+#: Of the product: files of learners, of both, and of the grader alone.
+PRODUCT = [
+    "course_lib/beats.py",
+    "notebooks/05_complete_loop.ipynb",
+    "grading/source/05_complete_loop/05_complete_loop.ipynb",
+    "grading/answers/ch05_complete_loop/fit.py",
+    "grading/classroom/grade_class.py",
+]
+GRADER = re.compile(r"""(-m[\s"',]+|\(["'])grading(["'](?! / "source")| )|grading\.__main__""")
 
 
 @pytest.fixture
@@ -140,8 +159,39 @@ def test_files_of_chapters_are_known_and_questions_belong_to_all():
 
 
 def test_what_is_named_is_there():
-    for path in (*READ_DOCUMENTS, *READ_TESTS, *CHAPTERS_OF):
+    for path in (*READ_DOCUMENTS, *READ_TESTS, *OF_LEARNERS, *CHAPTERS_OF):
         assert (REPOSITORY / path).exists(), path
+
+
+def test_what_the_grader_alone_has_is_read_by_no_test_of_what_learners_have():
+    read = {
+        module: [name for name in PRODUCT if remembered._is_read(name, module)]
+        for module in (
+            "tests/browser/test_chapters.py",
+            "tests/course_lib/exercises/test_check_on_a_screen.py",
+            "tests/hostile/test_dying.py",
+        )
+    }
+    assert list(read.values()) == [PRODUCT[:3], PRODUCT[:4], PRODUCT]
+
+
+def starts_the_grader(module: Path) -> bool:
+    """By itself or a helper. What they import is seen in their imports: this is what they call by name."""
+    name = module.relative_to(REPOSITORY).as_posix()
+    helpers = {each for each in imported_by(name) if each.startswith(("tests.", "benchmarks."))}
+    paths = [REPOSITORY / f"{each.replace('.', '/')}.py" for each in helpers]
+    return any(GRADER.search(path.read_text("utf-8")) for path in paths if path.is_file())
+
+
+def test_tests_of_what_learners_have_start_nothing_of_the_grader():
+    found = [REPOSITORY / path for path in OF_LEARNERS]
+    modules = {
+        each for path in found for each in ({path} if path.is_file() else path.rglob("test_*.py"))
+    }
+    assert len(modules) > 30
+    assert not {module.name for module in modules if starts_the_grader(module)}
+    assert starts_the_grader(REPOSITORY / "tests/course_lib/app/test_command_line.py")
+    assert starts_the_grader(REPOSITORY / "tests/grading/classroom/test_grade_class.py")
 
 
 @pytest.mark.parametrize(
