@@ -3,8 +3,8 @@
 A test depends on every file of the repository, except documents and other modules of tests (unless it is
 named below as one that reads them), and on packages, programs and settings of this machine. Nor does a
 test depend on other chapters than that of its parameter, or those named below: no chapter knows
-another one (``make lint``), except that old questions come back in later ones. Tests of what learners have
-depend on those of the grader's modules alone that they import.
+another one (``make lint``), except that old questions come back in later ones. And what starts none of the
+grader's commands, as all that is about learners, depends on those of its modules alone that it imports.
 
 It works with ``--remember`` alone, which ``make test`` gives, and never under ``CI=true``. The tests of a
 unit (``work_units``) are remembered when none of those that ran was red, in ``.cache/green``. Without that
@@ -36,6 +36,7 @@ from grading.intake.whole_file import write_whole
 from tests.work_units import unit_of
 from tests.working_files import working_files
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 #: Folders and modules of tests that read documents, or run or read other modules of tests.
 READ_DOCUMENTS = (
     *("tests/benchmarks", "tests/repository", "tests/seeded_faults", "tests/site"),
@@ -43,17 +44,26 @@ READ_DOCUMENTS = (
     *("tests/hub", "tests/compatibility"),
 )
 READ_TESTS = ("tests/compatibility", "tests/everywhere", "tests/repository", "tests/seeded_faults")
-#: Of what learners have: they start no process of the grader, though some use a part of it.
-OF_LEARNERS = (
-    *("tests/browser", "tests/course_lib/exercises", "tests/course_lib/handing_in"),
-    *(
-        "tests/course_lib/panels",
-        "tests/course_lib/simulations",
-        "tests/course_lib/test_compiler.py",
-    ),
-    *("tests/course_lib/test_data_parallel.py", "tests/course_lib/test_ordering.py"),
-    *("tests/everywhere/test_capabilities.py", "tests/everywhere/test_chapter_claims.py"),
-)
+#: They start no command of the grader: of its modules they depend on those alone that they import, and on what
+#: is imported, unseen, by the cells of the notebooks that they run or by the site's modules.
+START_NO_GRADER = {
+    "tests/browser": ("grading.paths",),
+    "tests/course_lib/exercises": (),
+    "tests/course_lib/handing_in": (),
+    "tests/course_lib/panels": (),
+    "tests/course_lib/simulations": (),
+    "tests/course_lib/test_compiler.py": (),
+    "tests/course_lib/test_data_parallel.py": (),
+    "tests/course_lib/test_ordering.py": (),
+    "tests/everywhere/test_capabilities.py": (),
+    "tests/everywhere/test_chapter_claims.py": (),
+    "tests/grading/answers": (),
+    "tests/grading/authoring/test_mutants.py": (),
+    "tests/grading/judging": (),
+    "tests/notebooks": ("grading.inprocess",),
+    "tests/site/test_export.py": ("grading.paths",),
+    "tests/site/test_recording.py": ("grading.paths",),
+}
 #: Those for which some chapters stand for all, wherever they come from. No simulation knows an exercise: one
 #: chapter stands for what is about them alone.
 CHAPTERS_OF = {
@@ -195,7 +205,7 @@ def _is_read(name: str, module: str) -> bool:
         return any(_is_below(module, path) for path in READ_DOCUMENTS)
     if name.startswith("tests/") and PurePosixPath(name).name.startswith("test_"):
         return any(_is_below(module, path) for path in READ_TESTS)
-    if name.startswith("grading/") and any(_is_below(module, path) for path in OF_LEARNERS):
+    if name.startswith("grading/") and any(_is_below(module, path) for path in START_NO_GRADER):
         return _dotted(name) not in _imports().modules or _dotted(name) in imported_by(module)
     return True
 
@@ -214,17 +224,31 @@ def _imports() -> grimp.ImportGraph:
 
 @cache
 def imported_by(module: str) -> frozenset[str]:
-    """The names of the modules that those of the tests in the file ``module`` import, with the fixtures above
-    them, and what these import. A package counts with all that is in it: it may look that up by name."""
+    """The names of the modules that those of the tests in the file ``module`` import, with those of the fixtures
+    that they use, and what these import. A package counts with all that is in it: it may look that up by name."""
     imports, found = _imports(), set[str]()
-    above = [folder / "conftest.py" for folder in PurePosixPath(module).parents]
-    waiting = {_dotted(name) for name in (module, *map(str, above))} & imports.modules
+    waiting = {_dotted(name) for name in (module, *_conftests(module))} & imports.modules
+    waiting.update(*(unseen for path, unseen in START_NO_GRADER.items() if _is_below(module, path)))
     while waiting:
         found |= waiting
         reached = {name for each in waiting for name in imports.find_upstream_modules(each)}
         within = {name for each in reached for name in imports.find_descendants(each)}
         waiting = (reached | within) - found
     return frozenset(found)
+
+
+def _conftests(module: str) -> Iterator[str]:
+    """The files of fixtures above ``module`` one of which it names, or a file between the two."""
+    text = (REPOSITORY / module).read_text(encoding="utf-8")
+    for folder in PurePosixPath(module).parents:
+        path = REPOSITORY / folder / "conftest.py"
+        if path.is_file():
+            fixtures = path.read_text(encoding="utf-8")
+            names = re.findall(r"^@pytest\.fixture[^\n]*\ndef (\w+)", fixtures, re.MULTILINE)
+            unread = "autouse" in fixtures or len(names) < fixtures.count("@pytest.fixture")
+            if unread or any(re.search(rf"\b{name}\b", text) for name in names):
+                yield str(folder / "conftest.py")
+                text += fixtures
 
 
 def _is_below(name: str, path: str) -> bool:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import course_lib
-import grading
 from course_lib import answers
 from grading.errors import Problem
 from grading.runner import inside
@@ -27,7 +26,7 @@ from grading.runner.limits import Limits
 from grading.runner.seccomp import refusal_filter
 
 COURSE = Path(course_lib.__file__).resolve().parent
-GRADING = Path(grading.__file__).resolve().parent
+GRADING = Path(__file__).resolve().parents[1]
 NOBODY = 65534
 _INSIDE_WORK = "/tmp/work"
 _INSIDE_CODE = "/run"

@@ -12,9 +12,9 @@ from tests import remembered
 from tests.conftest import REPOSITORY, pytest_configure
 from tests.remembered import (
     CHAPTERS_OF,
-    OF_LEARNERS,
     READ_DOCUMENTS,
     READ_TESTS,
+    START_NO_GRADER,
     Files,
     Remembered,
     imported_by,
@@ -56,7 +56,9 @@ PRODUCT = [
     "grading/answers/ch05_complete_loop/fit.py",
     "grading/classroom/grade_class.py",
 ]
-GRADER = re.compile(r"""(-m[\s"',]+|\(["'])grading(["'](?! / "source")| )|grading\.__main__""")
+GRADER = re.compile(
+    r"""((?<!`python )-m[\s"',]+|\(["'])grading(["'](?! / "source")| )|grading\.__main__"""
+)
 
 
 @pytest.fixture
@@ -159,20 +161,21 @@ def test_files_of_chapters_are_known_and_questions_belong_to_all():
 
 
 def test_what_is_named_is_there():
-    for path in (*READ_DOCUMENTS, *READ_TESTS, *OF_LEARNERS, *CHAPTERS_OF):
+    for path in (*READ_DOCUMENTS, *READ_TESTS, *START_NO_GRADER, *CHAPTERS_OF):
         assert (REPOSITORY / path).exists(), path
 
 
-def test_what_the_grader_alone_has_is_read_by_no_test_of_what_learners_have():
+def test_what_is_not_imported_is_not_read():
     read = {
         module: [name for name in PRODUCT if remembered._is_read(name, module)]
         for module in (
             "tests/browser/test_chapters.py",
             "tests/course_lib/exercises/test_check_on_a_screen.py",
+            "tests/notebooks/test_nbval.py",
             "tests/hostile/test_dying.py",
         )
     }
-    assert list(read.values()) == [PRODUCT[:3], PRODUCT[:4], PRODUCT]
+    assert list(read.values()) == [PRODUCT[:3], PRODUCT[:4], PRODUCT[:4], PRODUCT]
 
 
 def starts_the_grader(module: Path) -> bool:
@@ -183,8 +186,8 @@ def starts_the_grader(module: Path) -> bool:
     return any(GRADER.search(path.read_text("utf-8")) for path in paths if path.is_file())
 
 
-def test_tests_of_what_learners_have_start_nothing_of_the_grader():
-    found = [REPOSITORY / path for path in OF_LEARNERS]
+def test_those_that_are_said_to_start_no_command_of_the_grader_do_not():
+    found = [REPOSITORY / path for path in START_NO_GRADER]
     modules = {
         each for path in found for each in ({path} if path.is_file() else path.rglob("test_*.py"))
     }
@@ -192,6 +195,24 @@ def test_tests_of_what_learners_have_start_nothing_of_the_grader():
     assert not {module.name for module in modules if starts_the_grader(module)}
     assert starts_the_grader(REPOSITORY / "tests/course_lib/app/test_command_line.py")
     assert starts_the_grader(REPOSITORY / "tests/grading/classroom/test_grade_class.py")
+
+
+@pytest.mark.parametrize(
+    ("folder", "files", "module"),
+    [
+        ("docs/site", "*.py", "tests/site/test_recording.py"),
+        ("docs/site", "*.py", "tests/browser/test_recorded_panels.py"),
+        ("grading/source", "*.ipynb", "tests/notebooks/test_nbval.py"),
+        ("notebooks", "*.ipynb", "tests/browser/test_chapters.py"),
+    ],
+)
+def test_what_is_imported_unseen_is_known(folder, files, module):
+    texts = [path.read_text("utf-8") for path in (REPOSITORY / folder).rglob(files)]
+    named = {
+        name for text in texts for name in re.findall(r"(?:from|import) (grading[\w.]*)", text)
+    }
+    assert texts
+    assert named <= imported_by(module)
 
 
 @pytest.mark.parametrize(
