@@ -60,7 +60,9 @@ START_NO_GRADER = {
     "tests/grading/answers": (),
     "tests/grading/authoring/test_mutants.py": (),
     "tests/grading/judging": (),
-    "tests/notebooks": ("grading.inprocess",),
+    "tests/notebooks/test_exported.py": (),
+    "tests/notebooks/test_nbval.py": ("grading.inprocess",),
+    "tests/notebooks/test_released.py": ("grading.inprocess",),
     "tests/site/test_export.py": ("grading.paths",),
     "tests/site/test_recording.py": ("grading.paths",),
 }
@@ -92,6 +94,8 @@ _NUMBERS = {name: chapter.number for chapter in CHAPTERS for name in (chapter.id
 _NUMBERS_OF_EXERCISES = {
     exercise.name: chapter.number for chapter in CHAPTERS for exercise in chapter_exercises(chapter)
 }
+
+_FOLDER = re.compile(r"^grading\.\w+")
 
 #: Where a test is remembered, and under which name.
 _PLACE = pytest.StashKey[tuple[Path, str]]()
@@ -206,7 +210,8 @@ def _is_read(name: str, module: str) -> bool:
     if name.startswith("tests/") and PurePosixPath(name).name.startswith("test_"):
         return any(_is_below(module, path) for path in READ_TESTS)
     if name.startswith("grading/") and any(_is_below(module, path) for path in START_NO_GRADER):
-        return _dotted(name) not in _imports().modules or _dotted(name) in imported_by(module)
+        others = _imports().modules - imported_by(module) - {"grading"}
+        return _dotted(name) not in others
     return True
 
 
@@ -225,15 +230,17 @@ def _imports() -> grimp.ImportGraph:
 @cache
 def imported_by(module: str) -> frozenset[str]:
     """The names of the modules that those of the tests in the file ``module`` import, with those of the fixtures
-    that they use, and what these import. A package counts with all that is in it: it may look that up by name."""
+    that they use, and what these import. Of the grader, a folder counts with all that is in it: some is looked up
+    by name."""
     imports, found = _imports(), set[str]()
     waiting = {_dotted(name) for name in (module, *_conftests(module))} & imports.modules
     waiting.update(*(unseen for path, unseen in START_NO_GRADER.items() if _is_below(module, path)))
     while waiting:
         found |= waiting
         reached = {name for each in waiting for name in imports.find_upstream_modules(each)}
-        within = {name for each in reached for name in imports.find_descendants(each)}
-        waiting = (reached | within) - found
+        folders = {name for each in reached | waiting for name in _FOLDER.findall(each)}
+        within = {name for each in folders for name in imports.find_descendants(each)}
+        waiting = (reached | folders | within) - found
     return frozenset(found)
 
 
