@@ -210,11 +210,12 @@ def _is_read(name: str, module: str) -> bool:
     if name.startswith("tests/") and PurePosixPath(name).name.startswith("test_"):
         return any(_is_below(module, path) for path in READ_TESTS)
     if name.startswith("grading/") and any(_is_below(module, path) for path in START_NO_GRADER):
-        others = _imports().modules - imported_by(module) - {"grading"}
-        return _dotted(name) not in others
+        known = _dotted(name) in _imports().modules and name != "grading/__init__.py"
+        return not known or _dotted(name) in imported_by(module)
     return True
 
 
+@cache
 def _dotted(name: str) -> str:
     """What the module in the file ``name`` is called."""
     return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")

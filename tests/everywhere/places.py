@@ -20,7 +20,8 @@ class Place:
     torch: str = ""
 
 
-#: PyTorch takes these kernels where it is asked to; the processor must have them.
+#: PyTorch takes these kernels where it is asked to; the processor must have them. The first are the plainest,
+#: which every processor has and whose results differ most from those of a new one.
 CAPABILITIES = ("default", "avx2", "avx512")
 
 
@@ -85,13 +86,6 @@ def capabilities() -> tuple[str, ...]:
 def own_capability() -> str:
     """The one that PyTorch takes unasked, here and now."""
     return _in_force(os.environ.get("ATEN_CPU_CAPABILITY")).lower()
-
-
-def others() -> tuple[str, ...]:
-    """The kinds of kernels to try besides this processor's own. The plainest, which its results differ from
-    most, stands for the others on each push."""
-    found = tuple(name for name in capabilities() if name != own_capability())
-    return found if WEEKLY else found[:1]
 
 
 def _in_force(name: str | None) -> str:
