@@ -3,8 +3,8 @@
 A test depends on every file of the repository, except documents and other modules of tests (unless it is
 named below as one that reads them), and on packages, programs and settings of this machine. Nor does a
 test depend on other chapters than that of its parameter, or those named below: no chapter knows
-another one (``make lint``), except that old questions come back in later ones. And what starts none of the
-grader's commands, as all that is about learners, depends on those of its modules alone that it imports.
+another one (``make lint``), except that old questions come back in later ones. And a test
+that starts none of the grader's commands depends only on those of its modules that it imports.
 
 It works with ``--remember`` alone, which ``make test`` gives, and never under ``CI=true``. The tests of a
 unit (``work_units``) are remembered when none of those that ran was red, in ``.cache/green``. Without that

@@ -72,6 +72,11 @@ PLACES = (
 )
 
 
+def named(name: str) -> Place:
+    """The place of that name."""
+    return next(place for place in PLACES if place.name == name)
+
+
 #: Set in the weekly workflow: then tests take all the places for which one stands on each push.
 WEEKLY = "COURSE_EVERYWHERE" in os.environ
 

@@ -4,12 +4,12 @@
 import pytest
 
 from tests.everywhere import replay
-from tests.everywhere.places import PLACES
+from tests.everywhere.places import named
 
 
 @pytest.mark.slow
 def test_a_chapter_replays_on_other_kernels_solved_and_unsolved() -> None:
-    (place,) = [place for place in PLACES if place.name == "default"]
+    place = named("default")
     cells = replay.replay(place, ["00"], replay.interpreter(place))
     assert {node.partition("/")[0] for node in cells} == {"grading", ".cache"}
     assert "passed" in cells.values()

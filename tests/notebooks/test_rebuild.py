@@ -3,7 +3,7 @@
 Building all chapters runs all their kernels, as ``test_nbval`` does already: that the cells are the
 source's, the points and pictures there and the outputs settled is seen without a kernel, and that the
 outputs are what comes is nbval's part. So one chapter is built here. Where ``CI=true`` all of them are,
-and each unlike it was made: PyTorch takes its plainest kernels, whose results differ from this processor's
+and each in another way than it was made: PyTorch takes its plainest kernels, whose results differ from this processor's
 most, and four threads. One run then says both that the source builds it and that it is the same elsewhere.
 """
 
@@ -23,7 +23,7 @@ from grading.authoring.output_checks import check_pictures, check_points
 from grading.authoring.release import check_up_to_date, release
 from grading.errors import Problem
 from grading.paths import released_notebook, solved_notebook
-from tests.everywhere.places import PLACES
+from tests.everywhere.places import named
 
 from .conftest import WRITTEN
 
@@ -31,8 +31,7 @@ pytestmark = pytest.mark.apart("chapter")
 
 IN_CI = os.environ.get("CI") == "true"
 BUILT = WRITTEN if IN_CI else WRITTEN[:1]
-_PLACES = {place.name: place for place in PLACES}
-ELSEWHERE = {**_PLACES["default"].variables, **_PLACES["4 threads"].variables}
+ELSEWHERE = {**named("default").variables, **named("4 threads").variables}
 
 MADE_UP = """\
 # %% [markdown] head=true
