@@ -140,8 +140,8 @@ $(EVERYONE): pyproject.toml constraints.txt
 	@touch $(LEARNER) $(EVERYONE)
 
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build
-# is wanted (CUDA, CPU only) it can be installed beforehand by hand. pip compiles on one core; compileall
-# on all of them, and its status does not count: some packages hold templates that are not valid Python.
+# is wanted (CUDA, CPU only) it can be installed beforehand by hand. Compiled is what kernels and JupyterLab
+# import, a small part of what is installed; whatever else is needed compiles itself when it is first imported.
 .PHONY: install
 install:
 	@command -v git >/dev/null || { echo "git is missing. Debian or Ubuntu: sudo apt install git" >&2; exit 1; }
@@ -155,5 +155,5 @@ install:
 	@$(IN_VENV) -m pip install --no-compile --disable-pip-version-check $(TORCH) -c constraints.txt
 	@echo "Installing the course and what it needs ($(EXTRAS))"
 	@$(IN_VENV) -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
-	@$(IN_VENV) -m compileall -qq -j 0 "$$($(IN_VENV) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+	@$(IN_VENV) -W ignore -c "import torch, matplotlib.pyplot, ipywidgets, ipykernel.kernelapp, jupyterlab.labapp"
 	@printf '%s\n' "$(CURDIR)" > $(VENV)/.made-in
