@@ -1,7 +1,8 @@
 """A small part of each recording, for tests that build the site: seconds instead of minutes.
 
 What the chapters claim, the presets, and each control moved through its recorded values from where
-the panel opens: a few of a slider's, all of a choice's.
+the panel opens: a few of a slider's, all of a choice's. Where each setting is a training of its own, of
+which pictures make a film, a slider's ends have to do.
 """
 
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def _sampled(simulation: Simulation) -> list[Moment]:
 def _wanted(simulation: Simulation, whole: list[Moment]) -> Iterator[tuple[Any, ...]]:
     start = defaults(simulation)
     names = list(start)
+    around = 0 if any(moment.frame for moment in whole) else _AROUND
     changes: list[dict[str, Any]] = [{}]
     changes += [claim.settings for claim in CLAIMS if claim.panel == simulation.name]
     changes += [dict(preset.settings) for preset in getattr(simulation, "presets", ())]
@@ -61,7 +63,7 @@ def _wanted(simulation: Simulation, whole: list[Moment]) -> Iterator[tuple[Any, 
                 for each in changes
             ]
             at = values.index(start[control.name])
-            values = [values[0], *values[max(0, at - _AROUND) : at + _AROUND + 1], values[-1]]
+            values = [values[0], *values[max(0, at - around) : at + around + 1], values[-1]]
         changes += [{control.name: value} for value in values]
     alone = {settings_key(settings_of(simulation, moment), start): moment for moment in whole}
     for change in changes:
