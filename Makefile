@@ -43,8 +43,8 @@ doctor: $(LEARNER)  ## learner: report what works on this machine, and what to d
 setup: $(EVERYONE)  ## everyone: prepare the environment alone, with all that grading and tests need
 
 .PHONY: test
-test: $(EVERYONE)  ## everyone: prepare the environment and run all tests
-	$(IN_VENV) -m pytest $(WORKERS) --remember tests
+test: $(EVERYONE)  ## everyone: prepare the environment and run all tests (PART=1/2: half of them)
+	$(IN_VENV) -m pytest $(WORKERS) --remember $(if $(PART),--part $(PART)) tests
 
 .PHONY: faults
 faults: $(EVERYONE)  ## maintainer: put mistakes into a copy, one by one; the tests have to notice

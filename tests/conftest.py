@@ -54,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "leave out what was green with all that it depends on as it is now (tests/remembered.py)"
     )
     parser.addoption("--remember", action="store_true", help=words)
+    words = (
+        "run one of several parts, such as 1/2: another machine runs the rest (tests/work_units.py)"
+    )
+    parser.addoption("--part", default="1/1", help=words)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,6 +70,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Before xdist, which reads the units from the marks. Without it the order stays as written."""
+    chosen = work_units.part(items, config.getoption("--part"))
+    elsewhere = [item for item in items if work_units.unit_of(item) not in chosen]
+    if elsewhere:
+        items[:] = [item for item in items if work_units.unit_of(item) in chosen]
+        config.hook.pytest_deselected(items=elsewhere)
     if hasattr(config, "workerinput"):
         work_units.group(items)
 
@@ -178,13 +187,19 @@ def needs_program(needs: Callable[[bool, str], None]) -> Callable[..., Path]:
     return require
 
 
+def browser_program() -> str | None:
+    """Debian's Chromium, where it is there: the one that has no window, which shows the same pages a twelfth
+    sooner, or the usual one."""
+    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
+
+
 @pytest.fixture(scope="session")
 def chromium(needs_program: Callable) -> Iterator:
     """Debian's Chromium, driven by Playwright: one for all tests of a worker, which can have no second.
     Each page gets a profile of its own."""
     from playwright.sync_api import expect, sync_playwright
 
-    program = needs_program("chromium")
+    program = browser_program() or needs_program("chromium")
     # Conditions are waited for, so a long limit costs time only where something is wrong.
     expect.set_options(timeout=1000 * WAIT_SECONDS)
     root = hasattr(os, "geteuid") and os.geteuid() == 0

@@ -4,7 +4,13 @@ A module is one unit, so that its fixtures are made once. ``@pytest.mark.apart("
 of each value of that parameter, ``@pytest.mark.apart`` of each test: for tests that share nothing
 expensive, or nothing across chapters. Long units come first: the last ones to run are then short, and
 all workers end at about the same time.
+
+Two machines can share the work: with ``--part 1/2`` one runs every second unit, with ``--part 2/2`` the other
+one the rest.
 """
+
+import re
+from itertools import groupby
 
 import pytest
 
@@ -37,12 +43,36 @@ def _plain(name: str) -> str:
 
 def group(items: list[pytest.Item]) -> None:
     """Tell xdist the unit of each test, and put the longest units first."""
+    ranks = _ranks(items)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(unit_of(item)))
+    items.sort(key=lambda item: ranks[unit_of(item)])
+
+
+def part(items: list[pytest.Item], which: str) -> set[str]:
+    """The units of part ``which``, as in ``"1/2"``: of those of a rank, in turn, each n-th.
+
+    Raises
+    ------
+    pytest.UsageError
+        If that is no part: the first number is one of 1 to the second.
+    """
+    found = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", which)
+    number, count = map(int, found.groups()) if found else (1, 0)
+    if number > count:
+        raise pytest.UsageError(f"--part {which}: give one of several, such as 1/2 or 2/2")
+    by_rank = sorted(_ranks(items).items(), key=lambda each: each[1])
+    ordered = (list(units) for _, units in groupby(by_rank, key=lambda each: each[1]))
+    return {unit for units in ordered for unit, _ in units[number - 1 :: count]}
+
+
+def _ranks(items: list[pytest.Item]) -> dict[str, int]:
+    """By unit, in the order in which they are collected."""
     ranks: dict[str, int] = {}
-    units = {item: unit_of(item) for item in items}
-    for item, unit in units.items():
+    for item in items:
+        unit = unit_of(item)
         ranks[unit] = min(ranks.get(unit, len(_LONGEST_FIRST)), _rank(item))
-        item.add_marker(pytest.mark.xdist_group(unit))
-    items.sort(key=lambda item: ranks[units[item]])
+    return ranks
 
 
 def _rank(item: pytest.Item) -> int:

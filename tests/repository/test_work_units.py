@@ -1,8 +1,12 @@
 """Which tests a worker runs in one go: asked of the tests below themselves."""
 
+import re
+import subprocess
+import sys
+
 import pytest
 
-from tests.work_units import group, unit_of
+from tests.work_units import group, part, unit_of
 
 
 def _items(request: pytest.FixtureRequest, name: str) -> list[pytest.Item]:
@@ -59,3 +63,36 @@ def test_long_units_come_first_and_keep_their_order(request):
     assert items[0].originalname == "test_that_is_slow"
     assert items[1:] == short
     assert all(item.get_closest_marker("xdist_group") for item in items)
+
+
+def test_parts_share_all_units_evenly_and_long_ones_too(request):
+    items = request.session.items
+    units = {unit_of(item) for item in items}
+    slow = {unit_of(item) for item in items if item.get_closest_marker("slow")}
+    for count in (1, 2, 3):
+        parts = [part(items, f"{number}/{count}") for number in range(1, count + 1)]
+        assert set().union(*parts) == units
+        assert sum(map(len, parts)) == len(units), "a unit in two parts"
+        for of_some in (units, slow):
+            sizes = [len(of_some & each) for each in parts]
+            assert max(sizes) - min(sizes) <= 3  # one for each rank
+
+
+def test_a_part_runs_what_is_its_and_says_how_much_is_not(request, repository):
+    told = {}
+    for number in (1, 2):
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--collect-only"]
+        command += ["--part", f"{number}/2", str(request.path)]
+        done = subprocess.run(command, cwd=repository, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told[number] = [line for line in done.stdout.splitlines() if "::" in line]
+        assert re.search(r"\d+/\d+ tests collected \(\d+ deselected\)", done.stdout), done.stdout
+    assert not set(told[1]) & set(told[2])
+    ours = {item.name for item in request.session.items if item.path == request.path}
+    assert ours <= {line.partition("::")[2] for line in told[1] + told[2]}
+
+
+@pytest.mark.parametrize("which", ["0/2", "3/2", "1/0", "half", "1", "-1/2", "1/2/3", ""])
+def test_what_is_no_part_is_said(request, which):
+    with pytest.raises(pytest.UsageError, match=r"give one of several, such as 1/2 or 2/2"):
+        part(request.session.items, which)
