@@ -187,19 +187,13 @@ def needs_program(needs: Callable[[bool, str], None]) -> Callable[..., Path]:
     return require
 
 
-def browser_program() -> str | None:
-    """Debian's Chromium, where it is there: the one that has no window, which shows the same pages a twelfth
-    sooner, or the usual one."""
-    return shutil.which("chromium-headless-shell") or shutil.which("chromium")
-
-
 @pytest.fixture(scope="session")
 def chromium(needs_program: Callable) -> Iterator:
     """Debian's Chromium, driven by Playwright: one for all tests of a worker, which can have no second.
     Each page gets a profile of its own."""
     from playwright.sync_api import expect, sync_playwright
 
-    program = browser_program() or needs_program("chromium")
+    program = needs_program("chromium")
     # Conditions are waited for, so a long limit costs time only where something is wrong.
     expect.set_options(timeout=1000 * WAIT_SECONDS)
     root = hasattr(os, "geteuid") and os.geteuid() == 0

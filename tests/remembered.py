@@ -86,7 +86,7 @@ CHAPTERS_OF = {
     "tests/hub": ("02",),
 }
 
-_PROGRAMS = ("bwrap", "chromium", "chromium-headless-shell", "git", "node", "npm", "pg_ctl", "psql")
+_PROGRAMS = ("bwrap", "chromium", "git", "node", "npm", "pg_ctl", "psql")
 _SETTINGS = ("COURSE_", "ATEN_", "MKL_", "OMP_", "ONEDNN_")
 _OWN_PLACE = "COURSE_HOME"  # another one for each run
 #: What files and folders of a chapter are called.

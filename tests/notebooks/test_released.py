@@ -5,6 +5,7 @@ Where there is a browser, ``tests/browser`` runs each chapter as learners do, wi
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -17,7 +18,6 @@ from grading.authoring.execute import execute_notebook
 from grading.chapter_text.cells import read_chapter
 from grading.chapter_text.regions import cut_solutions, solution_lines
 from grading.paths import REPOSITORY, released_notebook, text_source
-from tests.conftest import browser_program
 from tests.notebooks.conftest import WRITTEN
 
 pytestmark = pytest.mark.apart("chapter")
@@ -52,7 +52,9 @@ def squeezed(text: str) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser_program() is not None, reason="tests/browser/test_chapters.py runs it")
+@pytest.mark.skipif(
+    shutil.which("chromium") is not None, reason="tests/browser/test_chapters.py runs it"
+)
 def test_it_runs_from_top_to_bottom_unsolved(chapter, tmp_path):
     notebook = nbformat.read(released_notebook(chapter), as_version=4)
     execute_notebook(notebook, tmp_path, chapter.id)
