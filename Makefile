@@ -142,6 +142,7 @@ $(EVERYONE): pyproject.toml constraints.txt
 # PyTorch comes first and on a line of its own: it is most of the download, and where another build
 # is wanted (CUDA, CPU only) it can be installed beforehand by hand. Compiled is what kernels and JupyterLab
 # import, a small part of what is installed; whatever else is needed compiles itself when it is first imported.
+# What cannot be imported is not said here: `make doctor` says it in words.
 .PHONY: install
 install:
 	@command -v git >/dev/null || { echo "git is missing. Debian or Ubuntu: sudo apt install git" >&2; exit 1; }
@@ -155,5 +156,5 @@ install:
 	@$(IN_VENV) -m pip install --no-compile --disable-pip-version-check $(TORCH) -c constraints.txt
 	@echo "Installing the course and what it needs ($(EXTRAS))"
 	@$(IN_VENV) -m pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e ".[$(EXTRAS)]"
-	@$(IN_VENV) -W ignore -c "import torch, matplotlib.pyplot, ipywidgets, ipykernel.kernelapp, jupyterlab.labapp"
+	@$(IN_VENV) -W ignore -c "import torch, matplotlib.pyplot, ipywidgets, ipykernel.kernelapp, jupyterlab.labapp" 2>/dev/null || true
 	@printf '%s\n' "$(CURDIR)" > $(VENV)/.made-in

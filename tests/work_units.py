@@ -10,7 +10,6 @@ one the rest.
 """
 
 import re
-from itertools import groupby
 
 import pytest
 
@@ -50,20 +49,19 @@ def group(items: list[pytest.Item]) -> None:
 
 
 def part(items: list[pytest.Item], which: str) -> set[str]:
-    """The units of part ``which``, as in ``"1/2"``: of those of a rank, in turn, each n-th.
+    """The units of part ``which``, as in ``"1/2"``: in turn, the longest first.
 
     Raises
     ------
     pytest.UsageError
-        If that is no part: the first number is one of 1 to the second.
+        If ``which`` is not two numbers of which the first is at most the second.
     """
     found = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", which)
     number, count = map(int, found.groups()) if found else (1, 0)
     if number > count:
         raise pytest.UsageError(f"--part {which}: give one of several, such as 1/2 or 2/2")
-    by_rank = sorted(_ranks(items).items(), key=lambda each: each[1])
-    ordered = (list(units) for _, units in groupby(by_rank, key=lambda each: each[1]))
-    return {unit for units in ordered for unit, _ in units[number - 1 :: count]}
+    ranks = _ranks(items)
+    return set(sorted(ranks, key=ranks.__getitem__)[number - 1 :: count])
 
 
 def _ranks(items: list[pytest.Item]) -> dict[str, int]:
